@@ -1,0 +1,130 @@
+"""Finding the images in a folder: by content, in a fixed order, without leaving the folder.
+
+Every file found becomes either an `ImageRef` or a `Failure`: from here on nothing is lost.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, FileKind, ImageRef
+
+_HEAD_BYTES = 132
+_IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
+_OTHER_FORMATS = {
+    b"GIF8": "a GIF picture",
+    b"BM": "a BMP picture",
+    b"II*\0": "a TIFF picture",
+    b"MM\0*": "a TIFF picture",
+    b"%PDF": "a PDF document",
+    b"PK\3\4": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xffO\xffQ": "a bare JPEG 2000 codestream",
+    b"\0\0\0\x0cjP": "a JPEG 2000 picture",
+}
+_EXPLICIT_VRS = frozenset(
+    (b"AE", b"AS", b"CS", b"DA", b"DT", b"IS", b"LO", b"OB", b"SH", b"TM", b"UI", b"UL", b"UN")
+)
+
+
+def discover(folder: Path) -> Iterator[ImageRef | Failure]:
+    """Walk a folder in the order of its names.
+
+    Symbolic links are followed to files inside the folder only; linked folders inside it are walked where they are.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Yields
+    ------
+    ImageRef or Failure
+        One for every file, and one for every folder that cannot be listed (its name ends in ``/``).
+    """
+    root = folder.resolve()
+    yield from _walk(root, root, "")
+
+
+def _walk(root: Path, folder: Path, prefix: str) -> Iterator[ImageRef | Failure]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        yield Failure(name=prefix or "./", reason=Reason.UNREADABLE, detail=f"folder: {error.strerror}")
+        return
+    for entry in entries:
+        name, path = prefix + entry.name, folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path, name + "/")
+        elif not entry.is_symlink():
+            yield classify(path, name)
+        elif not _is_inside(root, path):
+            detail = "symbolic link that leads out of the folder, or nowhere"
+            yield Failure(name=name, reason=Reason.UNREADABLE, detail=detail)
+        elif not path.is_dir():
+            yield classify(path, name)
+
+
+def classify(path: Path, name: str) -> ImageRef | Failure:
+    """Tell what one file is.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        How reports name it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError as error:
+        return Failure(name=name, reason=Reason.UNREADABLE, detail=error.strerror or type(error).__name__)
+    kind = sniff(head)
+    return ImageRef(path=path, name=name, kind=kind) if kind else _no_image(name, head)
+
+
+def sniff(head: bytes) -> FileKind | None:
+    """Tell what a file is by its first 132 bytes.
+
+    Notes
+    -----
+    DICOM begins with 128 bytes of anything and ``DICM`` (PS3.10 7.1); files without that preamble begin with an
+    element of group 0002 or 0008.
+    """
+    if head[128:132] == b"DICM" or _starts_with_element(head):
+        return FileKind.DICOM
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return FileKind.PNG
+    return FileKind.JPEG if head.startswith(b"\xff\xd8\xff") else None
+
+
+def _starts_with_element(head: bytes) -> bool:
+    if len(head) < 12 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08", b"\0\x02"):
+        return False
+    order: Literal["little", "big"] = "little" if head[1] == 0 else "big"
+    element, length = int.from_bytes(head[2:4], order), int.from_bytes(head[4:8], order)
+    explicit = head[4:6] in _EXPLICIT_VRS
+    # Elements of these groups have small numbers and short values; text and other formats do not look like that.
+    return element < 0x1000 and (explicit or (order == "little" and 0 < length <= 1024 and length % 2 == 0))
+
+
+def _no_image(name: str, head: bytes) -> Failure:
+    """Text named .png is somebody's missing radiograph; a README is not."""
+    what = next((what for magic, what in _OTHER_FORMATS.items() if head.startswith(magic)), "")
+    if not head:
+        what = "an empty file"
+    expected = Path(name).suffix.lower() in _IMAGE_SUFFIXES or "picture" in what
+    detail = f"{what or 'unknown content'}; DICOM, PNG and JPEG are read"
+    return Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail=detail, skipped=not expected)
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # a dangling link, or a loop (RuntimeError before Python 3.13)
+        return False

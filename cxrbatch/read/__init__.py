@@ -1,0 +1,51 @@
+"""Reading radiographs right: header first, pixels only when the header is acceptable.
+
+Must not import TensorFlow: this runs in every reader process.
+"""
+
+from typing import Protocol
+
+from cxrbatch.read import dicom, raster
+from cxrbatch.read.dicom import NotAnImage
+from cxrbatch.read.patient import PatientRule
+from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
+
+__all__ = ["NotAnImage", "OpenImage", "PatientRule", "open_image"]
+
+
+class OpenImage(Protocol):
+    """An image whose header has been read and whose pixels have not been decoded."""
+
+    @property
+    def header(self) -> ImageHeader:
+        """What the file says of itself."""
+
+    def decode(self) -> CxrImage:
+        """Decode the pixels to presentation values.
+
+        Raises
+        ------
+        Refusal
+            ``corrupt``, ``truncated`` or ``unsupported_transfer_syntax``.
+        """
+
+
+def open_image(ref: ImageRef, patients: PatientRule) -> OpenImage:
+    """Read the header of an image.
+
+    Parameters
+    ----------
+    ref : ImageRef
+    patients : PatientRule
+        Who the patient of a PNG or JPEG is.
+
+    Raises
+    ------
+    Refusal
+        The file is unreadable, damaged, or no image.
+    OSError
+        The file cannot be opened.
+    """
+    if ref.kind is FileKind.DICOM:
+        return dicom.open_dicom(ref)
+    return raster.open_raster(ref, patients)

@@ -1,0 +1,135 @@
+"""Compressed pixel data → stored values, by imagecodecs (which releases the GIL)."""
+
+from collections.abc import Callable
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid
+
+from cxrbatch.reasons import Reason, Refusal
+
+Stored = NDArray[np.integer]
+
+
+def _jpeg(codestream: bytes, *, is_rgb: bool) -> Stored:
+    """8- and 12-bit DCT and lossless JPEG (ISO/IEC 10918-1); colour comes out as RGB."""
+    if is_rgb and not _has_colour_marker(codestream):
+        return imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB")
+    return imagecodecs.jpeg8_decode(codestream)
+
+
+def _jpegls(codestream: bytes, *, is_rgb: bool) -> Stored:  # noqa: ARG001
+    return imagecodecs.jpegls_decode(codestream)
+
+
+def _jpeg2k(codestream: bytes, *, is_rgb: bool) -> Stored:  # noqa: ARG001
+    return imagecodecs.jpeg2k_decode(codestream)
+
+
+def _htj2k(codestream: bytes, *, is_rgb: bool) -> Stored:  # noqa: ARG001
+    return imagecodecs.htj2k_decode(codestream)
+
+
+_JPEG = (
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+)
+_DECODERS: dict[str, Callable[..., Stored]] = {
+    **dict.fromkeys(_JPEG, _jpeg),
+    **dict.fromkeys((uid.JPEGLSLossless, uid.JPEGLSNearLossless), _jpegls),
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _jpeg2k),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _htj2k),
+}
+_LOSSY = frozenset(
+    (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K)
+)
+
+
+def can_decode(transfer_syntax: str) -> bool:
+    """Whether the transfer syntax is compressed in a way that is read here."""
+    return transfer_syntax == uid.RLELossless or transfer_syntax in _DECODERS
+
+
+def is_lossy(transfer_syntax: str) -> bool:
+    """Whether the transfer syntax may have lost detail."""
+    return transfer_syntax in _LOSSY
+
+
+def comes_out_as_rgb(transfer_syntax: str, photometric: str) -> bool:
+    """Whether the decoder has already turned YBR into RGB."""
+    return transfer_syntax in _JPEG or photometric in ("YBR_ICT", "YBR_RCT", "RGB")
+
+
+def decode(
+    codestream: bytes, transfer_syntax: str, shape: tuple[int, ...], bits: int, photometric: str
+) -> Stored:
+    """Decode one frame.
+
+    Parameters
+    ----------
+    codestream : bytes
+        One frame without encapsulation.
+    shape : tuple of int
+        What the header announces: (rows, columns) or (rows, columns, 3).
+    bits : int
+        BitsAllocated; used for RLE only, the others say it themselves.
+
+    Returns
+    -------
+    ndarray of uint8, uint16, int8 or int16, of `shape`
+
+    Raises
+    ------
+    Refusal
+        ``truncated`` or ``corrupt``.
+    """
+    if transfer_syntax == uid.RLELossless:
+        return _rle(codestream, shape, bits)
+    _require_end(codestream)
+    try:
+        pixels = _DECODERS[transfer_syntax](codestream, is_rgb=photometric == "RGB")
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Refusal(Reason.CORRUPT, f"{_name(transfer_syntax)} data is damaged") from error
+    if pixels.shape != shape:
+        raise Refusal(
+            Reason.CORRUPT,
+            f"the header announces {shape}, the {_name(transfer_syntax)} data holds {pixels.shape}",
+        )
+    return pixels
+
+
+def _rle(frame: bytes, shape: tuple[int, ...], bits: int) -> Stored:
+    """RLE (PS3.5 annex G): byte planes, most significant first, channels one after the other."""
+    samples = shape[2] if len(shape) == 3 else 1
+    flat = np.zeros((samples, shape[0], shape[1]), dtype=f"<u{bits // 8}")
+    try:
+        plain = imagecodecs.dicomrle_decode(frame, flat.dtype)
+    except Exception as error:
+        raise Refusal(Reason.CORRUPT, "RLE data is damaged") from error
+    if len(plain) < flat.nbytes:
+        raise Refusal(Reason.TRUNCATED, f"RLE data holds {len(plain)} of {flat.nbytes} bytes")
+    flat = np.frombuffer(plain, flat.dtype, flat.size).reshape(flat.shape)
+    return flat[0] if samples == 1 else np.moveaxis(flat, 0, -1)
+
+
+def _require_end(codestream: bytes) -> None:
+    """Refuse a cut-off codestream: the JPEG decoder would fill the rest with grey and say nothing.
+
+    All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4).
+    """
+    if b"\xff\xd9" not in codestream[-64:]:
+        raise Refusal(Reason.TRUNCATED, "the compressed data has no end marker")
+
+
+def _has_colour_marker(codestream: bytes) -> bool:
+    head = codestream[:1024]
+    return b"JFIF" in head or b"Adobe" in head
+
+
+def _name(transfer_syntax: str) -> str:
+    return uid.UID(transfer_syntax).name

@@ -1,0 +1,157 @@
+"""From stored values to presentation values (DICOM PS3.4 N.2: Modality LUT → VOI LUT → Presentation LUT)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.reasons import Reason, Refusal
+
+Stored = NDArray[np.integer]
+Values = NDArray[np.float32]
+
+_COLOUR_DISTANCE = 0.12
+_REC601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    Attributes
+    ----------
+    first : int
+        Input value mapped to the first entry; smaller ones map there too, larger than the last to the last.
+    table : ndarray of float32, shape (n,)
+    """
+
+    first: int
+    table: Values
+
+    def __call__(self, values: NDArray[np.generic]) -> Values:
+        """Look up `values` of any shape."""
+        index = np.rint(values.astype(np.float32) - self.first)
+        return self.table[np.clip(index, 0, self.table.size - 1).astype(np.intp)]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A VOI window (PS3.3 C.11.2.1.2 and C.11.2.1.3).
+
+    Attributes
+    ----------
+    function : str
+        ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID``.
+    """
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+    @property
+    def is_valid(self) -> bool:
+        """Width at least 1 for LINEAR, above 0 otherwise, both numbers finite."""
+        finite = bool(np.isfinite(self.center) and np.isfinite(self.width))
+        return finite and (self.width >= 1 if self.function == "LINEAR" else self.width > 0)
+
+    def __call__(self, values: Values) -> Values:
+        """Map values to 0…1."""
+        center, width = np.float32(self.center), np.float32(self.width)
+        if self.function == "SIGMOID":
+            exponent = np.clip(-4 * (values - center) / width, -60, 60)
+            return (1 / (1 + np.exp(exponent))).astype(np.float32)
+        if self.function == "LINEAR":
+            if width == 1:
+                return (values > center - np.float32(0.5)).astype(np.float32)
+            center, width = center - np.float32(0.5), width - 1
+        return np.clip((values - center) / width + np.float32(0.5), 0, 1)
+
+
+def native_values(raw: Stored, bits_stored: int, high_bit: int, *, signed: bool) -> Stored:
+    """Take the stored bits out of their container.
+
+    Bits above HighBit may hold an overlay or rubbish (PS3.5 8.1.1), and nothing guarantees sign extension.
+
+    Parameters
+    ----------
+    raw : ndarray of integers, any shape
+    """
+    container = raw.dtype.itemsize * 8
+    left = container - 1 - high_bit
+    kind = np.dtype(f"{'i' if signed else 'u'}{raw.dtype.itemsize}")
+    values = raw.view(kind) if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("=")).view(kind)
+    if left == 0 and bits_stored == container:
+        return values
+    return (values << left) >> (container - bits_stored)
+
+
+def decoded_values(decoded: Stored, bits_stored: int, *, signed: bool) -> Stored:
+    """Make values from a codestream signed where the header says so.
+
+    JPEG and JPEG-LS know no sign, and JPEG 2000 files often state the wrong one. A codestream has no rubbish
+    above its precision, so that unsigned values are taken as they are, even where they exceed BitsStored.
+    """
+    if not signed:
+        return decoded.view(f"u{decoded.dtype.itemsize}") if decoded.dtype.kind == "i" else decoded
+    wide = decoded.astype(np.int32)
+    fits = int(wide.max(initial=0)) < 1 << bits_stored and int(wide.min(initial=0)) >= -(1 << bits_stored)
+    bits = bits_stored if fits else decoded.dtype.itemsize * 8
+    return (wide << (32 - bits)) >> (32 - bits)
+
+
+def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highest: float) -> Values:
+    """Map ``lowest … highest`` to 0…1, clipped.
+
+    Parameters
+    ----------
+    values : ndarray of any number type and shape
+    """
+    span = np.float32(max(highest - lowest, float(np.finfo(np.float32).tiny)))
+    return np.clip((values.astype(np.float32) - np.float32(lowest)) / span, 0, 1)
+
+
+def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
+    """Map the smallest and largest value outside the padding to 0 and 1."""
+    used = values if valid is None else values[valid]
+    if not used.size:
+        raise Refusal(Reason.CORRUPT, "every pixel is padding")
+    return full_range(values, float(used.min()), float(used.max()))
+
+
+def luminance(rgb: Stored, highest: int) -> Values:
+    """Grey of a colour picture by ITU-R BT.601; exactly the common value where the three channels agree.
+
+    Parameters
+    ----------
+    rgb : ndarray of integers, shape (rows, columns, 3)
+    highest : int
+        Value of full intensity.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        0…1.
+    """
+    if (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all():
+        return full_range(rgb[..., 0], 0, highest)
+    return np.clip(rgb.astype(np.float32) @ _REC601 / np.float32(highest), 0, 1)
+
+
+def colourfulness(rgb: Stored, highest: int) -> float:
+    """Share of pixels that are clearly coloured beyond a common tint.
+
+    Films photographed on a light box, and viewers with a blue palette, give radiographs one tint that follows
+    the brightness: it is fitted (each channel as a quadratic of the luminance) and does not count as colour.
+
+    Parameters
+    ----------
+    rgb : ndarray of integers, shape (rows, columns, 3)
+    highest : int
+        Value of full intensity.
+    """
+    # Every fourth pixel in each direction suffices for a share, and costs a sixteenth.
+    sample = rgb[::4, ::4].reshape(-1, 3).astype(np.float32) / np.float32(highest)
+    grey = sample @ _REC601
+    basis = np.stack([np.ones_like(grey), grey, grey * grey], axis=1)
+    tint = basis @ np.linalg.lstsq(basis, sample, rcond=None)[0]
+    return float((np.ptp(sample - tint, axis=1) > _COLOUR_DISTANCE).mean())

@@ -1,0 +1,96 @@
+"""Modality LUT and VOI LUT of a DICOM image, as far as its header holds usable ones."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from cxrbatch.read import elements as el
+from cxrbatch.read.grey import Lut, Stored, Values, Window
+from cxrbatch.reasons import Flag
+
+_IGNORED = frozenset((Flag.VOI_IGNORED,))
+_MIN_CONTRAST = 1e-3
+
+
+def modality_values(dataset: Dataset, stored: Stored) -> Values:
+    """Apply the Modality LUT Sequence, else RescaleSlope and RescaleIntercept (PS3.3 C.11.1).
+
+    Parameters
+    ----------
+    stored : ndarray of integers, shape (rows, columns)
+    """
+    if lut := _lut(dataset, "ModalityLUTSequence", signed=stored.dtype.kind == "i"):
+        return lut(stored)
+    slope = el.number(dataset, "RescaleSlope") or 1.0
+    intercept = el.number(dataset, "RescaleIntercept") or 0.0
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+
+
+def apply_voi(
+    dataset: Dataset, values: Values, valid: NDArray[np.bool_] | None
+) -> tuple[Values, frozenset[Flag]]:
+    """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); neither is a must.
+
+    A window that leaves no contrast in the picture is ignored, and the image flagged: such headers are wrong.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (rows, columns)
+    valid : ndarray of bool, same shape, or None
+        False where a pixel is padding.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+    frozenset of Flag
+    """
+    stated = _has_voi(dataset)
+    transform = _lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0)) or _window(dataset)
+    if transform is None:
+        return values, _IGNORED if stated else frozenset()
+    mapped = transform(values)
+    used = mapped if valid is None else mapped[valid]
+    if float(np.ptp(used)) <= _MIN_CONTRAST * max(float(np.abs(used).max()), 1.0):
+        return values, _IGNORED
+    return mapped, frozenset()
+
+
+def _has_voi(dataset: Dataset) -> bool:
+    return bool(el.items(dataset, "VOILUTSequence") or el.text(dataset, "WindowWidth"))
+
+
+def _window(dataset: Dataset) -> Window | None:
+    center, width = el.number(dataset, "WindowCenter"), el.number(dataset, "WindowWidth")
+    if center is None or width is None:
+        return None
+    window = Window(center, width, el.text(dataset, "VOILUTFunction").upper() or "LINEAR")
+    return window if window.is_valid else None
+
+
+def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
+    """Read the first item of a LUT sequence; None where it is missing or unusable."""
+    sequence = el.items(dataset, keyword)
+    descriptor = el.numbers(sequence[0], "LUTDescriptor") if sequence else []
+    if len(descriptor) != 3:
+        return None
+    entries, first = int(descriptor[0]) or 65536, int(descriptor[1])
+    table = _lut_table(sequence[0], entries, bits=int(descriptor[2]))
+    if table is None:
+        return None
+    # The first value mapped is SS for signed pixels, and often written as US all the same.
+    return Lut(first - 65536 if signed and first > 32767 else first, table)
+
+
+def _lut_table(item: Dataset, entries: int, bits: int) -> Values | None:
+    data = item.get("LUTData")
+    if isinstance(data, bytes):
+        # OW, and 8-bit entries may be packed two to a word (PS3.3 C.11.1.1.1)
+        packed = len(data) < 2 * entries and bits <= 8
+        little = item.is_little_endian is not False
+        dtype = np.dtype("u1") if packed else np.dtype("<u2" if little else ">u2")
+        table = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
+    else:
+        table = np.asarray(el.numbers(item, "LUTData"))
+    if table.size < entries or entries < 2:
+        return None
+    return table[:entries].astype(np.float32)

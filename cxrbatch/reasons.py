@@ -1,0 +1,89 @@
+"""Why an image has no score (`Reason`), and what to bear in mind where it has one (`Flag`)."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a file was not scored. People script these codes: add, never rename."""
+
+    CORRUPT = "corrupt"
+    TRUNCATED = "truncated"
+    UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
+    NOT_AN_IMAGE = "not_an_image"
+    WRONG_MODALITY = "wrong_modality"
+    WRONG_BODY_PART = "wrong_body_part"
+    LATERAL_VIEW = "lateral_view"
+    FOR_PROCESSING = "for_processing"
+    MULTI_FRAME = "multi_frame"
+    PAEDIATRIC = "paediatric"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    NOT_A_CHEST_RADIOGRAPH = "not_a_chest_radiograph"
+    DUPLICATE = "duplicate"
+    STILL_CHANGING = "still_changing"
+    UNREADABLE = "unreadable"
+
+
+class Flag(StrEnum):
+    """A caveat on an image that was scored, or on its patient."""
+
+    AGE_UNKNOWN = "age_unknown"
+    VIEW_UNKNOWN = "view_unknown"
+    BODY_PART_UNKNOWN = "body_part_unknown"
+    NO_PATIENT_ID = "no_patient_id"
+    PHOTOMETRIC_CONFLICT = "photometric_conflict"
+    VOI_IGNORED = "voi_ignored"
+    LOSSY = "lossy"
+    IDENTITY_CONFLICT = "identity_conflict"
+    UID_CONFLICT = "uid_conflict"
+    SOME_IMAGES_NOT_SCORED = "some_images_not_scored"
+
+
+class Refusal(Exception):
+    """Raised inside the reading of one file; `cxrbatch.prepare` turns it into a `Failure`.
+
+    Parameters
+    ----------
+    reason : Reason
+    detail : str
+        What was found and what was expected. Never a patient's name or birth date, never a raw header value that
+        could hold one.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+REASON_MEANING: dict[Reason, str] = {
+    Reason.CORRUPT: "the file is damaged, or contradicts itself",
+    Reason.TRUNCATED: "the file ends before its image does",
+    Reason.UNSUPPORTED_TRANSFER_SYNTAX: "a compression that is not read here",
+    Reason.NOT_AN_IMAGE: "no radiograph: neither DICOM with pixels nor PNG nor JPEG",
+    Reason.WRONG_MODALITY: "not a projection radiograph (CR, DX, RG)",
+    Reason.WRONG_BODY_PART: "another body part than the chest",
+    Reason.LATERAL_VIEW: "a lateral or oblique view; only frontal views are scored",
+    Reason.FOR_PROCESSING: "raw detector data (FOR PROCESSING), not meant to be looked at",
+    Reason.MULTI_FRAME: "several frames in one file",
+    Reason.PAEDIATRIC: "the patient is younger than 18",
+    Reason.TOO_SMALL: "too few pixels",
+    Reason.TOO_LARGE: "more pixels or bytes than the limit",
+    Reason.NOT_A_CHEST_RADIOGRAPH: "the picture does not look like a frontal chest radiograph",
+    Reason.DUPLICATE: "the same image as another file of this run",
+    Reason.STILL_CHANGING: "the file is still being written; screen it again later",
+    Reason.UNREADABLE: "the file cannot be opened (permission, vanished, link out of the folder)",
+}
+
+FLAG_MEANING: dict[Flag, str] = {
+    Flag.AGE_UNKNOWN: "age not stated: make sure that this is an adult",
+    Flag.VIEW_UNKNOWN: "view not stated: make sure that this is a frontal view",
+    Flag.BODY_PART_UNKNOWN: "body part not stated",
+    Flag.NO_PATIENT_ID: "no PatientID: grouped by study or by file",
+    Flag.PHOTOMETRIC_CONFLICT: "PresentationLUTShape contradicts PhotometricInterpretation, which was followed",
+    Flag.VOI_IGNORED: "the stored window or VOI LUT is unusable and was ignored",
+    Flag.LOSSY: "lossy compression",
+    Flag.IDENTITY_CONFLICT: "images under this PatientID disagree about birth date or sex: check who this is",
+    Flag.UID_CONFLICT: "another file has the same SOPInstanceUID and another picture",
+    Flag.SOME_IMAGES_NOT_SCORED: "further images of this patient could not be scored",
+}
