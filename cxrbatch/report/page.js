@@ -1,0 +1,75 @@
+"use strict";
+// Sorting and filtering. Without it the page is the same list in its own order.
+(() => {
+  const PRIORITIES = ["urgent", "high", "routine"];
+  const collator = new Intl.Collator("en", { numeric: true });
+  const number = (text) => (text === "" ? Infinity : Number(text));
+  const KINDS = {
+    number: { value: number, compare: (a, b) => a - b || 0 },
+    text: { value: (text) => text, compare: collator.compare },
+    priority: { value: (text) => PRIORITIES.indexOf(text), compare: (a, b) => a - b },
+  };
+
+  function sort(table, header, direction) {
+    const { value, compare } = KINDS[header.dataset.sort];
+    const sign = direction === "ascending" ? 1 : -1;
+    const body = table.tBodies[0];
+    const keyed = Array.from(body.rows, (row) => [value(row.cells[header.cellIndex].textContent.trim()), row]);
+    keyed.sort((a, b) => sign * compare(a[0], b[0])); // stable: ties keep the order they were in
+    body.remove();
+    body.append(...keyed.map(([, row]) => row));
+    table.append(body);
+    for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
+    header.setAttribute("aria-sort", direction);
+  }
+
+  function makeSortable(header) {
+    const table = header.closest("table");
+    const opposite = { ascending: "descending", descending: "ascending" };
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    header.append(button);
+    button.addEventListener("click", () => {
+      const now = header.getAttribute("aria-sort");
+      sort(table, header, opposite[now] ?? header.dataset.first ?? "ascending");
+    });
+  }
+
+  const form = document.getElementById("filter");
+  const shown = document.getElementById("shown");
+  const find = document.getElementById("find");
+  const lists = Array.from(document.querySelectorAll("#look, #ranking"), (section) => ({
+    name: section.id === "look" ? "patients not scored" : "patients ranked",
+    rows: Array.from(section.querySelectorAll("tbody tr")),
+  }));
+  const texts = new Map();
+
+  function text(row) {
+    if (!texts.has(row)) {
+      texts.set(row, `${row.textContent} ${row.querySelector("img")?.title ?? ""}`.toLowerCase());
+    }
+    return texts.get(row);
+  }
+
+  function filter() {
+    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = new Set(Array.from(form.querySelectorAll(":checked"), (box) => box.value));
+    const counts = lists.map(({ name, rows }) => {
+      for (const row of rows) {
+        const priority = row.dataset.priority;
+        row.hidden = (priority && !wanted.has(priority)) || !words.every((word) => text(row).includes(word));
+      }
+      return { name, n: rows.filter((row) => !row.hidden).length, all: rows.length };
+    });
+    shown.hidden = counts.every(({ n, all }) => n === all);
+    shown.textContent = `Filtered: ${counts.map(({ name, n, all }) => `${n} of ${all} ${name}`).join(", ")}`;
+  }
+
+  for (const header of document.querySelectorAll("th[data-sort]")) makeSortable(header);
+  document.querySelector(".ranking th[data-sort]")?.setAttribute("aria-sort", "ascending");
+  form.addEventListener("input", filter);
+  form.addEventListener("reset", () => setTimeout(filter));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.hidden = false;
+})();

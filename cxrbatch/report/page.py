@@ -1,0 +1,124 @@
+"""The page for the morning: one HTML file that needs nothing else, neither a network nor scripts.
+
+Everything that comes from a file is escaped by Jinja2, after `cxrbatch.report.text.visible` has been over it. A
+Content-Security-Policy allows the page's own style and script, by hash, and nothing else.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
+from cxrbatch.records import Priority, TriageRun
+from cxrbatch.report.text import visible
+
+CAUTION = (
+    "A low score is never a rule-out: many PCR-positive patients have a normal radiograph. Research use."
+)
+"""Stands on every screen and on every printed page of a list."""
+
+_WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
+_HERE = Path(__file__).parent
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+
+def render_page(run: TriageRun, sha256: Mapping[str, str]) -> bytes:
+    """Render the page.
+
+    Parameters
+    ----------
+    run : TriageRun
+    sha256 : mapping of str to str
+        Of the tables that belong to the page, by file name.
+
+    Returns
+    -------
+    bytes
+        HTML in UTF-8; the same for the same run.
+    """
+    ranked = [patient for patient in run.patients if patient.is_ranked]
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            run=run,
+            ranked=ranked,
+            not_scored=[patient for patient in run.patients if not patient.is_ranked],
+            n_by_priority=_count(Priority, (patient.priority for patient in ranked)),
+            n_by_flag=_count(Flag, (flag for patient in run.patients for flag in patient.flags)),
+            n_not_scored=_count(Reason, (failure.reason for failure in run.failures if not failure.skipped)),
+            n_skipped=_count(Reason, (failure.reason for failure in run.failures if failure.skipped)),
+            sha256=sha256,
+        )
+    )
+    return page.encode("utf-8")
+
+
+def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:
+    """Count what occurs, in the order of the enumeration."""
+    counter = Counter(values)
+    return {kind: counter[kind] for kind in kinds if counter[kind]}
+
+
+class _Asset(NamedTuple):
+    text: Markup
+    source: str
+    """As a Content-Security-Policy names it (CSP level 2, section 4.2.5)."""
+
+
+def _asset(name: str) -> _Asset:
+    content = (_HERE / name).read_bytes()
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
+    return _Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
+    environment.globals.update(
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        caution=CAUTION,
+        flag_meaning=FLAG_MEANING,
+        reason_meaning=REASON_MEANING,
+        who_is_this=_WHO_IS_THIS,
+    )
+    return environment
+
+
+def _finalize(value: object) -> object:
+    # Jinja2 calls it for every value it writes, before it escapes; Markup is a subclass and left alone.
+    return visible(value) if type(value) is str else value
+
+
+def _words(code: StrEnum) -> str:
+    return code.replace("_", " ")
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

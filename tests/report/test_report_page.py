@@ -1,0 +1,303 @@
+import base64
+import dataclasses
+import hashlib
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
+from cxrbatch.records import Failure, PatientTriage, TriageRun
+from cxrbatch.report.page import CAUTION, render_page
+
+SHA256 = {"report.files.csv": 64 * "a", "report.csv": 64 * "b"}
+CHROMIUM = shutil.which("chromium") or ""
+VOID = {"meta", "link", "img", "input", "col", "br", "hr"}
+Attributes = list[tuple[str, str | None]]
+
+
+class Page(HTMLParser):
+    """What a browser would read: elements, their attributes, and the text of each table cell."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self.raw: dict[str, str] = {}
+        self.open: list[str] = []
+        self.feed(content.decode("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in {"style", "script"}:
+            self.raw[self.open[-1]] = data
+            return
+        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+def page_of(run: TriageRun) -> Page:
+    return Page(render_page(run, SHA256))
+
+
+def test_counts_reconcile_in_words(run: TriageRun) -> None:
+    page = page_of(run)
+    assert "5 files found = 2 scored + 2 not scored + 1 no radiograph" in page.text
+    assert "3 patients = 1 for a human to look at + 2 ranked (1 urgent, 1 routine)" in page.text
+    assert page.open == []
+
+
+def test_what_stands_above_the_list(run: TriageRun) -> None:
+    text = page_of(dataclasses.replace(run, notes=("3 files wait until tomorrow",))).text
+    for expected in (
+        "Triage of chest radiographs",
+        "2026-11-22 01:30 UTC",
+        "3 min 20 s",
+        "default@0123456789ab",
+        "3 files wait until tomorrow",
+        *SHA256.values(),
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3600, "1 h 00 min"), (7505, "2 h 05 min")],
+)
+def test_run_time(seconds: float, words: str, run: TriageRun) -> None:
+    assert f"Run time{words}\n" in page_of(dataclasses.replace(run, duration_s=seconds)).text
+
+
+def test_a_low_score_is_never_a_rule_out(run: TriageRun) -> None:
+    page = page_of(run)
+    assert page.text.index(CAUTION) < page.text.index("A human must look at these")
+    repeated = [row for row in page.rows if len(row) == 1 and row[0].startswith(CAUTION)]
+    assert len(repeated) == 2  # in the header of both lists, which print repeats on each page
+
+
+def test_a_human_must_look_comes_before_the_ranking(run: TriageRun) -> None:
+    page = page_of(run)
+    assert page.text.index("A human must look at these") < page.text.index("Ranking")
+    names = [row[1] for row in page.rows if len(row) == 7][1:]
+    assert names == ["c.dcm"]
+    (row,) = [row for row in page.rows if len(row) == 7 and row[1] == "c.dcm"]
+    assert row[4] == f"{REASON_MEANING[Reason.TRUNCATED]} truncated"
+    assert row[5] == "ends, too earlyc.dcm"
+
+
+def test_ranking_row_by_row(run: TriageRun) -> None:
+    rows = [row for row in page_of(run).rows if len(row) == 13]
+    assert rows[0][0] == "Rank"
+    shown = [[cell.strip() for cell in row] for row in rows[1:]]
+    assert shown == [
+        ["1", "", "4711WARD", "A1", "2026-11-21", "urgent", "0.875", "0.875", "0.100", "0.025", "2", "1",
+         "age unknown, lossy"],
+        ["2", "", "b.png", "", "", "routine", "0.333", "0.333", "0.333", "0.333", "1", "0", ""],
+    ]  # fmt: skip
+
+
+def test_thumbnail_is_in_the_page(run: TriageRun) -> None:
+    images = [attributes for tag, attributes in page_of(run).elements if tag == "img"]
+    assert [image["src"] for image in images] == ["data:image/jpeg;base64,/9hqcGVn"]
+    assert images[0]["title"] == "a/1"
+    assert base64.b64decode("/9hqcGVn") == b"\xff\xd8jpeg"
+
+
+def test_score_bar_is_as_long_as_the_score(run: TriageRun) -> None:
+    bars = [attributes["width"] for tag, attributes in page_of(run).elements if tag == "rect"]
+    assert bars == ["87.5%", "33.3%"]
+
+
+def test_legends_hold_what_occurs_and_nothing_else(run: TriageRun) -> None:
+    page = page_of(run)
+    reasons = {row[0]: row[2:] for row in page.rows if len(row) == 4}
+    assert reasons == {
+        "Reason": ["Not scored", "No radiograph"],
+        "truncated": ["1", "0"],
+        "not_an_image": ["0", "1"],
+        "lateral_view": ["1", "0"],
+        "all": ["2", "1"],
+    }
+    flags = [row for row in page.rows if len(row) == 3][1:]
+    assert flags == [
+        ["age unknown", FLAG_MEANING[Flag.AGE_UNKNOWN], "1"],
+        ["lossy", FLAG_MEANING[Flag.LOSSY], "1"],
+    ]
+
+
+def test_every_reason_and_flag_can_be_shown(
+    run: TriageRun, ranked: PatientTriage, not_scored: PatientTriage
+) -> None:
+    everything = dataclasses.replace(
+        run,
+        patients=(
+            dataclasses.replace(ranked, flags=tuple(Flag)),
+            *(dataclasses.replace(not_scored, reason=reason, flags=tuple(Flag)) for reason in Reason),
+        ),
+        failures=tuple(Failure(name=reason, reason=reason) for reason in Reason),
+    )
+    text = page_of(everything).text
+    assert all(meaning in text for meaning in (*REASON_MEANING.values(), *FLAG_MEANING.values()))
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</style><img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    "\"' onmouseover=alert(1) x='",
+    "<!-- ",
+    "]]>",
+    "&lt;b&gt; &amp;",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "מטופל 12 مريض",
+    "  two  blanks  ",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_whatever_a_file_says_is_text(
+    text: str, run: TriageRun, ranked: PatientTriage, not_scored: PatientTriage
+) -> None:
+    def night(said: str) -> Page:
+        patients = tuple(_saying(said, patient) for patient in (ranked, not_scored))
+        return page_of(dataclasses.replace(run, folder=said, notes=(said,), patients=patients))
+
+    page = night(text)
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in night("harmless").elements]
+    (row,) = [row for row in page.rows if len(row) == 13 and row[0] == "1"]
+    assert row[2:5] == [text + text, text, text]
+    (row,) = [row for row in page.rows if len(row) == 7 and row[4].endswith("truncated")]
+    assert row[1:4] == [text + text, text, text]
+    assert row[5] == text + text
+    assert [attributes["title"] for tag, attributes in page.elements if tag == "img"] == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (b"caf\xe9".decode("utf-8", "surrogateescape"), r"caf\udce9"),
+        ("a\nb", r"a\nb"),
+        ("12\u202e34", r"12\u202e34"),
+        ("\x00", r"\x00"),
+    ],
+)
+def test_what_cannot_be_seen_is_shown(text: str, shown: str, run: TriageRun, ranked: PatientTriage) -> None:
+    patient = dataclasses.replace(ranked, patient_id=text, issuer_of_patient_id="", top_image=text)
+    page = page_of(dataclasses.replace(run, patients=(patient,)))
+    (row,) = [row for row in page.rows if len(row) == 13 and row[0] == "1"]
+    assert row[2] == shown
+
+
+def test_nothing_is_loaded_from_anywhere(run: TriageRun) -> None:
+    page = page_of(run)
+    loading = {"src", "href", "action", "data", "poster", "srcset", "background", "formaction", "xlink:href"}
+    attributes = [item for _, attributes in page.elements for item in attributes.items()]
+    targets = [value or "" for name, value in attributes if name in loading]
+    assert targets
+    assert all(target.startswith(("data:image/jpeg;base64,", "#")) for target in targets)
+    assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object", "embed", "base"}
+    assert "url(" not in page.raw["style"]
+    assert "@import" not in page.raw["style"]
+    assert "http" not in "".join(page.raw.values())
+
+
+def test_policy_allows_this_style_and_this_script_only(run: TriageRun) -> None:
+    page = page_of(run)
+    metas = [attributes for tag, attributes in page.elements if tag == "meta"]
+    (policy,) = [meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src {_source(page.raw['style'])}; "
+        f"script-src {_source(page.raw['script'])}; base-uri 'none'; form-action 'none'"
+    )
+    names = {name for _, attributes in page.elements for name in attributes}
+    assert not {name for name in names if name == "style" or name.startswith("on")}
+
+
+def test_tables_can_be_heard(run: TriageRun) -> None:
+    page = page_of(run)
+    tags = [tag for tag, _ in page.elements]
+    assert ("html", {"lang": "en"}) in page.elements
+    assert tags.count("caption") == tags.count("table") == 4
+    assert {attributes.get("scope") for tag, attributes in page.elements if tag == "th"} == {"col", "row"}
+    assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
+
+
+def test_words_that_must_not_be_on_a_screen(run: TriageRun) -> None:
+    text = page_of(run).text.lower()
+    assert "diagnos" not in text
+    assert "%" not in text
+    assert "chance" not in text
+
+
+@pytest.mark.parametrize("kept", [(), (0,), (2,)])
+def test_a_night_without_one_of_the_lists(kept: tuple[int, ...], run: TriageRun) -> None:
+    page = page_of(dataclasses.replace(run, patients=tuple(run.patients[i] for i in kept)))
+    assert ("None tonight: every patient has a score." in page.text) == (kept != (2,))
+    assert ("No patient has a score." in page.text) == (kept != (0,))
+
+
+def test_five_thousand_patients_stay_below_20_mb(run: TriageRun, ranked: PatientTriage) -> None:
+    assert len(render_page(_crowd(run, ranked), SHA256)) < 20e6
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_bytes(render_page(run, SHA256))
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    uri = (tmp_path / "report.html").as_uri()
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", profile, "--dump-dom", uri]
+    page = Page(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)  # noqa: S603
+    forms = [attributes for tag, attributes in page.elements if tag == "form"]
+    assert "hidden" not in forms[0]
+    sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
+    assert [tag for tag, _ in page.elements].count("button") == len(sortable) + 1
+    assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
+
+
+def _saying(said: str, patient: PatientTriage) -> PatientTriage:
+    return dataclasses.replace(
+        patient,
+        patient_id=said,
+        accession_number=said,
+        study_date=said,
+        top_image=said,
+        issuer_of_patient_id=said,
+        detail=said,
+    )
+
+
+def _source(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+def _crowd(run: TriageRun, ranked: PatientTriage) -> TriageRun:
+    """Make 5,000 patients with long names and thumbnails of 2 KB."""
+    patients = (
+        dataclasses.replace(
+            ranked,
+            rank=rank,
+            patient_id=f"{rank:064d}",
+            top_image=f"2026-11-21/{rank:064d}/{rank:064d}.dcm",
+            flags=tuple(Flag)[:3],
+            thumbnail=2048 * b"\xff",
+        )
+        for rank in range(1, 5001)
+    )
+    return dataclasses.replace(run, patients=tuple(patients))
