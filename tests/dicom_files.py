@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -36,7 +36,7 @@ def _unsigned(stored: Stored) -> Stored:
     return stored.view(f"u{stored.dtype.itemsize}")
 
 
-Encoder = Callable[[Stored, int], bytes]
+Encoder = Callable[[Stored, int], bytes | bytearray]
 ENCODERS: dict[uid.UID, Encoder] = {
     uid.RLELossless: lambda a, _: _rle(a),
     uid.JPEGLossless: lambda a, bits: imagecodecs.ljpeg_encode(_unsigned(a), bitspersample=bits),
@@ -123,10 +123,10 @@ def write_dicom(
 
 def _set_pixels(header: Dataset, stored: Stored, syntax: uid.UID) -> None:
     if syntax in ENCODERS:
-        header.PixelData = encapsulate([ENCODERS[syntax](stored, header.BitsStored)])
+        header.PixelData = encapsulate([bytes(ENCODERS[syntax](stored, header.BitsStored))])
         header["PixelData"].VR = "OB"
         return
-    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+    order: Literal[">", "<"] = ">" if syntax == uid.ExplicitVRBigEndian else "<"
     data = stored.astype(stored.dtype.newbyteorder(order)).tobytes()
     header.PixelData = data + b"\0" * (len(data) % 2)
     header["PixelData"].VR = "OW" if stored.dtype.itemsize == 2 else "OB"

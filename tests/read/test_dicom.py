@@ -382,7 +382,11 @@ def test_flags_of_a_silent_header(tmp_path: Path) -> None:
 
 
 def test_name_and_birth_date_stay_in_the_file(tmp_path: Path) -> None:
-    elements = {"PatientName": "Secret^Name", "PatientBirthDate": "19700203", "PatientSex": "F"}
+    elements: dict[str, Any] = {
+        "PatientName": "Secret^Name",
+        "PatientBirthDate": "19700203",
+        "PatientSex": "F",
+    }
     header = open_file(write_dicom(tmp_path / "a", STORED, **elements)).header
     assert "Secret" not in repr(header)
     assert "1970" not in repr(header)

@@ -1,5 +1,6 @@
 """Exact presentation values for every way a PNG or JPEG stores its pixels."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_jpeg(tmp_path: Path, mode: str) -> None:
 
 
 # EXIF 2.32, 4.6.4 A: how to turn the stored picture upright
-UPRIGHT = {
+UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda a: a,
     2: np.fliplr,
     3: lambda a: np.rot90(a, 2),

@@ -263,7 +263,7 @@ def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     uri = (tmp_path / "report.html").as_uri()
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", profile, "--dump-dom", uri]
-    page = Page(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)  # noqa: S603
+    page = Page(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]

@@ -1,0 +1,40 @@
+# The commands a developer needs; CI calls the same ones.
+VENV ?= .venv
+PYTHON ?= python3
+OUT ?= report.csv
+BIN = $(VENV)/bin
+
+.PHONY: install dev test check format sample sample-data bench
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+
+install: $(BIN)/python  ## the program alone
+	$(BIN)/pip install --quiet .
+
+dev: $(BIN)/python  ## the program, editable, with the tools
+	$(BIN)/pip install --quiet --editable . --group dev
+
+test: dev  ## all tests, on all processors
+	$(BIN)/pytest -n auto
+
+check: dev  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Exit code 3 is right here: the sample night holds files that cannot be scored, on purpose.
+sample: $(BIN)/python  ## screen the sample night
+	test -x $(BIN)/cxrbatch || $(MAKE) install
+	$(BIN)/cxrbatch screen sample_data/ --out $(OUT) || test $$? -eq 3
+
+sample-data: dev  ## draw the sample night again
+	$(BIN)/python sample_data/generate.py
+
+bench: dev  ## throughput and memory over growing folders; minutes
+	$(BIN)/python benchmarks/growth.py

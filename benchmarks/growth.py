@@ -1,0 +1,106 @@
+"""Time and memory of `cxrbatch screen` as the folder grows.
+
+``python benchmarks/growth.py [--files 1000 4000] [--workers N]`` writes folders of phantoms (PNG, 512 × 448) into a
+temporary place, screens each as a user would, and prints wall time, images per second and peak memory of all
+processes together (proportional set size, Linux only).
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "sample_data"))
+
+from phantom import radiograph
+
+_ROWS, _COLUMNS, _N_DRAWN = 512, 448, 12
+_POLL_S = 0.1
+
+
+def write_folder(folder: Path, n_files: int) -> None:
+    """Write files that are all different, from a few drawings in changing exposure."""
+    drawn = [radiograph(_ROWS, _COLUMNS, seed=seed) for seed in range(_N_DRAWN)]
+    for number in range(n_files):
+        picture = drawn[number % _N_DRAWN] ** np.float32(0.6 + 0.8 * number / n_files)
+        Image.fromarray(np.rint(picture * 255).astype(np.uint8)).save(
+            folder / f"{number:06}.png", compress_level=1
+        )
+
+
+def screen(folder: Path, out: Path, workers: int | None) -> tuple[float, float, str]:
+    """Run the command; returns seconds, peak MiB and its last line."""
+    command = [sys.executable, "-m", "cxrbatch", "screen", str(folder), "--out", str(out)]
+    command += ["--workers", str(workers)] if workers else []
+    started = time.monotonic()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    peak = _Peak(process.pid)
+    _, stderr = process.communicate()
+    return time.monotonic() - started, peak.stop(), stderr.strip().splitlines()[-1]
+
+
+class _Peak:
+    """Largest memory of a process and all below it, polled in a thread."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak_kib = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+        self._thread.start()
+
+    def stop(self) -> float:
+        self._stopped.set()
+        self._thread.join()
+        return self._peak_kib / 1024
+
+    def _poll(self) -> None:
+        while not self._stopped.wait(_POLL_S):
+            self._peak_kib = max(self._peak_kib, sum(_pss_kib(pid) for pid in _tree(self._pid)))
+
+
+def _tree(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return [pid, *(below for child in children for below in _tree(child))]
+
+
+def _pss_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def main() -> None:
+    """Print one line for each folder size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--files", type=int, nargs="+", default=[1000, 4000])
+    parser.add_argument("--workers", type=int)
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}")
+    print(f"{'files':>7} {'seconds':>8} {'images/s':>9} {'peak MiB':>9}")
+    for n_files in options.files:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "export"
+            folder.mkdir()
+            write_folder(folder, n_files)
+            seconds, mib, summary = screen(folder, Path(scratch) / "report.csv", options.workers)
+            print(f"{n_files:7} {seconds:8.1f} {n_files / seconds:9.1f} {mib:9.0f}   {summary.split(';')[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""``python -m cxrbatch``."""
+
+from cxrbatch.cli import main
+
+main()

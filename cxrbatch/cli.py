@@ -1,0 +1,216 @@
+"""The command line. Imports nothing heavy: every command imports what it needs when it runs."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cxrbatch import __version__
+from cxrbatch.errors import CxrbatchError
+
+if TYPE_CHECKING:
+    from cxrbatch.records import Failure, ImageScore, TriageRun
+
+EXIT_NOT_ALL_SCORED = 3
+
+_DEVICES = click.Choice(["auto", "cpu", "gpu"])
+_PRECISIONS = click.Choice(["auto", "float32", "mixed_float16", "mixed_bfloat16"])
+_PATH = click.Path(path_type=Path)
+
+
+def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that scores."""
+    options = (
+        click.option("--bundle", type=_PATH, help="Folder of the model bundle.  [default: the one shipped]"),
+        click.option(
+            "--device", type=_DEVICES, default="auto", show_default=True, help="Where the network runs."
+        ),
+        click.option(
+            "--precision",
+            type=_PRECISIONS,
+            default="auto",
+            show_default=True,
+            help="Arithmetic; auto is float32 on a CPU and mixed_float16 on a GPU.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Rank patients by the COVID-19 score of their chest radiographs, so that the likeliest are swabbed first.
+
+    Scores set priorities. A low score is never a rule-out.
+
+    \b
+    Exit codes: 0 every image scored · 1 the run failed · 2 wrong usage ·
+    3 done, but some files were not scored · 4 no image found
+    """  # noqa: D301 - \b keeps click from re-wrapping
+
+
+@cli.command()
+@click.argument("folder", type=_PATH)
+@click.option(
+    "--out", type=_PATH, required=True, help="CSV to write; .files.csv and .html are written beside it."
+)
+@_model_options
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    help="Images per batch.  [default: 16 on a CPU, 64 on a GPU]",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Reader processes.  [default: one per processor]"
+)
+@click.option(
+    "--patient-from",
+    default="file",
+    show_default=True,
+    metavar="file|folder|REGEX",
+    help="Who the patient of a PNG or JPEG is: the file, its folder, or the group of a regular expression that "
+    "is searched in its path. DICOM says it itself.",
+)
+@click.option(
+    "--pseudonymise", type=_PATH, metavar="KEYFILE", help="Replace identifiers in the report by keyed hashes."
+)
+def screen(folder: Path, out: Path, **options: Any) -> int:
+    """Score every chest radiograph in FOLDER and write a triage report.
+
+    FOLDER is searched with everything below it, by content and not by file name, and is only read.
+    """
+    from cxrbatch.read.patient import PatientRule
+    from cxrbatch.screen import ScreenOptions
+    from cxrbatch.screen import screen as run_screen
+
+    run = run_screen(
+        folder,
+        out,
+        ScreenOptions(
+            **_model_kwargs(options),
+            batch_size=options["batch_size"],
+            n_workers=options["workers"],
+            patients=PatientRule(options["patient_from"]),
+            pseudonym_key=options["pseudonymise"],
+            show_progress=sys.stderr.isatty(),
+        ),
+    )
+    _say(_summary(run, out))
+    return _exit_code(run)
+
+
+@cli.command()
+@click.argument("images", type=_PATH, nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--out", type=_PATH, help="Folder for the pictures with their results written on them.")
+@_model_options
+def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
+    """Score single images and print one line for each: file, status, the three scores or the reason."""
+    from cxrbatch.bundle import load_bundle
+    from cxrbatch.predict import predict as run_predict
+    from cxrbatch.predict import result_names, save_annotated
+    from cxrbatch.records import Failure
+
+    kwargs = _model_kwargs(options)
+    bundle = load_bundle(*filter(None, [kwargs.pop("bundle", None)]))
+    n_failed = 0
+    for path, name, result in zip(
+        images, result_names(images), run_predict(images, bundle, **kwargs), strict=True
+    ):
+        click.echo(_prediction_line(path, result))
+        n_failed += isinstance(result, Failure)
+        if out:
+            save_annotated(result, path, out / name)
+    return EXIT_NOT_ALL_SCORED if n_failed else 0
+
+
+@cli.command()
+@click.argument("recipe", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder of the bundle to write.")
+@click.option(
+    "--data",
+    type=_PATH,
+    help="Folder with the data sets that the recipe names.  [default: beside the recipe]",
+)
+def train(recipe: Path, out: Path, data: Path | None) -> int:
+    """Train a network by RECIPE and write it as a bundle."""
+    from cxrbatch.learn.train import train as run_train
+
+    bundle = run_train(recipe, out, data)
+    _say(f"bundle {bundle.id} written to {out}")
+    return 0
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into one line and an exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; nothing was written")
+        code = 130
+    except CxrbatchError as error:
+        _say(f"Error: {error}")
+        code = error.exit_code
+    except Exception as error:
+        # The message may hold patient data; the type and place cannot.
+        if os.environ.get("CXRBATCH_DEBUG"):
+            raise
+        _say(
+            f"Error: internal error ({type(error).__name__}); set CXRBATCH_DEBUG=1 to see where, and report it"
+        )
+        code = 1
+    sys.exit(code or 0)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _model_kwargs(options: dict[str, Any]) -> dict[str, Any]:
+    from cxrbatch.runtime import Device, Precision
+
+    kwargs: dict[str, Any] = {
+        "device": Device(options["device"]),
+        "precision": Precision(options["precision"]),
+    }
+    return kwargs | ({"bundle": options["bundle"]} if options["bundle"] else {})
+
+
+def _exit_code(run: "TriageRun") -> int:
+    """A second copy of a scored image is no image without a score."""
+    from cxrbatch.reasons import Reason
+
+    without_score = [
+        item for item in run.failures if not item.skipped and item.reason is not Reason.DUPLICATE
+    ]
+    return (
+        EXIT_NOT_ALL_SCORED if without_score or not all(patient.is_ranked for patient in run.patients) else 0
+    )
+
+
+def _summary(run: "TriageRun", out: Path) -> str:
+    n_ranked = sum(patient.is_ranked for patient in run.patients)
+    return (
+        f"{run.n_found} files found = {run.n_scored} scored + {run.n_not_scored} not scored"
+        f" + {run.n_skipped} skipped; "
+        f"{n_ranked} patients ranked, {len(run.patients) - n_ranked} for a human to look at; "
+        f"{run.duration_s:.1f} s; {out}"
+    )
+
+
+def _prediction_line(path: Path, result: "ImageScore | Failure") -> str:
+    from cxrbatch.records import FINDINGS, ImageScore
+
+    if not isinstance(result, ImageScore):
+        return f"{path}\tnot_scored\t{result.reason}\t{result.detail}"
+    scores = "\t".join(
+        f"{finding}={score:.6f}" for finding, score in zip(FINDINGS, result.scores, strict=True)
+    )
+    return f"{path}\tscored\t{scores}\t{';'.join(sorted(result.flags))}"

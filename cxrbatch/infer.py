@@ -1,0 +1,150 @@
+"""Scoring images in batches with the bundle's network."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.bundle import Bundle
+from cxrbatch.errors import BundleError
+from cxrbatch.records import FINDINGS, ImageScore, ModelInput
+from cxrbatch.runtime import Precision, Runtime
+
+Arrays = dict[str, NDArray[Any]]
+Predictor = Callable[[Arrays], Arrays]
+"""``{"pixels": uint8 (n, height, width)}`` → ``{"scores": float32 (n, 3)}``, row for row."""
+
+
+class KerasPredictor:
+    """The bundle's network on this machine.
+
+    One fixed batch shape, the last batch padded with zeros: an image's score then does not depend, to the last
+    bit, on which images are scored with it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    runtime : Runtime
+    batch_size : int, optional
+        Default: what suits the device. Halved, for good, whenever a batch does not fit into memory.
+
+    Raises
+    ------
+    BundleError
+        The network cannot be loaded, or has another shape than the bundle says.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, batch_size: int | None = None) -> None:
+        self._tf = runtime.tensorflow
+        self._shape = (bundle.preprocess.height, bundle.preprocess.width, 1)
+        self._model = _load(bundle, runtime)
+        self.batch_size = batch_size or runtime.batch_size
+        self._function = self._compile()
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        """Score a batch of any length; see `Predictor`."""
+        pixels = inputs["pixels"][..., np.newaxis]
+        scores: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(pixels):
+            chunk = pixels[done : done + self.batch_size]
+            try:
+                scores.append(self._score(chunk))
+            except self._tf.errors.ResourceExhaustedError:
+                self._halve()
+                continue
+            done += len(chunk)
+        return {"scores": np.concatenate(scores) if scores else np.empty((0, len(FINDINGS)), np.float32)}
+
+    def _score(self, chunk: NDArray[np.uint8]) -> NDArray[np.float32]:
+        batch = np.zeros((self.batch_size, *self._shape), np.uint8)
+        batch[: len(chunk)] = chunk
+        scores = self._function(self._tf.constant(batch)).numpy()
+        return np.asarray(scores[: len(chunk)], np.float32)
+
+    def _halve(self) -> None:
+        if self.batch_size == 1:
+            raise MemoryError("not even one image fits into the memory of the device")
+        self.batch_size //= 2
+        self._function = self._compile()
+
+    def _compile(self) -> Callable[[Any], Any]:
+        tf, model = self._tf, self._model
+        signature = [tf.TensorSpec((self.batch_size, *self._shape), tf.uint8)]
+        return tf.function(lambda batch: model(tf.cast(batch, tf.float32), training=False), signature)
+
+
+def score_images(
+    inputs: Iterable[ModelInput], predictor: Predictor, batch_size: int, runtime: Runtime
+) -> Iterator[ImageScore]:
+    """Batch images through tf.data and score them.
+
+    The key of an image travels through the pipeline with its pixels.
+
+    Parameters
+    ----------
+    inputs : iterable of ModelInput
+        Consumed in a thread of tf.data, ahead of the network.
+    batch_size : int
+        Images per batch that tf.data hands over.
+    """
+    waiting: dict[int, ModelInput] = {}
+    for keys, pixels in _batches(inputs, waiting, batch_size, runtime.tensorflow):
+        scores = predictor({"pixels": pixels})["scores"]
+        for key, row in zip(keys, scores, strict=True):
+            yield _image_score(waiting.pop(int(key)), row)
+
+
+def _batches(inputs: Iterable[ModelInput], waiting: dict[int, ModelInput], batch_size: int, tf: Any) -> Any:
+    def keyed_pixels() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for key, image in enumerate(inputs):
+            waiting[key] = image
+            yield key, image.pixels
+
+    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, None), tf.uint8))
+    dataset = tf.data.Dataset.from_generator(keyed_pixels, output_signature=signature)
+    return dataset.batch(batch_size).prefetch(2).as_numpy_iterator()
+
+
+def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
+    covid, pneumonia, normal = (float(value) for value in row)
+    return ImageScore(
+        name=image.name,
+        header=image.header,
+        scores=(covid, pneumonia, normal),
+        flags=image.flags,
+        thumbnail=image.thumbnail,
+    )
+
+
+def _load(bundle: Bundle, runtime: Runtime) -> Any:
+    keras = runtime.tensorflow.keras
+    try:
+        model = keras.models.load_model(bundle.model_path, compile=False, safe_mode=True)
+    except Exception as error:
+        raise BundleError(
+            f"bundle {bundle.path}: the network cannot be loaded ({type(error).__name__})"
+        ) from error
+    expected = (None, bundle.preprocess.height, bundle.preprocess.width, 1), (None, len(FINDINGS))
+    if (tuple(model.input_shape), tuple(model.output_shape)) != expected:
+        raise BundleError(
+            f"bundle {bundle.path}: network {model.input_shape} → {model.output_shape}, expected {expected}"
+        )
+    return (
+        model if runtime.precision is Precision.FLOAT32 else with_precision(keras, model, runtime.precision)
+    )
+
+
+def with_precision(keras: Any, model: Any, precision: Precision) -> Any:
+    """Copy a model with its layers, but for the last, in another arithmetic; the weights stay float32."""
+    last = model.layers[-1].name
+
+    def convert(layer: Any) -> Any:
+        config = layer.get_config()
+        config["dtype"] = "float32" if layer.name == last else str(precision)
+        return layer.__class__.from_config(config)
+
+    clone = keras.models.clone_model(model, clone_function=convert)
+    clone.set_weights(model.get_weights())
+    return clone

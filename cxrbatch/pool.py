@@ -1,0 +1,117 @@
+"""Reader processes: files in, `ModelInput` or `Failure` out, in order.
+
+A file that kills its reader costs only itself.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, ImageRef, ModelInput
+
+Prepared = ModelInput | Failure
+_IN_FLIGHT_PER_WORKER = 8
+_options: PrepareOptions | None = None
+
+
+def default_workers() -> int:
+    """One reader per processor this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ReaderPool:
+    """Prepares images in processes of their own.
+
+    Parameters
+    ----------
+    options : PrepareOptions
+        Sent to each process once.
+    n_workers : int
+        Processes; the results do not depend on it.
+    """
+
+    def __init__(self, options: PrepareOptions, n_workers: int) -> None:
+        self._options = options
+        self._n_workers = n_workers
+        self._executor = self._start(n_workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
+        """Start preparing at once, and hand out the results in the order of `refs`.
+
+        At most a fixed number of images is in flight, so memory does not grow with the folder.
+        """
+        waiting = iter(refs)
+        in_flight = deque(
+            (ref, self._submit(ref)) for ref in islice(waiting, self._n_workers * _IN_FLIGHT_PER_WORKER)
+        )
+        return self._results(waiting, in_flight)
+
+    def _results(
+        self, waiting: Iterator[ImageRef], in_flight: deque[tuple[ImageRef, Future[Prepared]]]
+    ) -> Iterator[Prepared]:
+        while in_flight:
+            ref, future = in_flight.popleft()
+            result = self._result(ref, future)
+            in_flight.extend((new, self._submit(new)) for new in islice(waiting, 1))
+            yield result
+
+    def _submit(self, ref: ImageRef) -> Future[Prepared]:
+        try:
+            return self._executor.submit(_prepare, ref)
+        except BrokenProcessPool:
+            self._executor = self._start(self._n_workers)
+            return self._executor.submit(_prepare, ref)
+
+    def _result(self, ref: ImageRef, future: Future[Prepared]) -> Prepared:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            return self._alone(ref)
+
+    def _alone(self, ref: ImageRef) -> Prepared:
+        """Try again what was in flight when a reader died, one by one, to find the file that kills it."""
+        with self._start(1) as executor:
+            try:
+                return executor.submit(_prepare, ref).result()
+            except BrokenProcessPool:
+                return Failure(
+                    name=ref.name, reason=Reason.CORRUPT, detail="the reader process died on this file"
+                )
+
+    def _start(self, n_workers: int) -> ProcessPoolExecutor:
+        # Not fork: TensorFlow's threads do not survive it.
+        method = "forkserver" if sys.platform != "win32" else "spawn"
+        context = multiprocessing.get_context(method)
+        return ProcessPoolExecutor(n_workers, context, initializer=_initialise, initargs=(self._options,))
+
+
+def _initialise(options: PrepareOptions) -> None:
+    global _options  # noqa: PLW0603 - set once per process, so that it does not travel with every file
+    _options = options
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+
+
+def _prepare(ref: ImageRef) -> Prepared:
+    if _options is None:
+        raise RuntimeError("reader process was not initialised")
+    return prepare(ref, _options)

@@ -1,0 +1,103 @@
+"""One file → the network's input: read, gate, preprocess. The same for training, screening and single images.
+
+Runs in reader processes; must not import TensorFlow.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrbatch import gate, read
+from cxrbatch.preprocess import PreprocessSpec, preprocess
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.records import CxrImage, Failure, FileKind, ImageHeader, ImageRef, ModelInput
+
+_JPEG_QUALITY = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """What `prepare` needs to know beside the file.
+
+    Attributes
+    ----------
+    spec : PreprocessSpec
+        From the bundle.
+    pixel_check : PixelCheck or None
+        None leaves the picture unchecked (training reads labelled radiographs).
+    patients : PatientRule
+        Who the patient of a PNG or JPEG is.
+    thumbnail_px : int
+        Long side of the JPEG thumbnail; 0 for none.
+    """
+
+    spec: PreprocessSpec
+    pixel_check: gate.PixelCheck | None = None
+    patients: read.PatientRule = read.PatientRule()
+    thumbnail_px: int = 0
+
+
+def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
+    """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
+    header = _nameless(ref, options.patients)
+    try:
+        opened = read.open_image(ref, options.patients)
+        header = opened.header
+        gate.check_header(header, ref.kind)
+        image = opened.decode()
+        if options.pixel_check:
+            gate.check_pixels(image, options.pixel_check)
+        return _model_input(image, options)
+    except Refusal as refusal:
+        return _failure(ref, header, refusal)
+    except OSError as error:
+        return _failure(ref, header, Refusal(Reason.UNREADABLE, error.strerror or type(error).__name__))
+    except MemoryError:
+        return _failure(ref, header, Refusal(Reason.TOO_LARGE, "not enough memory to decode it"))
+    except Exception as error:
+        return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
+
+
+def _model_input(image: CxrImage, options: PrepareOptions) -> ModelInput:
+    pixels = preprocess(image.pixels, options.spec)
+    return ModelInput(
+        name=image.ref.name,
+        header=image.header,
+        pixels=pixels,
+        flags=image.flags,
+        thumbnail=thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b"",
+    )
+
+
+def _nameless(ref: ImageRef, patients: read.PatientRule) -> ImageHeader:
+    """Whom a file belongs to while its header is unknown: DICOM is never grouped by its name."""
+    rule = read.PatientRule() if ref.kind is FileKind.DICOM else patients
+    patient_key, patient_id = rule.patient_of(ref.name)
+    return ImageHeader(patient_key=patient_key, patient_id=patient_id)
+
+
+def _failure(ref: ImageRef, header: ImageHeader, refusal: Refusal) -> Failure:
+    return Failure(
+        name=ref.name,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        header=header,
+        skipped=isinstance(refusal, read.NotAnImage),
+    )
+
+
+def thumbnail(pixels: NDArray[np.uint8], long_side_px: int) -> bytes:
+    """Make a small JPEG of what the network sees.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width)
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((long_side_px, long_side_px), Image.Resampling.BOX)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return stream.getvalue()

@@ -1,0 +1,126 @@
+"""From a decoded radiograph to what the network sees: one function for training and every way of scoring.
+
+Everything that could tell the scanner or the file format instead of the patient is taken out here where it can
+be: constant borders, gain and offset, aspect ratio, resolution. Imports NumPy and Pillow only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_TRIM_GRID_PX = 256
+_MAX_TRIM_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreprocessSpec:
+    """Numbers of the preprocessing; saved in the bundle, because another value is another model.
+
+    Attributes
+    ----------
+    height, width : int
+        Size of the network's input in pixels; the picture is squashed, not padded, because the shape of padding
+        tells the source.
+    low_percentile, high_percentile : float
+        Grey values mapped to 0 and 255.
+    trim_tolerance : float
+        Outer rows and columns whose grey range is below this share of the picture's range are cut off.
+    """
+
+    height: int = 160
+    width: int = 160
+    low_percentile: float = 1.0
+    high_percentile: float = 99.0
+    trim_tolerance: float = 0.03
+
+    def __post_init__(self) -> None:
+        if not (8 <= self.height <= 4096 and 8 <= self.width <= 4096):
+            raise ValueError(f"input size {self.height}×{self.width} is not within 8…4096")
+        if not 0 <= self.low_percentile < self.high_percentile <= 100:
+            raise ValueError("percentiles must satisfy 0 ≤ low < high ≤ 100")
+        if not 0 <= self.trim_tolerance < 1:
+            raise ValueError("trim_tolerance must be within [0, 1)")
+
+
+Box = tuple[float, float, float, float]
+"""left, upper, right, lower in pixels of the source, as Pillow takes it."""
+
+
+def preprocess(pixels: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Turn presentation values into the network's input.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        Presentation values of any affine scale, bone white.
+    spec : PreprocessSpec
+        From the bundle.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width)
+        Percentile-normalised; unchanged by gain, offset and constant borders of `pixels`.
+    """
+    box = content_box(pixels, spec.trim_tolerance)
+    small = area_resize(pixels, spec.height, spec.width, box)
+    return _normalise(small, spec.low_percentile, spec.high_percentile)
+
+
+def area_resize(
+    pixels: NDArray[np.float32], height: int, width: int, box: Box | None = None
+) -> NDArray[np.float32]:
+    """Resample by area averaging (no aliasing); an enlargement is interpolated linearly.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+    height, width : int
+        Size of the result in pixels.
+    box : Box, optional
+        Region of `pixels` to use; all of it by default.
+    """
+    left, upper, right, lower = box or (0, 0, pixels.shape[1], pixels.shape[0])
+    shrinks = right - left >= width and lower - upper >= height
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+    image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+    return np.asarray(image.resize((width, height), method, box=(left, upper, right, lower)))
+
+
+def content_box(pixels: NDArray[np.float32], tolerance: float) -> Box:
+    """Find the picture without its constant borders (collimator, padding, screenshot frames).
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+    tolerance : float
+        A border row may span this share of the picture's grey range.
+
+    Returns
+    -------
+    Box
+        At most a quarter is cut from each side, so that a mostly empty picture is not blown up.
+    """
+    rows, columns = pixels.shape
+    grid = area_resize(pixels, min(rows, _TRIM_GRID_PX), min(columns, _TRIM_GRID_PX))
+    threshold = tolerance * float(grid.max() - grid.min())
+    upper, lower = _content_range(np.ptp(grid, axis=1) > threshold)
+    left, right = _content_range(np.ptp(grid, axis=0) > threshold)
+    scale_y, scale_x = rows / grid.shape[0], columns / grid.shape[1]
+    return left * scale_x, upper * scale_y, right * scale_x, lower * scale_y
+
+
+def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
+    n = has_content.size
+    inside = np.flatnonzero(has_content)
+    if not inside.size:
+        return 0, n
+    margin = int(n * _MAX_TRIM_SHARE)
+    return min(int(inside[0]), margin), max(int(inside[-1]) + 1, n - margin)
+
+
+def _normalise(small: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
+    black, white = np.percentile(small, [low, high])
+    scaled = (small - black) / max(white - black, np.finfo(np.float32).tiny)
+    return np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -1,0 +1,116 @@
+"""Starting TensorFlow: late, quiet, on the right device. The one place that decides device and precision."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cxrbatch.errors import UsageProblem
+
+_BATCH_SIZE_CPU = 16
+_BATCH_SIZE_GPU = 64
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Precision(StrEnum):
+    """In what arithmetic the network runs; scores move by up to a few hundredths between them."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    MIXED_FLOAT16 = "mixed_float16"
+    MIXED_BFLOAT16 = "mixed_bfloat16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """TensorFlow, started.
+
+    Attributes
+    ----------
+    tensorflow : module
+    device : str
+        What the scores are computed on, for the provenance.
+    precision : Precision
+        Never ``AUTO``.
+    batch_size : int
+        Default for the device.
+    """
+
+    tensorflow: Any
+    device: str
+    precision: Precision
+    batch_size: int
+
+
+def start(device: Device = Device.AUTO, precision: Precision = Precision.AUTO) -> Runtime:
+    """Import TensorFlow (2–6 s) and choose the device.
+
+    On a GPU the default is mixed precision, and memory is taken as needed, since others may use the GPU too.
+
+    Raises
+    ------
+    UsageProblem
+        A GPU was asked for and there is none.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_stderr():
+        import tensorflow as tf  # noqa: PLC0415 - seconds, and the reader processes never need it
+
+        gpus = [] if device is Device.CPU else tf.config.list_physical_devices("GPU")
+        if device is Device.GPU and not gpus:
+            raise UsageProblem(
+                "--device gpu: TensorFlow sees no GPU; install tensorflow[and-cuda] or use --device cpu"
+            )
+        _configure(tf, gpus)
+    if precision is Precision.AUTO:
+        precision = Precision.MIXED_FLOAT16 if gpus else Precision.FLOAT32
+    return Runtime(
+        tensorflow=tf,
+        device=_gpu_name(tf, gpus[0]) if gpus else "CPU",
+        precision=precision,
+        batch_size=_BATCH_SIZE_GPU if gpus else _BATCH_SIZE_CPU,
+    )
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries write while they load, which no setting silences, unless they fail."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            noise.seek(0)
+            os.write(kept, noise.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _configure(tf: Any, gpus: list[Any]) -> None:
+    try:
+        if not gpus:
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        return  # TensorFlow was started earlier in this process and keeps its devices
+
+
+def _gpu_name(tf: Any, gpu: Any) -> str:
+    details = tf.config.experimental.get_device_details(gpu)
+    return f"GPU ({details.get('device_name', 'unknown')})"

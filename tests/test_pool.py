@@ -1,0 +1,83 @@
+"""Reader processes: order, bounds, and files that kill their reader."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrbatch.pool import ReaderPool
+from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, FileKind, ImageRef, ModelInput
+
+SPEC = PreprocessSpec(height=16, width=16)
+
+
+class DiesOnWhite:
+    """A pixel check that ends its process on a white picture, as a crashing decoder would."""
+
+    def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
+        if pixels.mean() > 0.9:
+            os._exit(9)
+        return ""
+
+
+def write(folder: Path, name: str, *, white: bool = False) -> ImageRef:
+    seed = abs(hash(name)) % 2**32
+    low, high = (250, 256) if white else (0, 256)
+    pixels = np.random.default_rng(seed).integers(low, high, (130, 130), np.uint8)
+    Image.fromarray(pixels).save(folder / name)
+    return ImageRef(path=folder / name, name=name, kind=FileKind.PNG)
+
+
+def results(refs: list[ImageRef], n_workers: int) -> list[tuple[str, bytes | Reason]]:
+    options = PrepareOptions(spec=SPEC, pixel_check=DiesOnWhite())
+    with ReaderPool(options, n_workers) as pool:
+        return [
+            (item.name, item.reason if isinstance(item, Failure) else item.pixels.tobytes())
+            for item in pool.prepare(refs)
+        ]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_order_and_pixels_are_those_of_a_plain_loop(tmp_path: Path, n_workers: int) -> None:
+    refs = [write(tmp_path, f"{i}.png") for i in range(40)]
+    expected = []
+    for ref in refs:
+        image = prepare(ref, PrepareOptions(spec=SPEC))
+        assert isinstance(image, ModelInput)
+        expected.append((ref.name, image.pixels.tobytes()))
+    assert results(refs, n_workers) == expected
+
+
+def test_a_file_that_kills_its_reader_costs_only_itself(tmp_path: Path) -> None:
+    deadly = {3, 4, 39}
+    refs = [write(tmp_path, f"{i}.png", white=i in deadly) for i in range(40)]
+    outcome = results(refs, 2)
+    assert [name for name, _ in outcome] == [ref.name for ref in refs]
+    assert {i for i, (_, result) in enumerate(outcome) if result is Reason.CORRUPT} == deadly
+    alive = [ref for i, ref in enumerate(refs) if i not in deadly]
+    assert [item for i, item in enumerate(outcome) if i not in deadly] == results(alive, 1)
+
+
+def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
+    ref = write(tmp_path, "a.png")
+    taken = 0
+
+    def endless() -> Iterator[ImageRef]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield ref
+
+    with ReaderPool(PrepareOptions(spec=SPEC), 1) as pool:
+        stream = pool.prepare(endless())
+        assert taken == 8
+        for _ in range(5):
+            next(stream)
+        assert taken == 13
