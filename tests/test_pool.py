@@ -1,6 +1,9 @@
 """Reader processes: order, bounds, and files that kill their reader."""
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +84,36 @@ def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
         for _ in range(5):
             next(stream)
         assert taken == 13
+
+
+def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """The child prints the process ids of its readers and is killed with work in flight."""
+    write(tmp_path, "a.png")
+    code = f"""
+import itertools, pathlib
+from cxrbatch.pool import ReaderPool
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.records import FileKind, ImageRef
+
+if __name__ == "__main__":
+    ref = ImageRef(path=pathlib.Path({str(tmp_path / "a.png")!r}), name="a.png", kind=FileKind.PNG)
+    pool = ReaderPool(PrepareOptions(spec=PreprocessSpec()), 2)
+    results = pool.prepare(itertools.repeat(ref))
+    next(results)
+    print(*pool._executor._processes, flush=True)
+    for _ in results:
+        pass
+"""
+    (tmp_path / "parent.py").write_text(code)
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        readers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(readers) == 2
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in readers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in readers)
