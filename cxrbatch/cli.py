@@ -1,6 +1,7 @@
 """The command line. Imports nothing heavy: every command imports what it needs when it runs."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cxrbatch.records import Failure, ImageScore, TriageRun
 
 EXIT_NOT_ALL_SCORED = 3
+EXIT_INTERRUPTED = 130
 
 _DEVICES = click.Choice(["auto", "cpu", "gpu"])
 _PRECISIONS = click.Choice(["auto", "float32", "mixed_float16", "mixed_bfloat16"])
@@ -147,6 +149,7 @@ def train(recipe: Path, out: Path, data: Path | None) -> int:
 
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -154,7 +157,7 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; nothing was written")
-        code = 130
+        code = EXIT_INTERRUPTED
     except CxrbatchError as error:
         _say(f"Error: {error}")
         code = error.exit_code
