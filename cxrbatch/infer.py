@@ -11,6 +11,9 @@ from cxrbatch.errors import BundleError
 from cxrbatch.records import FINDINGS, ImageScore, ModelInput
 from cxrbatch.runtime import Precision, Runtime
 
+_LEAST_ROWS = 2
+"""A single row is multiplied by another kernel, which moves scores by 3e-7: enough to swap two patients."""
+
 Arrays = dict[str, NDArray[Any]]
 Predictor = Callable[[Arrays], Arrays]
 """``{"pixels": uint8 (n, height, width)}`` → ``{"scores": float32 (n, 3)}``, row for row."""
@@ -27,7 +30,7 @@ class KerasPredictor:
     bundle : Bundle
     runtime : Runtime
     batch_size : int, optional
-        Default: what suits the device. Halved, for good, whenever a batch does not fit into memory.
+        Default: what suits the device. At least 2. Halved, for good, whenever a batch does not fit into memory.
 
     Raises
     ------
@@ -39,7 +42,7 @@ class KerasPredictor:
         self._tf = runtime.tensorflow
         self._shape = (bundle.preprocess.height, bundle.preprocess.width, 1)
         self._model = _load(bundle, runtime)
-        self.batch_size = batch_size or runtime.batch_size
+        self.batch_size = max(batch_size or runtime.batch_size, _LEAST_ROWS)
         self._function = self._compile()
 
     def __call__(self, inputs: Arrays) -> Arrays:

@@ -59,13 +59,13 @@ def test_order_and_pixels_are_those_of_a_plain_loop(tmp_path: Path, n_workers: i
 
 
 def test_a_file_that_kills_its_reader_costs_only_itself(tmp_path: Path) -> None:
-    deadly = {3, 4, 39}
-    refs = [write(tmp_path, f"{i}.png", white=i in deadly) for i in range(40)]
-    outcome = results(refs, 2)
+    deadly = {3, 4, 19}
+    refs = [write(tmp_path, f"{i}.png", white=i in deadly) for i in range(20)]
+    outcome = results(refs, 1)
     assert [name for name, _ in outcome] == [ref.name for ref in refs]
     assert {i for i, (_, result) in enumerate(outcome) if result is Reason.CORRUPT} == deadly
     alive = [ref for i, ref in enumerate(refs) if i not in deadly]
-    assert [item for i, item in enumerate(outcome) if i not in deadly] == results(alive, 1)
+    assert [item for i, item in enumerate(outcome) if i not in deadly] == results(alive, 2)
 
 
 def test_files_in_flight_are_bounded(tmp_path: Path) -> None:

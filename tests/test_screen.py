@@ -236,7 +236,7 @@ def test_one_real_radiograph_has_one_score_in_every_format(real_data: Path, tmp_
     (tmp_path / "in").mkdir()
     with Image.open(real_data / "raw-examples" / "case_72_RX-TORACE1.jpg") as image:
         small = image.convert("F").resize((856, 704), Image.Resampling.BOX)
-        picture = np.asarray(small) / np.float32(255)
+        picture = np.asarray(small, np.float32) / np.float32(255)
     assert_scores_agree(
         tmp_path / "in", tmp_path / "report.csv", write_in_every_format(tmp_path / "in", picture)
     )
