@@ -7,6 +7,7 @@ and lateral (`cxrbatch.learn.chest_check`). Imports NumPy and Pillow only, since
 """
 
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,20 @@ _CELL_PX = 8
 _N_DIRECTIONS = 8
 N_FEATURES = _GREY_PX**2 + (_SIDE_PX // _CELL_PX) ** 2 * _N_DIRECTIONS
 
-_SPEC = PreprocessSpec(height=_SIDE_PX, width=_SIDE_PX)
+_SPEC = PreprocessSpec(
+    height=_SIDE_PX, width=_SIDE_PX, low_percentile=1.0, high_percentile=99.0, trim_tolerance=0.03
+)
 _MOST_COLOUR = 0.1
-_LEAST_RANGE = 1 / 512  # half a grey value of an 8-bit picture
+_MOST_OF_ONE_GREY = 0.8
 _LEAST_NEIGHBOUR_CORRELATION = 0.5
+
+_CHANGES: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "a negative (bone black)": lambda thumbnail: 255 - thumbnail,
+    "upside down": lambda thumbnail: thumbnail[::-1, ::-1],
+    "lying on its side": np.rot90,
+    "lying on its other side": lambda thumbnail: np.rot90(thumbnail, -1),
+}
+"""What may have happened to a radiograph, and how to undo it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,15 +100,26 @@ class ChestCheck:
         """
         if colourfulness > _MOST_COLOUR:
             return f"colour picture ({colourfulness:.0%} of it)"
-        if _grey_range(pixels) < _LEAST_RANGE:
-            return "blank picture"
         thumbnail = preprocess(pixels, _SPEC)
+        if np.bincount(thumbnail.ravel()).max() > _MOST_OF_ONE_GREY * thumbnail.size:
+            return "blank picture"
         if _neighbour_correlation(thumbnail) < _LEAST_NEIGHBOUR_CORRELATION:
-            return "noise without anatomy"
-        likeness = float(self.likeness(features(thumbnail)[None])[0])
-        if likeness < self.limit:
-            return f"does not look like a frontal chest radiograph (likeness {likeness:.1f}, limit {self.limit:.1f})"
-        return ""
+            return "noise or writing without anatomy"
+        return self._verdict(thumbnail)
+
+    def _verdict(self, thumbnail: NDArray[np.uint8]) -> str:
+        likeness = self._likeness_of(thumbnail)
+        if likeness >= self.limit:
+            return ""
+        for name, undo in _CHANGES.items():
+            if self._likeness_of(undo(thumbnail)) > max(self.limit, 0):
+                return f"looks like a chest radiograph that is {name}"
+        return (
+            f"does not look like a frontal chest radiograph (likeness {likeness:.1f}, limit {self.limit:.1f})"
+        )
+
+    def _likeness_of(self, thumbnail: NDArray[np.uint8]) -> float:
+        return float(self.likeness(features(thumbnail)[None])[0])
 
     def likeness(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-odds of being a frontal chest radiograph among what was shown in training.
@@ -139,10 +161,11 @@ def features(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _read(path: Path) -> ChestCheck:
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise TypeError("not an npz file")
-    with archive:
+    # Opened here, because np.load forgets to close a damaged file.
+    with path.open("rb") as stream:
+        archive = np.load(stream, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise TypeError("not an npz file")
         if int(archive["format"]) != FORMAT:
             raise ValueError(f"format {int(archive['format'])}, this version reads format {FORMAT}")
         n_hidden = archive["hidden_bias"].size
@@ -159,11 +182,6 @@ def _weights(values: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(f"expected finite numbers of shape {shape}, found shape {values.shape}")
     return values.astype(np.float32)
-
-
-def _grey_range(pixels: NDArray[np.float32]) -> float:
-    black, white = np.percentile(area_resize(pixels, _SIDE_PX, _SIDE_PX), [1, 99])
-    return float(white - black)
 
 
 def _neighbour_correlation(thumbnail: NDArray[np.uint8]) -> float:

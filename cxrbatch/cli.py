@@ -140,6 +140,9 @@ def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
 )
 def train(recipe: Path, out: Path, data: Path | None) -> int:
     """Train a network by RECIPE and write it as a bundle."""
+    from cxrbatch import runtime
+
+    runtime.start()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
     from cxrbatch.learn.train import train as run_train
 
     bundle = run_train(recipe, out, data)

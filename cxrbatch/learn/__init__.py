@@ -1,0 +1,1 @@
+"""Training and evaluation of what a bundle holds; never imported while screening."""

@@ -1,0 +1,155 @@
+"""The labelled images of a recipe: loaded, decoded as screening decodes them, and freed of duplicates."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cxrbatch.errors import RecipeError
+from cxrbatch.learn.dedupe import duplicate_pairs, keep_one_each
+from cxrbatch.learn.sources import LOADERS, Case, Excluded
+from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.recipe import SourceSpec
+from cxrbatch.records import FileKind, ImageRef, ModelInput
+
+_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled images.
+
+    Attributes
+    ----------
+    cases : tuple of Case
+    images : ndarray of uint8, shape (n, height, width)
+        Preprocessed, in the order of `cases`.
+    excluded : tuple of Excluded
+        What was found and takes no part.
+    """
+
+    cases: tuple[Case, ...]
+    images: NDArray[np.uint8]
+    excluded: tuple[Excluded, ...] = ()
+
+    def select(self, wanted: Callable[[Case], bool]) -> "Dataset":
+        """The images of some cases."""
+        chosen = [index for index, case in enumerate(self.cases) if wanted(case)]
+        return self.at(chosen)
+
+    def at(self, indices: Sequence[int]) -> "Dataset":
+        """The images at some indices."""
+        return Dataset(
+            tuple(self.cases[index] for index in indices), self.images[list(indices)], self.excluded
+        )
+
+    def column(self, name: str) -> NDArray[np.str_]:
+        """A text field of all cases, shape (n,)."""
+        return np.array([getattr(case, name) for case in self.cases], np.str_)
+
+
+def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec) -> Dataset:
+    """Load all sources of a recipe.
+
+    Raises
+    ------
+    RecipeError
+        A layout is unknown, or a folder is missing.
+    """
+    rows = [row for source in sources for row in _rows(source, data)]
+    cases = [row for row in rows if isinstance(row, Case)]
+    excluded = [row for row in rows if isinstance(row, Excluded)]
+    decoded = list(_decode(cases, spec))
+    good = [index for index, pixels in enumerate(decoded) if isinstance(pixels, np.ndarray)]
+    excluded += [
+        _unreadable(case, why) for case, why in zip(cases, decoded, strict=True) if isinstance(why, str)
+    ]
+    images = np.stack([decoded[index] for index in good])
+    return without_duplicates(Dataset(tuple(cases[index] for index in good), images, tuple(excluded)))
+
+
+def _rows(source: SourceSpec, data: Path) -> Iterable[Case | Excluded]:
+    if source.layout not in LOADERS:
+        raise RecipeError(f"source layout {source.layout!r} is unknown; known: {', '.join(LOADERS)}")
+    folder = data / source.folder
+    if not folder.is_dir():
+        raise RecipeError(f"source {source.folder}: no such folder in {data} (--data)")
+    return LOADERS[source.layout](folder)
+
+
+def _decode(cases: Sequence[Case], spec: PreprocessSpec) -> Iterable[NDArray[np.uint8] | str]:
+    """Pixels, or the reason why screening would not score the file, in the order of `cases`."""
+    options = PrepareOptions(spec=spec)
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
+        jobs = pool.map(_decode_one, [case.path for case in cases], [options] * len(cases), chunksize=16)
+        yield from tqdm(jobs, total=len(cases), desc="decode", disable=None)
+
+
+def _decode_one(path: Path, options: PrepareOptions) -> NDArray[np.uint8] | str:
+    with path.open("rb") as stream:
+        kind = FileKind.PNG if stream.read(4) == b"\x89PNG" else FileKind.JPEG
+    prepared = prepare(ImageRef(path=path, name=path.name, kind=kind), options)
+    return prepared.pixels if isinstance(prepared, ModelInput) else str(prepared.reason)
+
+
+def _unreadable(case: Case, reason: str) -> Excluded:
+    return Excluded(source=case.source, name=case.path.name, reason=f"not scored: {reason}")
+
+
+def without_duplicates(dataset: Dataset) -> Dataset:
+    """Keep one of each radiograph, none of those that occur under two labels, and merge their patients."""
+    kept, removed, patients = keep_one_each(dataset.cases, duplicate_pairs(dataset.images))
+    cases = [
+        dataclasses.replace(dataset.cases[index], patient=patient)
+        for index, patient in zip(kept, patients, strict=True)
+    ]
+    excluded = (
+        Excluded(source=dataset.cases[index].source, name=dataset.cases[index].path.name, reason=reason)
+        for index, reason in removed.items()
+    )
+    return Dataset(tuple(cases), dataset.images[kept], (*dataset.excluded, *excluded))
+
+
+def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset]:
+    """Split into what may teach and what is left out; a patient seen in a left-out domain teaches nowhere.
+
+    Parameters
+    ----------
+    domains : sequence of str
+        Sources (``nih``) or single publishers (``ieee8023/eurorad.org``).
+
+    Returns
+    -------
+    training, left_out : Dataset
+    """
+    left_out = dataset.select(lambda case: bool({case.source, case.domain} & set(domains)))
+    patients = {case.patient for case in left_out.cases}
+    return dataset.select(lambda case: case.patient not in patients), left_out
+
+
+def count(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
+    """Images and patients per source and label."""
+    images = Counter((case.source, case.label) for case in dataset.cases)
+    patients = Counter(
+        (source, label) for source, label, _ in {(c.source, c.label, c.patient) for c in dataset.cases}
+    )
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for (source, label), n in sorted(images.items()):
+        table.setdefault(source, {})[label] = {"images": n, "patients": patients[source, label]}
+    return table
+
+
+def count_excluded(excluded: Iterable[Excluded]) -> Mapping[str, dict[str, int]]:
+    """How often each reason applied, per source."""
+    table: dict[str, dict[str, int]] = {}
+    for (source, reason), n in sorted(Counter((row.source, row.reason) for row in excluded).items()):
+        table.setdefault(source, {})[reason] = n
+    return table

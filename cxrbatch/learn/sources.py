@@ -1,0 +1,183 @@
+"""Loaders of the public collections, in the layouts in which they are published.
+
+Every row or file becomes a `Case` or an `Excluded` with its reason; nothing unmapped is turned into a class.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_SUFFIXES = {".jpg", ".jpeg", ".png"}
+_FRONTAL_VIEWS = {"PA": "PA", "AP": "AP", "AP Supine": "AP"}
+_ADULT_YEARS = 18
+
+_IEEE8023_LABELS = {
+    "COVID-19": "covid",
+    "COVID-19, ARDS": "covid",
+    "No Finding": "normal",
+    **dict.fromkeys(
+        (
+            "Bacterial",
+            "Chlamydophila",
+            "E.Coli",
+            "Influenza",
+            "Klebsiella",
+            "Legionella",
+            "Lipoid",
+            "Mycoplasma Bacterial Pneumonia",
+            "Pneumocystis",
+            "Pneumonia",
+            "SARS",
+            "Streptococcus",
+            "Varicella",
+        ),
+        "pneumonia",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One labelled frontal radiograph.
+
+    Attributes
+    ----------
+    path : Path
+    label : str
+        One of `cxrbatch.records.FINDINGS`.
+    patient : str
+        Starts with the source, so that two sources never share a patient by accident of numbering.
+    source : str
+        Hospital or collection.
+    publisher : str
+        Part of a source that was collected from many places (host of the web page); else empty.
+    view : str
+        ``PA`` or ``AP``; empty where unknown.
+    age_years : float or None
+    sex : str
+        ``M`` or ``F``; empty where unknown.
+    """
+
+    path: Path
+    label: str
+    patient: str
+    source: str
+    publisher: str = ""
+    view: str = ""
+    age_years: float | None = None
+    sex: str = ""
+
+    @property
+    def domain(self) -> str:
+        """Where the image came from, as finely as is known: what must not teach by its prevalence."""
+        return f"{self.source}/{self.publisher}" if self.publisher else self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """A row or file of a source that takes no part."""
+
+    source: str
+    name: str
+    reason: str
+
+
+Loader = Callable[[Path], Iterator[Case | Excluded]]
+
+
+def load_ieee8023(folder: Path) -> Iterator[Case | Excluded]:
+    """Rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
+    with (folder / "metadata.csv").open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            yield _ieee8023_case(folder, row)
+
+
+def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
+    path = folder / (row["folder"] or "images") / row["filename"]
+    age = float(row["age"]) if row["age"] else None
+    reason = _ieee8023_exclusion(path, row, age)
+    if reason:
+        return Excluded(source="ieee8023", name=row["filename"], reason=reason)
+    return Case(
+        path=path,
+        label=_IEEE8023_LABELS[row["finding"]],
+        patient=f"ieee8023/{row['patientid']}",
+        source="ieee8023",
+        publisher=(urlsplit(row["url"]).hostname or "unknown").removeprefix("www."),
+        view=_FRONTAL_VIEWS[row["view"]],
+        age_years=age,
+        sex=row["sex"],
+    )
+
+
+def _ieee8023_exclusion(path: Path, row: dict[str, str], age: float | None) -> str:
+    if row["modality"] != "X-ray":
+        return f"modality {row['modality']}"
+    if row["view"] not in _FRONTAL_VIEWS:
+        return "lateral view" if row["view"] == "L" else "view unknown"
+    if row["finding"] not in _IEEE8023_LABELS:
+        return f"finding {row['finding']}"
+    if age is not None and age < _ADULT_YEARS:
+        return "younger than 18"
+    return "" if path.is_file() else "file missing"
+
+
+def load_kaggle(folder: Path) -> Iterator[Case | Excluded]:
+    """Kaggle ``chest_xray`` (Kermany et al. 2018, CC BY 4.0): children of 1–5 years of one hospital."""
+    for path in _images(folder):
+        label = {"NORMAL": "normal", "PNEUMONIA": "pneumonia"}.get(path.parent.name)
+        patient = re.search(r"(person\d+|IM-\d+)", path.name)
+        if label and patient:
+            yield Case(path=path, label=label, patient=f"kaggle/{patient[1]}", source="kaggle")
+        else:
+            yield Excluded(source="kaggle", name=path.name, reason="no label or patient in the name")
+
+
+def load_nih(folder: Path) -> Iterator[Case | Excluded]:
+    """Subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``: adults."""
+    for path in _images(folder):
+        label = {"No_Finding": "normal", "Pneumonia": "pneumonia"}.get(path.parent.name)
+        if label:
+            yield Case(path=path, label=label, patient=f"nih/{path.stem.split('_')[0]}", source="nih")
+        else:
+            yield Excluded(source="nih", name=path.name, reason=f"finding {path.parent.name}")
+
+
+_RADIOGRAPHY_SOURCES = {"mostly BIMCV-COVID19+": "bimcv", "RSNA (NIH) adult": "rsna"}
+
+
+def load_radiography_database(folder: Path) -> Iterator[Case | Excluded]:
+    """COVID-19 Radiography Database (Chowdhury et al. 2020, Rahman et al. 2021) with a ``sources.csv``.
+
+    Each collection in it has one class only, so it can test but never teach. The patient is the file, because
+    the database does not say. Images from mixed web collections overlap with ieee8023 and are left out.
+    """
+    with (folder / "sources.csv").open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            yield _radiography_case(folder / row["file"], row["likely_source"])
+
+
+def _radiography_case(path: Path, origin: str) -> Case | Excluded:
+    source = _RADIOGRAPHY_SOURCES.get(origin)
+    label = {"COVID": "covid", "Normal": "normal"}.get(path.parent.name)
+    if source is None or label is None:
+        return Excluded(source="radiography_database", name=path.name, reason=f"origin: {origin}")
+    if not path.is_file():
+        return Excluded(source="radiography_database", name=path.name, reason="file missing")
+    return Case(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+
+
+LOADERS: dict[str, Loader] = {
+    "ieee8023": load_ieee8023,
+    "kaggle": load_kaggle,
+    "nih": load_nih,
+    "radiography_database": load_radiography_database,
+}
+"""By the ``layout`` that a recipe names."""

@@ -1,0 +1,87 @@
+"""From scored images to units: a patient under one label, as a row of the list, but with the truth beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.aggregate import RULES
+from cxrbatch.learn.sources import Case
+from cxrbatch.records import FINDINGS
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Names = NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Patients, each once per label under which there are images.
+
+    Attributes
+    ----------
+    patients, labels, domains, sources : ndarray of str, shape (n,)
+    scores : ndarray of float64, shape (n, 3)
+        In the order of `cxrbatch.records.FINDINGS`.
+    """
+
+    patients: Names
+    labels: Names
+    domains: Names
+    sources: Names
+    scores: Floats
+
+    def where(self, mask: Bools) -> "Units":
+        """Some of them."""
+        return Units(
+            patients=self.patients[mask],
+            labels=self.labels[mask],
+            domains=self.domains[mask],
+            sources=self.sources[mask],
+            scores=self.scores[mask],
+        )
+
+    def at(self, site: str) -> "Units":
+        """Those of a source or a domain."""
+        return self.where((self.domains == site) | (self.sources == site))
+
+    def labelled(self, *labels: str) -> Bools:
+        """Which of them have one of these labels, shape (n,)."""
+        return np.isin(self.labels, labels)
+
+
+def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> Units:
+    """Aggregate images to patients as the report does.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    scores : ndarray of float, shape (n, 3)
+        Of the cases.
+    rule : str
+        Key of `cxrbatch.aggregate.RULES`.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault((case.patient, case.label), []).append(index)
+    first = [cases[images[0]] for images in groups.values()]
+    combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in groups.values()]
+    return Units(
+        patients=np.array([case.patient for case in first], np.str_),
+        labels=np.array([case.label for case in first], np.str_),
+        domains=np.array([case.domain for case in first], np.str_),
+        sources=np.array([case.source for case in first], np.str_),
+        scores=np.array(combined, np.float64).reshape(-1, len(FINDINGS)),
+    )
+
+
+def join(parts: Sequence[Units]) -> Units:
+    """All units of several sets."""
+    return Units(
+        patients=np.concatenate([part.patients for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        domains=np.concatenate([part.domains for part in parts]),
+        sources=np.concatenate([part.sources for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+    )

@@ -1,0 +1,237 @@
+"""Recipes: runs described as data (TOML), read strictly into frozen dataclasses.
+
+An unknown key, a missing key or a value of another type is an error that names the file, the key, what was
+expected and what was found.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cxrbatch.errors import RecipeError
+from cxrbatch.preprocess import PreprocessSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """One collection of radiographs.
+
+    Attributes
+    ----------
+    layout : str
+        How it is laid out: a key of `cxrbatch.learn.sources.LOADERS`.
+    folder : str
+        Relative to ``--data``.
+    """
+
+    layout: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """Architecture.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of the stem and of each stage; every stage halves the resolution.
+    extra_blocks : int
+        Residual blocks of a stage beyond its first.
+    reduce : int
+        Side of the blocks of pixels that are averaged first, in pixels: fine texture tells the scanner.
+    equalise_bins : int
+        Grey-value bins of the histogram equalisation that comes next; 0 for none.
+    head : str
+        ``flatten`` tells the last layer where in the picture a feature is; ``mean`` averages over the picture.
+    dropout : float
+        0–1, before the last layer.
+    """
+
+    widths: tuple[int, ...] = (24, 32, 48)
+    extra_blocks: int = 0
+    reduce: int = 8
+    equalise_bins: int = 24
+    head: str = "flatten"
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 1 or self.reduce < 1:
+            raise ValueError("widths and reduce must be at least 1")
+        if self.head not in ("flatten", "mean"):
+            raise ValueError(f"head must be flatten or mean, found {self.head!r}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout must be within [0, 1)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentSpec:
+    """Strengths of the random changes (see `cxrbatch.learn.augment`); shares of the image unless a unit is named.
+
+    Attributes
+    ----------
+    log_scale, log_aspect : float
+        Largest natural logarithm of the zoom and of its ratio between the axes.
+    shading : float
+        Standard deviation of the brightness added at the edges, grey values 0–1.
+    log_gamma, log_gain, offset : float
+        Standard deviations.
+    least_resolution : float
+        Smallest resolution, as a share of the network's, from which a blurred copy is made.
+    sharpen : float
+        Largest amount of unsharp masking.
+    noise : float
+        Largest standard deviation, grey values 0–1.
+    """
+
+    flip: bool = True
+    rotate_degrees: float = 10.0
+    log_scale: float = 0.2
+    log_aspect: float = 0.12
+    shift: float = 0.08
+    shading: float = 0.1
+    log_gamma: float = 0.3
+    log_gain: float = 0.2
+    offset: float = 0.08
+    least_resolution: float = 0.25
+    sharpen: float = 0.6
+    noise: float = 0.05
+    n_erased: int = 3
+    erased_size: float = 0.4
+    n_markers: int = 2
+    marker_size: float = 0.12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSpec:
+    """Optimisation: a fixed number of steps, because validation on a training source cannot tell when to stop.
+
+    Attributes
+    ----------
+    steps : int
+        Batches of each network.
+    abnormal_pairs, covid_pairs : int
+        Matched pairs of each question in a batch.
+    average : float
+        Share of the running average of all weights that is kept at each step.
+    seeds : tuple of int
+        One network each; what is measured and shipped is the mean of their logits.
+    """
+
+    steps: int = 150
+    abnormal_pairs: int = 14
+    covid_pairs: int = 4
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-2
+    average: float = 0.99
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.abnormal_pairs < 1 or self.covid_pairs < 0:
+            raise ValueError("steps and abnormal_pairs must be at least 1, covid_pairs at least 0")
+        if not 0 <= self.average < 1:
+            raise ValueError("average must be within [0, 1)")
+        if not self.seeds:
+            raise ValueError("seeds must name at least one network")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRecipe:
+    """What ``cxrbatch train`` does; a TOML file is this, key by key.
+
+    Attributes
+    ----------
+    sources : tuple of SourceSpec
+    gate : str
+        Parameters of the pixel check (``gate.npz``), relative to the recipe; empty: those of the shipped bundle.
+        ``python -m cxrbatch.learn.chest_check`` makes them.
+    folds : tuple of tuple of str
+        Domains left out together, one network per entry and seed: ``nih``, ``ieee8023``,
+        ``ieee8023/radiopaedia.org``, …
+    bootstraps : int
+        Resamples of each confidence interval.
+    """
+
+    name: str
+    sources: tuple[SourceSpec, ...]
+    folds: tuple[tuple[str, ...], ...]
+    gate: str = ""
+    bootstraps: int = 2000
+    preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    fit: FitSpec = field(default_factory=FitSpec)
+
+
+def load_recipe(path: Path, kind: type[T]) -> T:
+    """Read a TOML file into a dataclass.
+
+    Parameters
+    ----------
+    path : Path
+    kind : type
+        A dataclass whose fields are str, int, float, bool, tuples of these, or further dataclasses.
+
+    Raises
+    ------
+    RecipeError
+        The file cannot be read, or says something that `kind` does not know.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not TOML: {error}") from error
+    return typing.cast(T, _dataclass(kind, table, f"{path}: "))
+
+
+def _dataclass(kind: type, table: Any, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise RecipeError(f"{where}expected a table, found {table!r}")
+    hints = typing.get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            raise RecipeError(f"{where}unknown key {key!r}{_did_you_mean(key, hints)}")
+    for known in dataclasses.fields(kind):
+        optional = known.default is not known.default_factory  # MISSING twice: the key is required
+        if not optional and known.name not in table:
+            raise RecipeError(f"{where}key {known.name!r} is missing")
+    values = {key: _value(hints[key], value, f"{where}{key}: ") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise RecipeError(f"{where}{error}") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(typing.cast(type, kind), value, where)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where}expected a list, found {value!r}")
+        item = typing.get_args(kind)[0]
+        return tuple(_value(item, entry, f"{where}[{index}]: ") for index, entry in enumerate(value))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise RecipeError(f"{where}expected {_name(kind)}, found {value!r} ({_name(type(value))})")
+    return value
+
+
+def _name(kind: type | types.GenericAlias) -> str:
+    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
+    return names.get(typing.cast(type, kind), getattr(kind, "__name__", str(kind)))
+
+
+def _did_you_mean(key: str, known: typing.Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"
