@@ -81,6 +81,11 @@ class Bundle:
         return f"{self.name}@{self.sha256[:12]}"
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """What was found in the evaluation that every report must say."""
+        return tuple(str(line) for line in self.evaluation.get("caveats", ()))
+
+    @property
     def model_path(self) -> Path:
         """The Keras model."""
         return self.path / "model.keras"

@@ -102,6 +102,7 @@ def run_folder(folder: Path, bundle: Bundle, options: ScreenOptions) -> TriageRu
         images=tuple(sorted(images, key=lambda image: image.name)),
         failures=tuple(sorted(failures, key=lambda failure: failure.name)),
         provenance=provenance,
+        notes=bundle.caveats,
     )
 
 

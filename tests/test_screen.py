@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from phantom import radiograph
+from phantom import ct_slice, radiograph
 from PIL import Image
 from pydicom import uid
 
-from cxrbatch.bundle import DEFAULT_BUNDLE
+from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
 from cxrbatch.errors import NoImageFound, OutputError, UsageProblem
 from cxrbatch.records import TriageRun
 from cxrbatch.runtime import Device
@@ -257,6 +257,68 @@ def test_raw_examples(real_data: Path, tmp_path: Path) -> None:
         "ryct.2020003.fig2-a.png": ("scored", ""),
         "tpmd200203f2-b.png": ("scored", ""),
     }
+
+
+def other_pictures() -> dict[str, Image.Image]:
+    """What else lies in an export: a photograph, noise, a gradient, a blank page, a CT slice, a negative."""
+    rng = np.random.default_rng(3)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
+    ramp = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (300, 1))
+    film = radiograph(300, 300, seed=8)
+    return {
+        "photo": coarse.resize((400, 300), Image.Resampling.BICUBIC),
+        "noise": Image.fromarray(rng.integers(0, 256, (300, 300), np.uint8)),
+        "gradient": Image.fromarray(ramp),
+        "blank": Image.new("L", (300, 300), 255),
+        "ct": Image.fromarray(np.rint(ct_slice(300, 300, seed=2) * 255).astype(np.uint8)),
+        "negative": Image.fromarray(np.rint((1 - film) * 255).astype(np.uint8)),
+        "upside down": Image.fromarray(np.rint(film[::-1] * 255).astype(np.uint8)),
+    }
+
+
+def test_every_refusal_has_its_code_and_costs_no_other_image(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    film = np.rint(radiograph(300, 260, seed=9) * 4095).astype("<u2")
+    dicom: dict[str, tuple[str, dict[str, object]]] = {
+        "good": ("", {}),
+        "ct": ("wrong_modality", {"Modality": "CT"}),
+        "hand": ("wrong_body_part", {"BodyPartExamined": "HAND"}),
+        "lateral": ("lateral_view", {"ViewPosition": "LL"}),
+        "raw": ("for_processing", {"PresentationIntentType": "FOR PROCESSING"}),
+        "cine": ("multi_frame", {"NumberOfFrames": 2}),
+        "child": ("paediatric", {"PatientAge": "006M"}),
+        "born": ("paediatric", {"PatientAge": None, "PatientBirthDate": "20100101"}),
+        "huge": ("too_large", {"Rows": 13_000, "Columns": 13_000}),
+        "bits": ("corrupt", {"BitsStored": 20}),
+        "short": ("truncated", {"Rows": 301}),
+    }
+    for number, (name, (_, elements)) in enumerate(dicom.items()):
+        own = {"SOPInstanceUID": uid.generate_uid(entropy_srcs=[name]), "PatientID": str(number)}
+        write_dicom(folder / name, film, bits_stored=12, **own | elements)
+    unknown = (folder / "good").read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.66")
+    (folder / "unknown").write_bytes(unknown)
+    Image.fromarray((film[:100, :100] >> 4).astype(np.uint8)).save(folder / "small.png")
+    (folder / "text.png").write_text("no picture")
+    (folder / "out").symlink_to(tmp_path)
+    expected = {name: reason for name, (reason, _) in dicom.items()} | {
+        "unknown": "unsupported_transfer_syntax",
+        "small.png": "too_small",
+        "text.png": "not_an_image",
+        "out": "unreadable",
+    }
+    for name, picture in other_pictures().items():
+        picture.save(folder / f"{name}.png")
+        expected[f"{name}.png"] = "not_a_chest_radiograph"
+    screen(folder, tmp_path / "report.csv", ScreenOptions(device=CPU))
+    assert {row["file"]: row["reason"] for row in rows(tmp_path / "report.files.csv")} == expected
+
+
+def test_what_the_bundle_warns_of_stands_on_the_page(sample_night: Path, tmp_path: Path) -> None:
+    screen(sample_night, tmp_path / "report.csv", ScreenOptions(device=CPU))
+    caveats = load_bundle().caveats
+    assert caveats
+    assert all(caveat in (tmp_path / "report.html").read_text() for caveat in caveats)
 
 
 def test_no_image_is_no_quiet_night(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from cxrbatch.bundle import Bundle, load_bundle
 
 _MIN_USEFUL_AUROC = 0.80
-_MAX_URGENT_HEALTHY = 0.10
 
 _DATA = """\
 ## Data: licences and citations
@@ -79,7 +78,7 @@ def model_card(bundle: Bundle) -> str:
 def _weaknesses(evaluation: Mapping[str, Any]) -> str:
     weak = [row for row in evaluation["within_site"] if row["auroc"]["value"] < _MIN_USEFUL_AUROC]
     lines = ["## Weaknesses first\n"]
-    lines += [f"* {line}" for line in _threshold_weaknesses(evaluation["untaught_shares"])]
+    lines += [f"* **{line}**" for line in evaluation["caveats"]]
     lines += [_weak_contrast(row) for row in sorted(weak, key=lambda row: row["auroc"]["value"])]
     lines += [
         f"* {_kind_weakness(evaluation['calibration']['covid_given_abnormal']['slope'])}",
@@ -104,16 +103,6 @@ def _kind_weakness(slope: float) -> str:
             "publishers that did not teach, so it has no say: the two scores are always in the same proportion."
         )
     return "What was learnt about COVID-19 against other pneumonia is weighted by how far it carries over."
-
-
-def _threshold_weaknesses(shares: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    for row in shares:
-        if row["label"] == "normal" and row["urgent"] > _MAX_URGENT_HEALTHY:
-            yield (
-                f"**The bands `urgent` and `high` are of little use**: {row['urgent']:.1%} of {row['n']} healthy "
-                f"adults of {row['source'].upper()}, which taught nothing, would be called urgent. "
-                "Use the order of the list."
-            )
 
 
 def _intended_use() -> str:

@@ -1,6 +1,5 @@
 """What the pixel check learns from: real radiographs as they are and varied, and pictures of anything else."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from cxrbatch.chestlike import look
+from cxrbatch.discover import classify
 from cxrbatch.learn.other_pictures import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX, Pixels
+from cxrbatch.learn.sources import published_table
 from cxrbatch.preprocess import area_resize
+from cxrbatch.read import PatientRule, open_image
+from cxrbatch.reasons import Refusal
+from cxrbatch.records import Failure
 
 FRONTAL, LATERAL, CT = "frontal", "lateral", "ct"
 """Kinds of real pictures."""
@@ -80,7 +84,7 @@ def _plain_folders(data: Path) -> Iterator[Film]:
 
 def _radiography_database(data: Path) -> Iterator[Film]:
     folder = data / "covid-radiography-database"
-    for row in _table(folder / "sources.csv"):
+    for row in published_table(folder / "sources.csv"):
         path = folder / row["file"]
         if not row["likely_source"].startswith("also in"):
             yield Film(path=path, folder=f"{folder.name}/{path.parent.name}", patient=path.stem)
@@ -89,22 +93,25 @@ def _radiography_database(data: Path) -> Iterator[Film]:
 def _covid_chestxray(data: Path) -> Iterator[Film]:
     folder = data / "covid-chestxray-dataset"
     seen: set[Path] = set()
-    for row in _table(folder / "metadata.csv"):
+    for row in published_table(folder / "metadata.csv"):
         path = folder / "images" / row["filename"]
         if row["view"] in _VIEWS and path not in seen and path.is_file():
             seen.add(path)
             yield Film(path=path, folder=folder.name, patient=row["patientid"], kind=_VIEWS[row["view"]])
 
 
-def _table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 def read_film(path: Path) -> Pixels:
-    """Read a greyscale PNG or JPEG: float32, shape (rows, columns), 0–1."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
+    """Read a PNG or JPEG as screening does: float32, shape (rows, columns), 0–1.
+
+    Raises
+    ------
+    Refusal
+        The file cannot be read.
+    """
+    found = classify(path, path.name)
+    if isinstance(found, Failure):
+        raise Refusal(found.reason, found.detail)
+    return open_image(found, PatientRule()).decode().pixels
 
 
 _Example = tuple[Pixels, str, int, bool]

@@ -20,6 +20,7 @@ from cxrbatch.learn.units import Floats, Units, join, to_units
 URGENT_SENSITIVITY = 0.90
 HIGH_SENSITIVITY = 0.95
 _COVID, _NORMAL = 0, 2
+_MOST_URGENT_HEALTHY = 0.10
 _FEWEST = 5  # patients on either side, or no figure is given
 
 
@@ -149,6 +150,23 @@ def shares(units: Units, points: OperatingPoints) -> Iterator[dict[str, Any]]:
             "urgent": float((covid >= points.urgent).mean()),
             "urgent_or_high": float((covid >= points.high).mean()),
         }
+
+
+def caveats(untaught_shares: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What a reader of every report must know: bands that call too many healthy people urgent.
+
+    Parameters
+    ----------
+    untaught_shares : sequence of mapping
+        From `shares`, of sources that took no part in training.
+    """
+    for row in untaught_shares:
+        if row["label"] == "normal" and row["urgent"] > _MOST_URGENT_HEALTHY:
+            yield (
+                f"The bands urgent and high are of little use with this bundle: {row['urgent']:.1%} of {row['n']} "
+                f"healthy adults of {row['source'].upper()}, which took no part in training, would be called urgent. "
+                "Use the order of the list."
+            )
 
 
 def pooled(units: Units, bootstraps: int) -> dict[str, Any] | None:

@@ -3,12 +3,14 @@
 Every row or file becomes a `Case` or an `Excluded` with its reason; nothing unmapped is turned into a class.
 """
 
-import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
+
+import pandas as pd
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 _FRONTAL_VIEWS = {"PA": "PA", "AP": "AP", "AP Supine": "AP"}
@@ -90,9 +92,8 @@ Loader = Callable[[Path], Iterator[Case | Excluded]]
 
 def load_ieee8023(folder: Path) -> Iterator[Case | Excluded]:
     """Rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
-    with (folder / "metadata.csv").open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            yield _ieee8023_case(folder, row)
+    for row in published_table(folder / "metadata.csv"):
+        yield _ieee8023_case(folder, row)
 
 
 def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
@@ -155,9 +156,8 @@ def load_radiography_database(folder: Path) -> Iterator[Case | Excluded]:
     Each collection in it has one class only, so it can test but never teach. The patient is the file, because
     the database does not say. Images from mixed web collections overlap with ieee8023 and are left out.
     """
-    with (folder / "sources.csv").open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            yield _radiography_case(folder / row["file"], row["likely_source"])
+    for row in published_table(folder / "sources.csv"):
+        yield _radiography_case(folder / row["file"], row["likely_source"])
 
 
 def _radiography_case(path: Path, origin: str) -> Case | Excluded:
@@ -168,6 +168,12 @@ def _radiography_case(path: Path, origin: str) -> Case | Excluded:
     if not path.is_file():
         return Excluded(source="radiography_database", name=path.name, reason="file missing")
     return Case(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
+
+
+def published_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a published table, every cell as the text that it is."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return cast(list[dict[str, str]], table.to_dict("records"))
 
 
 def _images(folder: Path) -> list[Path]:

@@ -59,12 +59,14 @@ def train_on(dataset: Dataset, recipe: TrainRecipe, out: Path, gate: Path) -> Bu
     model = export_scores(networks, calibration)
     untaught = dataset.at(one_label_sources(dataset.cases))
     untaught_units = to_units(untaught.cases, score(model, untaught.images), rule)
+    untaught_shares = list(evaluate.shares(untaught_units, points))
     evaluation = {
+        "caveats": list(evaluate.caveats(untaught_shares)),
         "within_site": list(evaluate.within_sites(folds, calibration, rule, recipe.bootstraps)),
         "pooled": evaluate.pooled(left_out, recipe.bootstraps),
         "calibration": dataclasses.asdict(calibration),
         "left_out_shares": list(evaluate.shares(left_out, points)),
-        "untaught_shares": list(evaluate.shares(untaught_units, points)),
+        "untaught_shares": untaught_shares,
         "aggregation": comparison,
     }
     with tempfile.TemporaryDirectory() as scratch:

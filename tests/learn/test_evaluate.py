@@ -4,7 +4,7 @@ import pytest
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.learn.aggregation import choose_rule, compare_rules
 from cxrbatch.learn.calibration import Calibration, Line
-from cxrbatch.learn.evaluate import left_out_once, operating_points, pooled, shares, within_sites
+from cxrbatch.learn.evaluate import caveats, left_out_once, operating_points, pooled, shares, within_sites
 from cxrbatch.learn.folds import FoldScores, calibrate
 from cxrbatch.learn.sources import Case
 from cxrbatch.learn.units import Units, to_units
@@ -105,3 +105,12 @@ def test_an_untaught_question_takes_no_part_in_the_calibration() -> None:
     calibration = calibrate([fold("a", cases, logits)])
     assert calibration.covid_given_abnormal == Line()
     assert calibration.abnormal.slope > 1
+
+
+def test_a_band_that_calls_the_healthy_urgent_is_warned_of() -> None:
+    def row(label: str, urgent: float) -> dict[str, object]:
+        return {"source": "rsna", "label": label, "n": 50, "urgent": urgent, "urgent_or_high": 1.0}
+
+    assert list(caveats([row("covid", 0.9), row("normal", 0.1)])) == []
+    (line,) = caveats([row("normal", 0.124)])
+    assert "12.4% of 50 healthy adults of RSNA" in line
