@@ -120,4 +120,5 @@ def _not_scored(failures: list[Failure]) -> PatientTriage:
         top_image=first.name,
         reason=first.reason,
         detail=first.detail,
+        thumbnail=first.thumbnail,
     )

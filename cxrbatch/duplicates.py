@@ -40,4 +40,5 @@ class DuplicateFilter:
             reason=Reason.DUPLICATE,
             detail=f"the same image as {first.name}",
             header=image.header,
+            thumbnail=image.thumbnail,
         )

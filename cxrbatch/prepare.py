@@ -4,7 +4,7 @@ Runs in reader processes; must not import TensorFlow.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +47,7 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         opened = read.open_image(ref, options.patients)
         header = opened.header
         gate.check_header(header, ref.kind)
-        image = opened.decode()
-        if options.pixel_check:
-            gate.check_pixels(image, options.pixel_check)
-        return _model_input(image, options)
+        return _checked(opened.decode(), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
     except OSError as error:
@@ -61,14 +58,17 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
 
 
-def _model_input(image: CxrImage, options: PrepareOptions) -> ModelInput:
+def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
+    """Preprocess and check the picture; the thumbnail of a refused one tells a person at a glance what it is."""
     pixels = preprocess(image.pixels, options.spec)
+    small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
+    try:
+        if options.pixel_check:
+            gate.check_pixels(image, options.pixel_check)
+    except Refusal as refusal:
+        return replace(_failure(image.ref, image.header, refusal), thumbnail=small)
     return ModelInput(
-        name=image.ref.name,
-        header=image.header,
-        pixels=pixels,
-        flags=image.flags,
-        thumbnail=thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b"",
+        name=image.ref.name, header=image.header, pixels=pixels, flags=image.flags, thumbnail=small
     )
 
 

@@ -128,6 +128,8 @@ class Failure:
         None where the header could not be read.
     skipped : bool
         True where nobody would have expected a radiograph (a text file, a DICOM report).
+    thumbnail : bytes
+        A small JPEG where the picture could be decoded and thumbnails were asked for.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Failure:
     detail: str = ""
     header: ImageHeader | None = None
     skipped: bool = False
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

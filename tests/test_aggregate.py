@@ -1,6 +1,7 @@
 """From images to a ranked list of patients."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,11 @@ def test_not_scored_patients_have_a_reason_and_no_rank() -> None:
         (None, "Z", Reason.LATERAL_VIEW),
         (None, "4", Reason.CORRUPT),
     ]
+
+
+def test_the_picture_of_a_refused_image_is_on_the_list() -> None:
+    refused = replace(failure("1", Reason.NOT_A_CHEST_RADIOGRAPH, "P"), thumbnail=b"jpeg")
+    assert run(failures=(refused,))[0].thumbnail == b"jpeg"
 
 
 def test_skipped_files_are_nobodys_images() -> None:

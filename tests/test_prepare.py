@@ -78,6 +78,21 @@ def test_the_gate_comes_before_the_pixels(tmp_path: Path) -> None:
     assert failure(path).reason is Reason.WRONG_MODALITY
 
 
+class Doubtful:
+    def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
+        return "a hand"
+
+
+def test_a_refused_picture_can_be_seen_in_the_report(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a", noise())
+    plain, shown = (
+        PrepareOptions(spec=OPTIONS.spec, pixel_check=Doubtful(), thumbnail_px=n) for n in (0, 16)
+    )
+    assert failure(path, plain).thumbnail == b""
+    with Image.open(io.BytesIO(failure(path, shown).thumbnail)) as image:
+        assert image.size == (16, 16)
+
+
 class Unexpected:
     def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
         raise KeyError("Doe^Jane")
