@@ -213,10 +213,12 @@ def _summary(run: "TriageRun", out: Path) -> str:
 
 def _prediction_line(path: Path, result: "ImageScore | Failure") -> str:
     from cxrbatch.records import FINDINGS, ImageScore
+    from cxrbatch.report.text import visible
 
+    name = visible(str(path))  # one line for each image, whatever its name holds
     if not isinstance(result, ImageScore):
-        return f"{path}\tnot_scored\t{result.reason}\t{result.detail}"
+        return f"{name}\tnot_scored\t{result.reason}\t{result.detail}"
     scores = "\t".join(
         f"{finding}={score:.6f}" for finding, score in zip(FINDINGS, result.scores, strict=True)
     )
-    return f"{path}\tscored\t{scores}\t{';'.join(sorted(result.flags))}"
+    return f"{name}\tscored\t{scores}\t{';'.join(sorted(result.flags))}"

@@ -115,12 +115,17 @@ def _starts_with_element(head: bytes) -> bool:
 
 def _no_image(name: str, head: bytes) -> Failure:
     """Text named .png is somebody's missing radiograph; a README is not."""
-    what = next((what for magic, what in _OTHER_FORMATS.items() if head.startswith(magic)), "")
+    named_image = Path(name).suffix.lower() in _IMAGE_SUFFIXES
     if not head:
-        what = "an empty file"
-    expected = Path(name).suffix.lower() in _IMAGE_SUFFIXES or "picture" in what
-    detail = f"{what or 'unknown content'}; DICOM, PNG and JPEG are read"
-    return Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail=detail, skipped=not expected)
+        reason = Reason.TRUNCATED if named_image else Reason.NOT_AN_IMAGE
+        return Failure(name=name, reason=reason, detail="an empty file", skipped=not named_image)
+    what = next((what for magic, what in _OTHER_FORMATS.items() if head.startswith(magic)), "unknown content")
+    return Failure(
+        name=name,
+        reason=Reason.NOT_AN_IMAGE,
+        detail=f"{what}; DICOM, PNG and JPEG are read",
+        skipped=not (named_image or "picture" in what),
+    )
 
 
 def _is_inside(root: Path, path: Path) -> bool:

@@ -127,9 +127,11 @@ def test_regular_expression_without_group_is_2(sample_night: Path, tmp_path: Pat
 
 
 def test_predict(sample_night: Path, tmp_path: Path) -> None:
+    text = tmp_path / "two\nlines.txt"
+    text.write_text("no picture")
     images = [
         sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm",
-        sample_night / "README.txt",
+        text,
         sample_night / "emergency" / "SAMPLE-002" / "IM0001.dcm",
     ]
     result = cxrbatch("predict", *images, "--out", tmp_path / "résultats", DISPLAY="")
@@ -137,7 +139,7 @@ def test_predict(sample_night: Path, tmp_path: Path) -> None:
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert [line[:2] for line in lines] == [
         [str(images[0]), "scored"],
-        [str(images[1]), "not_scored"],
+        [str(images[1]).replace("\n", "\\n"), "not_scored"],
         [str(images[2]), "scored"],
     ]
     scores = [float(cell.split("=")[1]) for cell in lines[0][2:5]]
@@ -145,7 +147,7 @@ def test_predict(sample_night: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "résultats").iterdir()) == [
         "IM0001.dcm.2.result.png",
         "IM0001.dcm.result.png",
-        "README.txt.result.png",
+        "two\nlines.txt.result.png",
     ]
 
 

@@ -66,7 +66,7 @@ def test_sniff(case: str) -> None:
         ("README.txt", b"hello", True),
         ("Thumbs.db", b"\xd0\xcf\x11\xe0", True),
         ("x.png", b"this is text", False),
-        ("x.JPG", b"", False),
+        ("x.JPG", b"plain words", False),
         ("x", b"GIF89a", False),
         ("report.pdf", b"%PDF-1.4", True),
     ],
@@ -78,6 +78,16 @@ def test_a_missing_radiograph_is_told_from_other_files(
     (failure,) = discover(tmp_path)
     assert isinstance(failure, Failure)
     assert (failure.reason, failure.skipped) == (Reason.NOT_AN_IMAGE, skipped)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("x.dcm", Reason.TRUNCATED), ("lock", Reason.NOT_AN_IMAGE)])
+def test_an_empty_file_is_a_copy_that_was_cut_off_if_it_is_named_an_image(
+    tmp_path: Path, name: str, reason: Reason
+) -> None:
+    (tmp_path / name).touch()
+    (failure,) = discover(tmp_path)
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.skipped) == (reason, reason is Reason.NOT_AN_IMAGE)
 
 
 def test_links_do_not_lead_out(tmp_path: Path) -> None:
