@@ -111,11 +111,18 @@ def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highe
 
 
 def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
-    """Map the smallest and largest value outside the padding to 0 and 1."""
+    """Map the smallest and largest value outside the padding to 0 and 1.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``: the transforms of the header made infinite values.
+    """
     used = values if valid is None else values[valid]
-    if not used.size:
-        raise Refusal(Reason.CORRUPT, "every pixel is padding")
-    return full_range(values, float(used.min()), float(used.max()))
+    lowest, highest = float(used.min()), float(used.max())
+    if not np.isfinite(highest - lowest):
+        raise Refusal(Reason.CORRUPT, "rescaling overflows: RescaleSlope or RescaleIntercept is absurd")
+    return full_range(values, lowest, highest)
 
 
 def luminance(rgb: Stored, highest: int) -> Values:

@@ -23,7 +23,8 @@ def modality_values(dataset: Dataset, stored: Stored) -> Values:
         return lut(stored)
     slope = el.number(dataset, "RescaleSlope") or 1.0
     intercept = el.number(dataset, "RescaleIntercept") or 0.0
-    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused later, with its reason
+        return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
 def apply_voi(
