@@ -1,5 +1,6 @@
 """Batches through the network."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cxrbatch.infer import KerasPredictor, score_images
 from cxrbatch.records import ModelInput
 from cxrbatch.runtime import Device, Precision, Runtime
 from tests.records_made import header
+from tests.test_bundle import rewrite
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,12 @@ def test_a_network_of_another_shape(tiny_bundle: Path, started: Runtime) -> None
     bundle = replace(load_bundle(tiny_bundle), preprocess=PreprocessSpec(height=32, width=32))
     with pytest.raises(BundleError, match="expected"):
         KerasPredictor(bundle, started)
+
+
+def test_a_network_that_cannot_be_loaded(tiny_bundle: Path, started: Runtime, tmp_path: Path) -> None:
+    """Somebody packed rubbish under a right hash."""
+    broken = Path(shutil.copytree(tiny_bundle, tmp_path / "broken"))
+    (broken / "model.keras").write_bytes(b"nonsense")
+    rewrite(broken)
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        KerasPredictor(load_bundle(broken), started)
