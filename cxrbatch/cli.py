@@ -118,7 +118,7 @@ def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
     from cxrbatch.records import Failure
 
     kwargs = _model_kwargs(options)
-    bundle = load_bundle(*filter(None, [kwargs.pop("bundle", None)]))
+    bundle = load_bundle(kwargs.pop("bundle"))
     n_failed = 0
     for path, name, result in zip(
         images, result_names(images), run_predict(images, bundle, **kwargs), strict=True
@@ -180,13 +180,14 @@ def _say(line: str) -> None:
 
 
 def _model_kwargs(options: dict[str, Any]) -> dict[str, Any]:
+    from cxrbatch.bundle import DEFAULT_BUNDLE
     from cxrbatch.runtime import Device, Precision
 
-    kwargs: dict[str, Any] = {
+    return {
+        "bundle": options["bundle"] or DEFAULT_BUNDLE,
         "device": Device(options["device"]),
         "precision": Precision(options["precision"]),
     }
-    return kwargs | ({"bundle": options["bundle"]} if options["bundle"] else {})
 
 
 def _exit_code(run: "TriageRun") -> int:

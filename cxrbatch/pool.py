@@ -95,7 +95,10 @@ class ReaderPool:
                 return executor.submit(_prepare, ref).result()
             except BrokenProcessPool:
                 return Failure(
-                    name=ref.name, reason=Reason.CORRUPT, detail="the reader process died on this file"
+                    name=ref.name,
+                    reason=Reason.CORRUPT,
+                    detail="the reader process died on this file",
+                    header=self._options.patients.unread_header(ref.name, ref.kind),
                 )
 
     def _start(self, n_workers: int) -> ProcessPoolExecutor:

@@ -13,7 +13,7 @@ from PIL import Image
 from cxrbatch import gate, read
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, Failure, FileKind, ImageHeader, ImageRef, ModelInput
+from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
 
 _JPEG_QUALITY = 60
 
@@ -42,7 +42,7 @@ class PrepareOptions:
 
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
-    header = _nameless(ref, options.patients)
+    header = options.patients.unread_header(ref.name, ref.kind)
     try:
         opened = read.open_image(ref, options.patients)
         header = opened.header
@@ -70,13 +70,6 @@ def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
     return ModelInput(
         name=image.ref.name, header=image.header, pixels=pixels, flags=image.flags, thumbnail=small
     )
-
-
-def _nameless(ref: ImageRef, patients: read.PatientRule) -> ImageHeader:
-    """Whom a file belongs to while its header is unknown: DICOM is never grouped by its name."""
-    rule = read.PatientRule() if ref.kind is FileKind.DICOM else patients
-    patient_key, patient_id = rule.patient_of(ref.name)
-    return ImageHeader(patient_key=patient_key, patient_id=patient_id)
 
 
 def _failure(ref: ImageRef, header: ImageHeader, refusal: Refusal) -> Failure:

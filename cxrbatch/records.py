@@ -246,6 +246,8 @@ class TriageRun:
     ----------
     folder : str
         Name of the screened folder.
+    n_found : int
+        Files that were found before anything was read: what the other counts must add up to.
     patients : tuple of PatientTriage
         Ranked ones by rank, then the not-scored ones by patient_id.
     images : tuple of ImageScore
@@ -255,6 +257,7 @@ class TriageRun:
     """
 
     folder: str
+    n_found: int
     started: dt.datetime
     duration_s: float
     patients: tuple[PatientTriage, ...]
@@ -262,11 +265,6 @@ class TriageRun:
     failures: tuple[Failure, ...]
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
-
-    @property
-    def n_found(self) -> int:
-        """Files found: scored, not scored and skipped."""
-        return len(self.images) + len(self.failures)
 
     @property
     def n_scored(self) -> int:

@@ -20,7 +20,7 @@ from cxrbatch.pool import Prepared, ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.pseudonym import Pseudonymiser
 from cxrbatch.read.patient import PatientRule
-from cxrbatch.records import Failure, ImageHeader, ImageRef, ImageScore, ModelInput, Provenance, TriageRun
+from cxrbatch.records import Failure, ImageRef, ImageScore, ModelInput, Provenance, TriageRun
 from cxrbatch.report import check_writable, write_report
 from cxrbatch.runtime import Device, Precision
 
@@ -88,14 +88,18 @@ def run_folder(folder: Path, bundle: Bundle, options: ScreenOptions) -> TriageRu
     started, clock = dt.datetime.now().astimezone(), time.monotonic()
     found = list(discover(folder))
     refs = [item for item in found if isinstance(item, ImageRef)]
-    failures = [_with_patient(item, options.patients) for item in found if isinstance(item, Failure)]
+    failures = [
+        replace(item, header=options.patients.unread_header(item.name))
+        for item in found
+        if isinstance(item, Failure)
+    ]
     if not refs and all(failure.skipped for failure in failures):
         raise NoImageFound(f"{folder}: {len(found)} files, not one image; is the export mounted?")
     images, refused, provenance = _score(refs, bundle, options)
     failures += refused
-    _check_books(len(found), images, failures)
     return TriageRun(
         folder=str(folder),
+        n_found=len(found),
         started=started,
         duration_s=time.monotonic() - clock,
         patients=aggregate(images, failures, bundle.aggregation, bundle.operating_points),
@@ -120,12 +124,11 @@ def _score(
         prepared = pool.prepare(refs)  # reading begins while TensorFlow is being imported
         started = runtime.start(options.device, options.precision)
         predictor = KerasPredictor(bundle, started, options.batch_size)
-        batch_size = predictor.batch_size
         progress = tqdm(
             prepared, total=len(refs), unit="file", disable=not options.show_progress, leave=False
         )
         inputs = _scorable(progress, DuplicateFilter(), refused.append)
-        images = list(score_images(inputs, predictor, batch_size, started))
+        images = list(score_images(inputs, predictor, predictor.batch_size, started))
     return images, refused, _provenance(bundle, started, predictor.batch_size)
 
 
@@ -152,11 +155,6 @@ def _provenance(bundle: Bundle, started: runtime.Runtime, batch_size: int) -> Pr
     )
 
 
-def _with_patient(failure: Failure, patients: PatientRule) -> Failure:
-    patient_key, patient_id = patients.patient_of(failure.name)
-    return replace(failure, header=ImageHeader(patient_key=patient_key, patient_id=patient_id))
-
-
 def _check_places(folder: Path, out: Path) -> None:
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
@@ -165,9 +163,3 @@ def _check_places(folder: Path, out: Path) -> None:
             f"--out {out}: lies inside the screened folder, which is only read; choose another place"
         )
     check_writable(out)
-
-
-def _check_books(n_found: int, images: list[ImageScore], failures: list[Failure]) -> None:
-    names = [image.name for image in images] + [failure.name for failure in failures]
-    if not len(names) == len(set(names)) == n_found:
-        raise AssertionError(f"{n_found} files found, but {len(images)} scores and {len(failures)} refusals")

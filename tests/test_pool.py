@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 from cxrbatch.pool import ReaderPool
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.read import PatientRule
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, ImageRef, ModelInput
 
@@ -66,6 +68,17 @@ def test_a_file_that_kills_its_reader_costs_only_itself(tmp_path: Path) -> None:
     assert {i for i, (_, result) in enumerate(outcome) if result is Reason.CORRUPT} == deadly
     alive = [ref for i, ref in enumerate(refs) if i not in deadly]
     assert [item for i, item in enumerate(outcome) if i not in deadly] == results(alive, 2)
+
+
+def test_the_patient_of_a_file_that_kills_its_reader_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "p7").mkdir()
+    ref = replace(write(tmp_path / "p7", "a.png", white=True), name="p7/a.png")
+    options = PrepareOptions(spec=SPEC, pixel_check=DiesOnWhite(), patients=PatientRule("folder"))
+    with ReaderPool(options, 1) as pool:
+        (failure,) = pool.prepare([ref])
+    assert isinstance(failure, Failure)
+    assert failure.header is not None
+    assert failure.header.patient_id == "p7"
 
 
 def test_files_in_flight_are_bounded(tmp_path: Path) -> None:

@@ -3,24 +3,22 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cxrbatch.discover import classify
 from cxrbatch.errors import RecipeError
 from cxrbatch.learn.dedupe import duplicate_pairs, keep_one_each
 from cxrbatch.learn.sources import LOADERS, Case, Excluded
-from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.pool import ReaderPool, default_workers
+from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.recipe import SourceSpec
-from cxrbatch.records import FileKind, ImageRef, ModelInput
-
-_WORKERS = 2
+from cxrbatch.records import Failure, ImageRef, ModelInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,6 @@ class Dataset:
         return Dataset(
             tuple(self.cases[index] for index in indices), self.images[list(indices)], self.excluded
         )
-
-    def column(self, name: str) -> NDArray[np.str_]:
-        """A text field of all cases, shape (n,)."""
-        return np.array([getattr(case, name) for case in self.cases], np.str_)
 
 
 def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec) -> Dataset:
@@ -87,17 +81,12 @@ def _rows(source: SourceSpec, data: Path) -> Iterable[Case | Excluded]:
 
 def _decode(cases: Sequence[Case], spec: PreprocessSpec) -> Iterable[NDArray[np.uint8] | str]:
     """Pixels, or the reason why screening would not score the file, in the order of `cases`."""
-    options = PrepareOptions(spec=spec)
-    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn")) as pool:
-        jobs = pool.map(_decode_one, [case.path for case in cases], [options] * len(cases), chunksize=16)
-        yield from tqdm(jobs, total=len(cases), desc="decode", disable=None)
-
-
-def _decode_one(path: Path, options: PrepareOptions) -> NDArray[np.uint8] | str:
-    with path.open("rb") as stream:
-        kind = FileKind.PNG if stream.read(4) == b"\x89PNG" else FileKind.JPEG
-    prepared = prepare(ImageRef(path=path, name=path.name, kind=kind), options)
-    return prepared.pixels if isinstance(prepared, ModelInput) else str(prepared.reason)
+    found = [classify(case.path, case.path.name) for case in cases]
+    with ReaderPool(PrepareOptions(spec=spec), default_workers()) as pool:
+        prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))
+        for item in tqdm(found, desc="decode", disable=None):
+            result = item if isinstance(item, Failure) else next(prepared)
+            yield result.pixels if isinstance(result, ModelInput) else str(result.reason)
 
 
 def _unreadable(case: Case, reason: str) -> Excluded:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cxrbatch.errors import UsageProblem
-from cxrbatch.records import PatientKey
+from cxrbatch.records import FileKind, ImageHeader, PatientKey
 
 FROM_FILE = "file"
 FROM_FOLDER = "folder"
@@ -46,6 +46,12 @@ class PatientRule:
         """
         patient_id = self._patient_id(name)
         return (("named", patient_id), patient_id) if patient_id else (("file", name), name)
+
+    def unread_header(self, name: str, kind: FileKind | None = None) -> ImageHeader:
+        """Whom a file belongs to whose header could not be read; DICOM is never grouped by its name."""
+        rule = PatientRule() if kind is FileKind.DICOM else self
+        patient_key, patient_id = rule.patient_of(name)
+        return ImageHeader(patient_key=patient_key, patient_id=patient_id)
 
     def _patient_id(self, name: str) -> str:
         if self.rule == FROM_FILE:

@@ -79,6 +79,7 @@ def run(
     png = ImageHeader(patient_key=("file", "b.png"), patient_id="b.png")
     return TriageRun(
         folder="night",
+        n_found=5,
         started=dt.datetime(2026, 11, 22, 1, 30, tzinfo=dt.UTC),
         duration_s=200.4,
         patients=(ranked, routine, not_scored),

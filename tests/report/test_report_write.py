@@ -163,9 +163,17 @@ def test_a_folder_that_takes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_in_the_report_twice_is_not_written(run: TriageRun, tmp_path: Path) -> None:
-    twice = dataclasses.replace(run, failures=(*run.failures, Failure(name="a/1", reason=Reason.CORRUPT)))
+    again = (*run.failures, Failure(name="a/1", reason=Reason.CORRUPT))
+    twice = dataclasses.replace(run, n_found=6, failures=again)
     with pytest.raises(OutputError, match="6 files found, 5 different names"):
         write_report(twice, tmp_path / "report.csv")
+    assert _contents(tmp_path) == {}
+
+
+def test_a_file_that_was_found_and_lost_is_not_passed_over(run: TriageRun, tmp_path: Path) -> None:
+    lost = dataclasses.replace(run, failures=run.failures[:-1])
+    with pytest.raises(OutputError, match="5 files found, 4 different names, 4 scored"):
+        write_report(lost, tmp_path / "report.csv")
     assert _contents(tmp_path) == {}
 
 
