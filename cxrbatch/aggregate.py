@@ -29,7 +29,10 @@ RULES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"me
 
 
 def aggregate(
-    images: Iterable[ImageScore], failures: Iterable[Failure], rule: str, operating_points: OperatingPoints
+    images: Iterable[ImageScore],
+    failures: Iterable[Failure],
+    rule: str,
+    operating_points: OperatingPoints | None,
 ) -> tuple[PatientTriage, ...]:
     """Group by patient and rank.
 
@@ -40,6 +43,8 @@ def aggregate(
         Skipped ones are nobody's image and are left out.
     rule : str
         Key of `RULES`.
+    operating_points : OperatingPoints or None
+        None: no patient gets a priority.
 
     Returns
     -------
@@ -74,14 +79,14 @@ def _combined(group: list[ImageScore], rule: Callable[[NDArray[np.float64]], NDA
 def _ranked(
     rank: int,
     scores: Scores,
-    operating_points: OperatingPoints,
+    operating_points: OperatingPoints | None,
     group: list[ImageScore],
     failures: list[Failure],
 ) -> PatientTriage:
     top = max(group, key=lambda image: image.scores[0])
     return PatientTriage(
         rank=rank,
-        priority=operating_points.priority(scores[0]),
+        priority=operating_points.priority(scores[0]) if operating_points else None,
         patient_id=top.header.patient_id,
         issuer_of_patient_id=top.header.issuer_of_patient_id,
         accession_number=top.header.accession_number,

@@ -13,6 +13,7 @@ from cxrbatch import __version__
 from cxrbatch.errors import CxrbatchError
 
 if TYPE_CHECKING:
+    from cxrbatch.bundle import Bundle, OperatingPoints
     from cxrbatch.records import Failure, ImageScore, TriageRun
 
 EXIT_NOT_ALL_SCORED = 3
@@ -43,6 +44,27 @@ def _model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that says what a score means."""
+    options = (
+        click.option(
+            "--operating-points",
+            type=_PATH,
+            metavar="FILE",
+            help="Least scores of the bands, measured for this very bundle.  [default: those of the bundle]",
+        ),
+        click.option(
+            "--prevalence",
+            metavar="SHARE",
+            help="Share of tonight's patients expected to have COVID-19 (0.05, 5%): gives probabilities beside the "
+            "scores. The order stays the same.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
@@ -62,6 +84,7 @@ def cli() -> None:
     "--out", type=_PATH, required=True, help="CSV to write; .files.csv and .html are written beside it."
 )
 @_model_options
+@_reading_options
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
@@ -98,6 +121,8 @@ def screen(folder: Path, out: Path, **options: Any) -> int:
             batch_size=options["batch_size"],
             n_workers=options["workers"],
             patients=PatientRule(options["patient_from"]),
+            operating_points=options["operating_points"],
+            prevalence=_prevalence(options["prevalence"]),
             pseudonym_key=options["pseudonymise"],
             show_progress=sys.stderr.isatty(),
         ),
@@ -110,43 +135,146 @@ def screen(folder: Path, out: Path, **options: Any) -> int:
 @click.argument("images", type=_PATH, nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--out", type=_PATH, help="Folder for the pictures with their results written on them.")
 @_model_options
+@_reading_options
 def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
-    """Score single images and print one line for each: file, status, the three scores or the reason."""
-    from cxrbatch.bundle import load_bundle
+    """Score single images and print one line for each: file, status, the three scores or the reason, flags.
+
+    --operating-points adds the priority to a line, --prevalence the probability.
+    """
+    from cxrbatch.operating_points import choose_bundle
     from cxrbatch.predict import predict as run_predict
     from cxrbatch.predict import result_names, save_annotated
     from cxrbatch.records import Failure
 
     kwargs = _model_kwargs(options)
-    bundle = load_bundle(kwargs.pop("bundle"))
+    prevalence = _prevalence(options["prevalence"])
+    bundle = choose_bundle(kwargs.pop("bundle"), options["operating_points"], prevalence)
+    points = bundle.operating_points if options["operating_points"] else None
     n_failed = 0
     for path, name, result in zip(
         images, result_names(images), run_predict(images, bundle, **kwargs), strict=True
     ):
-        click.echo(_prediction_line(path, result))
+        click.echo(_prediction_line(path, result) + _reading(result, bundle, points, prevalence))
         n_failed += isinstance(result, Failure)
         if out:
             save_annotated(result, path, out / name)
     return EXIT_NOT_ALL_SCORED if n_failed else 0
 
 
-@cli.command()
-@click.argument("recipe", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Folder of the bundle to write.")
-@click.option(
+_DATA = click.option(
     "--data",
     type=_PATH,
     help="Folder with the data sets that the recipe names.  [default: beside the recipe]",
 )
-def train(recipe: Path, out: Path, data: Path | None) -> int:
-    """Train a network by RECIPE and write it as a bundle."""
+
+
+@cli.command()
+@click.argument("recipe", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder of the bundle to write.")
+@_DATA
+@click.option("--log-dir", type=_PATH, help="Folder for TensorBoard: the loss of every network.")
+@click.option("--fresh", is_flag=True, help="Train again what an earlier run left in the work folder.")
+def train(recipe: Path, out: Path, **options: Any) -> int:
+    """Train a network by RECIPE and write it as a bundle.
+
+    Finished and half-finished networks are kept in a work folder, the name of the bundle with .work after it. The
+    same command after a kill goes on from there, to the same weights; evaluate takes the networks of the folds from
+    it. It may be deleted.
+    """
     from cxrbatch import runtime
 
     runtime.start()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
     from cxrbatch.learn.train import train as run_train
 
-    bundle = run_train(recipe, out, data)
-    _say(f"bundle {bundle.id} written to {out}")
+    trained = run_train(recipe, out, **options, say=_say)
+    _say(f"bundle {trained.id} written to {out}")
+    return 0
+
+
+@cli.command()
+@click.argument("bundle_folder", type=_PATH, metavar="BUNDLE")
+@click.argument("recipe", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder to write.")
+@_DATA
+def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) -> int:
+    """Measure what BUNDLE is worth on the sources of RECIPE.
+
+    If BUNDLE was trained by RECIPE, its folds are trained again, or taken from the work folder beside it, and every
+    source is scored by networks that had seen nothing of it. With another recipe, BUNDLE itself scores the sources
+    that took no part in its training. Writes index.html, MODEL_CARD.md, evaluation.json and patients.csv; prints the
+    worst figure, what is reached without any image, and what it means.
+    """
+    from cxrbatch import runtime
+
+    runtime.start(precision=runtime.Precision.FLOAT32)
+    from cxrbatch.learn.measure import evaluate_bundle, summary
+
+    for line in summary(evaluate_bundle(bundle_folder, recipe, out, data, _say)):
+        click.echo(line)
+    _say(f"evaluation written to {out}")
+    return 0
+
+
+@cli.group()
+def bundle() -> None:
+    """Work with model bundles."""
+
+
+@bundle.command("import")
+@click.argument("model", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Folder of the bundle to write.")
+@click.option(
+    "--labels",
+    required=True,
+    metavar="A,B[,C]",
+    help="What the outputs stand for, in their order: covid, pneumonia, normal. For a single output: class 0, then "
+    "class 1, which it scores.",
+)
+@click.option("--name", help="Of the bundle.  [default: that of the file]")
+@click.option(
+    "--pixels",
+    type=click.Choice(["0-255", "0-1", "-1-1"]),
+    default="0-255",
+    show_default=True,
+    help="Range of pixel values with which the network was taught.",
+)
+@click.option("--size", metavar="HxW", help="Size of its input in pixels.  [default: the model's own]")
+@click.option(
+    "--resize",
+    type=click.Choice(["linear", "nearest", "area"]),
+    default="linear",
+    show_default=True,
+    help="How pictures were brought to that size: linear as cv2.resize, nearest as Keras' load_img, area as here.",
+)
+@click.option(
+    "--activation",
+    type=click.Choice(["auto", "none", "softmax", "sigmoid"]),
+    default="auto",
+    show_default=True,
+    help="What makes scores of the outputs; auto goes by the last layer.",
+)
+def import_model(model: Path, out: Path, name: str | None, **options: Any) -> int:
+    """Make a bundle of a Keras model (.h5, .keras) that was made elsewhere.
+
+    The network sees each radiograph resized, grey, in all its channels, with nothing normalised or cut off. Models
+    with layers that carry code are refused. Nothing is measured: the list of such a bundle has an order, no bands.
+    """
+    from cxrbatch import runtime
+
+    runtime.start(
+        runtime.Device.CPU
+    )  # before anything else imports TensorFlow, to keep its start-up lines off stderr
+    from cxrbatch.bundle_import import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
+
+    spec = ImportSpec(
+        labels=tuple(label.strip().lower() for label in options["labels"].split(",")),
+        pixels=Pixels(options["pixels"]),
+        size=parse_size(options["size"]) if options["size"] else None,
+        resize=options["resize"],
+        activation=OutputActivation(options["activation"]),
+    )
+    imported = import_bundle(model, out, spec, name or "")
+    _say(f"bundle {imported.id} written to {out}; nothing was measured of it: cxrbatch evaluate does")
     return 0
 
 
@@ -159,7 +287,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; nothing was written")
+        _say("interrupted; no result was written")
         code = EXIT_INTERRUPTED
     except CxrbatchError as error:
         _say(f"Error: {error}")
@@ -188,6 +316,28 @@ def _model_kwargs(options: dict[str, Any]) -> dict[str, Any]:
         "device": Device(options["device"]),
         "precision": Precision(options["precision"]),
     }
+
+
+def _prevalence(text: str | None) -> float | None:
+    from cxrbatch.prevalence import parse_prevalence
+
+    return None if text is None else parse_prevalence(text)
+
+
+def _reading(
+    result: "ImageScore | Failure",
+    bundle: "Bundle",
+    points: "OperatingPoints | None",
+    prevalence: float | None,
+) -> str:
+    """What was asked to be said of a score, each in a column of its own."""
+    from cxrbatch.records import ImageScore
+
+    if not isinstance(result, ImageScore):
+        return ""
+    covid = result.scores[0]
+    priority = f"\tpriority={points.priority(covid)}" if points else ""
+    return priority + (f"\tprobability={bundle.probability(covid, prevalence):.6f}" if prevalence else "")
 
 
 def _exit_code(run: "TriageRun") -> int:

@@ -140,14 +140,19 @@ def _load(bundle: Bundle, runtime: Runtime) -> Any:
 
 
 def with_precision(keras: Any, model: Any, precision: Precision) -> Any:
-    """Copy a model with its layers, but for the last, in another arithmetic; the weights stay float32."""
+    """Copy a model with its layers, those of models within it too, in another arithmetic, but for the last one.
+
+    The weights stay float32.
+    """
     last = model.layers[-1].name
 
     def convert(layer: Any) -> Any:
         config = layer.get_config()
+        if not isinstance(layer, keras.layers.Layer):  # an operation, such as the crop: as its inputs are
+            return layer.__class__.from_config(config)
         config["dtype"] = "float32" if layer.name == last else str(precision)
         return layer.__class__.from_config(config)
 
-    clone = keras.models.clone_model(model, clone_function=convert)
+    clone = keras.models.clone_model(model, clone_function=convert, recursive=True)
     clone.set_weights(model.get_weights())
     return clone

@@ -4,7 +4,9 @@ Everything that could tell the scanner or the file format instead of the patient
 be: constant borders, gain and offset, aspect ratio, resolution. Imports NumPy and Pillow only.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from PIL import Image
 
 _TRIM_GRID_PX = 256
 _MAX_TRIM_SHARE = 0.25
+NORMALISATIONS = ("percentile", "none")
+RESIZES = ("area", "linear", "nearest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +27,17 @@ class PreprocessSpec:
     height, width : int
         Size of the network's input in pixels; the picture is squashed, not padded, because the shape of padding
         tells the source.
+    normalise : str
+        ``percentile``: the two percentiles become 0 and 255. ``none``: presentation values 0–1 become 0–255 as they
+        are, for networks that were taught so; gain and offset of the scanner are then left in.
     low_percentile, high_percentile : float
         Grey values mapped to 0 and 255.
     trim_tolerance : float
-        Outer rows and columns whose grey range is below this share of the picture's range are cut off.
+        Outer rows and columns whose grey range is below this share of the picture's range are cut off; at 0
+        nothing is.
+    resize : str
+        ``area``: mean of what a pixel covers. ``linear``, ``nearest``: of the four neighbours, or the nearest one,
+        of its centre, as OpenCV and Keras do by default; fine structure aliases, for networks that were taught so.
     """
 
     height: int = 160
@@ -34,6 +45,8 @@ class PreprocessSpec:
     low_percentile: float = 1.0
     high_percentile: float = 99.0
     trim_tolerance: float = 0.03
+    normalise: str = "percentile"
+    resize: str = "area"
 
     def __post_init__(self) -> None:
         if not (8 <= self.height <= 4096 and 8 <= self.width <= 4096):
@@ -42,6 +55,10 @@ class PreprocessSpec:
             raise ValueError("percentiles must satisfy 0 ≤ low < high ≤ 100")
         if not 0 <= self.trim_tolerance < 1:
             raise ValueError("trim_tolerance must be within [0, 1)")
+        if self.normalise not in NORMALISATIONS:
+            raise ValueError(f"normalise must be one of {', '.join(NORMALISATIONS)}")
+        if self.resize not in RESIZES:
+            raise ValueError(f"resize must be one of {', '.join(RESIZES)}")
 
 
 Box = tuple[float, float, float, float]
@@ -54,18 +71,21 @@ def preprocess(pixels: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.
     Parameters
     ----------
     pixels : ndarray of float32, shape (rows, columns)
-        Presentation values of any affine scale, bone white.
+        Presentation values, bone white; of any affine scale, unless `spec` says ``normalise = "none"``.
     spec : PreprocessSpec
         From the bundle.
 
     Returns
     -------
     ndarray of uint8, shape (height, width)
-        Percentile-normalised; unchanged by gain, offset and constant borders of `pixels`.
+        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `pixels`.
     """
-    box = content_box(pixels, spec.trim_tolerance)
-    small = area_resize(pixels, spec.height, spec.width, box)
-    return _normalise(small, spec.low_percentile, spec.high_percentile)
+    box = content_box(pixels, spec.trim_tolerance) if spec.trim_tolerance else None
+    small = _RESIZE[spec.resize](pixels, spec.height, spec.width, box)
+    if spec.normalise == "none":
+        return _grey_levels(small)
+    black, white = np.percentile(small, [spec.low_percentile, spec.high_percentile])
+    return _grey_levels((small - black) / max(white - black, np.finfo(np.float32).tiny))
 
 
 def area_resize(
@@ -86,6 +106,33 @@ def area_resize(
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
     image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
     return np.asarray(image.resize((width, height), method, box=(left, upper, right, lower)))
+
+
+def point_resize(
+    pixels: NDArray[np.float32],
+    height: int,
+    width: int,
+    box: Box | None = None,
+    method: Image.Resampling = Image.Resampling.BILINEAR,
+) -> NDArray[np.float32]:
+    """Resample at the centres of the new pixels, whatever lies between them.
+
+    Parameters
+    ----------
+    method : PIL.Image.Resampling
+        ``BILINEAR`` is ``cv2.resize`` with its default interpolation; ``NEAREST``
+        ``keras.utils.load_img`` with its default.
+    """
+    region = box or (0, 0, pixels.shape[1], pixels.shape[0])
+    image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
+    return np.asarray(image.transform((width, height), Image.Transform.EXTENT, region, method))
+
+
+_RESIZE: Mapping[str, Callable[[NDArray[np.float32], int, int, Box | None], NDArray[np.float32]]] = {
+    "area": area_resize,
+    "linear": point_resize,
+    "nearest": partial(point_resize, method=Image.Resampling.NEAREST),
+}
 
 
 def content_box(pixels: NDArray[np.float32], tolerance: float) -> Box:
@@ -120,7 +167,5 @@ def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
     return min(int(inside[0]), margin), max(int(inside[-1]) + 1, n - margin)
 
 
-def _normalise(small: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
-    black, white = np.percentile(small, [low, high])
-    scaled = (small - black) / max(white - black, np.finfo(np.float32).tiny)
-    return np.rint(np.clip(scaled, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _grey_levels(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)

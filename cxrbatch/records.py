@@ -192,6 +192,8 @@ class PatientTriage:
     ----------
     rank : int or None
         1 is swabbed first; None where no image could be scored.
+    priority : Priority or None
+        None also where the bundle has no operating points.
     score : float or None
         What the list is sorted by, 0–1.
     scores : tuple of float or None
@@ -200,6 +202,8 @@ class PatientTriage:
         Name of the image with the highest COVID-19 score, or of the first one that was not scored.
     reason, detail : Reason or None, str
         Why there is no score; of the first file where several failed.
+    probability : float or None
+        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.prevalence`).
     """
 
     rank: int | None
@@ -217,6 +221,7 @@ class PatientTriage:
     detail: str = ""
     issuer_of_patient_id: str = ""
     thumbnail: bytes = b""
+    probability: float | None = None
 
     @property
     def is_ranked(self) -> bool:
@@ -254,6 +259,8 @@ class TriageRun:
         By name.
     failures : tuple of Failure
         By name, skipped ones among them.
+    prevalence : float or None
+        Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     """
 
     folder: str
@@ -265,6 +272,7 @@ class TriageRun:
     failures: tuple[Failure, ...]
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
+    prevalence: float | None = None
 
     @property
     def n_scored(self) -> int:

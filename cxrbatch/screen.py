@@ -10,17 +10,27 @@ from tqdm import tqdm
 
 from cxrbatch import __version__, runtime
 from cxrbatch.aggregate import aggregate
-from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle
 from cxrbatch.chestlike import ChestCheck
 from cxrbatch.discover import discover
 from cxrbatch.duplicates import DuplicateFilter
 from cxrbatch.errors import NoImageFound, UsageProblem
 from cxrbatch.infer import KerasPredictor, score_images
+from cxrbatch.operating_points import choose_bundle
 from cxrbatch.pool import Prepared, ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
+from cxrbatch.prevalence import prevalence_note, with_probabilities
 from cxrbatch.pseudonym import Pseudonymiser
 from cxrbatch.read.patient import PatientRule
-from cxrbatch.records import Failure, ImageRef, ImageScore, ModelInput, Provenance, TriageRun
+from cxrbatch.records import (
+    Failure,
+    ImageRef,
+    ImageScore,
+    ModelInput,
+    PatientTriage,
+    Provenance,
+    TriageRun,
+)
 from cxrbatch.report import check_writable, write_report
 from cxrbatch.runtime import Device, Precision
 
@@ -39,6 +49,10 @@ class ScreenOptions:
         None: what suits the machine.
     patients : PatientRule
         Who the patient of a PNG or JPEG is.
+    operating_points : Path or None
+        File with other operating points than the bundle's own.
+    prevalence : float or None
+        Share of the patients with COVID-19, above 0 and below 1, for which probabilities are given.
     pseudonym_key : Path or None
         File with the key that replaces identifiers in the report.
     show_progress : bool
@@ -51,6 +65,8 @@ class ScreenOptions:
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
     patients: PatientRule = PatientRule()
+    operating_points: Path | None = None
+    prevalence: float | None = None
     pseudonym_key: Path | None = None
     show_progress: bool = False
 
@@ -72,7 +88,8 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
     """
     _check_places(folder, out)
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
-    run = run_folder(folder, load_bundle(options.bundle), options)
+    bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
+    run = run_folder(folder, bundle, options)
     write_report(pseudonymise(run) if pseudonymise else run, out)
     return run
 
@@ -102,12 +119,31 @@ def run_folder(folder: Path, bundle: Bundle, options: ScreenOptions) -> TriageRu
         n_found=len(found),
         started=started,
         duration_s=time.monotonic() - clock,
-        patients=aggregate(images, failures, bundle.aggregation, bundle.operating_points),
+        patients=_with_probabilities(
+            aggregate(images, failures, bundle.aggregation, bundle.operating_points),
+            bundle,
+            options.prevalence,
+        ),
         images=tuple(sorted(images, key=lambda image: image.name)),
         failures=tuple(sorted(failures, key=lambda failure: failure.name)),
         provenance=provenance,
-        notes=bundle.caveats,
+        notes=_notes(bundle, options.prevalence),
+        prevalence=options.prevalence,
     )
+
+
+def _with_probabilities(
+    patients: tuple[PatientTriage, ...], bundle: Bundle, prevalence: float | None
+) -> tuple[PatientTriage, ...]:
+    if prevalence is None:
+        return patients
+    return with_probabilities(patients, bundle.require_calibration(), prevalence)
+
+
+def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
+    if prevalence is None:
+        return bundle.notes
+    return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
 
 
 def _score(

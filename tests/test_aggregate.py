@@ -29,6 +29,11 @@ def test_one_row_per_patient_by_falling_score() -> None:
     ]
 
 
+def test_without_operating_points_there_is_an_order_and_no_priority() -> None:
+    rows = aggregate([image_score("1", 0.2, "A"), image_score("2", 0.9, "B")], (), "mean", None)
+    assert [(row.rank, row.patient_id, row.priority) for row in rows] == [(1, "B", None), (2, "A", None)]
+
+
 @pytest.mark.parametrize(("rule", "expected"), [("mean", (0.5, 0.25, 0.25)), ("max", (0.8, 0.1, 0.1))])
 def test_several_images(rule: str, expected: tuple[float, float, float]) -> None:
     (row,) = run(image_score("1", 0.8), image_score("2", 0.2), rule=rule)

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
-from cxrbatch.errors import BundleError
+from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, OperatingPoints, load_bundle, write_bundle
+from cxrbatch.errors import BundleError, OutputError, UsageProblem
+from cxrbatch.operating_points import choose_bundle, with_operating_points, write_operating_points
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.prevalence import ScoreCalibration
+from cxrbatch.records import Priority
 
 
 @pytest.fixture
@@ -62,6 +66,10 @@ def rewrite(folder: Path, **changes: object) -> None:
         {"preprocess": {"height": 64, "zoom": 2}},
         {"preprocess": None},
         {"operating_points": {"urgent": 0.1, "high": 0.5}},
+        {"calibration": {"slope": -1.0, "intercept": 0.0}},
+        {"calibration": {"slope": 1.0}},
+        {"preprocess": {"normalise": "somehow"}},
+        {"preprocess": {"resize": "somehow"}},
     ],
 )
 def test_content_that_is_not_understood(copy: Path, changes: dict[str, object]) -> None:
@@ -81,3 +89,163 @@ def test_the_shipped_bundle_is_whole_and_small() -> None:
     assert size <= 25_000_000
     assert bundle.training
     assert bundle.evaluation
+
+
+# What newer bundles say and older ones do not
+
+
+def written(path: Path, tiny: Path, **parts: object) -> Bundle:
+    bundle = load_bundle(tiny)
+    content = {
+        "name": "made",
+        "model": bundle.model_path,
+        "gate": bundle.gate_path,
+        "preprocess": bundle.preprocess,
+        "aggregation": "mean",
+        "operating_points": bundle.operating_points,
+        "training": {},
+        "evaluation": {"caveats": ["mind the gap"]},
+    }
+    return write_bundle(path, **(content | parts))  # type: ignore[arg-type]
+
+
+def test_an_older_bundle_means_what_it_meant(copy: Path) -> None:
+    """Without the keys that came later: percentiles, area averaging, no calibration."""
+    old = {"height": 64, "width": 64, "low_percentile": 1.0, "high_percentile": 99.0, "trim_tolerance": 0.03}
+    rewrite(copy, preprocess=old, operating_points={"urgent": 0.6, "high": 0.3})
+    content = json.loads((copy / "bundle.json").read_text())
+    del content["calibration"]
+    (copy / "bundle.json").write_text(json.dumps(content))
+    rewrite(copy)
+    bundle = load_bundle(copy)
+    assert bundle.preprocess == PreprocessSpec(
+        height=64,
+        width=64,
+        low_percentile=1.0,
+        high_percentile=99.0,
+        trim_tolerance=0.03,
+        normalise="percentile",
+        resize="area",
+    )
+    assert bundle.operating_points == OperatingPoints(urgent=0.6, high=0.3, measured_on="")
+    assert bundle.calibration is None
+
+
+def test_everything_written_is_read_again(tiny_bundle: Path, tmp_path: Path) -> None:
+    spec = PreprocessSpec(height=64, width=64, normalise="none", trim_tolerance=0.0, resize="nearest")
+    points = OperatingPoints(urgent=0.7, high=0.2, measured_on="90 patients")
+    calibration = ScoreCalibration(slope=0.5, intercept=-1.25, measured_on="90 patients")
+    bundle = written(
+        tmp_path / "b",
+        tiny_bundle,
+        preprocess=spec,
+        operating_points=points,
+        calibration=calibration,
+        training={"seed": 3},
+    )
+    assert (bundle.preprocess, bundle.operating_points, bundle.calibration) == (spec, points, calibration)
+    assert bundle.training == {"seed": 3}
+    assert bundle == load_bundle(tmp_path / "b")
+
+
+def test_a_bundle_without_operating_points_says_so(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = written(tmp_path / "b", tiny_bundle, operating_points=None)
+    assert bundle.operating_points is None
+    assert bundle.notes == (
+        "mind the gap",
+        "No operating points were measured for this bundle: the list has an order, no bands.",
+    )
+
+
+def test_a_bundle_without_evaluation_says_so(tiny_bundle: Path) -> None:
+    (caveat,) = load_bundle(tiny_bundle).caveats
+    assert caveat.startswith("Nothing was measured of this bundle")
+
+
+def test_probability_needs_a_calibration(tiny_bundle: Path, tmp_path: Path) -> None:
+    calibrated = written(tmp_path / "b", tiny_bundle, calibration=ScoreCalibration(slope=1.0, intercept=0.0))
+    assert calibrated.probability(0.8, 0.05) == pytest.approx(4 / 23)
+    assert choose_bundle(tmp_path / "b", None, 0.05) == calibrated
+    with pytest.raises(UsageProblem, match=r"--prevalence: bundle tiny@\w+ has no calibration"):
+        load_bundle(tiny_bundle).probability(0.8, 0.05)
+    with pytest.raises(UsageProblem, match="has no calibration"):
+        choose_bundle(tiny_bundle, None, 0.05)
+    assert choose_bundle(tiny_bundle, None, None) == load_bundle(tiny_bundle)
+
+
+def test_nothing_but_a_bundle_is_replaced(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    written(tmp_path / "data", tiny_bundle)  # an empty folder is nobody's
+    assert written(tmp_path / "data", tiny_bundle, name="again").name == "again"
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageProblem, match="no bundle"):
+        written(tmp_path / "file", tiny_bundle)
+    with pytest.raises(UsageProblem, match="no bundle"):
+        written(tmp_path, tiny_bundle)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_place_that_takes_no_bundle(tiny_bundle: Path) -> None:
+    with pytest.raises(OutputError, match="/proc/bundle"):
+        written(Path("/proc/bundle"), tiny_bundle)
+
+
+# Operating points measured elsewhere
+
+MEASURED = OperatingPoints(urgent=0.7, high=0.2, measured_on="90 patients of our hospital, March")
+
+
+def test_operating_points_of_a_file_replace_those_of_the_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(tiny_bundle)
+    write_operating_points(tmp_path / "points.json", bundle, MEASURED)
+    assert json.loads((tmp_path / "points.json").read_text()) == {
+        "bundle_sha256": bundle.sha256,
+        "urgent": 0.7,
+        "high": 0.2,
+        "measured_on": "90 patients of our hospital, March",
+    }
+    changed = with_operating_points(bundle, tmp_path / "points.json")
+    assert changed.operating_points == MEASURED
+    assert changed.operating_points.priority(0.65) is Priority.HIGH
+    assert changed.sha256 == bundle.sha256
+    assert (
+        changed.notes[-1]
+        == "The operating points of the bands were measured on 90 patients of our hospital, March."
+    )
+    assert choose_bundle(tiny_bundle, tmp_path / "points.json", None) == changed
+
+
+def test_operating_points_of_another_bundle_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    other = written(tmp_path / "other", tiny_bundle)
+    write_operating_points(tmp_path / "points.json", other, MEASURED)
+    with pytest.raises(UsageProblem, match=rf"{other.sha256[:12]}….*this is tiny@"):
+        with_operating_points(load_bundle(tiny_bundle), tmp_path / "points.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not understood"),
+        ("[]", "not understood"),
+        ('{"urgent": 0.5, "high": 0.2}', "bundle_sha256"),
+        ('{"bundle_sha256": "SHA", "urgent": 0.5}', "high"),
+        ('{"bundle_sha256": "SHA", "urgent": 0.1, "high": 0.5}', "high ≤ urgent"),
+        ('{"bundle_sha256": "SHA", "urgent": "a", "high": 0.5}', "not understood"),
+        ('{"bundle_sha256": "SHA", "urgent": 0.5, "high": 0.2, "low": 0.1}', "low"),
+    ],
+)
+def test_files_that_hold_no_operating_points(
+    content: str, message: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(tiny_bundle)
+    (tmp_path / "points.json").write_text(content.replace("SHA", bundle.sha256))
+    with pytest.raises(UsageProblem, match=message):
+        with_operating_points(bundle, tmp_path / "points.json")
+
+
+def test_operating_points_that_are_not_there(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(tiny_bundle)
+    with pytest.raises(UsageProblem, match="No such file"):
+        with_operating_points(bundle, tmp_path / "nothing.json")
+    with pytest.raises(OutputError, match="No such file"):
+        write_operating_points(tmp_path / "no folder" / "points.json", bundle, MEASURED)

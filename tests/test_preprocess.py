@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxrbatch.preprocess import PreprocessSpec, area_resize, content_box, preprocess
+from cxrbatch.preprocess import _RESIZE, PreprocessSpec, area_resize, content_box, preprocess
 
 SPEC = PreprocessSpec(height=32, width=32)
 
@@ -90,8 +90,50 @@ def test_bit_depth_changes_next_to_nothing(depth: int) -> None:
         {"low_percentile": 99.5},
         {"high_percentile": 101},
         {"trim_tolerance": 1},
+        {"normalise": "histogram"},
+        {"resize": "lanczos"},
     ],
 )
-def test_spec_out_of_range(wrong: dict[str, float]) -> None:
+def test_spec_out_of_range(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must|within"):
         PreprocessSpec(**wrong)  # type: ignore[arg-type]
+
+
+AS_IT_IS = PreprocessSpec(height=32, width=32, normalise="none", trim_tolerance=0.0)
+
+
+def test_without_normalisation_grey_levels_pass_unchanged() -> None:
+    levels = np.arange(256, dtype=np.uint8).repeat(4).reshape(32, 32)
+    as_read = levels.astype(np.float32) / np.float32(255)
+    assert np.array_equal(preprocess(as_read, AS_IT_IS), levels)
+
+
+def test_without_normalisation_values_are_clipped_not_stretched() -> None:
+    pixels = np.repeat(np.array([-0.5, 0.25, 0.5, 1.5], np.float32), 256).reshape(32, 32)
+    assert preprocess(pixels, AS_IT_IS)[[0, 8, 16, 24], 0].tolist() == [0, 64, 128, 255]
+
+
+def test_at_tolerance_0_nothing_is_trimmed() -> None:
+    padded = np.pad(np.full((16, 16), 0.5, np.float32), 8)
+    result = preprocess(padded, AS_IT_IS)
+    assert (result[8:24, 8:24] == 128).all()
+    assert result.astype(int).sum() == 128 * 256
+
+
+@pytest.mark.parametrize(("resize", "expected"), [("area", 100), ("linear", 45), ("nearest", 60)])
+def test_ways_to_resize(resize: str, expected: int) -> None:
+    """Each new pixel covers 4 × 4 old ones; its centre lies between the four in the middle."""
+    block = np.full((4, 4), 0.0)
+    block[1:3, 1:3] = [[20, 40], [60, 60]]
+    block[0, 0] = 1600 - 180
+    pixels = (np.tile(block, (8, 8)) / 2000).astype(np.float32)
+    spec = PreprocessSpec(height=8, width=8, normalise="none", trim_tolerance=0.0, resize=resize)
+    assert (preprocess(pixels, spec) == np.rint(expected / 2000 * 255)).all()
+    np.testing.assert_allclose(_RESIZE[resize](pixels, 8, 8, None) * 2000, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("resize", ["area", "linear", "nearest"])
+def test_at_its_own_size_nothing_is_resized(resize: str) -> None:
+    pixels = picture(32, 32)
+    spec = PreprocessSpec(height=32, width=32, normalise="none", trim_tolerance=0.0, resize=resize)
+    assert np.array_equal(preprocess(pixels, spec), np.rint(np.clip(pixels, 0, 1) * 255))

@@ -3,7 +3,7 @@
 (() => {
   const PRIORITIES = ["urgent", "high", "routine"];
   const collator = new Intl.Collator("en", { numeric: true });
-  const number = (text) => (text === "" ? Infinity : Number(text));
+  const number = (text) => (text === "" ? Infinity : parseFloat(text)); // "4.1 %" is a number too
   const KINDS = {
     number: { value: number, compare: (a, b) => a - b || 0 },
     text: { value: (text) => text, compare: collator.compare },

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from cxrbatch.prevalence import percent
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
 from cxrbatch.report.text import visible
@@ -92,6 +93,7 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
+    environment.filters.update(percent=percent, probability=_probability)
     environment.globals.update(
         style=_asset("page.css"),
         script=_asset("page.js"),
@@ -114,6 +116,11 @@ def _words(code: StrEnum) -> str:
 
 def _data_uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _probability(value: float) -> str:
+    """One decimal, or more; never 0 or 100, which would look like a rule-out or a certainty."""
+    return f"{min(100 * value, 99.9):.1f} %" if value >= 0.01 else f"{100 * value:.2g} %"
 
 
 def _duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
 
 PATIENT_COLUMNS = (
     *("rank", "status", "priority", "patient_id", "accession_number", "study_date", "score", *_SCORES),
-    *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id"),
+    *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id", "probability"),
 )
 """Of ``report.csv``. People script them: append only."""
 
@@ -34,14 +34,14 @@ Row = Mapping[str, Cell]
 
 def patients_csv(run: TriageRun) -> bytes:
     """``report.csv``: one row per patient, in the order of the run."""
-    return _csv(PATIENT_COLUMNS, (_patient_row(patient) for patient in run.patients))
+    return csv_bytes(PATIENT_COLUMNS, (_patient_row(patient) for patient in run.patients))
 
 
 def files_csv(run: TriageRun) -> bytes:
     """``report.files.csv``: one row per file found, by name."""
     records: list[ImageScore | Failure] = [*run.images, *run.failures]
     by_name = sorted(records, key=attrgetter("name"))
-    return _csv(FILE_COLUMNS, (_file_row(record) for record in by_name))
+    return csv_bytes(FILE_COLUMNS, (_file_row(record) for record in by_name))
 
 
 def _patient_row(patient: PatientTriage) -> Row:
@@ -60,6 +60,7 @@ def _patient_row(patient: PatientTriage) -> Row:
         "flags": ";".join(patient.flags),
         "reason": patient.reason,
         "issuer_of_patient_id": patient.issuer_of_patient_id,
+        "probability": patient.probability,
     }
 
 
@@ -79,7 +80,8 @@ def _scores(scores: tuple[float, ...] | None) -> Row:
     return dict(zip(_SCORES, scores, strict=True)) if scores else {}
 
 
-def _csv(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
+def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
+    """Write rows as a table, text neutralised and escaped; a column that a row has not is an empty cell."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

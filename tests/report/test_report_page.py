@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.prevalence import ScoreCalibration, prevalence_note, with_probabilities
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
 from cxrbatch.report.page import CAUTION, render_page
@@ -110,6 +111,54 @@ def test_ranking_row_by_row(run: TriageRun) -> None:
          "age unknown, lossy"],
         ["2", "", "b.png", "", "", "routine", "0.333", "0.333", "0.333", "0.333", "1", "0", ""],
     ]  # fmt: skip
+
+
+@pytest.fixture
+def with_prevalence(run: TriageRun) -> TriageRun:
+    calibration = ScoreCalibration(slope=1.0, intercept=0.0, measured_on="12 patients")
+    return dataclasses.replace(
+        run,
+        patients=with_probabilities(run.patients, calibration, 0.05),
+        prevalence=0.05,
+        notes=(prevalence_note(calibration, 0.05),),
+    )
+
+
+def test_probabilities_have_a_column_and_a_note(with_prevalence: TriageRun) -> None:
+    """Scores 7/8 and 1/3, likelihood ratios 7 and 1/2, at prior odds of 1/19."""
+    page = page_of(with_prevalence)
+    heading, *rows = [row for row in page.rows if len(row) == 14]
+    assert heading[10] == "Probability at a prevalence of 5 %"
+    assert [row[10] for row in rows] == ["26.9 %", "2.6 %"]
+    assert [row[0] for row in rows] == ["1", "2"]
+    assert "measured on 12 patients" in page.text
+    assert "Bayes" in page.text
+    assert page.text.count("%") == 4
+    assert not [row for row in page.rows if len(row) == 13]
+
+
+def test_columns_line_up_with_probabilities(with_prevalence: TriageRun) -> None:
+    page = page_of(with_prevalence)
+    assert [tag for tag, _ in page.elements].count("col") == 7 + 14
+    spans = [attributes["colspan"] for _, attributes in page.elements if "colspan" in attributes]
+    assert spans == ["7", "14"]
+
+
+def test_no_probability_looks_like_a_certainty(run: TriageRun, ranked: PatientTriage) -> None:
+    patients = tuple(
+        dataclasses.replace(ranked, rank=rank, probability=probability)
+        for rank, probability in enumerate((0.99996, 0.01, 0.00123, 2.5e-7), start=1)
+    )
+    page = page_of(dataclasses.replace(run, patients=patients, prevalence=0.001))
+    assert [row[10] for row in page.rows if len(row) == 14][1:] == ["99.9 %", "1.0 %", "0.12 %", "2.5e-05 %"]
+
+
+def test_without_operating_points_the_priority_is_empty(run: TriageRun) -> None:
+    patients = tuple(dataclasses.replace(patient, priority=None) for patient in run.patients)
+    page = page_of(dataclasses.replace(run, patients=patients, notes=("no bands",)))
+    assert [row[5] for row in page.rows if len(row) == 13] == ["Priority", "", ""]
+    assert "2 ranked\n" in page.text
+    assert "no bands" in page.text
 
 
 def test_thumbnail_is_in_the_page(run: TriageRun) -> None:

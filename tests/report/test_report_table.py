@@ -17,11 +17,23 @@ from cxrbatch.report.text import neutralise, visible
 def test_patients_table_byte_for_byte(run: TriageRun) -> None:
     assert patients_csv(run).decode("utf-8") == (
         "rank,status,priority,patient_id,accession_number,study_date,score,score_covid,score_pneumonia,score_normal,"
-        "n_images,top_image,nights_waiting,flags,reason,issuer_of_patient_id\n"
-        "1,ranked,urgent,4711,A1,2026-11-21,0.875000,0.875000,0.100000,0.025000,2,a/1,1,age_unknown;lossy,,WARD\n"
-        "2,ranked,routine,b.png,,,0.333333,0.333333,0.333333,0.333333,1,b.png,0,,,\n"
-        ",not_scored,,c.dcm,,,,,,,1,c.dcm,0,,truncated,\n"
+        "n_images,top_image,nights_waiting,flags,reason,issuer_of_patient_id,probability\n"
+        "1,ranked,urgent,4711,A1,2026-11-21,0.875000,0.875000,0.100000,0.025000,2,a/1,1,age_unknown;lossy,,WARD,\n"
+        "2,ranked,routine,b.png,,,0.333333,0.333333,0.333333,0.333333,1,b.png,0,,,,\n"
+        ",not_scored,,c.dcm,,,,,,,1,c.dcm,0,,truncated,,\n"
     )
+
+
+def test_probabilities_are_the_last_column(run: TriageRun) -> None:
+    first, *others = run.patients
+    patients = (dataclasses.replace(first, probability=4 / 23), *others)
+    cells = [
+        line.split(",")[-1]
+        for line in patients_csv(dataclasses.replace(run, patients=patients, prevalence=0.05))
+        .decode()
+        .splitlines()
+    ]
+    assert cells == ["probability", "0.173913", "", ""]
 
 
 def test_files_table_byte_for_byte(run: TriageRun) -> None:
