@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.learn.sources import (
+from cxrbatch.datasets.sources import (
     Case,
     Excluded,
     load_ieee8023,
@@ -11,8 +11,9 @@ from cxrbatch.learn.sources import (
     load_nih,
     load_radiography_database,
 )
+from cxrbatch.errors import RecipeError
 
-HEADER = "patientid,sex,age,finding,view,modality,folder,filename,url\n"
+HEADER = "patientid,sex,age,finding,view,modality,folder,filename,url,date\n"
 
 
 def touch(*paths: Path) -> None:
@@ -28,7 +29,7 @@ def ieee8023(folder: Path, *rows: str) -> list[Case | Excluded]:
 
 
 def test_ieee8023_row_with_everything(tmp_path: Path) -> None:
-    row = "7,F,66,COVID-19,AP Supine,X-ray,images,a.png,https://www.eurorad.org/case/16660"
+    row = "7,F,66,COVID-19,AP Supine,X-ray,images,a.png,https://www.eurorad.org/case/16660,03/16/20"
     assert ieee8023(tmp_path, row) == [
         Case(
             path=tmp_path / "images" / "a.png",
@@ -39,6 +40,7 @@ def test_ieee8023_row_with_everything(tmp_path: Path) -> None:
             view="AP",
             age_years=66.0,
             sex="F",
+            year=2020,
         )
     ]
 
@@ -148,4 +150,20 @@ def test_every_row_of_the_real_metadata_is_a_case_or_excluded(real_data: Path) -
     assert reasons["finding todo"] == 28
     assert reasons["modality CT"] == 84
     assert reasons["finding ARDS"] == 4
+    assert reasons["lateral view"] == 58
+    assert reasons["file missing"] == 26
     assert sum(reasons.values()) + sum(isinstance(row, Case) for row in rows) == 751
+
+
+@pytest.mark.real
+def test_years_of_the_real_metadata(real_data: Path) -> None:
+    rows = load_ieee8023(real_data / "covid-chestxray-dataset")
+    years = Counter(row.year for row in rows if isinstance(row, Case))
+    assert years[2020] == 339
+    assert years[None] == 87
+    assert {year for year in years if year and not 2003 <= year <= 2020} == set()
+
+
+def test_a_source_without_its_table_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"metadata\.csv: No such file"):
+        list(load_ieee8023(tmp_path))

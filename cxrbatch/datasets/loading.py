@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cxrbatch.datasets.dedupe import duplicate_pairs, keep_one_each
+from cxrbatch.datasets.sources import LOADERS, Case, Excluded
+from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
 from cxrbatch.errors import RecipeError
-from cxrbatch.learn.dedupe import duplicate_pairs, keep_one_each
-from cxrbatch.learn.sources import LOADERS, Case, Excluded
 from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.recipe import SourceSpec
-from cxrbatch.records import Failure, ImageRef, ModelInput
+from cxrbatch.records import Failure, ImageHeader, ImageRef, ModelInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,14 @@ class Dataset:
         Preprocessed, in the order of `cases`.
     excluded : tuple of Excluded
         What was found and takes no part.
+    test_only : frozenset of Path
+        Those of the cases that must not teach, by their path.
     """
 
     cases: tuple[Case, ...]
     images: NDArray[np.uint8]
     excluded: tuple[Excluded, ...] = ()
+    test_only: frozenset[Path] = frozenset()
 
     def select(self, wanted: Callable[[Case], bool]) -> "Dataset":
         """The images of some cases."""
@@ -45,9 +49,8 @@ class Dataset:
 
     def at(self, indices: Sequence[int]) -> "Dataset":
         """The images at some indices."""
-        return Dataset(
-            tuple(self.cases[index] for index in indices), self.images[list(indices)], self.excluded
-        )
+        cases = tuple(self.cases[index] for index in indices)
+        return dataclasses.replace(self, cases=cases, images=self.images[list(indices)])
 
 
 def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec) -> Dataset:
@@ -56,37 +59,61 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     Raises
     ------
     RecipeError
-        A layout is unknown, or a folder is missing.
+        A layout is unknown, a folder is missing, a table is wrong, or no image can be used.
     """
-    rows = [row for source in sources for row in _rows(source, data)]
+    by_source = [(source, list(_rows(source, data))) for source in sources]
+    rows = [row for _, rows_of_one in by_source for row in rows_of_one]
     cases = [row for row in rows if isinstance(row, Case)]
     excluded = [row for row in rows if isinstance(row, Excluded)]
-    decoded = list(_decode(cases, spec))
-    good = [index for index, pixels in enumerate(decoded) if isinstance(pixels, np.ndarray)]
-    excluded += [
-        _unreadable(case, why) for case, why in zip(cases, decoded, strict=True) if isinstance(why, str)
+    decoded = list(zip(cases, _decode(cases, spec), strict=True))
+    good = [
+        (_seen(case, found.header), found.pixels) for case, found in decoded if isinstance(found, ModelInput)
     ]
-    images = np.stack([decoded[index] for index in good])
-    return without_duplicates(Dataset(tuple(cases[index] for index in good), images, tuple(excluded)))
+    excluded += [_unreadable(case, why) for case, why in decoded if isinstance(why, str)]
+    if not good:
+        raise RecipeError(f"sources: not one image can be used; excluded: {dict(count_excluded(excluded))}")
+    kept, images = zip(*good, strict=True)
+    return without_duplicates(Dataset(kept, np.stack(images), tuple(excluded), _test_only(by_source)))
+
+
+def _test_only(by_source: Iterable[tuple[SourceSpec, Iterable[Case | Excluded]]]) -> frozenset[Path]:
+    return frozenset(
+        row.path
+        for source, rows in by_source
+        for row in rows
+        if isinstance(row, Case) and row.label not in source.teaches
+    )
 
 
 def _rows(source: SourceSpec, data: Path) -> Iterable[Case | Excluded]:
     if source.layout not in LOADERS:
         raise RecipeError(f"source layout {source.layout!r} is unknown; known: {', '.join(LOADERS)}")
-    folder = data / source.folder
-    if not folder.is_dir():
+    place = data / source.folder
+    if not (place.is_dir() or (source.layout == "table" and place.is_file())):
         raise RecipeError(f"source {source.folder}: no such folder in {data} (--data)")
-    return LOADERS[source.layout](folder)
+    return LOADERS[source.layout](place)
 
 
-def _decode(cases: Sequence[Case], spec: PreprocessSpec) -> Iterable[NDArray[np.uint8] | str]:
-    """Pixels, or the reason why screening would not score the file, in the order of `cases`."""
+def _decode(cases: Sequence[Case], spec: PreprocessSpec) -> Iterable[ModelInput | str]:
+    """The prepared image, or the reason why screening would not score the file, in the order of `cases`."""
     found = [classify(case.path, case.path.name) for case in cases]
     with ReaderPool(PrepareOptions(spec=spec), default_workers()) as pool:
         prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))
         for item in tqdm(found, desc="decode", disable=None):
             result = item if isinstance(item, Failure) else next(prepared)
-            yield result.pixels if isinstance(result, ModelInput) else str(result.reason)
+            yield result if isinstance(result, ModelInput) else str(result.reason)
+
+
+def _seen(case: Case, header: ImageHeader) -> Case:
+    """What the file itself says, where the source says nothing."""
+    return dataclasses.replace(
+        case,
+        view=case.view or (header.view_position if header.view_position in ("PA", "AP") else ""),
+        age_years=header.age_years if case.age_years is None else case.age_years,
+        year=year_in(header.study_date) if case.year is None else case.year,
+        rows=header.rows,
+        columns=header.columns,
+    )
 
 
 def _unreadable(case: Case, reason: str) -> Excluded:
@@ -104,7 +131,9 @@ def without_duplicates(dataset: Dataset) -> Dataset:
         Excluded(source=dataset.cases[index].source, name=dataset.cases[index].path.name, reason=reason)
         for index, reason in removed.items()
     )
-    return Dataset(tuple(cases), dataset.images[kept], (*dataset.excluded, *excluded))
+    return dataclasses.replace(
+        dataset, cases=tuple(cases), images=dataset.images[kept], excluded=(*dataset.excluded, *excluded)
+    )
 
 
 def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset]:

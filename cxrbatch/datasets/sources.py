@@ -1,20 +1,29 @@
-"""Loaders of the public collections, in the layouts in which they are published.
+"""Loaders of the public collections, in the layouts in which they are published, and the table of all layouts.
 
 Every row or file becomes a `Case` or an `Excluded` with its reason; nothing unmapped is turned into a class.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
-import pandas as pd
+from cxrbatch.datasets.cases import ADULT_YEARS, Case, Excluded, Loader
+from cxrbatch.datasets.tables import load_folder, load_table, published_table, year_in
+
+__all__ = (
+    "LOADERS",
+    "Case",
+    "Excluded",
+    "Loader",
+    "load_ieee8023",
+    "load_kaggle",
+    "load_nih",
+    "load_radiography_database",
+)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 _FRONTAL_VIEWS = {"PA": "PA", "AP": "AP", "AP Supine": "AP"}
-_ADULT_YEARS = 18
 
 _IEEE8023_LABELS = {
     "COVID-19": "covid",
@@ -41,55 +50,6 @@ _IEEE8023_LABELS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One labelled frontal radiograph.
-
-    Attributes
-    ----------
-    path : Path
-    label : str
-        One of `cxrbatch.records.FINDINGS`.
-    patient : str
-        Starts with the source, so that two sources never share a patient by accident of numbering.
-    source : str
-        Hospital or collection.
-    publisher : str
-        Part of a source that was collected from many places (host of the web page); else empty.
-    view : str
-        ``PA`` or ``AP``; empty where unknown.
-    age_years : float or None
-    sex : str
-        ``M`` or ``F``; empty where unknown.
-    """
-
-    path: Path
-    label: str
-    patient: str
-    source: str
-    publisher: str = ""
-    view: str = ""
-    age_years: float | None = None
-    sex: str = ""
-
-    @property
-    def domain(self) -> str:
-        """Where the image came from, as finely as is known: what must not teach by its prevalence."""
-        return f"{self.source}/{self.publisher}" if self.publisher else self.source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excluded:
-    """A row or file of a source that takes no part."""
-
-    source: str
-    name: str
-    reason: str
-
-
-Loader = Callable[[Path], Iterator[Case | Excluded]]
-
-
 def load_ieee8023(folder: Path) -> Iterator[Case | Excluded]:
     """Rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
     for row in published_table(folder / "metadata.csv"):
@@ -111,6 +71,7 @@ def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
         view=_FRONTAL_VIEWS[row["view"]],
         age_years=age,
         sex=row["sex"],
+        year=year_in(row.get("date", "")),
     )
 
 
@@ -121,7 +82,7 @@ def _ieee8023_exclusion(path: Path, row: dict[str, str], age: float | None) -> s
         return "lateral view" if row["view"] == "L" else "view unknown"
     if row["finding"] not in _IEEE8023_LABELS:
         return f"finding {row['finding']}"
-    if age is not None and age < _ADULT_YEARS:
+    if age is not None and age < ADULT_YEARS:
         return "younger than 18"
     return "" if path.is_file() else "file missing"
 
@@ -170,12 +131,6 @@ def _radiography_case(path: Path, origin: str) -> Case | Excluded:
     return Case(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
 
 
-def published_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a published table, every cell as the text that it is."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return cast(list[dict[str, str]], table.to_dict("records"))
-
-
 def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
 
@@ -185,5 +140,7 @@ LOADERS: dict[str, Loader] = {
     "kaggle": load_kaggle,
     "nih": load_nih,
     "radiography_database": load_radiography_database,
+    "folder": load_folder,
+    "table": load_table,
 }
 """By the ``layout`` that a recipe names."""

@@ -1,0 +1,1 @@
+"""Labelled radiographs: published layouts, near-duplicates, and who may teach."""

@@ -1,0 +1,64 @@
+"""What every loader gives: a labelled radiograph, or the reason why a row or file takes no part."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ADULT_YEARS = 18
+"""Younger patients are not scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One labelled frontal radiograph.
+
+    Attributes
+    ----------
+    path : Path
+    label : str
+        One of `cxrbatch.records.FINDINGS`.
+    patient : str
+        Starts with the source, so that two sources never share a patient by accident of numbering.
+    source : str
+        Hospital or collection.
+    publisher : str
+        Part of a source that was collected from many places (host of the web page); else empty.
+    view : str
+        ``PA`` or ``AP``; empty where unknown.
+    age_years : float or None
+    sex : str
+        ``M`` or ``F``; empty where unknown.
+    year : int or None
+        Of the study.
+    rows, columns : int
+        Size in pixels of the picture as published; 0 until it was decoded.
+    """
+
+    path: Path
+    label: str
+    patient: str
+    source: str
+    publisher: str = ""
+    view: str = ""
+    age_years: float | None = None
+    sex: str = ""
+    year: int | None = None
+    rows: int = 0
+    columns: int = 0
+
+    @property
+    def domain(self) -> str:
+        """Where the image came from, as finely as is known: what must not teach by its prevalence."""
+        return f"{self.source}/{self.publisher}" if self.publisher else self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluded:
+    """A row or file of a source that takes no part."""
+
+    source: str
+    name: str
+    reason: str
+
+
+Loader = Callable[[Path], Iterator[Case | Excluded]]
