@@ -15,6 +15,14 @@ from typing import Any, TypeVar
 
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.records import FINDINGS
+
+ARCHITECTURES = ("residual", "classic")
+"""What ``network.architecture`` may say; `cxrbatch.learn.architectures.BUILDERS` builds them."""
+LOOKS = ("whole", "lungs")
+"""What ``network.looks`` may say: the whole picture, or the box around the lungs (`cxrbatch.learn.lungs`)."""
+METHODS = ("pairs", "classes")
+"""What ``fit.method`` may say; `cxrbatch.learn.fit.METHODS` are they."""
 
 T = TypeVar("T")
 
@@ -26,21 +34,33 @@ class SourceSpec:
     Attributes
     ----------
     layout : str
-        How it is laid out: a key of `cxrbatch.learn.sources.LOADERS`.
+        How it is laid out: a key of `cxrbatch.datasets.sources.LOADERS`.
     folder : str
         Relative to ``--data``.
+    teaches : tuple of str
+        Labels of this source that may teach, of `cxrbatch.records.FINDINGS`; its other images only test.
     """
 
     layout: str
     folder: str
+    teaches: tuple[str, ...] = FINDINGS
+
+    def __post_init__(self) -> None:
+        for label in self.teaches:
+            _check_known("teaches", label, FINDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """Architecture.
+    """Architecture; what follows its name describes ``residual`` (a ``classic`` one has no settings).
 
     Attributes
     ----------
+    architecture : str
+        One of `ARCHITECTURES`: ``residual`` (`cxrbatch.learn.network`) or ``classic`` (`cxrbatch.learn.classic`).
+    looks : tuple of str
+        What answers each of the two questions (`cxrbatch.learn.network.QUESTIONS`) sees, of `LOOKS`. A network is
+        trained on both for every look, and asked the questions of that look.
     widths : tuple of int
         Channels of the stem and of each stage; every stage halves the resolution.
     extra_blocks : int
@@ -55,6 +75,8 @@ class NetworkSpec:
         0–1, before the last layer.
     """
 
+    architecture: str = "residual"
+    looks: tuple[str, ...] = ("whole", "whole")
     widths: tuple[int, ...] = (24, 32, 48)
     extra_blocks: int = 0
     reduce: int = 8
@@ -63,12 +85,50 @@ class NetworkSpec:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
+        _check_known("architecture", self.architecture, ARCHITECTURES)
+        for look in self.looks:
+            _check_known("looks", look, LOOKS)
+        if len(self.looks) != 2:
+            raise ValueError(
+                f"looks must name one look for each of the two questions, found {len(self.looks)}"
+            )
         if not self.widths or min(self.widths) < 1 or self.reduce < 1:
             raise ValueError("widths and reduce must be at least 1")
-        if self.head not in ("flatten", "mean"):
-            raise ValueError(f"head must be flatten or mean, found {self.head!r}")
+        _check_known("head", self.head, ("flatten", "mean"))
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be within [0, 1)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LungSpec:
+    """The segmentation network that finds the lungs (`cxrbatch.learn.lungs`), for the look ``lungs``.
+
+    Attributes
+    ----------
+    images, masks : str
+        Folders of radiographs and of their ``<stem>_mask.png``, relative to ``--data``.
+    width : int
+        Channels of the first stage.
+    margin : float
+        Added on each side of the box around the lungs, as a share of it.
+    hold_out_every : int
+        Every n-th patient is kept for measuring the overlap.
+    """
+
+    images: str = ""
+    masks: str = ""
+    width: int = 12
+    steps: int = 1200
+    batch_size: int = 16
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    seed: int = 0
+    margin: float = 0.08
+    hold_out_every: int = 7
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.steps, self.batch_size) < 1 or self.hold_out_every < 2:
+            raise ValueError("width, steps and batch_size must be at least 1, hold_out_every at least 2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +144,7 @@ class AugmentSpec:
     log_gamma, log_gain, offset : float
         Standard deviations.
     least_resolution : float
-        Smallest resolution, as a share of the network's, from which a blurred copy is made.
+        Smallest resolution, as a share of the network's, from which a blurred copy is made; 1 for none.
     sharpen : float
         Largest amount of unsharp masking.
     noise : float
@@ -115,27 +175,38 @@ class FitSpec:
 
     Attributes
     ----------
+    method : str
+        One of `METHODS`: ``pairs`` compares images of one domain (`cxrbatch.learn.pairs`); ``classes`` is plain
+        cross-entropy over all images in one pool, as most networks are trained (`cxrbatch.learn.classes`).
     steps : int
-        Batches of each network.
+        Batches of each network, for ``pairs``.
     abnormal_pairs, covid_pairs : int
         Matched pairs of each question in a batch.
+    epochs, batch_size : int
+        How often every image is seen, and how many at once, for ``classes``.
     average : float
         Share of the running average of all weights that is kept at each step.
     seeds : tuple of int
         One network each; what is measured and shipped is the mean of their logits.
     """
 
+    method: str = "pairs"
     steps: int = 150
     abnormal_pairs: int = 14
     covid_pairs: int = 4
+    epochs: int = 10
+    batch_size: int = 32
     learning_rate: float = 3e-4
     weight_decay: float = 1e-2
     average: float = 0.99
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        _check_known("method", self.method, METHODS)
         if self.steps < 1 or self.abnormal_pairs < 1 or self.covid_pairs < 0:
             raise ValueError("steps and abnormal_pairs must be at least 1, covid_pairs at least 0")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError("epochs and batch_size must be at least 1")
         if not 0 <= self.average < 1:
             raise ValueError("average must be within [0, 1)")
         if not self.seeds:
@@ -154,20 +225,42 @@ class TrainRecipe:
         ``python -m cxrbatch.learn.chest_check`` makes them.
     folds : tuple of tuple of str
         Domains left out together, one network per entry and seed: ``nih``, ``ieee8023``,
-        ``ieee8023/radiopaedia.org``, …
+        ``ieee8023/radiopaedia.org``, …; empty where the bundle's own network is all that is measured.
+    test_share : float
+        Share of the patients who may teach that is held out at random, within [0, 1): the *own split*, on which
+        recognising the hospital is enough to look good.
     bootstraps : int
         Resamples of each confidence interval.
     """
 
     name: str
     sources: tuple[SourceSpec, ...]
-    folds: tuple[tuple[str, ...], ...]
+    folds: tuple[tuple[str, ...], ...] = ()
+    test_share: float = 0.0
     gate: str = ""
     bootstraps: int = 2000
     preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
+    lungs: LungSpec = field(default_factory=LungSpec)
     network: NetworkSpec = field(default_factory=NetworkSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     fit: FitSpec = field(default_factory=FitSpec)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.test_share < 1:
+            raise ValueError("test_share must be within [0, 1)")
+        if not all(self.folds):
+            raise ValueError("folds: each one must name at least one domain")
+        if self.bootstraps < 1:
+            raise ValueError("bootstraps must be at least 1")
+        if "lungs" in self.network.looks and not self.lungs.masks:
+            raise ValueError(
+                "network.looks names lungs: lungs.images and lungs.masks must say where these are outlined"
+            )
+
+
+def _check_known(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{key} must be {' or '.join(known)}, found {value!r}")
 
 
 def load_recipe(path: Path, kind: type[T]) -> T:
@@ -190,7 +283,25 @@ def load_recipe(path: Path, kind: type[T]) -> T:
         raise RecipeError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not TOML: {error}") from error
-    return typing.cast(T, _dataclass(kind, table, f"{path}: "))
+    return read_recipe(table, kind, f"{path}: ")
+
+
+def read_recipe(table: Any, kind: type[T], where: str = "") -> T:
+    """Read a table into a dataclass, as `load_recipe` does with a file's.
+
+    Parameters
+    ----------
+    table : mapping
+        From TOML or JSON.
+    where : str
+        Start of every message.
+
+    Raises
+    ------
+    RecipeError
+        The table says something that `kind` does not know.
+    """
+    return typing.cast(T, _dataclass(kind, table, where))
 
 
 def _dataclass(kind: type, table: Any, where: str) -> Any:

@@ -1,10 +1,12 @@
 """Batches through the network."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import phantom
 import pytest
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from cxrbatch import runtime
 from cxrbatch.bundle import Bundle, load_bundle
 from cxrbatch.errors import BundleError, UsageProblem
 from cxrbatch.infer import KerasPredictor, score_images
+from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.records import ModelInput
 from cxrbatch.runtime import Device, Precision, Runtime
 from tests.records_made import header
@@ -108,6 +111,21 @@ def test_mixed_precision_moves_scores_a_little(
     pixels = pictures(8)
     difference = np.abs(predictions(bundle, mixed, 8, pixels) - predictions(bundle, started, 8, pixels))
     assert 0 < difference.max() < 0.05
+
+
+@pytest.mark.parametrize("precision", [Precision.MIXED_FLOAT16, Precision.MIXED_BFLOAT16])
+def test_the_shipped_network_finds_the_same_lungs_in_half_precision(
+    started: Runtime, precision: Precision
+) -> None:
+    films = [phantom.radiograph(160, 160, seed=seed) for seed in range(4)]
+    images = np.stack([preprocess(film, PreprocessSpec()) for film in films])
+    full, half = (
+        KerasPredictor(load_bundle(), dataclasses.replace(started, precision=each), batch_size=4)(
+            {"pixels": images}
+        )["scores"]
+        for each in (Precision.FLOAT32, precision)
+    )
+    assert half == pytest.approx(full, abs=0.05)
 
 
 def test_the_key_travels_with_the_pixels(started: Runtime) -> None:

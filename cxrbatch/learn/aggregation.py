@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.aggregate import RULES
+from cxrbatch.datasets.sources import Case
+from cxrbatch.evaluation.metrics import auroc
+from cxrbatch.evaluation.units import Floats, to_units
 from cxrbatch.learn.folds import FoldScores
-from cxrbatch.learn.metrics import auroc
 from cxrbatch.learn.pairs import NEGATIVE, POSITIVE
-from cxrbatch.learn.sources import Case
-from cxrbatch.learn.units import Floats, to_units
 
 _QUESTIONS = ("any pneumonia against normal", "COVID-19 against other pneumonia")
 _SHUFFLES = 200

@@ -17,7 +17,8 @@ def augment(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
     images = geometry(images, seeds[0], spec)
     images = shading(images, seeds[6], spec)
     images = contrast(images, seeds[1], spec)
-    images = sharpness(images, seeds[2], spec)
+    if spec.least_resolution < 1:
+        images = sharpness(images, seeds[2], spec)
     images = noise(images, seeds[3], spec)
     images = rectangles(images, seeds[4], spec.n_erased, size=spec.erased_size)
     return rectangles(images, seeds[5], spec.n_markers, size=spec.marker_size, brightest=True)

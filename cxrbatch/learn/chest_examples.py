@@ -10,9 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from cxrbatch.chestlike import look
+from cxrbatch.datasets.tables import published_table
 from cxrbatch.discover import classify
 from cxrbatch.learn.other_pictures import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX, Pixels
-from cxrbatch.learn.sources import published_table
 from cxrbatch.preprocess import area_resize
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Refusal

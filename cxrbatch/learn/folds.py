@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.learn.audits import AUDITS
+from cxrbatch.datasets.loading import Dataset, hold_out
+from cxrbatch.datasets.sources import Case
+from cxrbatch.errors import RecipeError
+from cxrbatch.evaluation.audits import AUDITS
+from cxrbatch.evaluation.sitescores import Exposure, SiteScores
 from cxrbatch.learn.calibration import Answers, Calibration, Line, fit_line
-from cxrbatch.learn.data import Dataset, hold_out
-from cxrbatch.learn.fit import fit, score
+from cxrbatch.learn.checkpoint import TrainOptions
+from cxrbatch.learn.committee import Committee, Crops, shown
+from cxrbatch.learn.fit import check_teaching, fit
 from cxrbatch.learn.pairs import NEGATIVE, POSITIVE
-from cxrbatch.learn.sources import Case
 from cxrbatch.recipe import TrainRecipe
 
 _LEAST_SLOPE = (0.1, 0.0)
@@ -45,22 +49,89 @@ class FoldScores:
         return self.logits.mean(axis=0)
 
 
-def score_folds(dataset: Dataset, recipe: TrainRecipe) -> list[FoldScores]:
-    """Train without each fold, one network per seed, and score what was left out."""
+def score_folds(
+    dataset: Dataset,
+    teaching: Dataset,
+    recipe: TrainRecipe,
+    crops: Crops,
+    options: TrainOptions | None = None,
+) -> list[FoldScores]:
+    """Train without each fold, one network per look and seed, and score what was left out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All images: what is left out of it is scored.
+    teaching : Dataset
+        Those that may teach.
+    crops : mapping of str to keras.Model
+        Of the looks, see `cxrbatch.learn.looks`.
+    """
     return [
-        _score_fold(dataset, left_out, recipe) for left_out in tqdm(recipe.folds, desc="folds", disable=None)
+        _score_fold(dataset, teaching, left_out, recipe, crops, options or TrainOptions())
+        for left_out in tqdm(recipe.folds, desc="folds", disable=None)
     ]
 
 
-def _score_fold(dataset: Dataset, left_out: Sequence[str], recipe: TrainRecipe) -> FoldScores:
-    training, rest = hold_out(dataset, left_out)
-    networks = [fit(training.images, training.cases, recipe, seed) for seed in recipe.fit.seeds]
-    logits = np.stack([score(network, rest.images) for network in networks])
-    audits = {
-        name: np.mean([score(network, change(rest.images)) for network in networks], axis=0)
-        for name, change in AUDITS.items()
-    }
-    return FoldScores(tuple(left_out), rest.cases, logits, audits)
+def _score_fold(
+    dataset: Dataset,
+    teaching: Dataset,
+    left_out: Sequence[str],
+    recipe: TrainRecipe,
+    crops: Crops,
+    options: TrainOptions,
+) -> FoldScores:
+    _, rest = hold_out(dataset, left_out)
+    if not rest.cases:
+        raise RecipeError(f"folds: no image of {' or '.join(left_out)} to leave out")
+    committee = fit_all(_without_patients(teaching, rest), recipe, crops, options.named(_name(left_out)))
+    audits = {name: committee.logits(change(rest.images)).mean(axis=0) for name, change in AUDITS.items()}
+    return FoldScores(tuple(left_out), rest.cases, committee.logits(rest.images), audits)
+
+
+def _without_patients(teaching: Dataset, rest: Dataset) -> Dataset:
+    patients = {case.patient for case in rest.cases}
+    return teaching.select(lambda case: case.patient not in patients)
+
+
+def _name(left_out: Sequence[str]) -> str:
+    return f"without {', '.join(left_out)}"
+
+
+def fit_all(teaching: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Committee:
+    """Networks for every look, one per seed.
+
+    Raises
+    ------
+    RecipeError
+        Nothing teaches what is to be learnt.
+    """
+    check_teaching(teaching.cases, recipe)
+    looks = dict.fromkeys(recipe.network.looks)
+    images = {look: shown(crops, look, teaching.images) for look in looks}
+    names = {look: options.named(look) if len(looks) > 1 else options for look in looks}
+    members = [
+        {look: fit(images[look], teaching.cases, recipe, seed, names[look]) for look in looks}
+        for seed in recipe.fit.seeds
+    ]
+    return Committee(crops=crops, looks=recipe.network.looks, members=tuple(members))
+
+
+def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
+    """The scores of every domain that a fold left out."""
+    return [_left_out_site(fold, site, calibration) for fold in folds for site in fold.left_out]
+
+
+def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> SiteScores:
+    here = [index for index, case in enumerate(fold.cases) if site in (case.source, case.domain)]
+    return SiteScores(
+        site=site,
+        exposure=Exposure.LEFT_OUT,
+        cases=tuple(fold.cases[index] for index in here),
+        scores=calibration.scores(fold.mean_logits[here]),
+        networks=calibration.scores(fold.logits[:, here]),
+        audits={name: calibration.scores(logits[here]) for name, logits in fold.audits.items()},
+    )
 
 
 def calibrate(folds: Sequence[FoldScores]) -> Calibration:

@@ -1,24 +1,22 @@
-"""The network: a small residual CNN with one logit per question, and its export to scores.
+"""The network: a small residual CNN with one logit per question.
 
 Two questions, so that each is taught only where its answer is within one hospital: *abnormal* (against normal)
 and *COVID-19* (against pneumonia of another cause, given abnormal).
 """
-
-from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from cxrbatch.learn.calibration import Calibration
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.recipe import NetworkSpec
 
 QUESTIONS = ("abnormal", "covid_given_abnormal")
 """Order of the logits."""
 
-_CERTAIN = 40.0  # sigmoid(40) is exactly 1 in float32
+CERTAIN = 40.0
+"""A logit whose sigmoid is exactly 1 in float32."""
 
 
 def build_logits(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
@@ -80,38 +78,3 @@ def _residual(x: keras.KerasTensor, width: int, strides: int) -> keras.KerasTens
 def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
     x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=0.95)(x)
-
-
-def export_scores(networks: Sequence[keras.Model], calibration: Calibration) -> keras.Model:
-    """Average the logits of networks and turn them into scores, with standard layers only.
-
-    With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
-
-    Returns
-    -------
-    keras.Model
-        Values 0–255 → scores (batch, 3) in the order of `cxrbatch.records.FINDINGS`.
-    """
-    radiograph = networks[0].input
-    logits = [_on(radiograph, network) for network in networks]
-    logit = layers.Average(name="mean_logits")(logits) if len(logits) > 1 else logits[0]
-    a, b = calibration.abnormal, calibration.covid_given_abnormal
-    is_abnormal = layers.Dense(3, "sigmoid", name="abnormal_abnormal_normal")
-    is_covid = layers.Dense(3, "sigmoid", name="covid_other_any")
-    scores = layers.Multiply(name="scores")([is_abnormal(logit), is_covid(logit)])
-    is_abnormal.set_weights(
-        _arrays([[a.slope, a.slope, -a.slope], [0, 0, 0]], [a.intercept, a.intercept, -a.intercept])
-    )
-    is_covid.set_weights(_arrays([[0, 0, 0], [b.slope, -b.slope, 0]], [b.intercept, -b.intercept, _CERTAIN]))
-    return keras.Model(radiograph, scores, name="cxrbatch")
-
-
-def _on(radiograph: keras.KerasTensor, network: keras.Model) -> keras.KerasTensor:
-    """The output of a network, its very layers called on another input."""
-    return keras.models.clone_model(
-        network, input_tensors=radiograph, clone_function=lambda layer: layer
-    ).output
-
-
-def _arrays(kernel: list[list[float]], bias: list[float]) -> list[NDArray[np.float32]]:
-    return [np.array(kernel, np.float32), np.array(bias, np.float32)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.learn.sources import Case
+from cxrbatch.datasets.sources import Case
 
 POSITIVE = ({"covid", "pneumonia"}, {"covid"})
 NEGATIVE = ({"normal"}, {"pneumonia"})

@@ -3,7 +3,7 @@
 import dataclasses
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,35 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, write_bundle
+from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
+from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
+from cxrbatch.datasets.roles import Roles, assign_roles
 from cxrbatch.errors import RecipeError
-from cxrbatch.learn import evaluate
+from cxrbatch.evaluation.evaluate import evaluate, once, operating_points
+from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.sitescores import SiteScores
 from cxrbatch.learn.aggregation import choose_rule, compare_rules
-from cxrbatch.learn.data import Dataset, count, count_excluded, load_dataset
-from cxrbatch.learn.fit import fit, score
-from cxrbatch.learn.folds import calibrate, score_folds
-from cxrbatch.learn.network import export_scores
-from cxrbatch.learn.sources import Case
-from cxrbatch.learn.units import to_units
+from cxrbatch.learn.checkpoint import TrainOptions, dataset_digest, work_folder
+from cxrbatch.learn.export import export_scores
+from cxrbatch.learn.fit import METHODS
+from cxrbatch.learn.folds import calibrate, fit_all, left_out_sites, score_folds
+from cxrbatch.learn.internals import internals
+from cxrbatch.learn.looks import Looks, prepare_looks
+from cxrbatch.learn.score_calibration import fit_score_calibration
+from cxrbatch.learn.sites import own_split_points, unseen_sites
+from cxrbatch.prevalence import ScoreCalibration
 from cxrbatch.recipe import TrainRecipe, load_recipe
 
 
-def train(recipe: Path, out: Path, data: Path | None = None) -> Bundle:
+def train(
+    recipe: Path,
+    out: Path,
+    data: Path | None = None,
+    *,
+    fresh: bool = False,
+    log_dir: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Bundle:
     """Train what a recipe describes: a network per fold to measure with, then the one that is shipped.
 
     Parameters
@@ -32,43 +47,54 @@ def train(recipe: Path, out: Path, data: Path | None = None) -> Bundle:
     recipe : Path
         TOML, see `cxrbatch.recipe.TrainRecipe`.
     out : Path
-        Folder of the bundle; an existing one is replaced.
+        Folder of the bundle; an existing one is replaced. Finished networks are kept beside it in ``<out>.work``,
+        where a run after a kill, or of a recipe that shares networks with this one, finds them.
     data : Path, optional
         Folder that holds the sources; by default the recipe's own.
+    fresh : bool
+        Train every network again.
+    log_dir : Path, optional
+        Folder for TensorBoard.
+    say : callable, optional
+        Told, in a line, of every network that is trained or found.
 
     Raises
     ------
     RecipeError
         The recipe is wrong, or a source is not there.
+    UsageProblem
+        Something else than a bundle is in the place of `out`.
     """
     spec = load_recipe(recipe, TrainRecipe)
     gate = _gate(spec, recipe.parent)
+    check_replaceable(out)  # now, not after an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
-    return train_on(dataset, spec, out, gate)
+    options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir, say=say)
+    looks = prepare_looks(spec, data or recipe.parent, dataset.cases, options)
+    return train_on(dataset, spec, out, gate, looks=looks, options=options)
 
 
-def train_on(dataset: Dataset, recipe: TrainRecipe, out: Path, gate: Path) -> Bundle:
+def train_on(
+    dataset: Dataset,
+    recipe: TrainRecipe,
+    out: Path,
+    gate: Path,
+    *,
+    looks: Looks | None = None,
+    options: TrainOptions | None = None,
+) -> Bundle:
     """Train on images already loaded; see `train`."""
-    folds = score_folds(dataset, recipe)
+    looks, options = looks or Looks(), options or TrainOptions()
+    roles = assign_roles(dataset, recipe)
+    folds = score_folds(dataset, roles.teaching, recipe, looks.crops, options)
     calibration = calibrate(folds)
     comparison = compare_rules(folds, [calibration.scores(fold.mean_logits) for fold in folds])
     rule = choose_rule(comparison)
-    left_out = evaluate.left_out_once(folds, calibration, rule)
-    points = evaluate.operating_points(left_out)
-    networks = [fit(dataset.images, dataset.cases, recipe, seed) for seed in recipe.fit.seeds]
-    model = export_scores(networks, calibration)
-    untaught = dataset.at(one_label_sources(dataset.cases))
-    untaught_units = to_units(untaught.cases, score(model, untaught.images), rule)
-    untaught_shares = list(evaluate.shares(untaught_units, points))
-    evaluation = {
-        "caveats": list(evaluate.caveats(untaught_shares)),
-        "within_site": list(evaluate.within_sites(folds, calibration, rule, recipe.bootstraps)),
-        "pooled": evaluate.pooled(left_out, recipe.bootstraps),
-        "calibration": dataclasses.asdict(calibration),
-        "left_out_shares": list(evaluate.shares(left_out, points)),
-        "untaught_shares": untaught_shares,
-        "aggregation": comparison,
-    }
+    committee = fit_all(roles.teaching, recipe, looks.crops, options.named("bundle"))
+    model = export_scores(committee, calibration)
+    left_out = left_out_sites(folds, calibration)
+    sites = [*left_out, *unseen_sites(roles, lambda images: score(model, images))]
+    points = operating_points(sites, rule) or own_split_points(sites, rule)
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "model.keras"
         model.save(saved)
@@ -80,17 +106,25 @@ def train_on(dataset: Dataset, recipe: TrainRecipe, out: Path, gate: Path) -> Bu
             preprocess=recipe.preprocess,
             aggregation=rule,
             operating_points=points,
-            training=_training(dataset, recipe, model),
-            evaluation=evaluation,
+            calibration=_score_calibration(left_out, rule),
+            training=_training(dataset, roles, recipe, looks, model),
+            evaluation={
+                **evaluate(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
+                "calibration": dataclasses.asdict(calibration),
+                "aggregation": comparison,
+            },
         )
 
 
-def one_label_sources(cases: Sequence[Case]) -> list[int]:
-    """Indices of the images whose source has one label only: matched pairs never teach from them."""
-    labels: dict[str, set[str]] = {}
-    for case in cases:
-        labels.setdefault(case.source, set()).add(case.label)
-    return [index for index, case in enumerate(cases) if len(labels[case.source]) == 1]
+def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibration | None:
+    """What a score is worth as evidence; None where no left-out domain has patients with COVID-19 and without."""
+    units = once(left_out, rule)
+    try:
+        return fit_score_calibration(
+            units.scores[:, 0], units.labelled("covid"), units.domains, units.patients
+        )
+    except ValueError:
+        return None
 
 
 def _gate(recipe: TrainRecipe, folder: Path) -> Path:
@@ -100,12 +134,19 @@ def _gate(recipe: TrainRecipe, folder: Path) -> Path:
     return gate
 
 
-def _training(dataset: Dataset, recipe: TrainRecipe, network: keras.Model) -> dict[str, Any]:
+def _training(
+    dataset: Dataset, roles: Roles, recipe: TrainRecipe, looks: Looks, network: keras.Model
+) -> dict[str, Any]:
+    teaching = roles.teaching
     return {
         "recipe": dataclasses.asdict(recipe),
         "images": count(dataset),
+        "taught": count(teaching),
+        "taught_sha256": dataset_digest(teaching.images, teaching.cases),
+        "stopping": _stopping(recipe, len(teaching.cases)),
         "excluded": count_excluded(dataset.excluded),
         "parameters": network.count_params(),
+        "lungs": _lungs(looks),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -113,3 +154,14 @@ def _training(dataset: Dataset, recipe: TrainRecipe, network: keras.Model) -> di
             "numpy": np.__version__,
         },
     }
+
+
+def _lungs(looks: Looks) -> dict[str, Any] | None:
+    if looks.dice is None:
+        return None
+    return {"dice": looks.dice, "n_masks": looks.n_masks, "n_held_out": looks.n_held_out}
+
+
+def _stopping(recipe: TrainRecipe, n_images: int) -> str:
+    n_steps = METHODS[recipe.fit.method].n_steps(recipe.fit, n_images)
+    return f"after {n_steps} steps, fixed by the recipe; no validation on the sources that teach"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cxrbatch.learn.fit import matched_loss
 from cxrbatch.learn.pairs import NEGATIVE, POSITIVE, Batch, batches
-from tests.learn.made_up import case, collection
+from tests.made_up import case, collection
 
 CASES = collection(4).cases
 

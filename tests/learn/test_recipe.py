@@ -1,10 +1,23 @@
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
+from cxrbatch.datasets.sources import LOADERS
 from cxrbatch.errors import RecipeError
-from cxrbatch.learn.sources import LOADERS
-from cxrbatch.recipe import FitSpec, SourceSpec, TrainRecipe, load_recipe
+from cxrbatch.learn import fit
+from cxrbatch.learn.architectures import BUILDERS
+from cxrbatch.recipe import (
+    ARCHITECTURES,
+    METHODS,
+    FitSpec,
+    SourceSpec,
+    TrainRecipe,
+    load_recipe,
+    read_recipe,
+)
+from cxrbatch.records import FINDINGS
 
 SHIPPED = Path(__file__).parents[2] / "pipelines" / "train.toml"
 SMALLEST = 'name = "x"\nfolds = [["nih"]]\n[[sources]]\nlayout = "nih"\nfolder = "f"\n'
@@ -38,6 +51,14 @@ def test_smallest_recipe_takes_the_defaults(tmp_path: Path) -> None:
         ("[preprocess]\nheight = 4", "preprocess: input size 4×160 is not within 8…4096"),
         ("[fit]\nseeds = []", "fit: seeds must name at least one network"),
         ('[network]\nhead = "max"', "network: head must be flatten or mean, found 'max'"),
+        (
+            '[network]\narchitecture = "vgg"',
+            "network: architecture must be residual or classic, found 'vgg'",
+        ),
+        ('[fit]\nmethod = "pool"', "fit: method must be pairs or classes, found 'pool'"),
+        ("[fit]\nepochs = 0", "fit: epochs and batch_size must be at least 1"),
+        ("test_share = 1.0", "test_share must be within [0, 1)"),
+        ("bootstraps = 0", "bootstraps must be at least 1"),
         ("fit = 3", "fit: expected a table, found 3"),
         ("[fit", "not TOML"),
     ],
@@ -57,7 +78,38 @@ def test_missing_keys_and_files_are_named(tmp_path: Path) -> None:
         load_recipe(tmp_path / "none.toml", TrainRecipe)
 
 
-def test_the_shipped_recipe_loads_and_names_no_place() -> None:
+def test_a_source_may_teach_some_of_its_labels_or_none(tmp_path: Path) -> None:
+    whole, some, none = (
+        load_recipe(write(tmp_path, f"{SMALLEST}{line}"), TrainRecipe).sources[0].teaches
+        for line in ("", 'teaches = ["covid"]', "teaches = []")
+    )
+    assert (whole, some, none) == (FINDINGS, ("covid",), ())
+    with pytest.raises(RecipeError, match=r"sources: \[0\]: teaches must be covid or .*, found 'COVID-19'"):
+        load_recipe(write(tmp_path, f'{SMALLEST}teaches = ["COVID-19"]'), TrainRecipe)
+
+
+def test_folds_may_be_empty_but_none_of_them(tmp_path: Path) -> None:
+    without = SMALLEST.replace('folds = [["nih"]]\n', "")
+    assert load_recipe(write(tmp_path, without), TrainRecipe).folds == ()
+    with pytest.raises(RecipeError, match="folds: each one must name at least one domain"):
+        load_recipe(write(tmp_path, "folds = [[]]\n" + without), TrainRecipe)
+
+
+def test_what_is_written_into_a_bundle_reads_as_the_same_recipe() -> None:
     recipe = load_recipe(SHIPPED, TrainRecipe)
-    assert {source.layout for source in recipe.sources} == set(LOADERS)
+    stored = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    assert read_recipe(stored, TrainRecipe) == recipe
+    del stored["fit"]["method"]
+    assert read_recipe(stored, TrainRecipe) == recipe
+
+
+def test_every_name_that_a_recipe_may_give_is_implemented() -> None:
+    assert set(ARCHITECTURES) == set(BUILDERS)
+    assert set(METHODS) == set(fit.METHODS)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.toml")), ids=lambda path: path.name)
+def test_every_recipe_of_the_repository_loads_and_names_no_place(path: Path) -> None:
+    recipe = load_recipe(path, TrainRecipe)
+    assert {source.layout for source in recipe.sources} <= set(LOADERS)
     assert not any(Path(source.folder).is_absolute() for source in recipe.sources)

@@ -8,16 +8,16 @@ import pytest
 from PIL import Image
 
 from cxrbatch.bundle import Bundle, load_bundle
+from cxrbatch.datasets.loading import Dataset, hold_out, load_dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.learn.calibration import Calibration, Line
-from cxrbatch.learn.card import model_card
-from cxrbatch.learn.data import Dataset, hold_out, load_dataset
+from cxrbatch.learn.export import export_scores
 from cxrbatch.learn.fit import fit
-from cxrbatch.learn.network import build_logits, export_scores
-from cxrbatch.learn.train import one_label_sources, train_on
+from cxrbatch.learn.network import build_logits
+from cxrbatch.learn.train import train_on
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.recipe import FitSpec, NetworkSpec, SourceSpec, TrainRecipe
-from tests.learn.made_up import collection
+from tests.made_up import collection, committee
 
 TINY = TrainRecipe(
     name="tiny",
@@ -52,7 +52,24 @@ def test_training_writes_a_bundle_that_loads(bundle: Bundle) -> None:
     assert loaded.preprocess == TINY.preprocess
     assert loaded.training["recipe"]["fit"]["steps"] == 12
     assert loaded.training["images"]["healthy"] == {"normal": {"images": 9, "patients": 6}}
-    assert [row["site"] for row in loaded.evaluation["within_site"]] == ["north"] + ["south/east"] * 4
+    assert set(loaded.training["taught"]) == {"north", "south"}
+    assert loaded.training["stopping"].startswith("after 12 steps, fixed by the recipe")
+    within = [(row["site"], row["exposure"]) for row in loaded.evaluation["within_site"]]
+    assert within == [("north", "left out")] + [("south/east", "left out")] * 4
+    exposures = {row["source"]: row["exposure"] for row in loaded.evaluation["shares"]}
+    assert exposures == {"north": "left out", "south": "left out", "healthy": "never taught"}
+
+
+def test_a_score_is_weighed_on_left_out_domains_with_both_answers(bundle: Bundle) -> None:
+    assert bundle.calibration is not None
+    assert bundle.calibration.measured_on == "6 patients with COVID-19 and 12 without, of south/east"
+
+
+def test_the_network_itself_is_looked_into(bundle: Bundle) -> None:
+    probe = bundle.evaluation["source_probe"]
+    assert (probe["sources"], probe["chance"]) == (["healthy", "north", "south"], 1 / 3)
+    assert probe["accuracy"] > probe["chance"]
+    assert len(bundle.evaluation["weight_randomisation"]["auroc"]) == 3
 
 
 def test_scores_sum_to_one_and_are_those_of_the_saved_network(bundle: Bundle, data: Dataset) -> None:
@@ -79,22 +96,6 @@ def test_learns_what_is_within_the_sources(data: Dataset, gate: Path, tmp_path: 
     assert row["auroc"]["value"] > 0.9
 
 
-def test_the_card_is_made_of_the_bundle_and_begins_with_the_weaknesses(bundle: Bundle) -> None:
-    card = model_card(bundle)
-    assert bundle.id in card
-    headings = [line for line in card.splitlines() if line.startswith("## ")]
-    assert headings[0] == "## Weaknesses first"
-    worst = min(row["auroc"]["value"] for row in bundle.evaluation["within_site"])
-    assert f"**AUROC {worst:.3f}" in card
-    assert "never a rule-out" in card
-    assert "nan" not in card.lower().split()
-
-
-def test_the_card_of_the_repository_is_that_of_the_shipped_bundle() -> None:
-    card = Path(__file__).parents[2] / "MODEL_CARD.md"
-    assert card.read_text(encoding="utf-8") == model_card(load_bundle())
-
-
 def test_no_patient_is_on_both_sides_of_a_split(data: Dataset) -> None:
     moved = [
         dataclasses.replace(case, patient="roams") if case.patient.endswith("covid0") else case
@@ -106,10 +107,6 @@ def test_no_patient_is_on_both_sides_of_a_split(data: Dataset) -> None:
         assert not {case.patient for case in training.cases} & {case.patient for case in rest.cases}
         assert not {case.domain for case in training.cases} & set(left_out)
         assert {case.source for case in rest.cases} | {case.domain for case in rest.cases} >= set(left_out)
-
-
-def test_sources_with_one_label_never_teach(data: Dataset) -> None:
-    assert {data.cases[index].source for index in one_label_sources(data.cases)} == {"healthy"}
 
 
 def test_equalisation_in_the_network_forgets_the_grey_value_curve() -> None:
@@ -140,7 +137,9 @@ def test_export_averages_logits_and_applies_the_calibration() -> None:
     )
     pixels = random.integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     expected = calibration.scores(np.mean([network(pixels).numpy() for network in networks], axis=0))
-    assert export_scores(networks, calibration)(pixels).numpy() == pytest.approx(expected, abs=1e-6)
+    assert export_scores(committee(*networks), calibration)(pixels).numpy() == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_loading_reads_as_screening_does_and_drops_copies(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From scored images to units: a patient under one label, as a row of the list, but with the truth beside it."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.aggregate import RULES
-from cxrbatch.learn.sources import Case
+from cxrbatch.datasets.sources import Case
 from cxrbatch.records import FINDINGS
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,8 @@ class Units:
     Attributes
     ----------
     patients, labels, domains, sources : ndarray of str, shape (n,)
+    cases : ndarray of Case, shape (n,)
+        The first image of each: its view, and the age of the patient when it was taken.
     scores : ndarray of float64, shape (n, 3)
         In the order of `cxrbatch.records.FINDINGS`.
     """
@@ -30,17 +33,12 @@ class Units:
     labels: Names
     domains: Names
     sources: Names
+    cases: NDArray[np.object_]
     scores: Floats
 
     def where(self, mask: Bools) -> "Units":
         """Some of them."""
-        return Units(
-            patients=self.patients[mask],
-            labels=self.labels[mask],
-            domains=self.domains[mask],
-            sources=self.sources[mask],
-            scores=self.scores[mask],
-        )
+        return Units(**{name: getattr(self, name)[mask] for name in _COLUMNS})
 
     def at(self, site: str) -> "Units":
         """Those of a source or a domain."""
@@ -49,6 +47,9 @@ class Units:
     def labelled(self, *labels: str) -> Bools:
         """Which of them have one of these labels, shape (n,)."""
         return np.isin(self.labels, labels)
+
+
+_COLUMNS = tuple(column.name for column in dataclasses.fields(Units))
 
 
 def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> Units:
@@ -72,16 +73,11 @@ def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> 
         labels=np.array([case.label for case in first], np.str_),
         domains=np.array([case.domain for case in first], np.str_),
         sources=np.array([case.source for case in first], np.str_),
+        cases=np.array(first, np.object_),
         scores=np.array(combined, np.float64).reshape(-1, len(FINDINGS)),
     )
 
 
 def join(parts: Sequence[Units]) -> Units:
-    """All units of several sets."""
-    return Units(
-        patients=np.concatenate([part.patients for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        domains=np.concatenate([part.domains for part in parts]),
-        sources=np.concatenate([part.sources for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-    )
+    """All units of several sets, at least one."""
+    return Units(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})

@@ -1,0 +1,203 @@
+"""Changes to a picture that ought to matter, or ought not to: what the order of the list does under each.
+
+A score that is still good with the lungs blacked out, or that moves with a letter in the corner, recognises the
+hospital. All take and return preprocessed images: uint8, shape (n, height, width), lungs roughly in the middle. What
+they are given stays as it was.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxrbatch.evaluation import markers
+from cxrbatch.preprocess import area_resize
+
+Images = NDArray[np.uint8]
+
+_BOX = (0.15, 0.80, 0.10, 0.90)
+"""Upper, lower, left, right end of what holds the lungs, as shares of the picture."""
+_FRAME = 0.12
+_COARSE_PX = 8
+_JPEG_QUALITY = 30
+_GAMMA = 1.5
+
+
+def lungs_blacked_out(images: Images, masks: NDArray[np.bool_] | None = None) -> Images:
+    """Black out the lungs: neck, shoulders, flanks and the abdomen are left.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+    masks : ndarray of bool, shape (n, height, width), optional
+        True where lung is. Without masks all but the picture's margin counts as lung, which blacks out more. The
+        outline of a mask shows the lungs' shape, so it should be wider than they are.
+
+    Raises
+    ------
+    ValueError
+        The masks have another shape than the images.
+    """
+    return np.where(_lungs(images, masks), np.uint8(0), images)
+
+
+def lungs_only(images: Images, masks: NDArray[np.bool_] | None = None) -> Images:
+    """Black out everything else; see `lungs_blacked_out`."""
+    return np.where(_lungs(images, masks), images, np.uint8(0))
+
+
+def _lungs(images: Images, masks: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    if masks is None:
+        inside = np.zeros(images.shape[1:], bool)
+        inside[_lung_box(images)] = True
+        return np.broadcast_to(inside, images.shape)
+    if masks.shape != images.shape:
+        raise ValueError(f"masks of shape {masks.shape} for images of shape {images.shape}")
+    return masks.astype(bool)
+
+
+def _lung_box(images: Images) -> tuple[slice, slice]:
+    _, height, width = images.shape
+    upper, lower, left, right = _BOX
+    return slice(int(upper * height), int(lower * height)), slice(int(left * width), int(right * width))
+
+
+def border_only(images: Images) -> Images:
+    """Keep a frame of 12 % on each side, black inside."""
+    _, height, width = images.shape
+    y, x = round(_FRAME * height), round(_FRAME * width)
+    changed = images.copy()
+    changed[:, y : height - y, x : width - x] = 0
+    return changed
+
+
+def eight_by_eight(images: Images) -> Images:
+    """Average to 8 × 8 pixels and enlarge again."""
+    return _through(images, _COARSE_PX, _COARSE_PX)
+
+
+def half_resolution(images: Images) -> Images:
+    """Average to half as many rows and columns and enlarge again."""
+    return _through(images, images.shape[1] // 2, images.shape[2] // 2)
+
+
+def _through(images: Images, height: int, width: int) -> Images:
+    def one(image: Images) -> NDArray[np.float32]:
+        small = area_resize(image.astype(np.float32), height, width)
+        return area_resize(small, *image.shape)
+
+    return np.stack([np.rint(one(image)).astype(np.uint8) for image in images])
+
+
+def histogram_only(images: Images) -> Images:
+    """Sort the pixels of each picture, darkest in the upper left corner: only how many there are of each is left."""
+    return np.sort(images.reshape(len(images), -1), axis=1).reshape(images.shape)
+
+
+def jpeg(images: Images) -> Images:
+    """Compress with JPEG quality 30."""
+    return np.stack([_compressed(image) for image in images])
+
+
+def _compressed(image: Images) -> Images:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return np.asarray(Image.open(stream))
+
+
+def mirrored(images: Images) -> Images:
+    """Exchange left and right."""
+    return images[:, :, ::-1].copy()
+
+
+def darker_curve(images: Images) -> Images:
+    """Apply another grey-value curve (gamma 1.5), as another window or detector does."""
+    curve = np.rint(255 * (np.arange(256) / 255) ** _GAMMA).astype(np.uint8)
+    return curve[images]
+
+
+class Expectation(StrEnum):
+    """What a score that sees the disease does under a change."""
+
+    MUST_LOSE = "must lose"
+    """The AUROC falls towards one half: what was taken away is where the disease is."""
+    MUST_STAY = "must stay"
+    """No patient changes rank: the change says nothing about disease."""
+    MAY_MOVE = "may move"
+    """Ranks move, and the AUROC stays well above one half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A change, and what ought to happen.
+
+    Attributes
+    ----------
+    name : str
+        How evaluations and reports call it.
+    change : callable
+        Images → images of the same shape.
+    expectation : Expectation
+    text : str
+        For a person to read.
+    """
+
+    name: str
+    change: Callable[[Images], Images]
+    expectation: Expectation
+    text: str
+
+
+def _lose(name: str, change: Callable[[Images], Images], text: str) -> Audit:
+    return Audit(name=name, change=change, expectation=Expectation.MUST_LOSE, text=text)
+
+
+def _stay(name: str, change: Callable[[Images], Images], text: str) -> Audit:
+    return Audit(name=name, change=change, expectation=Expectation.MUST_STAY, text=text)
+
+
+AUDIT_TABLE: tuple[Audit, ...] = (
+    _lose("lungs blacked out", lungs_blacked_out, "neck, shoulders, flanks and abdomen are left"),
+    _lose("border only", border_only, "a frame of 12 % on each side is left"),
+    _lose(
+        "8 × 8 pixels",
+        eight_by_eight,
+        "only coarse brightness is left; in it some dense pneumonia can still be seen",
+    ),
+    _lose(
+        "histogram only",
+        histogram_only,
+        "the pixels are sorted; only how many there are of each grey is left",
+    ),
+    Audit(
+        name="lungs only",
+        change=lungs_only,
+        expectation=Expectation.MAY_MOVE,
+        text="everything else is black; the AUROC should hold",
+    ),
+    _stay("marker L", markers.letter_l, "a white L in the upper right corner"),
+    _stay("marker R", markers.letter_r, "a white R in the upper left corner"),
+    _stay("marker AP PORTABLE", markers.ap_portable, "the words AP PORTABLE at the upper edge"),
+    _stay("marker arrows", markers.arrows, "two white arrows that point at the lungs"),
+    _stay("mirrored", mirrored, "left and right exchanged"),
+    _stay("darker curve", darker_curve, "another grey-value curve, gamma 1.5"),
+    _stay("JPEG quality 30", jpeg, "strong compression"),
+    _stay("half resolution", half_resolution, "averaged to half as many rows and columns"),
+)
+"""In the order of reports."""
+
+AUDITS: Mapping[str, Callable[[Images], Images]] = {audit.name: audit.change for audit in AUDIT_TABLE}
+"""The changes by name."""
+
+EXPECTATIONS: Mapping[str, Expectation] = {audit.name: audit.expectation for audit in AUDIT_TABLE}
+"""What ought to happen, by name."""
+
+
+def rank_shift(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
+    """Median move of a patient in the list, as a share of its length; scores of shape (n,)."""
+    ranks = [scores.argsort(kind="stable").argsort(kind="stable") for scores in (before, after)]
+    return float(np.median(np.abs(ranks[0] - ranks[1])) / before.size)

@@ -1,0 +1,185 @@
+"""What can be reached without looking at any pixel: the floor above which a figure begins to count."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.sources import Case
+from cxrbatch.evaluation.logistic import fit_logistic
+from cxrbatch.evaluation.metrics import Ranking, auroc, balanced_weights, estimates, prevalence_score
+from cxrbatch.evaluation.questions import COVID, FEWEST, Question
+from cxrbatch.evaluation.strata import age_band, sex, view
+from cxrbatch.evaluation.units import Bools, Floats, Names, Units
+
+_RIDGE = 1.0  # in patients
+_FOLDS = 5
+_DIVISIONS = 4
+_PARTS = 5  # of rows and columns, by equal counts
+
+
+def pooled(units: Units, bootstraps: int) -> dict[str, Any] | None:
+    """COVID-19 against all else across sites, by the COVID-19 score; None where one of the two is missing."""
+    y_true = units.labelled("covid")
+    if not 0 < y_true.sum() < y_true.size:
+        return None
+    measures = {"auroc": Ranking.auroc, "auprc": Ranking.auprc}
+    found = estimates(measures, y_true, units.scores[:, COVID], units.patients, bootstraps=bootstraps)
+    return {
+        "n_positive": int(y_true.sum()),
+        "n_negative": int((~y_true).sum()),
+        **{name: dataclasses.asdict(estimate) for name, estimate in found.items()},
+    }
+
+
+def source_alone(units: Units) -> float | None:
+    """AUROC of COVID-19 against all else for somebody who knows the source of each image and sees none."""
+    y_true = units.labelled("covid")
+    area = auroc(y_true, prevalence_score(y_true, units.sources)) if y_true.any() else float("nan")
+    return None if np.isnan(area) else area
+
+
+def domain_alone(units: Units) -> dict[str, float]:
+    """The same within each source, for somebody who knows the publisher: cross-validated over patients.
+
+    Only sources with several publishers and with patients enough, with COVID-19 and with something else.
+    """
+    found = {}
+    for source in np.unique(units.sources).tolist():
+        part = units.where(units.sources == source)
+        y_true = part.labelled("covid")
+        enough = min(y_true.sum(), (~y_true).sum()) >= FEWEST
+        if enough and np.unique(part.domains).size > 1:
+            found[source] = _foretold([part.domains], y_true, part.patients)
+    return found
+
+
+def place_alone(units: Units, question: Question) -> float | None:
+    """AUROC of a question for somebody who knows where each image came from and sees none; cross-validated.
+
+    None where all came from one place.
+    """
+    part = units.where(units.labelled(question.positive, question.negative))
+    if np.unique(part.domains).size < 2:
+        return None
+    return _foretold([part.domains], part.labelled(question.positive), part.patients)
+
+
+def matrix(units: Units) -> Iterator[dict[str, Any]]:
+    """Ill patients of each source against healthy ones of each: which sources the COVID-19 score tells apart.
+
+    COVID-19 where the source has it, else any pneumonia.
+    """
+    healthy = {source: _scores(units, source, "normal") for source in np.unique(units.sources).tolist()}
+    for ill_of in healthy:
+        label = "covid" if _scores(units, ill_of, "covid").size else "pneumonia"
+        ill = _scores(units, ill_of, label)
+        for healthy_of, well in healthy.items():
+            if min(ill.size, well.size) >= FEWEST:
+                yield {
+                    "positives": ill_of,
+                    "negatives": healthy_of,
+                    "question": f"{'COVID-19' if label == 'covid' else 'pneumonia'} against normal",
+                    "n_positive": ill.size,
+                    "n_negative": well.size,
+                    "auroc": auroc(np.arange(ill.size + well.size) < ill.size, np.concatenate([ill, well])),
+                }
+
+
+def _scores(units: Units, source: str, label: str) -> Floats:
+    return units.scores[(units.sources == source) & units.labelled(label), COVID]
+
+
+def metadata_alone(units: Units, question: Question) -> dict[str, Any] | None:
+    """AUROC of what is known of an image without looking at its pixels: cross-validated over patients.
+
+    Ridge logistic regression on view, sex, age band, year, and height and width of the file, each one-hot with
+    *unknown* as a value of its own.
+
+    Returns
+    -------
+    dict or None
+        ``auroc`` and ``fields``, those that differ between the patients; None where none does.
+    """
+    part = units.where(units.labelled(question.positive, question.negative))
+    columns = {name: read(part.cases.tolist()) for name, read in FIELDS.items()}
+    known = {name: values for name, values in columns.items() if np.unique(values).size > 1}
+    if not known:
+        return None
+    y_true = part.labelled(question.positive)
+    return {"auroc": _foretold(list(known.values()), y_true, part.patients), "fields": list(known)}
+
+
+def _foretold(categories: Sequence[Names], y_true: Bools, patients: Names) -> float:
+    """AUROC of a ridge logistic regression on categories, cross-validated over patients, mean of some divisions."""
+    design = np.column_stack([_one_hot(values) for values in categories])
+    divisions = [_fold_of(patients, y_true, seed) for seed in range(_DIVISIONS)]
+    return float(np.mean([_cross_validated(design, y_true, fold) for fold in divisions]))
+
+
+def _cross_validated(design: Floats, y_true: Bools, fold: NDArray[np.intp]) -> float:
+    """AUROC of regressions on other patients, over the pairs of one fold.
+
+    Not over pairs of two folds: what one fold has more of, the regression of that fold saw less of, and a useless
+    field would come out below one half.
+    """
+    areas, n_pairs = [], []
+    for held_out in range(_FOLDS):
+        here = fold == held_out
+        rest = ~here
+        weight = balanced_weights(y_true[rest]) * rest.sum()
+        beta = fit_logistic(design[rest], y_true[rest], weight, ridge=_RIDGE)
+        areas.append(auroc(y_true[here], np.round(design[here] @ beta, 9)))  # equal categories are ties
+        n_pairs.append(y_true[here].sum() * (~y_true[here]).sum())
+    answered = np.array(n_pairs) > 0
+    return float(np.average(np.array(areas)[answered], weights=np.array(n_pairs)[answered]))
+
+
+def _fold_of(patients: Names, y_true: Bools, seed: int) -> NDArray[np.intp]:
+    """Deal patients into folds, those with a positive first, so that each fold gets its share of either."""
+    _, patient = np.unique(patients, return_inverse=True)
+    is_positive = np.bincount(patient, y_true) > 0
+    shuffled = np.random.default_rng(seed).permutation(is_positive.size)
+    order = shuffled[np.argsort(~is_positive[shuffled], kind="stable")]
+    place = np.empty(order.size, np.intp)
+    place[order] = np.arange(order.size)
+    return place[patient] % _FOLDS
+
+
+def _one_hot(values: Names) -> Floats:
+    return (values[:, None] == np.unique(values)[None]).astype(np.float64)
+
+
+def _each(of_case: Callable[[Case], str]) -> Callable[[Sequence[Case]], Names]:
+    return lambda cases: np.array([of_case(case) for case in cases], np.str_)
+
+
+def _year(case: Case) -> str:
+    return str(getattr(case, "year", None) or "unknown")
+
+
+def _size(name: str) -> Callable[[Sequence[Case]], Names]:
+    """Height or width of the file in parts of equal counts; 0 is unknown."""
+
+    def read(cases: Sequence[Case]) -> Names:
+        sizes = np.array([getattr(case, name, 0) for case in cases])
+        known = sizes[sizes > 0]
+        if not known.size:
+            return np.full(sizes.shape, "unknown")
+        edges = np.unique(np.quantile(known, np.arange(1, _PARTS) / _PARTS))
+        return np.where(sizes > 0, np.searchsorted(edges, sizes).astype(np.str_), "unknown")
+
+    return read
+
+
+FIELDS: Mapping[str, Callable[[Sequence[Case]], Names]] = {
+    "view": _each(view),
+    "sex": _each(sex),
+    "age": _each(age_band),
+    "year": _each(_year),
+    "rows": _size("rows"),
+    "columns": _size("columns"),
+}
+"""What is known of each case without its pixels, as a category."""

@@ -1,0 +1,290 @@
+"""What the scores are worth, as a dict that survives JSON: the patient is the unit, the headline is within a site.
+
+The headline is the worst figure within one site that took no part in training, because a list ranks the patients of
+one hospital. The floor of what can be had without looking at the lungs stands beside it.
+"""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cxrbatch.bundle import OperatingPoints
+from cxrbatch.evaluation import confounds
+from cxrbatch.evaluation.audits import rank_shift
+from cxrbatch.evaluation.metrics import (
+    Measure,
+    Ranking,
+    auroc,
+    brier,
+    calibration_line,
+    estimates,
+    expected_calibration_error,
+    threshold_at_sensitivity,
+    top_of_list,
+)
+from cxrbatch.evaluation.questions import COVID, QUESTIONS, Answer
+from cxrbatch.evaluation.sitescores import Exposure, SiteScores
+from cxrbatch.evaluation.strata import strata
+from cxrbatch.evaluation.units import Units, join, to_units
+from cxrbatch.evaluation.verdict import UNSEEN, caveats, verdict
+
+URGENT_SENSITIVITY = 0.90
+HIGH_SENSITIVITY = 0.95
+SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
+_FEWEST_OF_A_PUBLISHER = 10
+
+
+def evaluate(
+    sites: Sequence[SiteScores],
+    rule: str,
+    points: OperatingPoints | None,
+    bootstraps: int,
+    *,
+    source_probe: Mapping[str, Any] | None = None,
+    weight_randomisation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Everything that is measured of a bundle.
+
+    Parameters
+    ----------
+    sites : sequence of SiteScores
+    rule : str
+        How images make a patient: a key of `cxrbatch.aggregate.RULES`.
+    points : OperatingPoints or None
+        None for a bundle without them: no shares above them, no sensitivity and specificity at them.
+    bootstraps : int
+        Resamples of each 95 % interval.
+    source_probe, weight_randomisation : mapping, optional
+        Measured elsewhere; taken over as they are, so that the verdict can speak of them.
+
+    Returns
+    -------
+    dict
+        Plain text, numbers, lists and dicts; a figure that does not exist is None.
+    """
+    asked = [*sites, *publishers(sites)]
+    everybody = once(sites, rule)
+    unseen = once([site for site in sites if site.exposure in UNSEEN], rule)
+    across = unseen if confounds.source_alone(unseen) is not None else everybody
+    within = [row for site in asked for row in within_site(site, rule, points, bootstraps)]
+    evaluation = {
+        "headline": headline(within),
+        "within_site": within,
+        "strata": [row for site in asked for row in _strata(site, rule, bootstraps)],
+        "matrix": list(confounds.matrix(everybody)),
+        "pooled": confounds.pooled(across, bootstraps),
+        "confound_floor": {
+            "source_alone": confounds.source_alone(across),
+            "domain_alone": confounds.domain_alone(everybody),
+            "metadata_alone": [row for site in asked for row in _metadata(site, rule)],
+        },
+        "shares": list(shares(sites, rule, points)) if points else [],
+        "source_probe": source_probe,
+        "weight_randomisation": weight_randomisation,
+    }
+    plain = jsonable(evaluation)
+    return {"verdict": verdict(plain), "caveats": caveats(plain), **plain}
+
+
+def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:
+    """The larger publishers of a source that was collected from many places, each as a site unless it is one already.
+
+    The headline is the worst site, and the worst of many small ones would be chance.
+    """
+    named = {site.site for site in sites}
+    for site in sites:
+        if {case.source for case in site.cases} == {site.site}:
+            for domain in sorted({case.domain for case in site.cases} - named):
+                if _is_large(site, domain):
+                    yield _part(site, domain)
+
+
+def _is_large(site: SiteScores, domain: str) -> bool:
+    """Whether there are patients enough under at least two labels."""
+    patients = {(case.label, case.patient) for case in site.cases if case.domain == domain}
+    n_patients = Counter(label for label, _ in patients)
+    return sum(n >= _FEWEST_OF_A_PUBLISHER for n in n_patients.values()) >= 2
+
+
+def _part(site: SiteScores, domain: str) -> SiteScores:
+    chosen = [index for index, case in enumerate(site.cases) if case.domain == domain]
+    return dataclasses.replace(
+        site,
+        site=domain,
+        cases=tuple(site.cases[index] for index in chosen),
+        scores=site.scores[chosen],
+        networks=site.networks[:, chosen],
+        audits={name: scores[chosen] for name, scores in site.audits.items()},
+        features=None if site.features is None else site.features[chosen],
+    )
+
+
+def once(sites: Sequence[SiteScores], rule: str) -> Units:
+    """Each patient once: where the networks had seen nothing of the site, else anywhere; the smallest such site.
+
+    So a publisher that was left out by itself comes before the source that it is part of.
+    """
+    parts: list[Units] = [to_units((), np.empty((0, 3)), rule)]
+    for site in sorted(sites, key=lambda site: (site.exposure not in UNSEEN, len(site.cases))):
+        units = to_units(site.cases, site.scores, rule)
+        seen = np.concatenate([part.patients for part in parts])
+        parts.append(units.where(~np.isin(units.patients, seen)))
+    return join(parts)
+
+
+def within_site(
+    site: SiteScores, rule: str, points: OperatingPoints | None, bootstraps: int
+) -> Iterator[dict[str, Any]]:
+    """Figures of every question that a site can answer by itself."""
+    units = to_units(site.cases, site.scores, rule)
+    questions = [question for question in QUESTIONS if question.is_answered(units)]
+    if not questions:
+        return
+    networks = [to_units(site.cases, scores, rule) for scores in site.networks]
+    audits = {name: to_units(site.cases, scores, rule) for name, scores in site.audits.items()}
+    for question in questions:
+        answer = question.ask(units)
+        yield {
+            "site": site.site,
+            "exposure": str(site.exposure),
+            "question": question.text,
+            "ranked_by": question.ranked_by,
+            **_figures(answer, points if question.ranked_by == "covid" else None, bootstraps),
+            "source_alone": confounds.place_alone(units, question),
+            "auroc_of_each_network": [auroc(answer.y_true, question.ask(each).y_score) for each in networks],
+            "audits": {name: _audit(answer, question.ask(changed)) for name, changed in audits.items()},
+        }
+
+
+def _figures(answer: Answer, points: OperatingPoints | None, bootstraps: int) -> dict[str, Any]:
+    y_true, y_score = answer.y_true, answer.y_score
+    thresholds = {"urgent": points.urgent, "high": points.high} if points else {}
+    found = _estimates(answer, thresholds, bootstraps)
+    slope, intercept = calibration_line(y_true, y_score)
+    return {
+        "n_positive": int(y_true.sum()),
+        "n_negative": int((~y_true).sum()),
+        "auroc": found["auroc"],
+        "auprc": found["auprc"],
+        "prevalence": float(y_true.mean()),
+        "specificity_at_sensitivity": {"0.90": found["0.90"], "0.95": found["0.95"]},
+        "operating_points": {
+            name: {key: found[f"{name} {key}"] for key in ("sensitivity", "specificity")}
+            for name in thresholds
+        }
+        or None,
+        "calibration": {
+            "slope": slope,
+            "intercept": intercept,
+            "brier": brier(y_true, y_score),
+            "ece": expected_calibration_error(y_true, y_score),
+        },
+        "list": [dataclasses.asdict(top_of_list(y_true, y_score, share)) for share in SHARES_TESTED],
+    }
+
+
+def _estimates(answer: Answer, thresholds: Mapping[str, float], bootstraps: int) -> dict[str, Any]:
+    measures: dict[str, Measure] = {
+        "auroc": Ranking.auroc,
+        "auprc": Ranking.auprc,
+        "0.90": lambda ranking: ranking.specificity_at_sensitivity(0.90),
+        "0.95": lambda ranking: ranking.specificity_at_sensitivity(0.95),
+    }
+    for name, threshold in thresholds.items():
+        measures[f"{name} sensitivity"] = _sensitivity_from(threshold)
+        measures[f"{name} specificity"] = _specificity_from(threshold)
+    found = estimates(measures, answer.y_true, answer.y_score, answer.patients, bootstraps=bootstraps)
+    return {name: dataclasses.asdict(estimate) for name, estimate in found.items()}
+
+
+def _sensitivity_from(threshold: float) -> Measure:
+    return lambda ranking: ranking.sensitivity(threshold)
+
+
+def _specificity_from(threshold: float) -> Measure:
+    return lambda ranking: ranking.specificity(threshold)
+
+
+def _audit(before: Answer, after: Answer) -> dict[str, float]:
+    return {
+        "auroc": auroc(after.y_true, after.y_score),
+        "median_rank_shift": rank_shift(before.y_score, after.y_score),
+    }
+
+
+def headline(within: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The worst figure within a site of which nothing was seen; where there is no such site, the worst of all."""
+    unseen = [row for row in within if row["exposure"] in UNSEEN]
+    if not within:
+        return None
+    worst = min(unseen or within, key=lambda row: row["auroc"]["value"])
+    kept = ("site", "exposure", "question", "ranked_by", "n_positive", "n_negative", "auroc")
+    return {key: worst[key] for key in kept}
+
+
+def _strata(site: SiteScores, rule: str, bootstraps: int) -> Iterator[dict[str, Any]]:
+    units = to_units(site.cases, site.scores, rule)
+    for question in QUESTIONS:
+        if question.is_answered(units):
+            for row in strata(units, question, bootstraps):
+                yield {"site": site.site, "question": question.text, "ranked_by": question.ranked_by, **row}
+
+
+def _metadata(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
+    units = to_units(site.cases, site.scores, rule)
+    told: set[str] = set()
+    for question in QUESTIONS:
+        if question.is_answered(units) and question.text not in told:
+            told.add(question.text)
+            row = confounds.metadata_alone(units, question)
+            if row:
+                yield {"site": site.site, "question": question.text, **row}
+
+
+def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
+    """Thresholds at which 90 % and 95 % of the COVID-19 patients of left-out sites are found.
+
+    Returns
+    -------
+    OperatingPoints or None
+        None where no COVID-19 patient was left out: a threshold cannot be measured elsewhere.
+    """
+    left_out = once([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
+    covid = left_out.scores[left_out.labelled("covid"), COVID]
+    if not covid.size:
+        return None
+    return OperatingPoints(
+        urgent=threshold_at_sensitivity(covid, URGENT_SENSITIVITY),
+        high=threshold_at_sensitivity(covid, HIGH_SENSITIVITY),
+    )
+
+
+def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:
+    """Share of the patients of each source, exposure and label at or above each operating point."""
+    for exposure in Exposure:
+        units = once([site for site in sites if site.exposure is exposure], rule)
+        for source, label in sorted(set(zip(units.sources.tolist(), units.labels.tolist(), strict=True))):
+            covid = units.scores[(units.sources == source) & (units.labels == label), COVID]
+            yield {
+                "source": source,
+                "exposure": str(exposure),
+                "label": label,
+                "n": covid.size,
+                "urgent": float((covid >= points.urgent).mean()),
+                "urgent_or_high": float((covid >= points.high).mean()),
+            }
+
+
+def jsonable(value: Any) -> Any:
+    """The same in plain numbers, None for whatever is not finite: ``json.dumps(allow_nan=False)`` takes it."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(each) for each in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

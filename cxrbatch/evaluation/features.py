@@ -1,0 +1,42 @@
+"""What a network makes of an image before it decides: the input of its last layer or layers."""
+
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.evaluation.scoring import score
+from cxrbatch.records import FINDINGS
+
+
+def features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Inputs of every layer that is the first to have no more values than there are findings, side by side.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As loaded from a bundle.
+    images : ndarray of uint8, shape (n, height, width)
+
+    Returns
+    -------
+    ndarray of float32, shape (n, features), or None
+        None where the network does not show them (a model within a model).
+    """
+    if any(isinstance(layer, keras.Model) for layer in model.layers):
+        return None
+    decisive = [layer for layer in model.layers if _size(layer.output) <= len(FINDINGS) < _size(layer.input)]
+    if not decisive:
+        return None
+    flat = [
+        keras.layers.Flatten(name=f"features_{index}")(layer.input) for index, layer in enumerate(decisive)
+    ]
+    together = keras.layers.Concatenate(name="features")(flat) if len(flat) > 1 else flat[0]
+    return score(keras.Model(model.input, together), images)
+
+
+def _size(tensor: Any) -> int:
+    """Values per image; those of many tensors count as none."""
+    return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0

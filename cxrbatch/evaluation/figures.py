@@ -1,0 +1,20 @@
+"""How figures are written, on every page alike."""
+
+from collections.abc import Mapping
+
+
+def figure(value: float | None, decimals: int = 3) -> str:
+    """Write a figure; one that could not be computed is a dash."""
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def percent(value: float | None) -> str:
+    """Write a share of 0–1."""
+    return "–" if value is None else f"{value:.1%}"
+
+
+def interval(estimate: Mapping[str, float | None]) -> str:
+    """Write an estimate with its 95 % confidence interval."""
+    if None in (estimate["low"], estimate["high"]):
+        return figure(estimate["value"])
+    return f"{figure(estimate['value'])} ({figure(estimate['low'])}–{figure(estimate['high'])})"

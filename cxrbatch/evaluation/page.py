@@ -1,0 +1,105 @@
+"""The page of an evaluation: one HTML file that needs nothing else, neither a network nor scripts.
+
+Names come from foreign data: everything is escaped by Jinja2, after `cxrbatch.report.text.visible` has been over
+it, and a Content-Security-Policy allows the page's own style, by hash, and nothing else.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cxrbatch import __version__
+from cxrbatch.bundle import Bundle
+from cxrbatch.evaluation.figures import interval
+from cxrbatch.evaluation.plots import SIDE, curve_figures, histogram_figure
+from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
+from cxrbatch.evaluation.sitescores import SiteScores
+from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
+from cxrbatch.report.page import CAUTION
+from cxrbatch.report.text import visible
+
+_HERE = Path(__file__).parent
+
+
+def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequence[SiteScores] = ()) -> str:
+    """Render the page.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    evaluation : mapping
+        From `cxrbatch.evaluation.evaluate.evaluate`.
+    sites : sequence of SiteScores
+        What was evaluated, for the plots; without it there are none.
+
+    Returns
+    -------
+    str
+        HTML; the same for the same arguments.
+    """
+    row = headline_row(evaluation)
+    judged = targets(evaluation)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            bundle=bundle,
+            headline=row,
+            headline_mark=USEFUL_AUROC.mark(row["auroc"]["value"]) if row else "",
+            floor=confound_floor(evaluation, row),
+            said=list(dict.fromkeys([*evaluation.get("verdict", ()), *evaluation.get("caveats", ())])),
+            n_targets=len(judged),
+            n_missed=sum(target.missed for target in judged),
+            n_unmeasured=sum(target.value is None for target in judged),
+            sections=all_sections(bundle, evaluation),
+            curves=list(curve_figures(evaluation.get("within_site", ()), sites, bundle.aggregation)),
+            histograms=histogram_figure(sites, bundle.aggregation, bundle.operating_points),
+            provenance=list(_provenance(bundle.training)),
+        )
+    )
+
+
+def _provenance(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "Written by cxrbatch", __version__
+    if recipe := training.get("recipe"):
+        yield "Trained by recipe", recipe["name"]
+    else:
+        yield "Training", training.get("origin", "not known; the network was made elsewhere")
+    if stopping := training.get("stopping"):
+        yield "Stopped", stopping
+    if parameters := training.get("parameters"):
+        yield "Parameters", f"{parameters:,}"
+    for name, version in training.get("versions", {}).items():
+        yield f"Trained with {name}", version
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(interval=interval)
+    environment.globals.update(style=_style(), caution=CAUTION, side=SIDE)
+    return environment
+
+
+def _style() -> Mapping[str, Markup]:
+    """The style sheet, and its hash as a Content-Security-Policy names it (CSP level 2, section 4.2.5)."""
+    content = (_HERE / "page.css").read_bytes()
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
+    return {"text": Markup(content.decode("utf-8")), "source": Markup(f"'sha256-{digest}'")}  # noqa: S704  own file
+
+
+def _finalize(value: object) -> object:
+    return visible(value) if type(value) is str else value

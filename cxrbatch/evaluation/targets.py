@@ -1,0 +1,213 @@
+"""What a bundle is meant to reach, and whether its evaluation shows that it does.
+
+Only figures of a site that took no part in training count; where that is not known, the outcome says so.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cxrbatch.evaluation.figures import figure, interval, percent
+from cxrbatch.evaluation.sitescores import Exposure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The least or the most that a figure may be.
+
+    Attributes
+    ----------
+    bound : float
+    at_least : bool
+        Else at most.
+    share : bool
+        Written as a percentage.
+    """
+
+    bound: float
+    at_least: bool = True
+    share: bool = False
+
+    def fails(self, value: float | None) -> bool:
+        """Whether a figure is on the wrong side; one that could not be computed is not."""
+        return value is not None and (value < self.bound if self.at_least else value > self.bound)
+
+    def mark(self, value: float | None) -> str:
+        """What to write beside a figure: ``below 0.80``, ``above 2%``; empty where nothing is wrong."""
+        return f"{'below' if self.at_least else 'above'} {self._bound()}" if self.fails(value) else ""
+
+    def __str__(self) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self._bound()}"
+
+    def _bound(self) -> str:
+        return f"{self.bound:.0%}" if self.share else f"{self.bound:.2f}"
+
+
+USEFUL_AUROC = Limit(bound=0.80)
+WITHOUT_LUNGS = Limit(bound=0.60, at_least=False)
+MARKER_SHIFT = Limit(bound=0.02, at_least=False, share=True)
+URGENT_HEALTHY = Limit(bound=0.10, at_least=False, share=True)
+
+ILL = "pneumonia against normal"
+COVID = "COVID-19 against normal"
+KIND = "COVID-19 against other pneumonia"
+
+_AUROCS = (
+    ("nih", ILL, USEFUL_AUROC),
+    ("kaggle", ILL, Limit(bound=0.92)),
+    ("ieee8023", COVID, USEFUL_AUROC),
+    ("ieee8023/radiopaedia.org", KIND, Limit(bound=0.70)),
+    ("ieee8023/eurorad.org", KIND, Limit(bound=0.70)),
+)
+_CHILDREN = frozenset({"kaggle"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One of them, with what was measured.
+
+    Attributes
+    ----------
+    text : str
+        What is measured, and where.
+    limit : Limit
+    value : float or None
+        None where it was not measured.
+    figure : str
+        The value as it is written, with its interval where there is one.
+    exposure : str
+        What the networks had seen of the site (`cxrbatch.evaluation.sitescores.Exposure`).
+    """
+
+    text: str
+    limit: Limit
+    value: float | None = None
+    figure: str = "not measured"
+    exposure: str = ""
+
+    @property
+    def missed(self) -> bool:
+        """Measured, and on the wrong side."""
+        return self.limit.fails(self.value)
+
+    @property
+    def outcome(self) -> str:
+        """In words."""
+        if self.value is None:
+            return "not measured"
+        if self.missed:
+            return "not reached"
+        unknown = self.exposure == Exposure.UNKNOWN
+        return "reached, if the bundle was not taught there" if unknown else "reached"
+
+
+def targets(evaluation: Mapping[str, Any]) -> list[Target]:
+    """Judge an evaluation.
+
+    Returns
+    -------
+    list of Target
+        Those not reached first, then those not measured, then those reached.
+    """
+    found = [*_aurocs(evaluation), *_without_lungs(evaluation), *_markers(evaluation), *_urgent(evaluation)]
+    return sorted(found, key=lambda target: (not target.missed, target.value is not None))
+
+
+def without_lungs(audit: str) -> bool:
+    """Whether a change takes away what the score ought to look at."""
+    return audit == "lungs blacked out"
+
+
+def pastes_a_marker(audit: str) -> bool:
+    """Whether a change adds a letter or an arrow, as a technician does."""
+    return audit.startswith(("marker", "arrow"))
+
+
+def healthy_adults(share: Mapping[str, Any]) -> bool:
+    """Whether a row of the shares is about healthy adults of a source that took no part in training."""
+    return bool(share["label"] == "normal" and share["source"] not in _CHILDREN and _counts(share))
+
+
+def _counts(row: Mapping[str, Any]) -> bool:
+    return bool(row["exposure"] != Exposure.HELD_OUT)
+
+
+def _aurocs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
+    for site, question, limit in _AUROCS:
+        rows = [row for row in _rows(evaluation) if _contrast(row) == (site, question)]
+        if not rows:
+            yield Target(text=f"AUROC, {question} at {site}", limit=limit)
+        for row in rows:
+            yield Target(
+                text=f"AUROC, {question} at {site}, ranked by {row['ranked_by']}",
+                limit=limit,
+                value=row["auroc"]["value"],
+                figure=interval(row["auroc"]),
+                exposure=row["exposure"],
+            )
+
+
+def _without_lungs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
+    found = [
+        Target(
+            text=f"AUROC with the {name}, {_place(row)}",
+            limit=WITHOUT_LUNGS,
+            value=audit["auroc"],
+            figure=figure(audit["auroc"]),
+            exposure=row["exposure"],
+        )
+        for row in _rows(evaluation)
+        for name, audit in row["audits"].items()
+        if without_lungs(name)
+    ]
+    yield from found or [Target(text="AUROC with the lungs blacked out", limit=WITHOUT_LUNGS)]
+
+
+def _markers(evaluation: Mapping[str, Any]) -> Iterator[Target]:
+    found = [_worst_marker(row) for row in _rows(evaluation) if any(map(pastes_a_marker, row["audits"]))]
+    yield from found or [Target(text="Median move in the list with a marker pasted", limit=MARKER_SHIFT)]
+
+
+def _worst_marker(row: Mapping[str, Any]) -> Target:
+    shifts = {
+        name: audit["median_rank_shift"] for name, audit in row["audits"].items() if pastes_a_marker(name)
+    }
+    name = max(shifts, key=lambda name: shifts[name])
+    return Target(
+        text=f"Median move in the list with {name}, {_place(row)}",
+        limit=MARKER_SHIFT,
+        value=shifts[name],
+        figure=percent(shifts[name]),
+        exposure=row["exposure"],
+    )
+
+
+def _urgent(evaluation: Mapping[str, Any]) -> Iterator[Target]:
+    found = [
+        Target(
+            text=f"Healthy adults of {row['source']} called urgent ({row['n']} patients)",
+            limit=URGENT_HEALTHY,
+            value=row["urgent"],
+            figure=percent(row["urgent"]),
+            exposure=row["exposure"],
+        )
+        for row in evaluation.get("shares", ())
+        if healthy_adults(row)
+    ]
+    yield from found or [
+        Target(text="Healthy adults of a left-out source called urgent", limit=URGENT_HEALTHY)
+    ]
+
+
+def _rows(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Of the contrasts that have a target."""
+    contrasts = {(site, question) for site, question, _ in _AUROCS}
+    return [row for row in evaluation.get("within_site", ()) if _counts(row) and _contrast(row) in contrasts]
+
+
+def _contrast(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["site"], row["question"]
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['question']} at {row['site']}, ranked by {row['ranked_by']}"
