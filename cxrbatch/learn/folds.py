@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -13,6 +14,7 @@ from cxrbatch.datasets.sources import Case
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.audits import AUDITS
 from cxrbatch.evaluation.sitescores import Exposure, SiteScores
+from cxrbatch.learn.anchor import anchor
 from cxrbatch.learn.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.learn.checkpoint import TrainOptions
 from cxrbatch.learn.committee import Committee, Crops, shown
@@ -111,10 +113,19 @@ def fit_all(teaching: Dataset, recipe: TrainRecipe, crops: Crops, options: Train
     images = {look: shown(crops, look, teaching.images) for look in looks}
     names = {look: options.named(look) if len(looks) > 1 else options for look in looks}
     members = [
-        {look: fit(images[look], teaching.cases, recipe, seed, names[look]) for look in looks}
+        {look: _fit(images[look], teaching.cases, recipe, seed, names[look]) for look in looks}
         for seed in recipe.fit.seeds
     ]
     return Committee(crops=crops, looks=recipe.network.looks, members=tuple(members))
+
+
+def _fit(
+    images: NDArray[np.uint8], cases: Sequence[Case], recipe: TrainRecipe, seed: int, options: TrainOptions
+) -> keras.Model:
+    network = fit(images, cases, recipe, seed, options)
+    if recipe.fit.method == "pairs":
+        anchor(network, images, cases)
+    return network
 
 
 def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
