@@ -76,11 +76,17 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None, sa
             spec.bootstraps,
             **internals(loaded.model_path, dataset),
         ),
-        "images": count(dataset),
-        "excluded": count_excluded(dataset.excluded),
+        **_measured_on(loaded, dataset),
     }
     write_evaluation(out, loaded, evaluation, sites)
     return evaluation
+
+
+def _measured_on(bundle: Bundle, dataset: Dataset) -> dict[str, Any]:
+    """Counts of the images, where they are not those that the bundle tells of its training."""
+    counts = {"images": count(dataset), "excluded": count_excluded(dataset.excluded)}
+    told = all(bundle.training.get(key) == value for key, value in counts.items())
+    return {} if told else counts
 
 
 def _scorer(predictor: KerasPredictor) -> Scorer:

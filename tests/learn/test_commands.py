@@ -13,6 +13,7 @@ import pytest
 from cxrbatch.bundle import load_bundle
 from cxrbatch.cli import cli
 from cxrbatch.errors import BundleError, CxrbatchError, RecipeError, UsageProblem
+from cxrbatch.evaluation.card import model_card
 from tests.made_up import collection, write_table
 
 RECIPE = """
@@ -122,6 +123,8 @@ def test_evaluate_takes_the_networks_of_the_folds_and_prints_what_matters(
     assert measured["bundle_sha256"] == bundle.sha256
     assert measured["within_site"] == bundle.evaluation["within_site"]
     assert measured["source_probe"] == bundle.evaluation["source_probe"]
+    card = (folder / "report" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card == model_card(bundle)
 
 
 def test_evaluate_by_another_recipe_measures_what_never_taught(
