@@ -4,15 +4,12 @@ Names come from foreign data: everything is escaped by Jinja2, after `cxrbatch.r
 it, and a Content-Security-Policy allows the page's own style, by hash, and nothing else.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from cxrbatch import __version__
 from cxrbatch.bundle import Bundle
@@ -21,8 +18,8 @@ from cxrbatch.evaluation.plots import SIDE, curve_figures, histogram_figure
 from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
 from cxrbatch.evaluation.sitescores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
+from cxrbatch.report import html
 from cxrbatch.report.page import CAUTION
-from cxrbatch.report.text import visible
 
 _HERE = Path(__file__).parent
 
@@ -81,25 +78,7 @@ def _provenance(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
+    environment = html.environment(_HERE)
     environment.filters.update(interval=interval)
-    environment.globals.update(style=_style(), caution=CAUTION, side=SIDE)
+    environment.globals.update(style=html.load_asset(_HERE / "page.css"), caution=CAUTION, side=SIDE)
     return environment
-
-
-def _style() -> Mapping[str, Markup]:
-    """The style sheet, and its hash as a Content-Security-Policy names it (CSP level 2, section 4.2.5)."""
-    content = (_HERE / "page.css").read_bytes()
-    digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
-    return {"text": Markup(content.decode("utf-8")), "source": Markup(f"'sha256-{digest}'")}  # noqa: S704  own file
-
-
-def _finalize(value: object) -> object:
-    return visible(value) if type(value) is str else value

@@ -5,21 +5,19 @@ Content-Security-Policy allows the page's own style and script, by hash, and not
 """
 
 import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from cxrbatch.prevalence import percent
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
-from cxrbatch.report.text import visible
+from cxrbatch.report import html
 
 CAUTION = (
     "A low score is never a rule-out: many PCR-positive patients have a normal radiograph. Research use."
@@ -70,44 +68,20 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
     return {kind: counter[kind] for kind in kinds if counter[kind]}
 
 
-class _Asset(NamedTuple):
-    text: Markup
-    source: str
-    """As a Content-Security-Policy names it (CSP level 2, section 4.2.5)."""
-
-
-def _asset(name: str) -> _Asset:
-    content = (_HERE / name).read_bytes()
-    digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
-    return _Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
+    environment = html.environment(_HERE)
     environment.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     environment.filters.update(percent=percent, probability=_probability)
     environment.globals.update(
-        style=_asset("page.css"),
-        script=_asset("page.js"),
+        style=html.load_asset(_HERE / "page.css"),
+        script=html.load_asset(_HERE / "page.js"),
         caution=CAUTION,
         flag_meaning=FLAG_MEANING,
         reason_meaning=REASON_MEANING,
         who_is_this=_WHO_IS_THIS,
     )
     return environment
-
-
-def _finalize(value: object) -> object:
-    # Jinja2 calls it for every value it writes, before it escapes; Markup is a subclass and left alone.
-    return visible(value) if type(value) is str else value
 
 
 def _words(code: StrEnum) -> str:
