@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientTriage
 
-_LEAST = 1e-6  # scores are printed with six decimals: 0 and 1 mean within this of them
+LEAST = 1e-6
+"""Scores are printed with six decimals: 0 and 1 mean within this of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class ScoreCalibration:
 
     def log_likelihood_ratio(self, score: float) -> float:
         """Of COVID-19 against everything else, in nats; the score is kept 1e-6 away from 0 and 1."""
-        return self.slope * _logit(min(max(score, _LEAST), 1 - _LEAST)) + self.intercept
+        return self.slope * _logit(min(max(score, LEAST), 1 - LEAST)) + self.intercept
 
     def probability(self, score: float, prevalence: float) -> float:
         """Posterior odds = prior odds × likelihood ratio.

@@ -149,8 +149,13 @@ def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset
     training, left_out : Dataset
     """
     left_out = dataset.select(lambda case: bool({case.source, case.domain} & set(domains)))
-    patients = {case.patient for case in left_out.cases}
-    return dataset.select(lambda case: case.patient not in patients), left_out
+    return without_patients(dataset, left_out), left_out
+
+
+def without_patients(dataset: Dataset, others: Dataset) -> Dataset:
+    """The images of patients who are not among others."""
+    patients = {case.patient for case in others.cases}
+    return dataset.select(lambda case: case.patient not in patients)
 
 
 def count(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:

@@ -157,14 +157,14 @@ def _each(of_case: Callable[[Case], str]) -> Callable[[Sequence[Case]], Names]:
 
 
 def _year(case: Case) -> str:
-    return str(getattr(case, "year", None) or "unknown")
+    return str(case.year or "unknown")
 
 
 def _size(name: str) -> Callable[[Sequence[Case]], Names]:
     """Height or width of the file in parts of equal counts; 0 is unknown."""
 
     def read(cases: Sequence[Case]) -> Names:
-        sizes = np.array([getattr(case, name, 0) for case in cases])
+        sizes = np.array([getattr(case, name) for case in cases])
         known = sizes[sizes > 0]
         if not known.size:
             return np.full(sizes.shape, "unknown")

@@ -253,13 +253,19 @@ def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints 
     OperatingPoints or None
         None where no COVID-19 patient was left out: a threshold cannot be measured elsewhere.
     """
-    left_out = once([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
-    covid = left_out.scores[left_out.labelled("covid"), COVID]
+    return thresholds([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
+
+
+def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
+    """The same of any sites; whoever asks for seen ones says so in `measured_on`."""
+    units = once(sites, rule)
+    covid = units.scores[units.labelled("covid"), COVID]
     if not covid.size:
         return None
     return OperatingPoints(
         urgent=threshold_at_sensitivity(covid, URGENT_SENSITIVITY),
         high=threshold_at_sensitivity(covid, HIGH_SENSITIVITY),
+        measured_on=measured_on,
     )
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.evaluation.logistic import fit_logistic, logistic
+
 Floats = NDArray[np.float64]
 
 _RIDGE = 1e-3  # keeps a perfectly separated domain finite
-_NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Calibration:
         ndarray of float64, shape (..., 3)
         """
         lines = (self.abnormal, self.covid_given_abnormal)
-        a, b = (_logistic(line.slope * logits[..., i] + line.intercept) for i, line in enumerate(lines))
+        a, b = (logistic(line.slope * logits[..., i] + line.intercept) for i, line in enumerate(lines))
         return np.stack([a * b, a * (1 - b), 1 - a], axis=-1)
 
 
@@ -83,12 +84,28 @@ def fit_line(answers: Answers, least_slope: float = 0.0) -> Line:
         The slope is shrunk by the share of its square that is sampling variance: what chance alone could have
         made is not used.
     """
+    (fitted, *_), variance = regress(answers)
+    slope = max(least_slope, fitted - variance / fitted) if fitted > 0 else least_slope
+    return Line(slope=float(slope), intercept=-float(slope) * _middle(answers))
+
+
+def regress(answers: Answers) -> tuple[Floats, float]:
+    """Logistic regression with one slope and one intercept per domain, classes weighing the same in each domain.
+
+    Returns
+    -------
+    coefficients : ndarray of float64, shape (1 + domains,)
+        The slope, then the intercepts.
+    variance : float
+        Of the slope.
+    """
     names, domain = np.unique(answers.domains, return_inverse=True)
     design = np.column_stack([answers.logits, np.eye(len(names))[domain]])
     weight = _weights(answers, domain)
-    (fitted, *_), variance = _fit_logistic(design, answers.y_true, weight)
-    slope = max(least_slope, fitted - variance / fitted) if fitted > 0 else least_slope
-    return Line(slope=float(slope), intercept=-float(slope) * _middle(answers, domain, weight))
+    beta = fit_logistic(design, answers.y_true, weight, ridge=_RIDGE)
+    p = logistic(design @ beta)
+    hessian = (design.T * (weight * p * (1 - p))) @ design + _RIDGE * np.eye(len(beta))
+    return beta, float(np.linalg.inv(hessian)[0, 0])
 
 
 def _weights(answers: Answers, domain: NDArray[np.intp]) -> Floats:
@@ -100,23 +117,9 @@ def _weights(answers: Answers, domain: NDArray[np.intp]) -> Floats:
     return np.asarray(weight * of_domain[domain] / (2 * of_cell[cell]))
 
 
-def _middle(answers: Answers, domain: NDArray[np.intp], weight: Floats) -> float:
+def _middle(answers: Answers) -> float:
     """The logit halfway between the answers, which is to score one half: mean over the domains."""
+    _, domain = np.unique(answers.domains, return_inverse=True)
+    weight = _weights(answers, domain)
     of_domain = np.bincount(domain, weight * answers.logits) / np.bincount(domain, weight)
     return float(of_domain.mean())
-
-
-def _fit_logistic(design: Floats, y_true: NDArray[np.bool_], weight: Floats) -> tuple[Floats, float]:
-    """Newton's method on the weighted log-likelihood with a slight ridge: coefficients, variance of the first."""
-    beta = np.zeros(design.shape[1])
-    hessian = np.eye(len(beta))
-    for _ in range(_NEWTON_STEPS):
-        p = _logistic(design @ beta)
-        gradient = design.T @ (weight * (p - y_true)) + _RIDGE * beta
-        hessian = (design.T * (weight * p * (1 - p))) @ design + _RIDGE * np.eye(len(beta))
-        beta -= np.linalg.solve(hessian, gradient)
-    return beta, float(np.linalg.inv(hessian)[0, 0])
-
-
-def _logistic(x: NDArray[np.floating]) -> Floats:
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-_AT_ONCE = 256
+from cxrbatch.evaluation.scoring import in_parts, score
 
 Crops = Mapping[str, keras.Model]
 """By look, see `cxrbatch.recipe.LOOKS`: values 0–255 → values 0–255 of the same shape. ``whole`` needs none."""
@@ -42,7 +42,7 @@ class Committee:
         -------
         ndarray of float32, shape (members, n, 2)
         """
-        return np.concatenate([self._logits(part) for part in _parts(images)], axis=1)
+        return np.concatenate([self._logits(part) for part in in_parts(images)], axis=1)
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = {look: _crop(self.crops, look, part) for look in set(self.looks)}
@@ -59,14 +59,8 @@ def shown(crops: Crops, look: str, images: NDArray[np.uint8]) -> NDArray[np.uint
     """Images (n, height, width) as a network of this look sees them, of the same shape."""
     if look not in crops:
         return images
-    parts = [np.rint(_crop(crops, look, part)[..., 0]) for part in _parts(images)]
-    return np.concatenate(parts).astype(np.uint8)
+    return np.rint(score(crops[look], images)[..., 0]).astype(np.uint8)
 
 
 def _crop(crops: Crops, look: str, part: NDArray[np.float32]) -> NDArray[np.float32]:
     return crops[look](part, training=False).numpy() if look in crops else part
-
-
-def _parts(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    parts = np.array_split(images[..., None], -(-len(images) // _AT_ONCE))
-    return [part.astype(np.float32) for part in parts]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.loading import Dataset, hold_out
+from cxrbatch.datasets.loading import Dataset, hold_out, without_patients
 from cxrbatch.datasets.sources import Case
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.audits import AUDITS
@@ -86,14 +86,9 @@ def _score_fold(
     _, rest = hold_out(dataset, left_out)
     if not rest.cases:
         raise RecipeError(f"folds: no image of {' or '.join(left_out)} to leave out")
-    committee = fit_all(_without_patients(teaching, rest), recipe, crops, options.named(_name(left_out)))
+    committee = fit_all(without_patients(teaching, rest), recipe, crops, options.named(_name(left_out)))
     audits = {name: committee.logits(change(rest.images)).mean(axis=0) for name, change in AUDITS.items()}
     return FoldScores(tuple(left_out), rest.cases, committee.logits(rest.images), audits)
-
-
-def _without_patients(teaching: Dataset, rest: Dataset) -> Dataset:
-    patients = {case.patient for case in rest.cases}
-    return teaching.select(lambda case: case.patient not in patients)
 
 
 def _name(left_out: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ same part of the lung. The crop is part of the exported network, from standard o
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cxrbatch.datasets.lung_masks import MaskedLungs
+from cxrbatch.evaluation.scoring import score
 from cxrbatch.learn.augment import augment, geometry
+from cxrbatch.learn.network import conv
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.recipe import AugmentSpec, LungSpec
 
@@ -70,8 +71,7 @@ def build_segmenter(preprocess: PreprocessSpec, width: int) -> keras.Model:
 
 
 def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.95)(x))
+    return layers.ReLU()(conv(x, width, size, strides))
 
 
 def fit_segmenter(examples: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> keras.Model:
@@ -128,7 +128,7 @@ def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
 
 def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
     """Twice the overlap over the sum of areas (Dice 1945), mean over radiographs; a cell is lung or not."""
-    found = np.concatenate([_is_lung(segmenter, part) for part in _parts(examples.images)])
+    found = _is_lung(segmenter, examples.images)
     true = _cells(tf.constant(examples.masks[..., None], tf.float32)).numpy()[..., 0] >= 127.5
     both, either = (found & true).sum((1, 2)), found.sum((1, 2)) + true.sum((1, 2))
     return float(np.mean(2 * both / np.maximum(either, 1)))
@@ -136,16 +136,12 @@ def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
 
 def lung_masks(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which pixels are lung, shape (n, height, width), for images of that shape."""
-    cells = np.concatenate([_is_lung(segmenter, part) for part in _parts(images)])
+    cells = _is_lung(segmenter, images)
     return cells.repeat(_CELL_PX, axis=1).repeat(_CELL_PX, axis=2)
 
 
 def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.asarray(segmenter(images[..., None], training=False).numpy()[..., 0] >= 0)
-
-
-def _parts(images: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
-    return np.array_split(images, -(-len(images) // 256))
+    return np.asarray(score(segmenter, images)[..., 0] >= 0)
 
 
 def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:

@@ -26,7 +26,7 @@ def build_logits(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
     x = layers.AveragePooling2D(spec.reduce)(x)
     if spec.equalise_bins:
         x = _equalise(x, spec.equalise_bins)
-    x = layers.ReLU()(_conv(x, spec.widths[0], size=5))
+    x = layers.ReLU()(conv(x, spec.widths[0], size=5))
     for width in spec.widths[1:]:
         x = _residual(x, width, strides=2)
         for _ in range(spec.extra_blocks):
@@ -70,11 +70,12 @@ def _shares_from_means(bins: int) -> list[NDArray[np.float32]]:
 
 def _residual(x: keras.KerasTensor, width: int, strides: int) -> keras.KerasTensor:
     """Basic block of He et al. 2016 (arXiv:1512.03385)."""
-    shortcut = x if strides == 1 else _conv(layers.AveragePooling2D(strides)(x), width, size=1)
-    x = layers.ReLU()(_conv(x, width, strides=strides))
-    return layers.ReLU()(layers.Add()([shortcut, _conv(x, width)]))
+    shortcut = x if strides == 1 else conv(layers.AveragePooling2D(strides)(x), width, size=1)
+    x = layers.ReLU()(conv(x, width, strides=strides))
+    return layers.ReLU()(layers.Add()([shortcut, conv(x, width)]))
 
 
-def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+def conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    """Convolution and batch normalisation; the activation is the caller's."""
     x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=0.95)(x)

@@ -7,12 +7,8 @@ logit(score) yields the log likelihood ratio itself (log of the Bayes factor), w
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.logistic import fit_logistic
-from cxrbatch.learn.calibration import Answers, _weights
-from cxrbatch.prevalence import ScoreCalibration
-
-_LEAST = 1e-6  # as in `cxrbatch.prevalence`
-_RIDGE = 1e-3  # keeps a perfectly separated domain finite
+from cxrbatch.learn.calibration import Answers, regress
+from cxrbatch.prevalence import LEAST, ScoreCalibration
 
 
 def fit_score_calibration(
@@ -50,17 +46,11 @@ def fit_score_calibration(
     answers = Answers(
         logits=_logit(scores[both]), y_true=y_true[both], domains=domains[both], patients=patients[both]
     )
-    slope, intercept = _line(answers)
+    (slope, *intercepts), _ = regress(answers)
+    slope, intercept = float(slope), float(np.mean(intercepts))
     if slope <= 0:
         slope = intercept = 0.0
     return ScoreCalibration(slope=slope, intercept=intercept, measured_on=_measured_on(answers))
-
-
-def _line(answers: Answers) -> tuple[float, float]:
-    names, domain = np.unique(answers.domains, return_inverse=True)
-    design = np.column_stack([answers.logits, np.eye(len(names))[domain]])
-    slope, *intercepts = fit_logistic(design, answers.y_true, _weights(answers, domain), ridge=_RIDGE)
-    return float(slope), float(np.mean(intercepts))
 
 
 def _measured_on(answers: Answers) -> str:
@@ -70,5 +60,5 @@ def _measured_on(answers: Answers) -> str:
 
 
 def _logit(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    p = np.clip(np.asarray(scores, np.float64), _LEAST, 1 - _LEAST)
+    p = np.clip(np.asarray(scores, np.float64), LEAST, 1 - LEAST)
     return np.log(p) - np.log1p(-p)

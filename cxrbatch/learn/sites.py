@@ -1,6 +1,5 @@
 """Sites scored by the network of a bundle: sources that never taught, and patients who were held out."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ from cxrbatch.bundle import OperatingPoints
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.datasets.roles import Roles
 from cxrbatch.evaluation.audits import AUDITS
-from cxrbatch.evaluation.evaluate import operating_points
+from cxrbatch.evaluation.evaluate import thresholds
 from cxrbatch.evaluation.sitescores import Exposure, SiteScores
 from cxrbatch.evaluation.units import Floats
 
@@ -66,8 +65,8 @@ def own_split_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints 
     OperatingPoints or None
         They say where they were measured. None without an own split.
     """
-    own = [dataclasses.replace(site, exposure=Exposure.LEFT_OUT) for site in sites if site.site == OWN_SPLIT]
-    points = operating_points(own, rule)
-    return points and dataclasses.replace(
-        points, measured_on="held-out patients of the sources that taught; elsewhere they may mean little"
+    return thresholds(
+        [site for site in sites if site.site == OWN_SPLIT],
+        rule,
+        measured_on="held-out patients of the sources that taught; elsewhere they may mean little",
     )
