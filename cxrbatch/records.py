@@ -30,6 +30,40 @@ class FileKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileVersion:
+    """What tells, without reading it, whether a file is still the same.
+
+    Attributes
+    ----------
+    size_bytes, mtime_ns, ctime_ns : int
+        Size, time of modification and time of change (of content, name or rights), as the file system gives them; -1
+        and zeros where it gave none.
+    """
+
+    size_bytes: int = -1
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """One file, not opened yet.
+
+    Attributes
+    ----------
+    name : str
+        Path relative to the screened folder with ``/`` between its parts: how reports name the file.
+    failure : Failure or None
+        Why there is no point in opening it.
+    """
+
+    path: Path
+    name: str
+    version: FileVersion = FileVersion()
+    failure: "Failure | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
     """One file that holds an image.
 
@@ -41,11 +75,14 @@ class ImageRef:
         Path relative to the screened folder with ``/`` between its parts: how reports name the file.
     kind : FileKind
         What its first bytes say it is.
+    version : FileVersion
+        What it was when it was found.
     """
 
     path: Path
     name: str
     kind: FileKind
+    version: FileVersion = FileVersion()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +204,14 @@ class ImageScore:
     ----------
     scores : tuple of float
         One per entry of `FINDINGS`, each 0–1, summing to 1. Scores, not probabilities.
+    picture : str
+        SHA-256 of what the network saw, hexadecimal: two images with the same one are the same picture.
     """
 
     name: str
     header: ImageHeader
     scores: tuple[float, float, float]
+    picture: str
     flags: frozenset[Flag] = frozenset()
     thumbnail: bytes = b""
 
@@ -202,8 +242,12 @@ class PatientTriage:
         Name of the image with the highest COVID-19 score, or of the first one that was not scored.
     reason, detail : Reason or None, str
         Why there is no score; of the first file where several failed.
+    nights_waiting : int
+        Nights since the patient came onto the list; 0 where no state is kept.
     probability : float or None
         Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.prevalence`).
+    patient_key : PatientKey
+        Who this is, for the state; in no report.
     """
 
     rank: int | None
@@ -222,6 +266,7 @@ class PatientTriage:
     issuer_of_patient_id: str = ""
     thumbnail: bytes = b""
     probability: float | None = None
+    patient_key: PatientKey = ()
 
     @property
     def is_ranked(self) -> bool:
@@ -244,6 +289,64 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A figure that is expected, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What testing some of the list's patients is expected to find.
+
+    Attributes
+    ----------
+    share : Expected
+        Of the ranked patients who are PCR-positive, the share among them, 0–1.
+    positives : Expected
+        Their number.
+    tests_per_positive : Expected
+        Number needed to test; infinite where none is expected.
+    """
+
+    share: Expected
+    positives: Expected
+    tests_per_positive: Expected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityYield:
+    """What a number of swabs buys, see `cxrbatch.capacity`.
+
+    Attributes
+    ----------
+    n_swabs : int
+        As stated with ``--capacity``, 1 or more.
+    n_ranked : int
+        Patients on the list.
+    n_max_wait : int
+        Those who stand at its top because of ``--max-nights``, whatever their score.
+    prevalence : float or None
+        Share of the ranked patients with COVID-19, as stated.
+    from_top, at_random : Reach or None
+        Of the first of the list, and of as many in random order; None where it cannot be said: without a prevalence,
+        a measured curve or a ranked patient.
+    measured_on : str
+        Patients on whom the bundle's curve was measured, in words; empty where it has none.
+    """
+
+    n_swabs: int
+    n_ranked: int
+    n_max_wait: int = 0
+    prevalence: float | None = None
+    from_top: Reach | None = None
+    at_random: Reach | None = None
+    measured_on: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriageRun:
     """Everything a report says.
 
@@ -261,6 +364,13 @@ class TriageRun:
         By name, skipped ones among them.
     prevalence : float or None
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
+    warnings : tuple of str
+        Of the notes, those that the technician must see too.
+    n_remembered : int
+        Files that were not read because an earlier run had judged them; in no report, which a killed and resumed run
+        must write alike.
+    capacity : CapacityYield or None
+        What the swabs that there are buy; None where nobody said how many.
     """
 
     folder: str
@@ -273,6 +383,9 @@ class TriageRun:
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
     prevalence: float | None = None
+    warnings: tuple[str, ...] = ()
+    n_remembered: int = 0
+    capacity: CapacityYield | None = None
 
     @property
     def n_scored(self) -> int:

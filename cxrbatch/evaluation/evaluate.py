@@ -15,6 +15,7 @@ import numpy as np
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.evaluation import confounds
 from cxrbatch.evaluation.audits import rank_shift
+from cxrbatch.evaluation.listcurve import list_curve
 from cxrbatch.evaluation.metrics import (
     Measure,
     Ranking,
@@ -27,6 +28,7 @@ from cxrbatch.evaluation.metrics import (
     top_of_list,
 )
 from cxrbatch.evaluation.questions import COVID, QUESTIONS, Answer
+from cxrbatch.evaluation.reference import score_reference
 from cxrbatch.evaluation.sitescores import Exposure, SiteScores
 from cxrbatch.evaluation.strata import strata
 from cxrbatch.evaluation.units import Units, join, to_units
@@ -36,6 +38,10 @@ URGENT_SENSITIVITY = 0.90
 HIGH_SENSITIVITY = 0.95
 SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
 _FEWEST_OF_A_PUBLISHER = 10
+_SCORED_BY = {
+    Exposure.UNTAUGHT: "the network of the bundle",
+    Exposure.LEFT_OUT: "networks of the same recipe that were trained without them",
+}
 
 
 def evaluate(
@@ -83,6 +89,8 @@ def evaluate(
             "metadata_alone": [row for site in asked for row in _metadata(site, rule)],
         },
         "shares": list(shares(sites, rule, points)) if points else [],
+        "list_curve": list_curve(unseen, bootstraps),
+        "reference": reference(sites, rule),
         "source_probe": source_probe,
         "weight_randomisation": weight_randomisation,
     }
@@ -283,6 +291,18 @@ def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> I
                 "urgent": float((covid >= points.urgent).mean()),
                 "urgent_or_high": float((covid >= points.high).mean()),
             }
+
+
+def reference(sites: Sequence[SiteScores], rule: str) -> dict[str, Any] | None:
+    """Distribution of the COVID-19 score over the patients of sources that never taught, else of left-out ones.
+
+    Those that never taught were scored by the very network that scores a hospital's patients.
+    """
+    for exposure, scored_by in _SCORED_BY.items():
+        found = score_reference(once([site for site in sites if site.exposure is exposure], rule), scored_by)
+        if found:
+            return found
+    return None
 
 
 def jsonable(value: Any) -> Any:

@@ -13,8 +13,9 @@ from jinja2 import Environment
 
 from cxrbatch import __version__
 from cxrbatch.bundle import Bundle
+from cxrbatch.evaluation.drawing import SIDE
 from cxrbatch.evaluation.figures import interval
-from cxrbatch.evaluation.plots import SIDE, curve_figures, histogram_figure
+from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
 from cxrbatch.evaluation.sitescores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets

@@ -1,16 +1,12 @@
-"""The curves of an evaluation, as small plots that a page draws as SVG.
+"""The curves of an evaluation, as small plots. The points are those of `cxrbatch.evaluation.metrics`."""
 
-All of them have axes from 0 to 1, so that there are no ticks or ranges to choose: a plotting library would be the
-largest dependency of the project and decide nothing. The points are those of `cxrbatch.evaluation.metrics`.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cxrbatch.bundle import OperatingPoints
+from cxrbatch.evaluation.drawing import CHANCE, Dot, Figure, Plot, Points, dot, line
 from cxrbatch.evaluation.evaluate import publishers
 from cxrbatch.evaluation.figures import figure, percent
 from cxrbatch.evaluation.metrics import (
@@ -27,62 +23,7 @@ from cxrbatch.evaluation.sitescores import SiteScores
 from cxrbatch.evaluation.units import Units, to_units
 from cxrbatch.records import FINDINGS
 
-SIDE = 200
-"""Of the square between the axes, in units of the drawing."""
-
-_CHANCE = ((0.0, 0.0), (1.0, 1.0))
 _FEWEST_PER_BIN = 20
-
-Points = Iterable[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of a plot.
-
-    Attributes
-    ----------
-    path : str
-        As SVG's ``points`` wants it.
-    kind : str
-        Its style: ``curve``, ``reference`` or a finding.
-    label : str
-        For the legend; empty for none.
-    """
-
-    path: str
-    kind: str = "curve"
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
-    """A point of a plot, in units of the drawing, with what to write beside it."""
-
-    x: float
-    y: float
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """A square plot, both axes from 0 to `top`."""
-
-    title: str
-    x: str
-    y: str
-    lines: tuple[Line, ...]
-    dots: tuple[Dot, ...] = ()
-    thresholds: tuple[Dot, ...] = ()
-    top: str = "1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """Plots that belong together, and what they are of."""
-
-    caption: str
-    plots: tuple[Plot, ...]
 
 
 def curve_figures(
@@ -138,7 +79,7 @@ def _curves(row: Mapping[str, Any], y_true: Bools, y_score: Floats) -> Iterator[
         title=f"ROC, area {figure(row['auroc']['value'])}",
         x="1 − specificity",
         y="sensitivity",
-        lines=(_line(_CHANCE, "reference"), _line(zip(*roc_points(y_true, y_score), strict=True))),
+        lines=(line(CHANCE, "reference"), line(zip(*roc_points(y_true, y_score), strict=True))),
         dots=tuple(_bands(row["operating_points"])),
     )
     yield Plot(
@@ -146,15 +87,15 @@ def _curves(row: Mapping[str, Any], y_true: Bools, y_score: Floats) -> Iterator[
         x="sensitivity (recall)",
         y="share with the finding (precision)",
         lines=(
-            _line([(0, row["prevalence"]), (1, row["prevalence"])], "reference"),
-            _line(_steps(*precision_recall_points(y_true, y_score))),
+            line([(0, row["prevalence"]), (1, row["prevalence"])], "reference"),
+            line(_steps(*precision_recall_points(y_true, y_score))),
         ),
     )
     yield Plot(
         title="Gain over any order",
         x="share of the list tested",
         y="share of the ill found",
-        lines=(_line(_CHANCE, "reference"), _line(zip(*gain_points(y_true, y_score), strict=True))),
+        lines=(line(CHANCE, "reference"), line(zip(*gain_points(y_true, y_score), strict=True))),
     )
     if row["calibration"]:
         yield _reliability(y_true, y_score)
@@ -162,7 +103,7 @@ def _curves(row: Mapping[str, Any], y_true: Bools, y_score: Floats) -> Iterator[
 
 def _bands(operating_points: Mapping[str, Any] | None) -> Iterator[Dot]:
     for band, found in (operating_points or {}).items():
-        yield _dot(1 - found["specificity"]["value"], found["sensitivity"]["value"], band)
+        yield dot(1 - found["specificity"]["value"], found["sensitivity"]["value"], band)
 
 
 def _steps(recall: Floats, precision: Floats) -> Points:
@@ -178,8 +119,8 @@ def _reliability(y_true: Bools, y_score: Floats) -> Plot:
         title="Reliability, both sides weighing the same",
         x="mean score",
         y="share of the ill",
-        lines=(_line(_CHANCE, "reference"), _line(points)),
-        dots=tuple(_dot(x, y) for x, y in points),
+        lines=(line(CHANCE, "reference"), line(points)),
+        dots=tuple(dot(x, y) for x, y in points),
     )
 
 
@@ -195,32 +136,13 @@ def _histogram(title: str, units: Units, points: OperatingPoints | None) -> Plot
         x="COVID-19 score",
         y="share of the patients of a label",
         lines=tuple(
-            _line(_outline(edges, share / tallest), label, f"{label} ({units.labelled(label).sum()})")
+            line(_outline(edges, share / tallest), label, f"{label} ({units.labelled(label).sum()})")
             for label, (edges, share) in shares.items()
         ),
-        thresholds=(_dot(points.urgent, 0, "urgent"), _dot(points.high, 0, "high")) if points else (),
+        thresholds=(dot(points.urgent, 0, "urgent"), dot(points.high, 0, "high")) if points else (),
         top=percent(tallest),
     )
 
 
 def _outline(edges: Floats, heights: Floats) -> Points:
     return zip(np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(heights, 2), [0.0]]), strict=True)
-
-
-def _line(points: Points, kind: str = "curve", label: str = "") -> Line:
-    written = [f"{_x(x):.1f},{_y(y):.1f}" for x, y in points]
-    once = [point for point, before in zip(written, ["", *written], strict=False) if point != before]
-    return Line(path=" ".join(once), kind=kind, label=label)
-
-
-def _dot(x: float, y: float, label: str = "") -> Dot:
-    return Dot(x=round(_x(float(x)), 1), y=round(_y(float(y)), 1), label=label)
-
-
-def _x(share: float) -> float:
-    return SIDE * share
-
-
-def _y(share: float) -> float:
-    """SVG counts from the top."""
-    return SIDE * (1 - share)

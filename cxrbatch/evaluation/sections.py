@@ -5,6 +5,7 @@ from typing import Any
 
 from cxrbatch.bundle import Bundle, OperatingPoints
 from cxrbatch.evaluation.audits import AUDIT_TABLE, Expectation
+from cxrbatch.evaluation.buys import buys_section
 from cxrbatch.evaluation.figures import figure, interval, percent
 from cxrbatch.evaluation.section import Cell, Section, section, table
 from cxrbatch.evaluation.targets import (
@@ -40,6 +41,7 @@ def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:
         _operating_points(bundle, evaluation),
         _shares(evaluation),
         _list_worth(evaluation),
+        buys_section(evaluation),
         _calibration(evaluation),
         _aggregation(bundle, evaluation),
         _targets(evaluation),

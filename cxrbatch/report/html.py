@@ -33,10 +33,13 @@ def load_asset(path: Path) -> Asset:
     return Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
 
 
-def environment(folder: Path) -> Environment:
-    """Templates of a folder: everything is escaped, control characters are shown, an unknown name is an error."""
+def environment(*folders: Path) -> Environment:
+    """Templates of folders, of which an earlier one goes first.
+
+    Everything is escaped, control characters are shown, an unknown name is an error.
+    """
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

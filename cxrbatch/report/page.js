@@ -2,6 +2,8 @@
 // Sorting and filtering. Without it the page is the same list in its own order.
 (() => {
   const PRIORITIES = ["urgent", "high", "routine"];
+  const line = document.querySelector(".line"); // of the capacity: it means something in the order of the list only
+  const lastAbove = line?.previousElementSibling;
   const collator = new Intl.Collator("en", { numeric: true });
   const number = (text) => (text === "" ? Infinity : parseFloat(text)); // "4.1 %" is a number too
   const KINDS = {
@@ -14,10 +16,12 @@
     const { value, compare } = KINDS[header.dataset.sort];
     const sign = direction === "ascending" ? 1 : -1;
     const body = table.tBodies[0];
+    if (lastAbove && body.contains(lastAbove)) line.remove();
     const keyed = Array.from(body.rows, (row) => [value(row.cells[header.cellIndex].textContent.trim()), row]);
     keyed.sort((a, b) => sign * compare(a[0], b[0])); // stable: ties keep the order they were in
     body.remove();
     body.append(...keyed.map(([, row]) => row));
+    if (body.contains(lastAbove) && header.cellIndex === 0 && direction === "ascending") lastAbove.after(line);
     table.append(body);
     for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
     header.setAttribute("aria-sort", direction);
@@ -41,7 +45,7 @@
   const find = document.getElementById("find");
   const lists = Array.from(document.querySelectorAll("#look, #ranking"), (section) => ({
     name: section.id === "look" ? "patients not scored" : "patients ranked",
-    rows: Array.from(section.querySelectorAll("tbody tr")),
+    rows: Array.from(section.querySelectorAll("tbody tr:not(.line)")),
   }));
   const texts = new Map();
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
+from cxrbatch.capacity import capacity_note
 from cxrbatch.prevalence import percent
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
@@ -52,6 +53,7 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> bytes:
             run=run,
             ranked=ranked,
             not_scored=[patient for patient in run.patients if not patient.is_ranked],
+            n_waiting=sum(patient.nights_waiting > 0 for patient in run.patients),
             n_by_priority=_count(Priority, (patient.priority for patient in ranked)),
             n_by_flag=_count(Flag, (flag for patient in run.patients for flag in patient.flags)),
             n_not_scored=_count(Reason, (failure.reason for failure in run.failures if not failure.skipped)),
@@ -72,7 +74,7 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 def _environment() -> Environment:
     environment = html.environment(_HERE)
     environment.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
-    environment.filters.update(percent=percent, probability=_probability)
+    environment.filters.update(percent=percent, probability=_probability, capacity_note=capacity_note)
     environment.globals.update(
         style=html.load_asset(_HERE / "page.css"),
         script=html.load_asset(_HERE / "page.js"),

@@ -137,6 +137,7 @@ def test_sections_come_in_the_order_in_which_they_are_read(page: Page) -> None:
             "operating-points",
             "shares",
             "list",
+            "buys",
         ),
         *("calibration", "targets", "images", "excluded", "provenance"),
     ]

@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from cxrbatch.bundle import OperatingPoints
-from cxrbatch.evaluation.plots import SIDE, Plot, curve_figures, histogram_figure
+from cxrbatch.evaluation.drawing import SIDE, Plot
+from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.sitescores import Exposure, SiteScores
 from tests.evaluation.evaluated import POINTS, evaluated, scored_site, scored_sites
 from tests.made_up import case

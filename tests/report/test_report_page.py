@@ -1,6 +1,8 @@
 import base64
 import dataclasses
 import hashlib
+import itertools
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.capacity import capacity_yield
 from cxrbatch.prevalence import ScoreCalibration, prevalence_note, with_probabilities
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
@@ -157,8 +160,46 @@ def test_without_operating_points_the_priority_is_empty(run: TriageRun) -> None:
     patients = tuple(dataclasses.replace(patient, priority=None) for patient in run.patients)
     page = page_of(dataclasses.replace(run, patients=patients, notes=("no bands",)))
     assert [row[5] for row in page.rows if len(row) == 13] == ["Priority", "", ""]
-    assert "2 ranked\n" in page.text
+    assert "2 ranked; 1 of them since an earlier night\n" in page.text
     assert "no bands" in page.text
+
+
+def _with_capacity(run: TriageRun, n_swabs: int) -> TriageRun:
+    return dataclasses.replace(run, capacity=capacity_yield(n_swabs, run.patients, {}, run.prevalence))
+
+
+def _lines(page: Page) -> list[tuple[list[str], list[str]]]:
+    """The row above each line of the capacity, and the line."""
+    return [(above, row) for above, row in itertools.pairwise(page.rows) if row[0].startswith("Swab")]
+
+
+def test_a_line_after_as_many_as_there_are_swabs(run: TriageRun, with_prevalence: TriageRun) -> None:
+    for night, n_columns in ((run, 13), (with_prevalence, 14)):
+        page = page_of(_with_capacity(night, 1))
+        ((above, line),) = _lines(page)
+        assert (above[0], line) == ("1", ["Swab the one above first"])
+        assert ("td", {"colspan": str(n_columns)}) in page.elements
+        assert "1 swab: what the first 1 of 2 ranked patients hold cannot be said" in page.text
+        assert page.text.index("1 swab:") < page.text.index("A human must look at these")
+
+
+@pytest.mark.parametrize("n_swabs", [2, 3])
+def test_no_line_where_there_is_a_swab_for_everybody(n_swabs: int, run: TriageRun) -> None:
+    page = page_of(_with_capacity(run, n_swabs))
+    assert _lines(page) == []
+    assert f"{n_swabs} swabs, 2 ranked: there is one for each of them" in page.text
+
+
+def test_no_line_and_no_word_without_a_capacity(run: TriageRun) -> None:
+    page = page_of(run)
+    assert _lines(page) == []
+    assert "swabs" not in page.text
+
+
+def test_the_line_in_a_long_list(run: TriageRun, ranked: PatientTriage) -> None:
+    page = page_of(_with_capacity(_crowd(run, ranked), 20))
+    ((above, line),) = _lines(page)
+    assert (above[0], line) == ("20", ["Swab these 20 above first"])
 
 
 def test_thumbnail_is_in_the_page(run: TriageRun) -> None:
@@ -308,16 +349,48 @@ def test_five_thousand_patients_stay_below_20_mb(run: TriageRun, ranked: Patient
 
 @pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_bytes(render_page(run, SHA256))
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    uri = (tmp_path / "report.html").as_uri()
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", profile, "--dump-dom", uri]
-    page = Page(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    page = _in_a_browser(render_page(run, SHA256), tmp_path)
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
     assert [tag for tag, _ in page.elements].count("button") == len(sortable) + 1
     assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+@pytest.mark.parametrize(
+    ("clicks", "column", "expected"),
+    [
+        ("[0]", 0, ["3", "2", "1"]),
+        ("[6, 0]", 0, ["1", "2", "Swab these 2 above first", "3"]),
+    ],
+)
+def test_the_line_stands_in_the_order_of_the_list_only(
+    clicks: str, column: int, expected: list[str], run: TriageRun, ranked: PatientTriage, tmp_path: Path
+) -> None:
+    patients = tuple(
+        dataclasses.replace(ranked, rank=rank, score=score, scores=(score, 1 - score, 0.0))
+        for rank, score in ((1, 0.8), (2, 0.7), (3, 0.9))
+    )
+    content = render_page(_with_capacity(dataclasses.replace(run, patients=patients), 2), SHA256)
+    # The page forbids scripts that are not its own; the click is made by one in its place, without the policy.
+    press = f"for (const i of {clicks}) document.querySelectorAll('.ranking thead th')[i].firstChild.click();"
+    page = _in_a_browser(
+        re.sub(rb"<meta http-equiv[^>]*>", b"", content).replace(
+            b"</body>", f"<script>{press}</script></body>".encode()
+        ),
+        tmp_path,
+    )
+    rows = [row for row in page.rows if len(row) == 13 or row[0].startswith("Swab")]
+    assert [row[column] if len(row) == 13 else row[0] for row in rows][1:] == expected
+
+
+def _in_a_browser(content: bytes, folder: Path) -> Page:
+    (folder / "report.html").write_bytes(content)
+    profile = f"--user-data-dir={folder / 'profile'}"
+    uri = (folder / "report.html").as_uri()
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", profile, "--dump-dom", uri]
+    return Page(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
 
 
 def _saying(said: str, patient: PatientTriage) -> PatientTriage:
