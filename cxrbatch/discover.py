@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileKind, ImageRef
+from cxrbatch.records import Failure, FileKind, FileVersion, FoundFile, ImageRef
 
 _HEAD_BYTES = 132
+_UNKNOWN = FileVersion()
 _IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
 _OTHER_FORMATS = {
     b"GIF8": "a GIF picture",
@@ -31,7 +32,19 @@ _EXPLICIT_VRS = frozenset(
 
 
 def discover(folder: Path) -> Iterator[ImageRef | Failure]:
-    """Walk a folder in the order of its names.
+    """Walk a folder and tell what every file is: `walk`, then `classify`.
+
+    Yields
+    ------
+    ImageRef or Failure
+        One for every file, and one for every folder that cannot be listed (its name ends in ``/``).
+    """
+    for file in walk(folder):
+        yield file.failure or classify(file.path, file.name, file.version)
+
+
+def walk(folder: Path) -> Iterator[FoundFile]:
+    """List what lies in a folder and below it, in the order of the names; no file is opened.
 
     Symbolic links are followed to files inside the folder only; linked folders inside it are walked where they are.
 
@@ -41,34 +54,52 @@ def discover(folder: Path) -> Iterator[ImageRef | Failure]:
 
     Yields
     ------
-    ImageRef or Failure
+    FoundFile
         One for every file, and one for every folder that cannot be listed (its name ends in ``/``).
     """
     root = folder.resolve()
     yield from _walk(root, root, "")
 
 
-def _walk(root: Path, folder: Path, prefix: str) -> Iterator[ImageRef | Failure]:
+def _walk(root: Path, folder: Path, prefix: str) -> Iterator[FoundFile]:
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        yield Failure(name=prefix or "./", reason=Reason.UNREADABLE, detail=f"folder: {error.strerror}")
+        yield _unreadable(folder, prefix or "./", f"folder: {error.strerror}")
         return
     for entry in entries:
         name, path = prefix + entry.name, folder / entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, name + "/")
         elif not entry.is_symlink():
-            yield classify(path, name)
+            yield _found(entry, path, name)
         elif not _is_inside(root, path):
-            detail = "symbolic link that leads out of the folder, or nowhere"
-            yield Failure(name=name, reason=Reason.UNREADABLE, detail=detail)
+            yield _unreadable(path, name, "symbolic link that leads out of the folder, or nowhere")
         elif not path.is_dir():
-            yield classify(path, name)
+            yield _found(entry, path, name)
 
 
-def classify(path: Path, name: str) -> ImageRef | Failure:
+def _found(entry: os.DirEntry[str], path: Path, name: str) -> FoundFile:
+    try:
+        found = entry.stat()
+    except OSError as error:
+        return _unreadable(path, name, _in_words(error))
+    version = FileVersion(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns)
+    return FoundFile(path=path, name=name, version=version)
+
+
+def _unreadable(path: Path, name: str, detail: str) -> FoundFile:
+    return FoundFile(
+        path=path, name=name, failure=Failure(name=name, reason=Reason.UNREADABLE, detail=detail)
+    )
+
+
+def _in_words(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def classify(path: Path, name: str, version: FileVersion = _UNKNOWN) -> ImageRef | Failure:
     """Tell what one file is.
 
     Parameters
@@ -76,6 +107,8 @@ def classify(path: Path, name: str) -> ImageRef | Failure:
     path : Path
     name : str
         How reports name it.
+    version : FileVersion
+        What it was when it was found.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -83,9 +116,9 @@ def classify(path: Path, name: str) -> ImageRef | Failure:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
-        return Failure(name=name, reason=Reason.UNREADABLE, detail=error.strerror or type(error).__name__)
+        return Failure(name=name, reason=Reason.UNREADABLE, detail=_in_words(error))
     kind = sniff(head)
-    return ImageRef(path=path, name=name, kind=kind) if kind else _no_image(name, head)
+    return ImageRef(path=path, name=name, kind=kind, version=version) if kind else _no_image(name, head)
 
 
 def sniff(head: bytes) -> FileKind | None:

@@ -1,44 +1,57 @@
-"""The same image twice in one export is scored once; two images that only share a name are both scored."""
+"""The same image twice in one export counts once; two images that only share a name both count."""
 
-import hashlib
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ModelInput, PatientKey
+from cxrbatch.records import Failure, ImageScore, PatientKey
+
+_Sameness = tuple[str, str, PatientKey]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    name: str
-    patient_key: PatientKey
-    picture: bytes
-
-
-@dataclass(slots=True)
-class DuplicateFilter:
-    """Remembers the images of one run.
+def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScore | Failure, str]]:
+    """Refuse second copies.
 
     DICOM instances are the same if SOPInstanceUID, patient and picture are; where only the UID is, somebody copied a
-    header: both are scored, the later one flagged. Files without a UID are the same if the picture is: the later one
-    is not scored, so that a person notices when it stands for another patient.
+    header: both count, the later one flagged. Files without a UID are the same if the picture is: the later one does
+    not count, so that a person notices when it stands for another patient.
+
+    Parameters
+    ----------
+    images : iterable of ImageScore
+        What came in first stands first.
+
+    Yields
+    ------
+    ImageScore or Failure
+        In the same order.
+    str
+        Name of the file of which it is a second copy; empty for none.
     """
-
-    _seen: dict[tuple[str, str], _Seen] = field(default_factory=dict)
-
-    def __call__(self, image: ModelInput) -> ModelInput | Failure:
-        """Return the image, flagged if its UID was used before, or the refusal of a second copy."""
-        picture = hashlib.sha256(image.pixels.tobytes()).digest()
+    first: dict[_Sameness, str] = {}
+    uids: set[str] = set()
+    for image in images:
         uid = image.header.sop_instance_uid
-        this = _Seen(image.name, image.header.patient_key, picture)
-        first = self._seen.setdefault(("uid", uid) if uid else ("picture", picture.hex()), this)
-        if first is this:
-            return image
-        if uid and (first.picture, first.patient_key) != (picture, image.header.patient_key):
-            return replace(image, flags=image.flags | {Flag.UID_CONFLICT})
-        return Failure(
-            name=image.name,
-            reason=Reason.DUPLICATE,
-            detail=f"the same image as {first.name}",
-            header=image.header,
-            thumbnail=image.thumbnail,
-        )
+        same = first.setdefault(_sameness(image), image.name)
+        if same != image.name:
+            yield _second_copy(image, same), same
+        elif uid and uid in uids:
+            yield replace(image, flags=image.flags | {Flag.UID_CONFLICT}), ""
+        else:
+            uids.add(uid)
+            yield image, ""
+
+
+def _sameness(image: ImageScore) -> _Sameness:
+    uid = image.header.sop_instance_uid
+    return uid, image.picture, image.header.patient_key if uid else ()
+
+
+def _second_copy(image: ImageScore, first: str) -> Failure:
+    return Failure(
+        name=image.name,
+        reason=Reason.DUPLICATE,
+        detail=f"the same image as {first}",
+        header=image.header,
+        thumbnail=image.thumbnail,
+    )

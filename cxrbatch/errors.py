@@ -7,9 +7,12 @@ A file that cannot be scored is not an error but a `cxrbatch.records.Failure`.
     CxrbatchError            1  the run failed
     ├── BundleError          1  the bundle is broken, or not the one it says it is
     ├── OutputError          1  the report cannot be written
+    ├── StateError           1  the state cannot be used
+    ├── ExportVanished       1  the folder went away during the run
     ├── RecipeError          2  a recipe is wrong
     ├── UsageProblem         2  the command line is wrong
-    └── NoImageFound         4  not one image in the folder
+    ├── NoImageFound         4  not one image in the folder
+    └── Locked               5  another run is at work
 """
 
 
@@ -25,6 +28,14 @@ class BundleError(CxrbatchError):
 
 class OutputError(CxrbatchError):
     """The report cannot be written."""
+
+
+class StateError(CxrbatchError):
+    """The state cannot be read or written."""
+
+
+class ExportVanished(CxrbatchError):
+    """The folder went away during the run: an unmounted share must not look like a folder of broken files."""
 
 
 class RecipeError(CxrbatchError):
@@ -43,3 +54,9 @@ class NoImageFound(CxrbatchError):
     """Not one image in the folder: an unmounted export must not look like a quiet night."""
 
     exit_code = 4
+
+
+class Locked(CxrbatchError):
+    """Another run is at work on the same state or report."""
+
+    exit_code = 5

@@ -1,5 +1,6 @@
 """Scoring images in batches with the bundle's network."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -75,7 +76,10 @@ class KerasPredictor:
     def _compile(self) -> Callable[[Any], Any]:
         tf, model = self._tf, self._model
         signature = [tf.TensorSpec((self.batch_size, *self._shape), tf.uint8)]
-        return tf.function(lambda batch: model(tf.cast(batch, tf.float32), training=False), signature)
+        # No AutoGraph: nothing here needs it, and it writes files that a killed process leaves behind.
+        return tf.function(
+            lambda batch: model(tf.cast(batch, tf.float32), training=False), signature, autograph=False
+        )
 
 
 def score_images(
@@ -116,6 +120,7 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
         name=image.name,
         header=image.header,
         scores=(covid, pneumonia, normal),
+        picture=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         flags=image.flags,
         thumbnail=image.thumbnail,
     )

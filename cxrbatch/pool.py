@@ -6,7 +6,6 @@ A file that kills its reader costs only itself.
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import warnings
 from collections import deque
@@ -102,9 +101,8 @@ class ReaderPool:
                 )
 
     def _start(self, n_workers: int) -> ProcessPoolExecutor:
-        # Not fork: TensorFlow's threads do not survive it.
-        method = "forkserver" if sys.platform != "win32" else "spawn"
-        context = multiprocessing.get_context(method)
+        # Not fork: TensorFlow's threads do not survive it. Not forkserver: killed, it leaves a temporary folder.
+        context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(n_workers, context, initializer=_initialise, initargs=(self._options,))
 
 

@@ -3,6 +3,7 @@
 Runs in reader processes; must not import TensorFlow.
 """
 
+import hashlib
 import io
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from PIL import Image
 from cxrbatch import gate, read
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
+from cxrbatch.records import CxrImage, Failure, FileVersion, ImageHeader, ImageRef, ModelInput
 
 _JPEG_QUALITY = 60
 
@@ -32,16 +33,27 @@ class PrepareOptions:
         Who the patient of a PNG or JPEG is.
     thumbnail_px : int
         Long side of the JPEG thumbnail; 0 for none.
+    identify_files : bool
+        Make the content of a file (SHA-256) part of its patient, where the file itself is the patient.
     """
 
     spec: PreprocessSpec
     pixel_check: gate.PixelCheck | None = None
     patients: read.PatientRule = read.PatientRule()
     thumbnail_px: int = 0
+    identify_files: bool = False
 
 
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
+    prepared = _prepared(ref, options)
+    if _has_changed(ref):
+        refusal = Refusal(Reason.STILL_CHANGING, "it changed while it was read")
+        return _failure(ref, prepared.header, refusal)
+    return _with_content(prepared, ref) if options.identify_files else prepared
+
+
+def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     header = options.patients.unread_header(ref.name, ref.kind)
     try:
         opened = read.open_image(ref, options.patients)
@@ -58,6 +70,29 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
 
 
+def _has_changed(ref: ImageRef) -> bool:
+    """Whether somebody wrote to the file since it was found; unknown is no."""
+    try:
+        now = ref.path.stat()
+    except OSError:
+        return False  # reading it has failed as well, and said why
+    found = ref.version
+    return found != FileVersion() and (now.st_size, now.st_mtime_ns) != (found.size_bytes, found.mtime_ns)
+
+
+def _with_content(prepared: ModelInput | Failure, ref: ImageRef) -> ModelInput | Failure:
+    """Where the file is the patient, its content says which one: names are used again on other nights."""
+    header = prepared.header
+    if header is None or header.patient_key[0] != "file":
+        return prepared
+    try:
+        with ref.path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return prepared
+    return replace(prepared, header=replace(header, patient_key=(*header.patient_key, content)))
+
+
 def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
     """Preprocess and check the picture; the thumbnail of a refused one tells a person at a glance what it is."""
     pixels = preprocess(image.pixels, options.spec)
@@ -72,7 +107,7 @@ def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
     )
 
 
-def _failure(ref: ImageRef, header: ImageHeader, refusal: Refusal) -> Failure:
+def _failure(ref: ImageRef, header: ImageHeader | None, refusal: Refusal) -> Failure:
     return Failure(
         name=ref.name,
         reason=refusal.reason,

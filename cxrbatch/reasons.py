@@ -22,6 +22,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     STILL_CHANGING = "still_changing"
     UNREADABLE = "unreadable"
+    OTHER_BUNDLE = "other_bundle"
 
 
 class Flag(StrEnum):
@@ -37,6 +38,8 @@ class Flag(StrEnum):
     IDENTITY_CONFLICT = "identity_conflict"
     UID_CONFLICT = "uid_conflict"
     SOME_IMAGES_NOT_SCORED = "some_images_not_scored"
+    PATIENT_CHANGED = "patient_changed"
+    MAX_WAIT = "max_wait"
 
 
 class Refusal(Exception):
@@ -73,6 +76,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.DUPLICATE: "the same image as another file of this run",
     Reason.STILL_CHANGING: "the file is still being written; screen it again later",
     Reason.UNREADABLE: "the file cannot be opened (permission, vanished, link out of the folder)",
+    Reason.OTHER_BUNDLE: "scored on an earlier night by another bundle, and the file is no longer there",
 }
 
 FLAG_MEANING: dict[Flag, str] = {
@@ -86,4 +90,6 @@ FLAG_MEANING: dict[Flag, str] = {
     Flag.IDENTITY_CONFLICT: "images under this PatientID disagree about birth date or sex: check who this is",
     Flag.UID_CONFLICT: "another file has the same SOPInstanceUID and another picture",
     Flag.SOME_IMAGES_NOT_SCORED: "further images of this patient could not be scored",
+    Flag.PATIENT_CHANGED: "an image came in earlier under another PatientID: check who this is",
+    Flag.MAX_WAIT: "on the list for as many nights as --max-nights allows: comes first",
 }

@@ -1,74 +1,35 @@
 """A folder in, a report out: the one module that composes all stages."""
 
 import datetime as dt
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
-from tqdm import tqdm
-
-from cxrbatch import __version__, runtime
+from cxrbatch import __version__
 from cxrbatch.aggregate import aggregate
-from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle
-from cxrbatch.chestlike import ChestCheck
-from cxrbatch.discover import discover
-from cxrbatch.duplicates import DuplicateFilter
-from cxrbatch.errors import NoImageFound, UsageProblem
-from cxrbatch.infer import KerasPredictor, score_images
+from cxrbatch.bundle import Bundle
+from cxrbatch.capacity import capacity_yield
+from cxrbatch.discover import walk
+from cxrbatch.duplicates import without_duplicates
+from cxrbatch.errors import UsageProblem
+from cxrbatch.judge import Judge, Judged
+from cxrbatch.nightly import memory
+from cxrbatch.nightly.codec import Outcome
+from cxrbatch.nightly.night import after, night_of
+from cxrbatch.nightly.rows import Evidence, Judgement
+from cxrbatch.nightly.state import State
+from cxrbatch.nightly.waiting_list import ListRules, waiting_list
 from cxrbatch.operating_points import choose_bundle
-from cxrbatch.pool import Prepared, ReaderPool, default_workers
-from cxrbatch.prepare import PrepareOptions
+from cxrbatch.options import ScreenOptions
 from cxrbatch.prevalence import prevalence_note, with_probabilities
 from cxrbatch.pseudonym import Pseudonymiser
-from cxrbatch.read.patient import PatientRule
-from cxrbatch.records import (
-    Failure,
-    ImageRef,
-    ImageScore,
-    ModelInput,
-    PatientTriage,
-    Provenance,
-    TriageRun,
-)
+from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
 from cxrbatch.report import check_writable, write_report
-from cxrbatch.runtime import Device, Precision
 
-THUMBNAIL_PX = 88
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScreenOptions:
-    """How a run executes; nothing here, precision apart, changes a score by more than 1e-5.
-
-    Attributes
-    ----------
-    bundle : Path
-        Folder of the bundle.
-    batch_size, n_workers : int or None
-        None: what suits the machine.
-    patients : PatientRule
-        Who the patient of a PNG or JPEG is.
-    operating_points : Path or None
-        File with other operating points than the bundle's own.
-    prevalence : float or None
-        Share of the patients with COVID-19, above 0 and below 1, for which probabilities are given.
-    pseudonym_key : Path or None
-        File with the key that replaces identifiers in the report.
-    show_progress : bool
-        A progress bar on stderr.
-    """
-
-    bundle: Path = DEFAULT_BUNDLE
-    batch_size: int | None = None
-    n_workers: int | None = None
-    device: Device = Device.AUTO
-    precision: Precision = Precision.AUTO
-    patients: PatientRule = PatientRule()
-    operating_points: Path | None = None
-    prevalence: float | None = None
-    pseudonym_key: Path | None = None
-    show_progress: bool = False
+__all__ = ["ScreenOptions", "screen"]
 
 
 def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
@@ -84,52 +45,122 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
     Raises
     ------
     CxrbatchError
-        Nothing was written.
+        No report was written; an earlier one is left as it was. What was read is remembered.
     """
-    _check_places(folder, out)
+    _check_places(folder, out, options.state)
+    if options.max_nights and not options.state:
+        raise UsageProblem("--max-nights: nights are only counted with --state FILE")
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
     bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
-    run = run_folder(folder, bundle, options)
-    write_report(pseudonymise(run) if pseudonymise else run, out)
+    with _remembering(out, options) as state:
+        judgement, warnings = _begin(folder, bundle, options, state)
+        run_id = state.begin(judgement)
+        run = _run_folder(folder, bundle, options, state, judgement)
+        run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
+        write_report(pseudonymise(run) if pseudonymise else run, out)
+        state.finish(run_id, run, options.clock())
     return run
 
 
-def run_folder(folder: Path, bundle: Bundle, options: ScreenOptions) -> TriageRun:
-    """Everything but the writing: discover → read → gate → preprocess → infer → aggregate.
+def _remembering(out: Path, options: ScreenOptions) -> AbstractContextManager[State]:
+    return memory.lasting(options.state) if options.state else memory.until_written(out)
 
-    Raises
-    ------
-    NoImageFound
-        There is not one image in the folder.
-    """
-    started, clock = dt.datetime.now().astimezone(), time.monotonic()
-    found = list(discover(folder))
-    refs = [item for item in found if isinstance(item, ImageRef)]
-    failures = [
-        replace(item, header=options.patients.unread_header(item.name))
-        for item in found
-        if isinstance(item, Failure)
-    ]
-    if not refs and all(failure.skipped for failure in failures):
-        raise NoImageFound(f"{folder}: {len(found)} files, not one image; is the export mounted?")
-    images, refused, provenance = _score(refs, bundle, options)
-    failures += refused
+
+def _begin(
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State
+) -> tuple[Judgement, tuple[str, ...]]:
+    """Which night this is, and what decides the outcomes."""
+    now, last = options.clock(), state.last_night()
+    night = night_of(now)
+    warnings: tuple[str, ...] = ()
+    if last and night < last:
+        warnings = (
+            f"The clock of this machine says {now:%Y-%m-%d %H:%M}, but the last run in the state was on the night "
+            f"of {last}: this run counts as of that night. Set the clock.",
+        )
+        night = last
+    judgement = Judgement(
+        root=str(folder.resolve()),
+        settings=_settings(bundle, options),
+        bundle_sha256=bundle.sha256,
+        night=night,
+        moment=after(now, state.last_moment()),
+    )
+    return judgement, warnings
+
+
+def _settings(bundle: Bundle, options: ScreenOptions) -> str:
+    """Hash of whatever decides an outcome beside the file."""
+    parts = (bundle.sha256, __version__, options.patients.rule, options.device, options.precision)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _run_folder(
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+) -> TriageRun:
+    """Everything but the writing: discover → judge (read → gate → preprocess → infer) → list."""
+    started = options.clock()
+    found = list(walk(folder))
+    judged = Judge(bundle, options, state, judgement)(found)
+    outcomes = _without_duplicates(judged, state)
+    images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
+    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    if options.state:
+        patients = _waiting(outcomes, bundle, options, state, judgement)
+    else:
+        patients = aggregate(images, failures, bundle.aggregation, bundle.operating_points)
     return TriageRun(
         folder=str(folder),
         n_found=len(found),
         started=started,
-        duration_s=time.monotonic() - clock,
-        patients=_with_probabilities(
-            aggregate(images, failures, bundle.aggregation, bundle.operating_points),
-            bundle,
-            options.prevalence,
-        ),
-        images=tuple(sorted(images, key=lambda image: image.name)),
-        failures=tuple(sorted(failures, key=lambda failure: failure.name)),
-        provenance=provenance,
+        duration_s=max((options.clock() - started).total_seconds(), 0.0),
+        patients=_with_probabilities(patients, bundle, options.prevalence),
+        images=tuple(sorted(images, key=attrgetter("name"))),
+        failures=tuple(sorted(failures, key=attrgetter("name"))),
+        provenance=judged.provenance,
         notes=_notes(bundle, options.prevalence),
         prevalence=options.prevalence,
+        n_remembered=judged.n_remembered,
+        capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)
+        if options.capacity
+        else None,
     )
+
+
+def _without_duplicates(judged: Judged, state: State) -> dict[int, Outcome]:
+    """Outcomes by the number of their file's version, second copies refused."""
+    in_order = sorted(judged.files, key=lambda file: (file.first_night, file.outcome.name))
+    scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
+    verdicts = list(without_duplicates(image for _, image in scored))
+    state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, verdicts, strict=True)})
+    outcomes: dict[int, Outcome] = {file.id: file.outcome for file in in_order}
+    return outcomes | {number: outcome for (number, _), (outcome, _) in zip(scored, verdicts, strict=True)}
+
+
+def _waiting(
+    outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+) -> tuple[PatientTriage, ...]:
+    """The list across nights; thumbnails of those who have left it are dropped."""
+    oldest = judgement.night - dt.timedelta(days=options.expire_nights)
+    evidence = [_with_flags(item, outcomes.get(item.id)) for item in state.evidence(after=oldest)]
+    state.forget_thumbnails(before=oldest)
+    rules = ListRules(
+        tonight=judgement.night,
+        expire_nights=options.expire_nights,
+        max_nights=options.max_nights,
+        bundle_sha256=bundle.sha256,
+        aggregation=bundle.aggregation,
+        operating_points=bundle.operating_points,
+    )
+    patients = {item.outcome.header.patient_key for item in evidence if item.outcome.header}
+    return waiting_list(evidence, outcomes.keys(), state.result_dates(patients), rules)
+
+
+def _with_flags(item: Evidence, tonight: Outcome | None) -> Evidence:
+    """What was found beside an image in tonight's folder (a UID conflict) is not remembered with it."""
+    if not isinstance(tonight, ImageScore) or not isinstance(item.outcome, ImageScore):
+        return item
+    return replace(item, outcome=replace(item.outcome, flags=tonight.flags))
 
 
 def _with_probabilities(
@@ -146,56 +177,12 @@ def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
     return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
 
 
-def _score(
-    refs: list[ImageRef], bundle: Bundle, options: ScreenOptions
-) -> tuple[list[ImageScore], list[Failure], Provenance]:
-    prepare_options = PrepareOptions(
-        spec=bundle.preprocess,
-        pixel_check=ChestCheck.load(bundle.gate_path),
-        patients=options.patients,
-        thumbnail_px=THUMBNAIL_PX,
-    )
-    refused: list[Failure] = []
-    with ReaderPool(prepare_options, options.n_workers or default_workers()) as pool:
-        prepared = pool.prepare(refs)  # reading begins while TensorFlow is being imported
-        started = runtime.start(options.device, options.precision)
-        predictor = KerasPredictor(bundle, started, options.batch_size)
-        progress = tqdm(
-            prepared, total=len(refs), unit="file", disable=not options.show_progress, leave=False
-        )
-        inputs = _scorable(progress, DuplicateFilter(), refused.append)
-        images = list(score_images(inputs, predictor, predictor.batch_size, started))
-    return images, refused, _provenance(bundle, started, predictor.batch_size)
-
-
-def _scorable(
-    prepared: Iterable[Prepared], duplicates: DuplicateFilter, refuse: Callable[[Failure], None]
-) -> Iterator[ModelInput]:
-    for item in prepared:
-        kept = item if isinstance(item, Failure) else duplicates(item)
-        if isinstance(kept, Failure):
-            refuse(kept)
-        else:
-            yield kept
-
-
-def _provenance(bundle: Bundle, started: runtime.Runtime, batch_size: int) -> Provenance:
-    return Provenance(
-        bundle_id=bundle.id,
-        bundle_sha256=bundle.sha256,
-        cxrbatch_version=__version__,
-        tensorflow_version=started.tensorflow.__version__,
-        device=started.device,
-        precision=started.precision,
-        batch_size=batch_size,
-    )
-
-
-def _check_places(folder: Path, out: Path) -> None:
+def _check_places(folder: Path, out: Path, state: Path | None) -> None:
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise UsageProblem(
-            f"--out {out}: lies inside the screened folder, which is only read; choose another place"
-        )
+    for option, path in (("--out", out), ("--state", state)):
+        if path and path.resolve().is_relative_to(folder.resolve()):
+            raise UsageProblem(
+                f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
+            )
     check_writable(out)

@@ -14,9 +14,13 @@ def header(patient: str = "P", **fields: Any) -> ImageHeader:
 
 def image_score(name: str, covid: float, patient: str = "P", **fields: Any) -> ImageScore:
     rest = (1 - covid) / 2
-    flags = fields.pop("flags", frozenset())
+    flags, picture = fields.pop("flags", frozenset()), fields.pop("picture", f"picture of {name}")
     return ImageScore(
-        name=name, header=header(patient, **fields), scores=(covid, rest, rest), flags=frozenset(flags)
+        name=name,
+        header=header(patient, **fields),
+        scores=(covid, rest, rest),
+        picture=picture,
+        flags=frozenset(flags),
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.records import TriageRun
-from cxrbatch.report.atomic import check_folder, write_together
+from cxrbatch.report.atomic import TRIAL, check_folder, remove_leftovers, write_together
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
 from cxrbatch.report.text import visible
@@ -56,7 +56,7 @@ def check_writable(out: Path) -> None:
 
 
 def write_report(run: TriageRun, out: Path) -> None:
-    """Write the report; an earlier one of that name is replaced.
+    """Write the report; an earlier one of that name is replaced, and what a killed run left of one is removed.
 
     The same run gives the same bytes. Where `out` exists, the set is complete: it appears last, and the page
     states the SHA-256 of both tables.
@@ -82,6 +82,7 @@ def write_report(run: TriageRun, out: Path) -> None:
     write_together(
         {paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}
     )
+    remove_leftovers((*paths, out.with_name(TRIAL)))
 
 
 def reconcile(run: TriageRun) -> None:

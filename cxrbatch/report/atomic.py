@@ -1,9 +1,10 @@
 """Several files that appear in a folder together, or not at all."""
 
 import errno
+import glob
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.report.text import visible
 
 _MODE = 0o640  # patients are in it: nobody but the owner and the group; the umask may take more away
+TRIAL = "trial"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -36,6 +38,18 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         _replace_together(contents, last.parent)
 
 
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what a killed process left of writing these files; for who alone writes them, and has written them.
+
+    Before that, a leftover may be the only copy of an earlier report.
+    """
+    for path in paths:
+        for ending in ("tmp", "old"):
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.{ending}"):
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)
+
+
 def check_folder(folder: Path) -> None:
     """Find out whether a folder takes a new file, by writing one.
 
@@ -51,7 +65,7 @@ def check_folder(folder: Path) -> None:
             raise UsageProblem(
                 f"--out: there is no folder {visible(str(folder))}; make it, or choose another one"
             )
-        trial = _beside(folder / "trial", "tmp")
+        trial = _beside(folder / TRIAL, "tmp")
         try:
             _write(trial, b"\n")
         finally:

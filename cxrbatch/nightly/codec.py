@@ -1,0 +1,58 @@
+"""Records of images as ASCII JSON: names that are no UTF-8 survive, and floats come back to the last bit."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from cxrbatch.reasons import Flag, Reason
+from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientKey
+
+Outcome = ImageScore | Failure
+
+
+def encode(outcome: Outcome) -> str:
+    """Write everything but the thumbnail."""
+    content: dict[str, Any] = {"name": outcome.name, "header": outcome.header and asdict(outcome.header)}
+    if isinstance(outcome, ImageScore):
+        content |= {"scores": outcome.scores, "picture": outcome.picture, "flags": sorted(outcome.flags)}
+    else:
+        content |= {"reason": outcome.reason, "detail": outcome.detail, "skipped": outcome.skipped}
+    return json.dumps(content)
+
+
+def decode(text: str, thumbnail: bytes = b"") -> Outcome:
+    """Read what `encode` wrote."""
+    content = json.loads(text)
+    header = content["header"] and _header(content["header"])
+    if "reason" in content:
+        return Failure(
+            name=content["name"],
+            reason=Reason(content["reason"]),
+            detail=content["detail"],
+            header=header,
+            skipped=content["skipped"],
+            thumbnail=thumbnail,
+        )
+    covid, pneumonia, normal = content["scores"]
+    return ImageScore(
+        name=content["name"],
+        header=header,
+        scores=(covid, pneumonia, normal),
+        picture=content["picture"],
+        flags=frozenset(Flag(flag) for flag in content["flags"]),
+        thumbnail=thumbnail,
+    )
+
+
+def encode_key(key: PatientKey) -> str:
+    """Write a patient key; equal keys give equal text."""
+    return json.dumps(key)
+
+
+def decode_key(text: str) -> PatientKey:
+    """Read what `encode_key` wrote."""
+    return tuple(json.loads(text))
+
+
+def _header(content: dict[str, Any]) -> ImageHeader:
+    return ImageHeader(**content | {"patient_key": tuple(content["patient_key"])})

@@ -1,0 +1,120 @@
+"""One run at a time: a lock that the operating system gives back when its holder dies."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cxrbatch.errors import Locked, OutputError
+
+_MODE = 0o600
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_TRIES, _PAUSE_S = 5, 0.02
+_NO_LOCKS_HERE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def lock_path(path: Path) -> Path:
+    """Lock file of a state or report."""
+    return path.with_name(f"{path.name}.lock")
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path`, in which the process number of the holder stands.
+
+    The lock lies on the open file (``flock``) and not in its being there: that of a killed process is free.
+
+    Parameters
+    ----------
+    path : Path
+        Gone afterwards.
+    what : str
+        What is locked, for the message.
+
+    Raises
+    ------
+    Locked
+        Another process holds it.
+    OutputError
+        The file cannot be made, or the file system has no locks.
+    """
+    descriptor = _locked_file(path, what)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is still ours
+        os.close(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """Process number of whoever holds the lock file; None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return _pid(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _locked_file(path: Path, what: str) -> int:
+    """Open and lock; again where the holder before us removed the file in between."""
+    while True:
+        descriptor = _open(path)
+        try:
+            _lock(descriptor, path, what)
+            if _is_still_there(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_still_there(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    except OSError as error:
+        raise OutputError(f"{path}: the lock file cannot be made: {error.strerror}") from error
+
+
+def _lock(descriptor: int, path: Path, what: str) -> None:
+    for _ in range(_TRIES - 1):
+        if _is_free(descriptor, path):
+            return
+        time.sleep(_PAUSE_S)  # `holder` takes it for an instant, to find out
+    if not _is_free(descriptor, path):
+        raise Locked(f"{what}: in use by process {_pid(descriptor) or 'unknown'}; wait until it ends")
+
+
+def _is_free(descriptor: int, path: Path) -> bool:
+    """Whether the lock could be taken, which it then is."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        advice = "; choose a place on a local disk" if error.errno in _NO_LOCKS_HERE else ""
+        raise OutputError(f"{path}: cannot be locked: {error.strerror}{advice}") from error
+    return True
+
+
+def _pid(descriptor: int) -> int | None:
+    content = os.pread(descriptor, 32, 0).strip()
+    return int(content) if content.isdigit() else None
