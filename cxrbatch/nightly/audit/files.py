@@ -1,0 +1,72 @@
+"""The two files of an audit: a tidy table for scripts, a page for people."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from cxrbatch.errors import UsageProblem
+from cxrbatch.nightly.audit.audit import Audit
+from cxrbatch.nightly.audit.page import audit_html
+from cxrbatch.nightly.audit.quantity import Quantity
+from cxrbatch.operating_points import write_operating_points
+from cxrbatch.report.atomic import check_folder, write_together
+from cxrbatch.report.table import csv_bytes
+from cxrbatch.report.text import visible
+
+COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")
+"""Of ``audit.csv``. People script them: append only."""
+
+
+def check_out(out: Path) -> None:
+    """Find out before the work whether the files can be written.
+
+    Raises
+    ------
+    UsageProblem
+        The name does not end in ``.csv``, its folder is missing, or something else has one of the names.
+    OutputError
+        The folder takes no new file.
+    """
+    if out.suffix.lower() != ".csv":
+        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as audit.csv")
+    check_folder(out.parent)
+    for path in (out, _page(out)):
+        if path.exists() and not path.is_file():
+            raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
+
+
+def write_audit(audit: Audit, out: Path) -> None:
+    """Write ``….csv``, and ``….html`` beside it, together or not at all; the same audit gives the same bytes.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written; earlier ones are as they were.
+    """
+    content = audit_csv(audit.quantities)
+    page = audit_html(audit, hashlib.sha256(content).hexdigest())
+    write_together({_page(out): page.encode("utf-8"), out: content})
+
+
+def write_recommended(audit: Audit, path: Path) -> bool:
+    """Write the recommended operating points; whether there are any.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    points = audit.recommended
+    if points is not None:
+        write_operating_points(path, audit.bundle, points)
+    return points is not None
+
+
+def audit_csv(quantities: Iterable[Quantity]) -> bytes:
+    """One row for each figure; empty cells where there are too few."""
+    return csv_bytes(COLUMNS, (asdict(one) | {"quantity": one.name} for one in quantities))
+
+
+def _page(out: Path) -> Path:
+    return out.with_suffix(".html")
