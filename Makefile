@@ -36,5 +36,7 @@ sample: $(BIN)/python  ## screen the sample night
 sample-data: dev  ## draw the sample night again
 	$(BIN)/python sample_data/generate.py
 
-bench: dev  ## throughput and memory over growing folders; minutes
+bench: dev  ## speed and memory as folder and state grow, and who waits how long; minutes
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/remembered.py
+	$(BIN)/python benchmarks/waiting.py

@@ -35,9 +35,9 @@ def write_folder(folder: Path, n_files: int) -> None:
         )
 
 
-def screen(folder: Path, out: Path, workers: int | None) -> tuple[float, float, str]:
-    """Run the command; returns seconds, peak MiB and its last line."""
-    command = [sys.executable, "-m", "cxrbatch", "screen", str(folder), "--out", str(out)]
+def screen(folder: Path, out: Path, workers: int | None, *more: str) -> tuple[float, float, str]:
+    """Run the command, with more options; returns seconds, peak MiB and its last line."""
+    command = [sys.executable, "-m", "cxrbatch", "screen", str(folder), "--out", str(out), *more]
     command += ["--workers", str(workers)] if workers else []
     started = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
