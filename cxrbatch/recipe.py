@@ -270,7 +270,8 @@ def load_recipe(path: Path, kind: type[T]) -> T:
     ----------
     path : Path
     kind : type
-        A dataclass whose fields are str, int, float, bool, tuples of these, or further dataclasses.
+        A dataclass whose fields are str, int, float, bool, tuples of these, or further dataclasses; or one of several
+        of these; or None, for what may be left out.
 
     Raises
     ------
@@ -330,11 +331,23 @@ def _value(kind: Any, value: Any, where: str) -> Any:
             raise RecipeError(f"{where}expected a list, found {value!r}")
         item = typing.get_args(kind)[0]
         return tuple(_value(item, entry, f"{where}[{index}]: ") for index, entry in enumerate(value))
+    if typing.get_origin(kind) is types.UnionType:
+        return _one_of(typing.get_args(kind), value, where)
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
         raise RecipeError(f"{where}expected {_name(kind)}, found {value!r} ({_name(type(value))})")
     return value
+
+
+def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if type(value) in kinds:
+        return value
+    *others, last = (kind for kind in kinds if kind is not types.NoneType)
+    if not others:
+        return _value(last, value, where)
+    expected = f"{', '.join(map(_name, others))} or {_name(last)}"
+    raise RecipeError(f"{where}expected {expected}, found {value!r} ({_name(type(value))})")
 
 
 def _name(kind: type | types.GenericAlias) -> str:

@@ -48,7 +48,10 @@ def one_line(result: subprocess.CompletedProcess[str]) -> str:
         ["predict", "--help"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["doctor", "--help"],
+        ["audit", "--help"],
         ["bundle", "import", "--help"],
+        ["results", "import", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -1,0 +1,39 @@
+"""Whether a night would run here: every check says what it found and what to do. Nothing is changed.
+
+A check is a function of a `Setup` that yields observations; `CHECKS` names them all.
+"""
+
+from collections.abc import Callable, Iterator
+
+from cxrbatch.doctor import decoders, machine, memory, model, places
+from cxrbatch.doctor.observation import Level, Observation, Setup, problem, said_by
+from cxrbatch.errors import CxrbatchError
+
+__all__ = ["CHECKS", "Level", "Observation", "Setup", "examine"]
+
+CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
+    "Python": machine.python,
+    "packages": machine.packages,
+    "bundle": model.bundle,
+    "network": model.network,
+    "decoder": decoders.decoders,
+    "readers": decoders.readers,
+    "export": places.export,
+    "report": places.report,
+    "pseudonyms": places.pseudonyms,
+    "state": memory.state,
+    "disk": places.disk,
+}
+
+
+def examine(setup: Setup) -> Iterator[Observation]:
+    """Run all checks, one after the other; whatever goes wrong in one is what it found."""
+    for name, check in CHECKS.items():
+        try:
+            yield from check(setup)
+        except CxrbatchError as error:
+            yield said_by(error, name)
+        except OSError as error:
+            yield problem(name, f"cannot be checked: {error.strerror}", "run as the user who runs the night")
+        except Exception as error:
+            yield problem(name, f"cannot be checked: {type(error).__name__}", "report this to the project")
