@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from operator import attrgetter
@@ -15,11 +16,11 @@ from cxrbatch.capacity import capacity_yield
 from cxrbatch.discover import walk
 from cxrbatch.duplicates import without_duplicates
 from cxrbatch.errors import UsageProblem
-from cxrbatch.judge import Judge, Judged
+from cxrbatch.judge import Judge
 from cxrbatch.nightly import memory
 from cxrbatch.nightly.codec import Outcome
 from cxrbatch.nightly.night import after, night_of
-from cxrbatch.nightly.rows import Evidence, Judgement
+from cxrbatch.nightly.rows import Evidence, Judgement, Recalled
 from cxrbatch.nightly.state import State
 from cxrbatch.nightly.waiting_list import ListRules, waiting_list
 from cxrbatch.operating_points import choose_bundle
@@ -71,14 +72,7 @@ def _begin(
 ) -> tuple[Judgement, tuple[str, ...]]:
     """Which night this is, and what decides the outcomes."""
     now, last = options.clock(), state.last_night()
-    night = night_of(now)
-    warnings: tuple[str, ...] = ()
-    if last and night < last:
-        warnings = (
-            f"The clock of this machine says {now:%Y-%m-%d %H:%M}, but the last run in the state was on the night "
-            f"of {last}: this run counts as of that night. Set the clock.",
-        )
-        night = last
+    night = max(night_of(now), last or dt.date.min)
     judgement = Judgement(
         root=str(folder.resolve()),
         settings=_settings(bundle, options),
@@ -86,7 +80,22 @@ def _begin(
         night=night,
         moment=after(now, state.last_moment()),
     )
-    return judgement, warnings
+    return judgement, _clock_warnings(now, last, options) if last and options.state else ()
+
+
+def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> tuple[str, ...]:
+    n_nights = (night_of(now) - last).days
+    if n_nights < 0:
+        return (
+            f"The clock of this machine says {now:%Y-%m-%d %H:%M}, but the last run in the state was on the night "
+            f"of {last}: this run counts as of that night. Set the clock.",
+        )
+    if n_nights >= options.expire_nights:
+        return (
+            f"The last run in the state was {n_nights} nights ago, on the night of {last}: whoever waited then has "
+            "left the list (--expire). If the clock of this machine is wrong, set it and see docs/running.md.",
+        )
+    return ()
 
 
 def _settings(bundle: Bundle, options: ScreenOptions) -> str:
@@ -102,7 +111,7 @@ def _run_folder(
     started = options.clock()
     found = list(walk(folder))
     judged = Judge(bundle, options, state, judgement)(found)
-    outcomes = _without_duplicates(judged, state)
+    outcomes = _without_duplicates(judged.files if options.state else _of_one_night(judged.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
     if options.state:
@@ -127,9 +136,14 @@ def _run_folder(
     )
 
 
-def _without_duplicates(judged: Judged, state: State) -> dict[int, Outcome]:
+def _of_one_night(files: Iterable[Recalled]) -> tuple[Recalled, ...]:
+    """Without a state there is no earlier night, though a killed run may have begun on one."""
+    return tuple(replace(file, first_night=dt.date.min) for file in files)
+
+
+def _without_duplicates(files: Iterable[Recalled], state: State) -> dict[int, Outcome]:
     """Outcomes by the number of their file's version, second copies refused."""
-    in_order = sorted(judged.files, key=lambda file: (file.first_night, file.outcome.name))
+    in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
     scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
     verdicts = list(without_duplicates(image for _, image in scored))
     state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, verdicts, strict=True)})

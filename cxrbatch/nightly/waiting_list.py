@@ -120,7 +120,6 @@ def _one(
     best = min(
         group,
         key=lambda item: (
-            item.duplicate_of != "",
             item.bundle_sha256 != bundle,
             item.id not in found,
             item.first_night,
@@ -128,7 +127,7 @@ def _one(
         ),
     )
     return _Image(
-        outcome=_as_it_counts(best, bundle),
+        outcome=_as_it_counts(best, bundle, is_second_copy=all(item.duplicate_of for item in group)),
         patient=patient,
         picture=picture,
         night=min(item.first_night for item in group),
@@ -137,8 +136,8 @@ def _one(
     )
 
 
-def _as_it_counts(item: Evidence, bundle: str) -> ImageScore | Failure:
-    if item.duplicate_of:
+def _as_it_counts(item: Evidence, bundle: str, *, is_second_copy: bool) -> ImageScore | Failure:
+    if is_second_copy:
         return _refused(item, Reason.DUPLICATE, f"the same image as {item.duplicate_of}")
     if item.bundle_sha256 != bundle:
         return _refused(item, Reason.OTHER_BUNDLE, "")

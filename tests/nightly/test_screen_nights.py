@@ -201,6 +201,30 @@ def test_a_clock_behind_the_last_night_is_not_believed(
     assert back.warnings == ()
 
 
+def test_a_long_pause_is_said(export: Path, at_night: Screen) -> None:
+    add(export, "a.dcm", "A", 1)
+    assert at_night(0).warnings == ()
+    add(export, "b.dcm", "B", 2)
+    assert at_night(13).warnings == ()
+    run = at_night(27)
+    assert (run.patients, run.n_scored) == ((), 2)
+    assert "14 nights ago, on the night of 2026-03-14: whoever waited then has left" in run.warnings[0]
+
+
+def test_without_a_state_a_kill_before_noon_changes_nothing_after_it(
+    export: Path, at_night: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(export, "b.dcm", "A", 1)
+    with monkeypatch.context() as patched:
+        patched.setitem(screen.__globals__, "write_report", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            at_night(0, state=None)
+    shutil.copy(export / "b.dcm", export / "a.dcm")
+    run = at_night(1, state=None)
+    assert run.n_remembered == 1
+    assert [(f.name, f.detail) for f in run.failures] == [("b.dcm", "the same image as a.dcm")]
+
+
 def test_files_that_are_still_written_wait_for_the_next_night(export: Path, at_night: Screen) -> None:
     path = add(export, "a.dcm", "A", 1)
     path.rename(export / "a.dcm.part")
