@@ -42,6 +42,11 @@ _OF_THIS_VERSION = """
 SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
     AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
 """
+_COPIED_ANEW = """
+SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
+    AND ctime_ns <> :ctime_ns AND status = :status AND patient_key = :patient_key
+    AND sop_instance_uid = :sop_instance_uid ORDER BY id
+"""
 _EVIDENCE = """
 WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
     (SELECT 1 FROM result WHERE result.patient_key = image.patient_key AND result.date >= image.first_night))
@@ -226,8 +231,12 @@ class State:
         )
 
     def remember(self, file: FoundFile, outcome: Outcome, judgement: Judgement) -> Recalled:
-        """Store an outcome; a version that was judged before keeps the night on which it came in."""
+        """Store an outcome; a version that was judged before keeps the night on which it came in.
+
+        Versions that differ in nothing but the time of change are one if their outcome is.
+        """
         row = _image_row(file, outcome, judgement)
+        self._recognise(row, outcome)
         self._connection.execute(_REMEMBER, row)
         stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
         self._n_uncommitted += 1
@@ -236,6 +245,15 @@ class State:
         return Recalled(
             id=stored["id"], outcome=outcome, first_night=dt.date.fromisoformat(stored["first_night"])
         )
+
+    def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
+        """A file that was copied anew, with its times, or whose rights were changed, is the version that it was."""
+        for known in self._connection.execute(_COPIED_ANEW, row):
+            if _picture(decode(known["record"])) == _picture(outcome):
+                self._connection.execute(
+                    "UPDATE OR IGNORE image SET ctime_ns = ? WHERE id = ?", (row["ctime_ns"], known["id"])
+                )
+                return
 
     def commit(self) -> None:
         """Put what was remembered onto the disk; it is done by itself every now and then, and at the end."""
@@ -414,6 +432,10 @@ def _image_row(file: FoundFile, outcome: Outcome, judgement: Judgement) -> dict[
         "record": encode(replace(outcome, header=header)),
         "thumbnail": outcome.thumbnail,
     }
+
+
+def _picture(outcome: Outcome) -> str:
+    return "" if isinstance(outcome, Failure) else outcome.picture
 
 
 def _in_columns(outcome: Outcome) -> dict[str, Any]:

@@ -179,15 +179,30 @@ class Model:
         self.last_moment = max(now, self.last_moment)
         self.n_runs += 1
         for version, reading in reached.items():
-            known = self.known.get(version)
+            known = self.known.get(version) or self._copied_anew(version, reading)
             if known is None:
                 self.known[version] = Known(
                     version, self.last_night, self.last_moment, self.n_runs, reading, settings
                 )
                 self.n_read += 1
+            elif known.version != version:
+                del self.known[known.version]
+                self.known[version] = known
+                known.version, known.reading, known.settings = version, reading, settings
+                self.n_read += 1
             elif rescore or known.settings != settings or known.reading.reason in READ_AGAIN:
                 known.reading, known.settings = reading, settings
                 self.n_read += 1
+
+    def _copied_anew(self, version: Version, reading: Reading) -> Known | None:
+        """The earliest version that differs in nothing but the time of change; see the terms."""
+        same = [
+            known
+            for known in self.known.values()
+            if replace(known.version, ctime_ns=version.ctime_ns) == version
+            and told_apart_by(known.reading) == told_apart_by(reading)
+        ]
+        return min(same, key=lambda known: known.run, default=None)
 
     def in_books(self, version: Version) -> tuple[str, str]:
         """Status and reason of a version found tonight."""
@@ -289,6 +304,10 @@ class Model:
             reason=reason,
             n_images=len(usable or part),
         )
+
+
+def told_apart_by(reading: Reading) -> tuple[object, ...]:
+    return reading.patient, reading.uid, reading.score is None, reading.skipped, reading.picture
 
 
 def by_night_then_name(known: Known) -> tuple[dt.date, str, int]:

@@ -20,7 +20,7 @@ from cxrbatch.nightly.codec import Outcome, decode, decode_key, encode, encode_k
 from cxrbatch.nightly.rows import PcrResult
 from cxrbatch.nightly.state import opened
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageHeader, ImageScore
+from cxrbatch.records import Failure, FileVersion, FoundFile, ImageHeader, ImageScore
 from tests.nightly.remembered import found, judgement, moment, night
 from tests.records_made import failure, image_score
 
@@ -314,3 +314,29 @@ def test_nights_are_those_of_the_runs(tmp_path: Path) -> None:
         first, second = state.runs()
         assert (first.night, first.started, first.finished) == (night(3), moment(3), None)
         assert second.night - first.night == dt.timedelta(days=-2)
+
+
+def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) -> None:
+    def copied(ctime_ns: int, size_bytes: int = 10) -> FoundFile:
+        version = FileVersion(size_bytes=size_bytes, mtime_ns=20, ctime_ns=ctime_ns)
+        return replace(found("a.dcm"), version=version)
+
+    first = image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.2")
+    with opened(tmp_path / "state") as state:
+        row = state.remember(copied(1), first, judgement(0))
+        assert state.recall(copied(2), judgement(1), thumbnail=False) is None
+        again = state.remember(copied(2), first, judgement(1))
+        assert (again.id, again.first_night) == (row.id, night(0))
+        assert state.recall(copied(2), judgement(2), thumbnail=False) is not None
+        others: list[Outcome] = [
+            image_score("a.dcm", 0.5, picture="y", sop_instance_uid="1.2"),
+            image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.3"),
+            image_score("a.dcm", 0.5, "Q", picture="x", sop_instance_uid="1.2"),
+            failure("a.dcm", Reason.CORRUPT, "P"),
+        ]
+        for number, other in enumerate(others, start=3):
+            assert state.remember(copied(number), other, judgement(number)).first_night == night(number)
+        cut = failure("a.dcm", Reason.TRUNCATED, "P")
+        assert state.remember(copied(9), cut, judgement(9)).first_night == night(6)
+        assert state.remember(copied(9, size_bytes=11), cut, judgement(9)).first_night == night(9)
+        assert state.n_images() == 6

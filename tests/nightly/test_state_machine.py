@@ -275,6 +275,17 @@ class Nights(RuleBasedStateMachine):
         self.night_follows(then)
 
     @precondition(lambda self: self.files())
+    @rule(which=WHICH, then=THEN)
+    def is_copied_anew(self, which: int, then: int | None) -> None:
+        """With its times: nothing but the time of change differs."""
+        path = self.root / self.pick(which)
+        content, modified_ns = path.read_bytes(), path.stat().st_mtime_ns
+        path.unlink()
+        path.write_bytes(content)
+        os.utime(path, ns=(modified_ns, modified_ns))
+        self.night_follows(then)
+
+    @precondition(lambda self: self.files())
     @rule(which=WHICH, name=NAMES, age_s=SECONDS, then=THEN)
     def is_sent_again(self, which: int, name: str, age_s: int, then: int | None) -> None:
         self.write(name, self.content(self.pick(which)), age_s)
@@ -559,6 +570,7 @@ class Dice:
         what: list[tuple[bool, Callable[[], None]]] = [
             (True, lambda: nights.write(name, self.content(), one([0, 600, 7200]))),
             (some, lambda: nights.is_touched(which, None)),
+            (some, lambda: nights.is_copied_anew(which, None)),
             (some, lambda: nights.is_sent_again(which, name, one([0, 7200]), None)),
             (some, lambda: nights.is_broken(which, one(FAULTY), None)),
             (some, lambda: nights.vanishes(which, None)),
