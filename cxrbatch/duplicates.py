@@ -34,7 +34,7 @@ def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScor
         uid = image.header.sop_instance_uid
         same = first.setdefault(_sameness(image), image.name)
         if same != image.name:
-            yield _second_copy(image, same), same
+            yield second_copy(image, same), same
         elif uid and uid in uids:
             yield replace(image, flags=image.flags | {Flag.UID_CONFLICT}), ""
         else:
@@ -47,7 +47,8 @@ def _sameness(image: ImageScore) -> _Sameness:
     return uid, image.picture, image.header.patient_key if uid else ()
 
 
-def _second_copy(image: ImageScore, first: str) -> Failure:
+def second_copy(image: ImageScore, first: str) -> Failure:
+    """The refusal of an image that the file named `first` holds too."""
     return Failure(
         name=image.name,
         reason=Reason.DUPLICATE,

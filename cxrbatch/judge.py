@@ -88,8 +88,10 @@ class Judge:
             if isinstance(outcome, Failure)
         ]
         refs = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageRef)]
-        provenance = self._score(refs, lambda new: judged.append(self._remember(files[new.name], new)))
-        self._state.commit()
+        try:
+            provenance = self._score(refs, lambda new: judged.append(self._remember(files[new.name], new)))
+        finally:
+            self._state.commit()
         return Judged(files=(*remembered, *judged), n_remembered=len(remembered), provenance=provenance)
 
     def _without_reading(self, file: FoundFile) -> Recalled | ImageRef | Failure:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cxrbatch.nightly.lock import lock_path, locked
-from cxrbatch.nightly.state import State, opened
+from cxrbatch.nightly.state import State, make_folder, opened
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def lasting(path: Path) -> Iterator[State]:
     ------
     Locked, StateError, OutputError
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path)
     with locked(lock_path(path), f"state {path}"), opened(path) as state:
         yield state
 

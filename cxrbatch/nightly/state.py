@@ -102,13 +102,31 @@ def _connect(path: Path, *, lasting: bool, read_only: bool) -> sqlite3.Connectio
     return connection
 
 
-def _make_private(path: Path) -> None:
-    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
+def make_folder(path: Path) -> None:
+    """Make the folder of a state, for its owner alone, where it is missing.
+
+    Raises
+    ------
+    StateError
+        It cannot be made.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(
+            f"state {path}: its folder cannot be made: {error.strerror}; choose another place with --state"
+        ) from error
+
+
+def _make_private(path: Path) -> None:
+    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
+    make_folder(path)
+    try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
     except OSError as error:
-        raise StateError(f"state {path}: cannot be written: {error.strerror}") from error
+        raise StateError(
+            f"state {path}: cannot be written: {error.strerror}; choose another place with --state"
+        ) from error
 
 
 def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:

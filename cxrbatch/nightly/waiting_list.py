@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from cxrbatch.aggregate import rank, triage
 from cxrbatch.bundle import OperatingPoints
+from cxrbatch.duplicates import second_copy
 from cxrbatch.handover import is_temporary
 from cxrbatch.nightly.rows import Evidence
 from cxrbatch.reasons import Flag, Reason
@@ -117,17 +118,12 @@ def _distinct(evidence: Iterable[Evidence], found: AbstractSet[int], bundle: str
 def _one(
     patient: PatientKey, picture: str, group: list[Evidence], found: AbstractSet[int], bundle: str
 ) -> _Image:
-    best = min(
-        group,
-        key=lambda item: (
-            item.bundle_sha256 != bundle,
-            item.id not in found,
-            item.first_night,
-            item.name,
-        ),
-    )
+    def place(item: Evidence) -> tuple[bool, bool, dt.date, str]:
+        return item.bundle_sha256 != bundle, item.id not in found, item.first_night, item.name
+
+    is_second_copy = all(item.duplicate_of for item in group)
     return _Image(
-        outcome=_as_it_counts(best, bundle, is_second_copy=all(item.duplicate_of for item in group)),
+        outcome=_as_it_counts(min(group, key=place), bundle, is_second_copy=is_second_copy),
         patient=patient,
         picture=picture,
         night=min(item.first_night for item in group),
@@ -137,20 +133,13 @@ def _one(
 
 
 def _as_it_counts(item: Evidence, bundle: str, *, is_second_copy: bool) -> ImageScore | Failure:
-    if is_second_copy:
-        return _refused(item, Reason.DUPLICATE, f"the same image as {item.duplicate_of}")
-    if item.bundle_sha256 != bundle:
-        return _refused(item, Reason.OTHER_BUNDLE, "")
-    return item.outcome
-
-
-def _refused(item: Evidence, reason: Reason, detail: str) -> Failure:
+    image = item.outcome
+    if isinstance(image, ImageScore) and is_second_copy:
+        return second_copy(image, item.duplicate_of)
+    if item.bundle_sha256 == bundle:
+        return image
     return Failure(
-        name=item.name,
-        reason=reason,
-        detail=detail,
-        header=item.outcome.header,
-        thumbnail=item.outcome.thumbnail,
+        name=image.name, reason=Reason.OTHER_BUNDLE, header=image.header, thumbnail=image.thumbnail
     )
 
 

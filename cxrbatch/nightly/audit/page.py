@@ -38,7 +38,7 @@ def audit_html(audit: Audit, table_sha256: str) -> str:
     tested = [wait for wait in audit.found.waits if wait.is_positive is not None]
     return (
         _environment()
-        .get_template("page.html")
+        .get_template("audit.html")
         .render(
             audit=audit,
             n_tested=len(tested),
