@@ -85,7 +85,7 @@ class Place:
         assert process.returncode == 3, errors.decode()
 
     def report(self) -> list[bytes | None]:
-        return [path.read_bytes() if path.exists() else None for path in report_paths(self.out)]
+        return [content_of(path) for path in report_paths(self.out)]
 
     def left(self) -> list[str]:
         return sorted(
@@ -141,7 +141,7 @@ def when_there(pattern: str, after_s: float) -> Moment:
 
 def when_reported(after_s: float) -> Moment:
     def moment(place: Place, whole_s: float) -> float:
-        wait(lambda: place.out.exists() and place.out.read_bytes() != YESTERDAY, 3 * whole_s)
+        wait(lambda: content_of(place.out) not in (None, YESTERDAY), 3 * whole_s)
         return after_s
 
     return moment
@@ -156,6 +156,13 @@ def when_remembered(after_s: float) -> Moment:
         return after_s
 
     return moment
+
+
+def content_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def size_of(path: Path) -> int:
