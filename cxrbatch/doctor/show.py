@@ -14,7 +14,16 @@ def as_text(observations: Sequence[Observation]) -> str:
     width = max((len(item.check) for item in observations), default=0)
     lines = [_lines(item, width) for item in observations]
     n_problems, n_warnings = (_count(observations, level) for level in (Level.PROBLEM, Level.WARNING))
-    return "\n".join([*lines, f"{len(observations)} checks, {n_problems} problems, {n_warnings} warnings"])
+    counts = (
+        _plural(len(observations), "check"),
+        _plural(n_problems, "problem"),
+        _plural(n_warnings, "warning"),
+    )
+    return "\n".join([*lines, ", ".join(counts)])
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def as_json(observations: Sequence[Observation]) -> str:

@@ -73,7 +73,7 @@ def test_text_says_what_to_do(recipe: Path) -> None:
     (at,) = [number for number, line in enumerate(lines) if line.startswith("PROBLEM")]
     assert lines[at].split()[1] == "export"
     assert lines[at + 1].strip() == "to do: mount the export, or correct the name"
-    assert ", 1 problems, " in lines[-1]
+    assert ", 1 problem, " in lines[-1]
 
 
 def test_the_command_line_wins_over_the_recipe(recipe: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_shown() -> None:
         Observation(check="bcd", level=Level.WARNING, found="hm", advice="look"),
     ]
     assert as_text(items) == (
-        "ok      a    fine\nWARNING bcd  hm\n             to do: look\n2 checks, 0 problems, 1 warnings"
+        "ok      a    fine\nWARNING bcd  hm\n             to do: look\n2 checks, 0 problems, 1 warning"
     )
     assert is_well(items)
     assert json.loads(as_json(items)) == {

@@ -9,7 +9,6 @@ import datetime as dt
 import hashlib
 import os
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -216,7 +215,7 @@ class Hospital:
             clock=lambda: self.now,
         )
 
-    def command(self, **kwargs: object) -> "subprocess.Popen[str]":
+    def command(self, *before: str) -> "subprocess.Popen[str]":
         """The same run as a process of its own, whose clock stands still."""
         arguments = {
             "--out": self.out,
@@ -228,13 +227,12 @@ class Hospital:
         }
         words = [str(word) for pair in arguments.items() for word in pair]
         clock = {"SOURCE_DATE_EPOCH": str(int(self.now.timestamp())), "TZ": "UTC"}
-        return subprocess.Popen(  # type: ignore[call-overload]
-            [sys.executable, "-m", "cxrbatch", "screen", str(self.export), *words],
+        return subprocess.Popen(
+            [*before, sys.executable, "-m", "cxrbatch", "screen", str(self.export), *words],
             env={**os.environ, **clock},
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            **kwargs,
         )
 
     def screen(self) -> TriageRun:
@@ -439,11 +437,7 @@ def meets_another(hospital: Hospital) -> None:
 def has_no_room(hospital: Hospital) -> None:
     """No file may grow beyond 4 KiB: one line, exit code 1, the report of yesterday, a sound state."""
     report = hospital.out.read_bytes()
-
-    def full_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    process = hospital.command(preexec_fn=full_disk)
+    process = hospital.command("bash", "-c", 'ulimit -f 4; exec "$@"', "bash")
     _, errors = process.communicate()
     assert process.returncode == 1, errors
     assert len(errors.splitlines()) == 1, errors

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import resource
 import sqlite3
 import stat
 import subprocess
@@ -278,25 +277,24 @@ def test_looking_at_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) -> None:
     """RLIMIT_FSIZE: the kernel refuses to let the file grow, as a full disk does."""
     code = (
-        "import signal, sys; from pathlib import Path\n"
+        "import resource, signal, sys; from pathlib import Path\n"
         "from cxrbatch.errors import StateError\n"
         "from cxrbatch.nightly.state import opened\n"
         "from tests.nightly.remembered import found, judgement\n"
         "from tests.records_made import image_score\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
         "try:\n"
         "    with opened(Path(sys.argv[1])) as state:\n"
         "        for i in range(5000): state.remember(found(str(i)), image_score(str(i), 0.5), judgement())\n"
         "except StateError as error:\n"
         "    print(error); sys.exit(1)\n"
     )
-    limit = 1_000_000
     result = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "state"],
         check=False,
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert result.returncode == 1, result.stderr
     assert "is the disk full" in result.stdout
