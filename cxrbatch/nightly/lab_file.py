@@ -182,8 +182,12 @@ def plain(words: str) -> str:
 
 def _is_date_format(date_format: str) -> bool:
     """Whether a date that is written so can be read again."""
+    written = _PROBE.strftime(date_format)
+    others = (_PROBE.replace(**{part: getattr(_PROBE, part) + 1}) for part in ("year", "month", "day"))
+    if written in (other.strftime(date_format) for other in others):
+        return False  # before strptime, which warns of days without a year
     try:
-        return dt.datetime.strptime(_PROBE.strftime(date_format), date_format).date() == _PROBE.date()
+        return dt.datetime.strptime(written, date_format).date() == _PROBE.date()
     except ValueError:
         return False
 
