@@ -7,6 +7,7 @@ A file that cannot be scored is not an error but a `cxrbatch.records.Failure`.
     CxrbatchError            1  the run failed
     ├── BundleError          1  the bundle is broken, or not the one it says it is
     ├── OutputError          1  the report cannot be written
+    │   └── NoLocks          1  the file system has no locks
     ├── StateError           1  the state cannot be used
     ├── ExportVanished       1  the folder went away during the run
     ├── RecipeError          2  a recipe is wrong
@@ -28,6 +29,10 @@ class BundleError(CxrbatchError):
 
 class OutputError(CxrbatchError):
     """The report cannot be written."""
+
+
+class NoLocks(OutputError):
+    """The file system has no locks, as some network shares."""
 
 
 class StateError(CxrbatchError):

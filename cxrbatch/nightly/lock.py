@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxrbatch.errors import Locked, OutputError
+from cxrbatch.errors import Locked, NoLocks, OutputError
 
 _MODE = 0o600
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -38,8 +38,10 @@ def locked(path: Path, what: str) -> Iterator[None]:
     ------
     Locked
         Another process holds it.
+    NoLocks
+        The file system has none.
     OutputError
-        The file cannot be made, or the file system has no locks.
+        The file cannot be made.
     """
     descriptor = _locked_file(path, what)
     try:
@@ -110,8 +112,10 @@ def _is_free(descriptor: int, path: Path) -> bool:
     except OSError as error:
         if error.errno in _HELD:
             return False
-        advice = "; choose a place on a local disk" if error.errno in _NO_LOCKS_HERE else ""
-        raise OutputError(f"{path}: cannot be locked: {error.strerror}{advice}") from error
+        if error.errno in _NO_LOCKS_HERE:
+            path.unlink(missing_ok=True)
+            raise NoLocks(f"{path}: this file system has no locks; choose a place on a local disk") from error
+        raise OutputError(f"{path}: cannot be locked: {error.strerror}") from error
     return True
 
 

@@ -85,14 +85,28 @@ def opened(path: Path, *, lasting: bool = True, read_only: bool = False) -> Iter
         raise StateError(f"state {path}: {_in_words(error)}") from error
 
 
+@contextmanager
+def in_memory() -> Iterator["State"]:
+    """A state of which nothing is written anywhere."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        schema.migrate(connection)
+        yield State(connection)
+
+
 def _connect(path: Path, *, lasting: bool, read_only: bool) -> sqlite3.Connection:
     if read_only:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     else:
         _make_private(path)
-        connection = sqlite3.connect(path)
+        # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
+        how = "" if lasting else "?vfs=unix-none"
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
     connection.row_factory = sqlite3.Row
     try:
+        if not lasting:
+            # Before all else, or SQLite wants shared memory, which shares have not.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         _check_version(connection, path, read_only=read_only)
         if not read_only:
             _prepare(connection, lasting=lasting)
@@ -147,10 +161,6 @@ def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: boo
 
 
 def _prepare(connection: sqlite3.Connection, *, lasting: bool) -> None:
-    if not lasting:
-        connection.execute(
-            "PRAGMA locking_mode = EXCLUSIVE"
-        )  # no shared memory, which network shares have not
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'OFF'}")
     schema.migrate(connection)

@@ -2,9 +2,12 @@
 
 import csv
 import datetime as dt
+import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pytest
 from phantom import radiograph
 
 from cxrbatch import judge
-from cxrbatch.errors import ExportVanished, Locked, StateError, UsageProblem
+from cxrbatch.errors import ExportVanished, Locked, NoLocks, StateError, UsageProblem
 from cxrbatch.nightly.lock import lock_path, locked
 from cxrbatch.nightly.state import opened
 from cxrbatch.reasons import Flag, Reason
@@ -314,6 +317,30 @@ def test_one_run_at_a_time(export: Path, at_night: Screen, tmp_path: Path) -> No
         ):
             at_night(0, state=state)
     assert not (tmp_path / "report.csv").exists()
+
+
+def test_a_report_on_a_share_without_locks(
+    export: Path, at_night: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    add(export, "a.dcm", "A", 1)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert at_night(0, state=None).n_scored == 1
+    assert (tmp_path / "report.csv").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    with pytest.raises(NoLocks, match="choose a place on a local disk"):
+        at_night(0)
+
+
+def test_a_report_on_a_share_where_the_locks_of_sqlite_fail(
+    export: Path, at_night: Screen, tmp_path: Path
+) -> None:
+    add(export, "a.dcm", "A", 1)
+    with closing(sqlite3.connect(tmp_path / ".report.csv.partial")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert at_night(0, state=None).n_scored == 1
 
 
 def test_places_and_options_that_cannot_be(export: Path, at_night: Screen, tmp_path: Path) -> None:
