@@ -7,6 +7,7 @@ from pathlib import Path
 from cxrbatch.errors import NoLocks
 from cxrbatch.nightly.lock import lock_path, locked
 from cxrbatch.nightly.state import State, in_memory, make_folder, opened
+from cxrbatch.report.text import visible
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def lasting(path: Path) -> Iterator[State]:
     Locked, StateError, OutputError
     """
     make_folder(path)
-    with locked(lock_path(path), f"state {path}"), opened(path) as state:
+    with locked(lock_path(path), f"state {visible(str(path))}"), opened(path) as state:
         yield state
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cxrbatch.errors import UsageProblem
 from cxrbatch.nightly.lab_file import Answer, LabFormat, LabRow, read_lab_file
-from cxrbatch.nightly.lock import lock_path, locked
+from cxrbatch.nightly.memory import lasting
 from cxrbatch.nightly.night import Clock, system_clock
 from cxrbatch.nightly.rows import PcrResult
 from cxrbatch.nightly.state import State, opened
@@ -260,7 +260,7 @@ def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
         with opened(path, read_only=True) as state:
             yield state
     else:
-        with locked(lock_path(path), f"state {visible(str(path))}"), opened(path) as state:
+        with lasting(path) as state:
             yield state
 
 

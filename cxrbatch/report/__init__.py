@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.records import TriageRun
-from cxrbatch.report.atomic import TRIAL, check_folder, remove_leftovers, write_together
+from cxrbatch.report.atomic import TRIAL, check_places, remove_leftovers, write_together
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
 from cxrbatch.report.text import visible
@@ -48,11 +48,7 @@ def check_writable(out: Path) -> None:
     OutputError
         The folder does not take a new file.
     """
-    paths = report_paths(out)
-    check_folder(out.parent)
-    for path in paths:
-        if path.exists() and not path.is_file():
-            raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
+    check_places(report_paths(out))
 
 
 def write_report(run: TriageRun, out: Path) -> None:

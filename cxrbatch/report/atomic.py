@@ -4,7 +4,7 @@ import errno
 import glob
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -70,6 +70,22 @@ def check_folder(folder: Path) -> None:
             _write(trial, b"\n")
         finally:
             trial.unlink(missing_ok=True)
+
+
+def check_places(paths: Sequence[Path]) -> None:
+    """Find out whether files of one folder can be written, before they are made.
+
+    Raises
+    ------
+    UsageProblem
+        The folder is missing, or something else has one of the names.
+    OutputError
+        The folder takes no new file.
+    """
+    check_folder(paths[0].parent)
+    for path in paths:
+        if path.exists() and not path.is_file():
+            raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
 
 
 def _replace_together(contents: Mapping[Path, bytes], folder: Path) -> None:

@@ -10,7 +10,7 @@ from cxrbatch.nightly.audit.audit import Audit
 from cxrbatch.nightly.audit.page import audit_html
 from cxrbatch.nightly.audit.quantity import Quantity
 from cxrbatch.operating_points import write_operating_points
-from cxrbatch.report.atomic import check_folder, write_together
+from cxrbatch.report.atomic import check_places, write_together
 from cxrbatch.report.table import csv_bytes
 from cxrbatch.report.text import visible
 
@@ -30,10 +30,7 @@ def check_out(out: Path) -> None:
     """
     if out.suffix.lower() != ".csv":
         raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as audit.csv")
-    check_folder(out.parent)
-    for path in (out, _page(out)):
-        if path.exists() and not path.is_file():
-            raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
+    check_places((out, _page(out)))
 
 
 def write_audit(audit: Audit, out: Path) -> None:
