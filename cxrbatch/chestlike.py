@@ -9,13 +9,14 @@ and lateral (`cxrbatch.learn.chest_check`). Imports NumPy and Pillow only, since
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.errors import BundleError
-from cxrbatch.preprocess import PreprocessSpec, area_resize, preprocess
+from cxrbatch.preprocess import Picture, PreprocessSpec, area_resize, preprocess
 
 FORMAT = 1
 _SIDE_PX = 64
@@ -88,19 +89,19 @@ class ChestCheck:
                 limit=np.float64(self.limit),
             )
 
-    def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         """Empty if the picture looks like a frontal chest radiograph, else why not.
 
         Parameters
         ----------
-        pixels : ndarray of float32, shape (rows, columns)
+        picture : ndarray of float32, shape (rows, columns), or ReducedPicture
             Presentation values, 0 = black … 1 = white, bone white.
         colourfulness : float
             Share of clearly coloured pixels, 0–1.
         """
         if colourfulness > _MOST_COLOUR:
             return f"colour picture ({colourfulness:.0%} of it)"
-        thumbnail = preprocess(pixels, _SPEC)
+        thumbnail = preprocess(picture, _SPEC)
         if np.bincount(thumbnail.ravel()).max() > _MOST_OF_ONE_GREY * thumbnail.size:
             return "blank picture"
         if _neighbour_correlation(thumbnail) < _LEAST_NEIGHBOUR_CORRELATION:
@@ -135,6 +136,33 @@ class ChestCheck:
         """
         hidden = np.maximum(rows @ self.hidden_weights + self.hidden_bias, 0)
         return hidden @ self.output_weights + np.float32(self.output_bias)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheck:
+    """A `ChestCheck` that every process reads from its file for itself.
+
+    Reader processes that are sent more than a pipe holds, 64 KiB, start one after the other.
+
+    Raises
+    ------
+    BundleError
+        As `ChestCheck.load`, and at once.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        _stored(self.path)
+
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        """See `ChestCheck.objection`."""
+        return _stored(self.path).objection(picture, colourfulness)
+
+
+@cache
+def _stored(path: Path) -> ChestCheck:
+    return ChestCheck.load(path)
 
 
 def look(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,11 +3,9 @@
 import re
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, FileKind, ImageHeader
+from cxrbatch.records import FileKind, ImageHeader
 
 MIN_SIDE_PX = 128
 MAX_PIXELS = 12_000 * 12_000
@@ -21,7 +19,7 @@ _FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
 class PixelCheck(Protocol):
     """Says what is wrong with a picture, or nothing; see `cxrbatch.chestlike.ChestCheck`."""
 
-    def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         """Empty if the picture looks like a frontal chest radiograph, else why not."""
 
 
@@ -53,7 +51,7 @@ def check_header(header: ImageHeader, kind: FileKind) -> None:
     check_size(header)
 
 
-def check_pixels(image: CxrImage, check: PixelCheck) -> None:
+def check_pixels(picture: Picture, colourfulness: float, check: PixelCheck) -> None:
     """Refuse a picture that is no frontal chest radiograph.
 
     Raises
@@ -61,7 +59,7 @@ def check_pixels(image: CxrImage, check: PixelCheck) -> None:
     Refusal
         ``not_a_chest_radiograph``.
     """
-    if objection := check.objection(image.pixels, image.colourfulness):
+    if objection := check.objection(picture, colourfulness):
         raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, objection)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class KerasPredictor:
         self._model = _load(bundle, runtime)
         self.batch_size = max(batch_size or runtime.batch_size, _LEAST_ROWS)
         self._function = self._compile()
+        self({"pixels": np.zeros((1, *self._shape[:2]), np.uint8)})  # compiled while the first files are read
 
     def __call__(self, inputs: Arrays) -> Arrays:
         """Score a batch of any length; see `Predictor`."""
@@ -104,14 +106,16 @@ def score_images(
 
 
 def _batches(inputs: Iterable[ModelInput], waiting: dict[int, ModelInput], batch_size: int, tf: Any) -> Any:
-    def keyed_pixels() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        for key, image in enumerate(inputs):
-            waiting[key] = image
-            yield key, image.pixels
+    def batches() -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+        # Handing tf.data whole batches costs it a tenth of what single images do.
+        numbered = enumerate(inputs)
+        while batch := dict(islice(numbered, batch_size)):
+            waiting.update(batch)
+            yield list(batch), np.stack([image.pixels for image in batch.values()])
 
-    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None, None), tf.uint8))
-    dataset = tf.data.Dataset.from_generator(keyed_pixels, output_signature=signature)
-    return dataset.batch(batch_size).prefetch(2).as_numpy_iterator()
+    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, None, None), tf.uint8))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return dataset.prefetch(2).as_numpy_iterator()
 
 
 def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:

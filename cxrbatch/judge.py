@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from cxrbatch import __version__, runtime
 from cxrbatch.bundle import Bundle
-from cxrbatch.chestlike import ChestCheck
+from cxrbatch.chestlike import StoredCheck
 from cxrbatch.discover import classify
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.handover import still_changing
@@ -21,7 +21,7 @@ from cxrbatch.infer import KerasPredictor, score_images
 from cxrbatch.nightly.codec import Outcome
 from cxrbatch.nightly.rows import Judgement, Recalled
 from cxrbatch.nightly.state import State
-from cxrbatch.options import ScreenOptions
+from cxrbatch.options import Decode, ScreenOptions
 from cxrbatch.pool import Prepared, ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
@@ -121,9 +121,10 @@ class Judge:
 
     def _score(self, refs: list[ImageRef], tell: Callable[[Outcome], object]) -> Provenance:
         options = self._options
-        with ReaderPool(self._prepare_options(), options.n_workers or default_workers()) as pool:
+        prepare = self._prepare_options()
+        with ReaderPool(prepare, options.n_workers or default_workers()) as pool:
             prepared = pool.prepare(refs)  # reading begins while TensorFlow is being imported
-            started = runtime.start(options.device, options.precision)
+            started = runtime.start(options.device, options.precision, network_threads())
             predictor = KerasPredictor(self._bundle, started, options.batch_size)
             refused: deque[Failure] = deque()
             progress = tqdm(
@@ -136,16 +137,22 @@ class Judge:
                 tell(image)
             for failure in refused:
                 tell(failure)
-        return _provenance(self._bundle, started, predictor.batch_size)
+        return _provenance(self._bundle, started, predictor.batch_size, prepare.least_px)
 
     def _prepare_options(self) -> PrepareOptions:
         return PrepareOptions(
             spec=self._bundle.preprocess,
-            pixel_check=ChestCheck.load(self._bundle.gate_path),
+            pixel_check=StoredCheck(self._bundle.gate_path),
             patients=self._options.patients,
             thumbnail_px=THUMBNAIL_PX,
             identify_files=self._options.state is not None,
+            full_size=self._options.decode is Decode.FULL,
         )
+
+
+def network_threads() -> int:
+    """A quarter of the processors: the others read, and threads that share one operation cost more in all."""
+    return max(default_workers() // 4, 1)
 
 
 def _is_wanted(item: Recalled | ImageRef | Failure) -> bool:
@@ -170,7 +177,9 @@ def _device_number(folder: Path) -> int | None:
         return None
 
 
-def _provenance(bundle: Bundle, started: runtime.Runtime, batch_size: int) -> Provenance:
+def _provenance(
+    bundle: Bundle, started: runtime.Runtime, batch_size: int, least_px: int | None
+) -> Provenance:
     return Provenance(
         bundle_id=bundle.id,
         bundle_sha256=bundle.sha256,
@@ -179,4 +188,5 @@ def _provenance(bundle: Bundle, started: runtime.Runtime, batch_size: int) -> Pr
         device=started.device,
         precision=started.precision,
         batch_size=batch_size,
+        decode=Decode.REDUCED if least_px else Decode.FULL,
     )

@@ -16,6 +16,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, ModelInput
@@ -109,6 +110,7 @@ class ReaderPool:
 def _initialise(options: PrepareOptions) -> None:
     global _options  # noqa: PLW0603 - set once per process, so that it does not travel with every file
     _options = options
+    keep_freed_memory()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -35,6 +35,8 @@ class PrepareOptions:
         Long side of the JPEG thumbnail; 0 for none.
     identify_files : bool
         Make the content of a file (SHA-256) part of its patient, where the file itself is the patient.
+    full_size : bool
+        Decode all pixels, and not only as many as the network needs.
     """
 
     spec: PreprocessSpec
@@ -42,6 +44,12 @@ class PrepareOptions:
     patients: read.PatientRule = read.PatientRule()
     thumbnail_px: int = 0
     identify_files: bool = False
+    full_size: bool = False
+
+    @property
+    def least_px(self) -> int | None:
+        """See `cxrbatch.read.OpenImage.decode`."""
+        return None if self.full_size else self.spec.least_px
 
 
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
@@ -59,7 +67,7 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         opened = read.open_image(ref, options.patients)
         header = opened.header
         gate.check_header(header, ref.kind)
-        return _checked(opened.decode(), options)
+        return _checked(opened.decode(options.least_px), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
     except OSError as error:
@@ -95,11 +103,12 @@ def _with_content(prepared: ModelInput | Failure, ref: ImageRef) -> ModelInput |
 
 def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
     """Preprocess and check the picture; the thumbnail of a refused one tells a person at a glance what it is."""
-    pixels = preprocess(image.pixels, options.spec)
+    picture = image.picture
+    pixels = preprocess(picture, options.spec)
     small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
     try:
         if options.pixel_check:
-            gate.check_pixels(image, options.pixel_check)
+            gate.check_pixels(picture, image.colourfulness, options.pixel_check)
     except Refusal as refusal:
         return replace(_failure(image.ref, image.header, refusal), thumbnail=small)
     return ModelInput(

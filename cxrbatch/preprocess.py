@@ -4,6 +4,7 @@ Everything that could tell the scanner or the file format instead of the patient
 be: constant borders, gain and offset, aspect ratio, resolution. Imports NumPy and Pillow only.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_TRIM_GRID_PX = 256
+from cxrbatch.reduced import COARSE_PX, Box, ReducedPicture
+
 _MAX_TRIM_SHARE = 0.25
+_LEAST_OVERSAMPLING = 1.75
 NORMALISATIONS = ("percentile", "none")
 RESIZES = ("area", "linear", "nearest")
 
@@ -60,17 +63,27 @@ class PreprocessSpec:
         if self.resize not in RESIZES:
             raise ValueError(f"resize must be one of {', '.join(RESIZES)}")
 
+    @property
+    def least_px(self) -> int | None:
+        """Fewest pixels that the shorter side of a picture must keep, however it is reduced while it is decoded.
 
-Box = tuple[float, float, float, float]
-"""left, upper, right, lower in pixels of the source, as Pillow takes it."""
+        None where a reduced picture will not do: where the extremes of the full one decide the greys, or single
+        pixels of it what the network sees.
+        """
+        if self.normalise != "percentile" or self.resize != "area":
+            return None
+        return max(math.ceil(_LEAST_OVERSAMPLING * max(self.height, self.width)), COARSE_PX * 9 // 8)
 
 
-def preprocess(pixels: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.uint8]:
+Picture = NDArray[np.float32] | ReducedPicture
+
+
+def preprocess(picture: Picture, spec: PreprocessSpec) -> NDArray[np.uint8]:
     """Turn presentation values into the network's input.
 
     Parameters
     ----------
-    pixels : ndarray of float32, shape (rows, columns)
+    picture : ndarray of float32, shape (rows, columns), or ReducedPicture
         Presentation values, bone white; of any affine scale, unless `spec` says ``normalise = "none"``.
     spec : PreprocessSpec
         From the bundle.
@@ -78,14 +91,20 @@ def preprocess(pixels: NDArray[np.float32], spec: PreprocessSpec) -> NDArray[np.
     Returns
     -------
     ndarray of uint8, shape (height, width)
-        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `pixels`.
+        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `picture`.
     """
-    box = content_box(pixels, spec.trim_tolerance) if spec.trim_tolerance else None
-    small = _RESIZE[spec.resize](pixels, spec.height, spec.width, box)
+    box = content_box(picture, spec.trim_tolerance) if spec.trim_tolerance else None
+    small = _resized(picture, spec, box)
     if spec.normalise == "none":
         return _grey_levels(small)
-    black, white = np.percentile(small, [spec.low_percentile, spec.high_percentile])
+    black, white = _percentiles(small, (spec.low_percentile, spec.high_percentile))
     return _grey_levels((small - black) / max(white - black, np.finfo(np.float32).tiny))
+
+
+def _resized(picture: Picture, spec: PreprocessSpec, box: Box | None) -> NDArray[np.float32]:
+    if isinstance(picture, ReducedPicture):
+        return picture.area_mean(spec.height, spec.width, box)
+    return _RESIZE[spec.resize](picture, spec.height, spec.width, box)
 
 
 def area_resize(
@@ -135,12 +154,12 @@ _RESIZE: Mapping[str, Callable[[NDArray[np.float32], int, int, Box | None], NDAr
 }
 
 
-def content_box(pixels: NDArray[np.float32], tolerance: float) -> Box:
+def content_box(picture: Picture, tolerance: float) -> Box:
     """Find the picture without its constant borders (collimator, padding, screenshot frames).
 
     Parameters
     ----------
-    pixels : ndarray of float32, shape (rows, columns)
+    picture : ndarray of float32, shape (rows, columns), or ReducedPicture
     tolerance : float
         A border row may span this share of the picture's grey range.
 
@@ -149,13 +168,19 @@ def content_box(pixels: NDArray[np.float32], tolerance: float) -> Box:
     Box
         At most a quarter is cut from each side, so that a mostly empty picture is not blown up.
     """
-    rows, columns = pixels.shape
-    grid = area_resize(pixels, min(rows, _TRIM_GRID_PX), min(columns, _TRIM_GRID_PX))
+    grid, (left, upper, right, lower) = _coarse(picture)
     threshold = tolerance * float(grid.max() - grid.min())
-    upper, lower = _content_range(np.ptp(grid, axis=1) > threshold)
-    left, right = _content_range(np.ptp(grid, axis=0) > threshold)
-    scale_y, scale_x = rows / grid.shape[0], columns / grid.shape[1]
-    return left * scale_x, upper * scale_y, right * scale_x, lower * scale_y
+    top, bottom = _content_range(np.ptp(grid, axis=1) > threshold)
+    begin, end = _content_range(np.ptp(grid, axis=0) > threshold)
+    scale_y, scale_x = (lower - upper) / grid.shape[0], (right - left) / grid.shape[1]
+    return left + begin * scale_x, upper + top * scale_y, left + end * scale_x, upper + bottom * scale_y
+
+
+def _coarse(picture: Picture) -> tuple[NDArray[np.float32], Box]:
+    if isinstance(picture, ReducedPicture):
+        return picture.coarse, picture.extent
+    rows, columns = picture.shape
+    return area_resize(picture, min(rows, COARSE_PX), min(columns, COARSE_PX)), (0, 0, columns, rows)
 
 
 def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
@@ -165,6 +190,17 @@ def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
         return 0, n
     margin = int(n * _MAX_TRIM_SHARE)
     return min(int(inside[0]), margin), max(int(inside[-1]) + 1, n - margin)
+
+
+def _percentiles(values: NDArray[np.float32], percentages: tuple[float, ...]) -> NDArray[np.float64]:
+    """What `numpy.percentile` gives, to the last bit, in a fifth of its time: NumPy sorts faster than it selects."""
+    in_order = np.sort(values, axis=None)
+    last = len(in_order) - 1
+    rank = np.array(percentages) / 100 * last
+    below = rank.astype(np.intp)
+    low, high, share = in_order[below], in_order[np.minimum(below + 1, last)], rank - below
+    step = high - low
+    return np.where(share < 0.5, low + step * share, high - step * (1 - share))
 
 
 def _grey_levels(values: NDArray[np.floating]) -> NDArray[np.uint8]:

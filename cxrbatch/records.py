@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.reasons import Flag, Reason
+from cxrbatch.reduced import Box, ReducedPicture
 
 FINDINGS = ("covid", "pneumonia", "normal")
 """What the model scores, in the order of its outputs. ``pneumonia`` is pneumonia of another cause."""
@@ -140,6 +141,9 @@ class CxrImage:
     ----------
     pixels : ndarray of float32, shape (rows, columns)
         0 = black … 1 = white as a radiologist sees it (bone white), padding 0. No NaN, no infinity.
+    extent : Box or None
+        Where the full picture lies in `pixels`, if they are means over squares of its pixels
+        (see `cxrbatch.reduced.ReducedPicture`); None if they are its own.
     colourfulness : float
         Share of pixels that are clearly coloured, 0–1; 0 for monochrome files.
     """
@@ -147,8 +151,14 @@ class CxrImage:
     ref: ImageRef
     header: ImageHeader
     pixels: NDArray[np.float32]
+    extent: Box | None = None
     colourfulness: float = 0.0
     flags: frozenset[Flag] = frozenset()
+
+    @property
+    def picture(self) -> NDArray[np.float32] | ReducedPicture:
+        """What to preprocess: the pixels, with their extent where they have one."""
+        return self.pixels if self.extent is None else ReducedPicture(self.pixels, self.extent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +286,13 @@ class PatientTriage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What made the scores: enough to make them again."""
+    """What made the scores: enough to make them again.
+
+    Attributes
+    ----------
+    decode : str
+        ``full`` or ``reduced``: whether all pixels of large radiographs were decoded.
+    """
 
     bundle_id: str
     bundle_sha256: str
@@ -285,6 +301,7 @@ class Provenance:
     device: str
     precision: str
     batch_size: int
+    decode: str = "full"
     engine: str = "local"
 
 

@@ -100,7 +100,14 @@ def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> 
 
 def _settings(bundle: Bundle, options: ScreenOptions) -> str:
     """Hash of whatever decides an outcome beside the file."""
-    parts = (bundle.sha256, __version__, options.patients.rule, options.device, options.precision)
+    parts = (
+        bundle.sha256,
+        __version__,
+        options.patients.rule,
+        options.device,
+        options.precision,
+        options.decode,
+    )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

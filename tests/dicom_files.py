@@ -32,6 +32,15 @@ def _literal_runs(data: bytes) -> bytes:
     return runs + b"\x80" * (len(runs) % 2)
 
 
+def _htj2k(stored: Stored, bits: int) -> bytes:
+    """Of this precision, which the encoder cannot be told: the header is changed, and the level shift with it."""
+    container = stored.dtype.itemsize * 8
+    shift = (1 << (container - 1)) - (1 << (bits - 1))
+    codestream = bytearray(imagecodecs.htj2k_encode((stored + shift).astype(stored.dtype)))
+    codestream[codestream.index(b"\xff\x51") + 40] = bits - 1
+    return bytes(codestream)
+
+
 def _unsigned(stored: Stored) -> Stored:
     return stored.view(f"u{stored.dtype.itemsize}")
 
@@ -47,7 +56,7 @@ ENCODERS: dict[uid.UID, Encoder] = {
     uid.JPEG2000Lossless: lambda a, bits: imagecodecs.jpeg2k_encode(
         a, codecformat="j2k", level=0, reversible=True, bitspersample=bits
     ),
-    uid.HTJ2KLossless: lambda a, _: imagecodecs.htj2k_encode(a),
+    uid.HTJ2KLossless: _htj2k,
     uid.JPEGBaseline8Bit: lambda a, _: imagecodecs.jpeg8_encode(a, level=95),
     uid.JPEGExtended12Bit: lambda a, _: imagecodecs.jpeg8_encode(a, level=98, bitspersample=12),
     uid.JPEGLSNearLossless: lambda a, _: imagecodecs.jpegls_encode(_unsigned(a), level=2),

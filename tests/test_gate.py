@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cxrbatch.gate import check_header, check_pixels
+from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
+from cxrbatch.records import FileKind, ImageHeader
 
 ADULT = ImageHeader(
     patient_key=("dicom", "", "1"),
@@ -82,15 +82,13 @@ def test_a_value_that_could_be_a_name_is_not_repeated() -> None:
 
 
 class Objector:
-    def objection(self, pixels: NDArray[np.float32], colourfulness: float = 0.0) -> str:
-        return f"mean {pixels.mean():.2f}, colour {colourfulness:.2f}"
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        return f"mean {np.mean(picture):.2f}, colour {colourfulness:.2f}"  # type: ignore[arg-type]
 
 
 def test_the_objection_of_the_pixel_check_is_the_detail() -> None:
-    ref = ImageRef(path=None, name="a", kind=FileKind.PNG)  # type: ignore[arg-type]
-    image = CxrImage(ref=ref, header=ADULT, pixels=np.full((4, 4), 0.25, np.float32), colourfulness=0.5)
     with pytest.raises(Refusal) as refusal:
-        check_pixels(image, Objector())
+        check_pixels(np.full((4, 4), 0.25, np.float32), 0.5, Objector())
     assert (refusal.value.reason, refusal.value.detail) == (
         Reason.NOT_A_CHEST_RADIOGRAPH,
         "mean 0.25, colour 0.50",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxrbatch.preprocess import _RESIZE, PreprocessSpec, area_resize, content_box, preprocess
+from cxrbatch.preprocess import _RESIZE, PreprocessSpec, _percentiles, area_resize, content_box, preprocess
 
 SPEC = PreprocessSpec(height=32, width=32)
 
@@ -137,3 +137,16 @@ def test_at_its_own_size_nothing_is_resized(resize: str) -> None:
     pixels = picture(32, 32)
     spec = PreprocessSpec(height=32, width=32, normalise="none", trim_tolerance=0.0, resize=resize)
     assert np.array_equal(preprocess(pixels, spec), np.rint(np.clip(pixels, 0, 1) * 255))
+
+
+@given(
+    n=st.integers(1, 300),
+    levels=st.sampled_from([1, 3, 50, 2**24]),
+    percentages=st.tuples(st.floats(0, 100), st.floats(0, 100)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_percentiles_are_those_of_numpy_to_the_last_bit(
+    n: int, levels: int, percentages: tuple[float, float], seed: int
+) -> None:
+    values = np.rint(np.random.default_rng(seed).random(n) * levels).astype(np.float32) / np.float32(levels)
+    assert np.array_equal(_percentiles(values, percentages), np.percentile(values, percentages))

@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     "--workers", type=click.IntRange(1, 256), help="Reader processes.  [default: one per processor]"
 )
 @click.option(
+    "--decode",
+    type=click.Choice(["reduced", "full"]),
+    default="reduced",
+    show_default=True,
+    help="How much of a large radiograph: as many pixels as the network needs, or all, which is slower.",
+)
+@click.option(
     "--patient-from",
     default="file",
     show_default=True,
@@ -122,13 +129,14 @@ def _given(path: Path | None, what: str) -> Path:
 
 def screen_options(options: dict[str, Any], *, show_progress: bool = False) -> "ScreenOptions":
     """What the command line asks for."""
-    from cxrbatch.options import ScreenOptions
+    from cxrbatch.options import Decode, ScreenOptions
     from cxrbatch.read.patient import PatientRule
 
     return ScreenOptions(
         **model_kwargs(options),
         batch_size=options["batch_size"],
         n_workers=options["workers"],
+        decode=Decode(options["decode"]),
         patients=PatientRule(options["patient_from"]),
         operating_points=options["operating_points"],
         prevalence=prevalence_of(options["prevalence"]),

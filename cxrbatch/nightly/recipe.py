@@ -36,6 +36,7 @@ class ScreenRecipe:
     precision: str | None = None
     batch_size: int | None = None
     workers: int | None = None
+    decode: str | None = None
     patient_from: str | None = None
     pseudonymise: str | None = None
     log_format: str | None = None

@@ -20,8 +20,14 @@ class OpenImage(Protocol):
     def header(self) -> ImageHeader:
         """What the file says of itself."""
 
-    def decode(self) -> CxrImage:
+    def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode the pixels to presentation values.
+
+        Parameters
+        ----------
+        least_px : int, optional
+            Where the file allows it, sides may be halved several times while the shorter keeps so many pixels. By
+            default all pixels are decoded.
 
         Raises
         ------

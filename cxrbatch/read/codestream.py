@@ -1,6 +1,7 @@
 """Compressed pixel data → stored values, by imagecodecs (which releases the GIL)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import imagecodecs
 import numpy as np
@@ -10,6 +11,8 @@ from pydicom import uid
 from cxrbatch.reasons import Reason, Refusal
 
 Stored = NDArray[np.integer]
+_RLE_HEADER_WORDS = 16
+_RLE_SLACK_BYTES = 256  # what padding behind a segment may unpack to
 
 
 def _jpeg(codestream: bytes, *, is_rgb: bool) -> Stored:
@@ -88,7 +91,7 @@ def decode(
     """
     if transfer_syntax == uid.RLELossless:
         return _rle(codestream, shape, bits)
-    _require_end(codestream)
+    require_end(codestream)
     try:
         pixels = _DECODERS[transfer_syntax](codestream, is_rgb=photometric == "RGB")
     except MemoryError:
@@ -106,18 +109,40 @@ def decode(
 def _rle(frame: bytes, shape: tuple[int, ...], bits: int) -> Stored:
     """RLE (PS3.5 annex G): byte planes, most significant first, channels one after the other."""
     samples = shape[2] if len(shape) == 3 else 1
-    flat = np.zeros((samples, shape[0], shape[1]), dtype=f"<u{bits // 8}")
+    channels = np.empty((samples, *shape[:2]), f"<u{bits // 8}")
     try:
-        plain = imagecodecs.dicomrle_decode(frame, flat.dtype)
+        planes = _rle_planes(frame, shape[0] * shape[1])
+        for channel in channels.reshape(samples, -1):
+            _put_together(channel, planes)
+    except Refusal:
+        raise
     except Exception as error:
         raise Refusal(Reason.CORRUPT, "RLE data is damaged") from error
-    if len(plain) < flat.nbytes:
-        raise Refusal(Reason.TRUNCATED, f"RLE data holds {len(plain)} of {flat.nbytes} bytes")
-    flat = np.frombuffer(plain, flat.dtype, flat.size).reshape(flat.shape)
-    return flat[0] if samples == 1 else np.moveaxis(flat, 0, -1)
+    return channels[0] if samples == 1 else np.moveaxis(channels, 0, -1)
 
 
-def _require_end(codestream: bytes) -> None:
+def _put_together(channel: Stored, planes: Iterator[NDArray[np.uint8]]) -> None:
+    """Shift in one byte of every pixel after the other: much faster than laying them side by side."""
+    channel[:] = next(planes)
+    for _ in range(channel.itemsize - 1):
+        np.left_shift(channel, 8, out=channel)
+        np.bitwise_or(channel, next(planes), out=channel)
+
+
+def _rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
+    """Unpack segment after segment, always into the same memory."""
+    n_segments, *starts = np.frombuffer(frame, "<u4", _RLE_HEADER_WORDS).tolist()
+    plane = np.empty(n_pixels + _RLE_SLACK_BYTES, np.uint8)
+    for start, end in pairwise((*starts[:n_segments], len(frame))):
+        n_unpacked = len(imagecodecs.packbits_decode(frame[start:end], out=plane.data))
+        if n_unpacked < n_pixels:
+            raise Refusal(
+                Reason.TRUNCATED, f"a segment of the RLE data holds {n_unpacked} of {n_pixels} bytes"
+            )
+        yield plane[:n_pixels]
+
+
+def require_end(codestream: bytes) -> None:
     """Refuse a cut-off codestream: the JPEG decoder would fill the rest with grey and say nothing.
 
     All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4).

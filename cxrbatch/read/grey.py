@@ -67,7 +67,9 @@ class Window:
         return np.clip((values - center) / width + np.float32(0.5), 0, 1)
 
 
-def native_values(raw: Stored, bits_stored: int, high_bit: int, *, signed: bool) -> Stored:
+def native_values(
+    raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, out: Stored | None = None
+) -> Stored:
     """Take the stored bits out of their container.
 
     Bits above HighBit may hold an overlay or rubbish (PS3.5 8.1.1), and nothing guarantees sign extension.
@@ -75,6 +77,8 @@ def native_values(raw: Stored, bits_stored: int, high_bit: int, *, signed: bool)
     Parameters
     ----------
     raw : ndarray of integers, any shape
+    out : ndarray of the container's signed or unsigned type, same shape, optional
+        Where to put the values; may be the memory of `raw`.
     """
     container = raw.dtype.itemsize * 8
     left = container - 1 - high_bit
@@ -82,7 +86,9 @@ def native_values(raw: Stored, bits_stored: int, high_bit: int, *, signed: bool)
     values = raw.view(kind) if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("=")).view(kind)
     if left == 0 and bits_stored == container:
         return values
-    return (values << left) >> (container - bits_stored)
+    if not signed and high_bit == bits_stored - 1:
+        return np.bitwise_and(values, values.dtype.type((1 << bits_stored) - 1), out=out)
+    return np.right_shift(np.left_shift(values, left, out=out), container - bits_stored, out=out)
 
 
 def decoded_values(decoded: Stored, bits_stored: int, *, signed: bool) -> Stored:
@@ -125,12 +131,12 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
     return full_range(values, lowest, highest)
 
 
-def luminance(rgb: Stored, highest: int) -> Values:
+def luminance(rgb: Stored | Values, highest: int) -> Values:
     """Grey of a colour picture by ITU-R BT.601; exactly the common value where the three channels agree.
 
     Parameters
     ----------
-    rgb : ndarray of integers, shape (rows, columns, 3)
+    rgb : ndarray of integers, or of float32 where they are means, shape (rows, columns, 3)
     highest : int
         Value of full intensity.
 
@@ -144,7 +150,7 @@ def luminance(rgb: Stored, highest: int) -> Values:
     return np.clip(rgb.astype(np.float32) @ _REC601 / np.float32(highest), 0, 1)
 
 
-def colourfulness(rgb: Stored, highest: int) -> float:
+def colourfulness(rgb: Stored | Values, highest: int) -> float:
     """Share of pixels that are clearly coloured beyond a common tint.
 
     Films photographed on a light box, and viewers with a blue palette, give radiographs one tint that follows
@@ -152,7 +158,7 @@ def colourfulness(rgb: Stored, highest: int) -> float:
 
     Parameters
     ----------
-    rgb : ndarray of integers, shape (rows, columns, 3)
+    rgb : ndarray of integers, or of float32 where they are means, shape (rows, columns, 3)
     highest : int
         Value of full intensity.
     """

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from cxrbatch.read.blocks import block_means, extent_in_blocks, halvings, strips
 from cxrbatch.read.grey import colourfulness, full_range, luminance
 from cxrbatch.read.patient import PatientRule
+from cxrbatch.read.resolution import draft
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
+from cxrbatch.reduced import Box, NotReducible
 
 # The limit is ours to judge from the header (gate, `too_large`), before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = {FileKind.PNG: "PNG", FileKind.JPEG: "JPEG"}
 _GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "I": 65535}
+_REDUCIBLE_MODES = {"L": 255, "I;16": 65535, "RGB": 255}
+_Grey = tuple[NDArray[np.float32], Box | None, float]
+"""Presentation values, extent and colourfulness, as in `CxrImage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +34,36 @@ class OpenRaster:
     ref: ImageRef
     header: ImageHeader
 
-    def decode(self) -> CxrImage:
+    def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode to presentation values: 0 is black, the largest value of the format is 1."""
-        with _reading(self.ref) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            pixels, coloured = _grey(upright)
+        try:
+            n_halvings = halvings(self.header.rows, self.header.columns, least_px)
+            pixels, extent, coloured = self._reduced(n_halvings)
+        except NotReducible:
+            pixels, extent, coloured = self._full()
         flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
         if self.ref.kind is FileKind.JPEG:
             flags.add(Flag.LOSSY)
         return CxrImage(
-            ref=self.ref, header=self.header, pixels=pixels, colourfulness=coloured, flags=frozenset(flags)
+            ref=self.ref,
+            header=self.header,
+            pixels=pixels,
+            extent=extent,
+            colourfulness=coloured,
+            flags=frozenset(flags),
         )
+
+    def _reduced(self, n_halvings: int) -> _Grey:
+        if not n_halvings:
+            raise NotReducible
+        with _reading(self.ref) as image:
+            return _reduced_grey(image, n_halvings)
+
+    def _full(self) -> _Grey:
+        with _reading(self.ref) as image:
+            image.load()
+            pixels, coloured = _grey(ImageOps.exif_transpose(image))
+            return pixels, None, coloured
 
 
 def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
@@ -70,6 +94,31 @@ def _reading(ref: ImageRef) -> Iterator[Image.Image]:
         if "truncated" in str(error):
             raise Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does") from error
         raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
+
+
+def _reduced_grey(image: Image.Image, n_halvings: int) -> _Grey:
+    """Means over squares of pixels, of plain grey and colour pictures."""
+    if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _is_turned(image):
+        raise NotReducible
+    means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
+    highest = _REDUCIBLE_MODES[image.mode]
+    if means.ndim == 2:
+        return full_range(means, 0, highest), extent, 0.0
+    return luminance(means, highest), extent, colourfulness(means, highest)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+
+
+def _drafted(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
+    extent = draft(image, n_halvings)
+    return np.asarray(image, np.float32), extent
+
+
+def _averaged(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
+    pixels, block = np.asarray(image), 1 << n_halvings
+    return block_means(strips(pixels, block), block), extent_in_blocks(pixels.shape, block)
 
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], float]:

@@ -10,16 +10,20 @@ from cxrbatch.reasons import Flag
 
 _IGNORED = frozenset((Flag.VOI_IGNORED,))
 _MIN_CONTRAST = 1e-3
+_N_PROBES = 257
+_STEEPEST = 3.0
 
 
-def modality_values(dataset: Dataset, stored: Stored) -> Values:
+def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) -> Values:
     """Apply the Modality LUT Sequence, else RescaleSlope and RescaleIntercept (PS3.3 C.11.1).
 
     Parameters
     ----------
-    stored : ndarray of integers, shape (rows, columns)
+    stored : ndarray of integers, or of float32 where they are means, any shape
+    signed : bool
+        Whether stored values are signed.
     """
-    if lut := _lut(dataset, "ModalityLUTSequence", signed=stored.dtype.kind == "i"):
+    if lut := _lut(dataset, "ModalityLUTSequence", signed=signed):
         return lut(stored)
     slope = el.number(dataset, "RescaleSlope") or 1.0
     intercept = el.number(dataset, "RescaleIntercept") or 0.0
@@ -54,6 +58,23 @@ def apply_voi(
     if float(np.ptp(used)) <= _MIN_CONTRAST * max(float(np.abs(used).max()), 1.0):
         return values, _IGNORED
     return mapped, frozenset()
+
+
+def keeps_means(dataset: Dataset, means: Values, *, signed: bool) -> bool:
+    """Whether the transforms may come after averaging in place of before it.
+
+    What they make of a mean is the mean of what they make of each pixel where they are straight, and nearly so where
+    they bend gently. A narrow window, or a steep LUT, would show how little the pixels of a block differ.
+
+    Parameters
+    ----------
+    means : ndarray of float32, any shape
+        Means of stored values.
+    """
+    probe = np.linspace(means.min(), means.max(), _N_PROBES, dtype=np.float32)
+    mapped, _ = apply_voi(dataset, modality_values(dataset, probe, signed=signed), None)
+    steepest = float(np.abs(np.diff(mapped)).max()) * (_N_PROBES - 1)
+    return steepest <= _STEEPEST * float(np.ptp(mapped))
 
 
 def _has_voi(dataset: Dataset) -> bool:

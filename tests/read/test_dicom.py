@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cxrbatch.read import PatientRule, open_image
@@ -405,3 +406,40 @@ def test_real_radiograph_and_its_negative(real_data: Path) -> None:
     negative = read(real_data / "raw-examples" / "rsna-cxr-monochrome1.dcm")
     np.testing.assert_allclose(positive.pixels, 1 - negative.pixels, atol=1e-6)
     assert positive.header.age_years == 62
+
+
+def rle_frame(segments: list[bytes]) -> bytes:
+    header = np.zeros(16, "<u4")
+    header[0] = len(segments)
+    header[1 : 1 + len(segments)] = 64 + np.cumsum([0, *(len(segment) for segment in segments[:-1])])
+    return header.tobytes() + b"".join(segments)
+
+
+HALF, WHOLE = b"\x81\x01" * 12, b"\x81\x01" * 24
+"""Runs of 128 ones: 64 × 48 pixels are 24 of them."""
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\0\0", b"\x80\x80", b"\0" * 16])
+def test_padding_behind_an_rle_segment_is_no_pixel(tmp_path: Path, padding: bytes) -> None:
+    frame = rle_frame([b"\x81\x00" * 12 + HALF + padding, WHOLE + padding])
+    values = np.repeat([1, 257], 32 * 48).astype(np.uint16).reshape(64, 48)
+    path = write_dicom(tmp_path / "a", values, syntax=uid.RLELossless, PixelData=encapsulate([frame]))
+    assert read(path).pixels == pytest.approx(scaled(values))
+
+
+@pytest.mark.parametrize(
+    ("segments", "reason"),
+    [
+        ([WHOLE], Reason.CORRUPT),
+        ([WHOLE, HALF], Reason.TRUNCATED),
+        ([WHOLE, b""], Reason.TRUNCATED),
+        ([WHOLE, WHOLE + WHOLE], Reason.CORRUPT),
+        ([WHOLE, WHOLE[:-2] + b"\x7f\0"], Reason.CORRUPT),
+    ],
+)
+def test_rle_segments_that_do_not_fit(tmp_path: Path, segments: list[bytes], reason: Reason) -> None:
+    pixels = encapsulate([rle_frame(segments)])
+    path = write_dicom(tmp_path / "a", ramp("u2", 16), syntax=uid.RLELossless, PixelData=pixels)
+    with pytest.raises(Refusal) as refusal:
+        read(path)
+    assert refusal.value.reason is reason

@@ -1,0 +1,80 @@
+"""Means over blocks of pixels: what little of a large radiograph a small network sees.
+
+A picture of several thousand pixels is read in strips that fit into the processor's cache; of each, only the means
+are kept.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.reduced import Box
+
+_LEAST_HALVINGS = 2
+_STRIP_BYTES = 1 << 19
+
+
+def halvings(rows: int, columns: int, least_px: int | None) -> int:
+    """How often both sides of a picture are halved.
+
+    Parameters
+    ----------
+    least_px : int or None
+        What the shorter side must keep; None: nothing is halved.
+
+    Returns
+    -------
+    int
+        0, or at least 2: half a picture is hardly quicker decoded than all of it.
+    """
+    if not least_px:
+        return 0
+    n = max((min(rows, columns) // least_px).bit_length() - 1, 0)
+    return n if n >= _LEAST_HALVINGS else 0
+
+
+def rows_per_strip(row_bytes: int, block: int) -> int:
+    """Rows to read at a time: whole blocks."""
+    return max(_STRIP_BYTES // (row_bytes * block), 1) * block
+
+
+def strips(pixels: NDArray[Any], block: int) -> Iterator[NDArray[Any]]:
+    """Cut a decoded picture into strips of whole blocks; the last may be lower."""
+    step = rows_per_strip(pixels[:1].nbytes, block)
+    return (pixels[row : row + step] for row in range(0, len(pixels), step))
+
+
+def block_means(of: Iterable[NDArray[Any]], block: int) -> NDArray[np.float32]:
+    """Average over squares of pixels.
+
+    Parameters
+    ----------
+    of : iterable of ndarray of (u)int8, (u)int16 or (u)int32, shape (any, columns, ...)
+        The picture in strips, of whole blocks but for the last. Each is used before the next is asked for.
+    block : int
+        Side of a square.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows // block, columns // block, ...)
+        What is left over at the lower and right edge, less than a block, is left out.
+    """
+    sums = np.concatenate([_sum_rows(strip, block) for strip in of])
+    columns = sums.shape[1] // block * block
+    # Adding slices is several times as fast as summing over a short last axis.
+    squares = reduce(np.add, (sums[:, first:columns:block] for first in range(block)))
+    return np.asarray(squares, np.float32) / np.float32(block * block)
+
+
+def extent_in_blocks(shape: tuple[int, ...], block: int) -> Box:
+    """Where a picture of (rows, columns, ...) pixels lies among the means over its blocks."""
+    return 0, 0, shape[1] / block, shape[0] / block
+
+
+def _sum_rows(strip: NDArray[Any], block: int) -> NDArray[Any]:
+    """Sum each so many rows; the sum of 256 × 256 pixels, more than any block has, fits into 32 bits, or 64."""
+    whole = strip[: len(strip) // block * block].reshape(-1, block, *strip.shape[1:])
+    return np.add.reduce(whole, axis=1, dtype=f"{strip.dtype.kind}{8 if strip.itemsize == 4 else 4}")

@@ -1,0 +1,141 @@
+"""Stored values of a DICOM image → presentation values, as a radiologist sees them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut, convert_color_space
+
+from cxrbatch.read import codestream, voi
+from cxrbatch.read import elements as el
+from cxrbatch.read.grey import Stored, Values, colourfulness, data_range, luminance
+from cxrbatch.read.stored import (
+    is_signed,
+    reduced_from_pixels,
+    reduced_in_codestream,
+    stored_values,
+    transfer_syntax,
+    valid_mask,
+)
+from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.reduced import Box, NotReducible, ReducedPicture
+
+_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "PALETTE COLOR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """Pixels as a radiologist sees them.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        0…1, bone white, padding 0.
+    extent, colourfulness, flags
+        As in `cxrbatch.records.CxrImage`.
+    """
+
+    pixels: Values
+    extent: Box | None = None
+    colourfulness: float = 0.0
+    flags: frozenset[Flag] = frozenset()
+
+
+def presentation(dataset: Dataset, halvings: int = 0) -> Presentation:
+    """Decode the pixels of a dataset, and apply what its header says of them.
+
+    Parameters
+    ----------
+    halvings : int
+        How often the sides may be halved; what cannot be is decoded in full.
+
+    Raises
+    ------
+    Refusal
+    """
+    photometric = _photometric(dataset)
+    if photometric in _MONOCHROME:
+        return _monochrome(dataset, halvings)
+    if photometric in _COLOUR:
+        rgb, highest = _rgb(dataset, photometric)
+        return Presentation(pixels=luminance(rgb, highest), colourfulness=colourfulness(rgb, highest))
+    raise Refusal(Reason.CORRUPT, "PhotometricInterpretation is missing or unknown")
+
+
+def reduced_presentation(dataset: Dataset, means: ReducedPicture) -> Presentation:
+    """Apply what the header says to means of stored values, as if they were stored values.
+
+    Raises
+    ------
+    NotReducible
+        It is not monochrome, or the header wants the values of single pixels.
+    """
+    signed = is_signed(dataset)
+    if _photometric(dataset) not in _MONOCHROME or not voi.keeps_means(dataset, means.pixels, signed=signed):
+        raise NotReducible
+    return _presented(dataset, means.pixels, None, means.extent)
+
+
+def _photometric(dataset: Dataset) -> str:
+    return el.text(dataset, "PhotometricInterpretation").upper()
+
+
+def _monochrome(dataset: Dataset, halvings: int) -> Presentation:
+    if halvings:
+        try:
+            return reduced_presentation(dataset, reduced_in_codestream(dataset, halvings))
+        except NotReducible:
+            pass
+    stored = stored_values(dataset)
+    if stored.ndim != 2:
+        raise Refusal(Reason.CORRUPT, f"{_photometric(dataset)} with {stored.shape[2]} samples per pixel")
+    if halvings:
+        try:
+            return reduced_presentation(dataset, reduced_from_pixels(dataset, stored, halvings))
+        except NotReducible:
+            pass
+    return _presented(dataset, stored, valid_mask(dataset, stored), None)
+
+
+def _presented(
+    dataset: Dataset, stored: Stored | Values, valid: NDArray[np.bool_] | None, extent: Box | None
+) -> Presentation:
+    """Modality LUT, VOI LUT, and the inversion, once, of MONOCHROME1 (PS3.4 N.2)."""
+    values = voi.modality_values(dataset, stored, signed=is_signed(dataset))
+    values, flags = voi.apply_voi(dataset, values, valid)
+    grey = data_range(values, valid)
+    if _photometric(dataset) == "MONOCHROME1":
+        grey = np.float32(1) - grey
+    if valid is not None:
+        grey = np.where(valid, grey, np.float32(0))
+    return Presentation(pixels=grey, extent=extent, flags=flags | _photometric_flags(dataset))
+
+
+def _rgb(dataset: Dataset, photometric: str) -> tuple[Stored, int]:
+    stored = stored_values(dataset)
+    if photometric == "PALETTE COLOR":
+        return _palette_rgb(dataset, stored)
+    if stored.ndim != 3 or stored.shape[2] != 3:
+        raise Refusal(Reason.CORRUPT, f"{photometric} with an array of shape {stored.shape}")
+    bits = el.integer(dataset, "BitsStored", 8)
+    syntax = transfer_syntax(dataset)
+    if not codestream.comes_out_as_rgb(syntax, photometric) and bits == 8:
+        stored = convert_color_space(stored.astype(np.uint8), "YBR_FULL", "RGB")
+    return stored, (1 << bits) - 1
+
+
+def _palette_rgb(dataset: Dataset, stored: Stored) -> tuple[Stored, int]:
+    try:
+        rgb = np.asarray(apply_color_lut(stored, dataset))
+    except Exception as error:
+        raise Refusal(Reason.CORRUPT, "the colour palette is unusable") from error
+    return rgb[..., :3], int(np.iinfo(rgb.dtype).max)
+
+
+def _photometric_flags(dataset: Dataset) -> frozenset[Flag]:
+    """INVERSE accompanies MONOCHROME1 and is no second inversion (PS3.3 C.11.6.1.2)."""
+    shape = el.text(dataset, "PresentationLUTShape").upper()
+    expected = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}[_photometric(dataset)]
+    return frozenset((Flag.PHOTOMETRIC_CONFLICT,)) if shape and shape != expected else frozenset()

@@ -1,0 +1,187 @@
+"""Compressed pixel data → stored values at a fraction of the size, where the format holds such a picture.
+
+JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving out the highest resolution levels.
+What cannot be decoded so, for whatever reason, is left to `cxrbatch.read.codestream`, which also says what is wrong.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self, cast
+
+import imagecodecs
+import numpy as np
+from PIL import Image, Jpeg2KImagePlugin
+from pydicom import uid
+
+from cxrbatch.reduced import Box, NotReducible, ReducedPicture
+
+_MOST_DCT_HALVINGS = 3
+_SIZ, _COD, _SOT = b"\xff\x51", b"\xff\x52", b"\xff\x90"
+
+
+def decode_reduced(
+    codestream: bytes, transfer_syntax: str, shape: tuple[int, ...], halvings: int, *, signed: bool
+) -> ReducedPicture:
+    """Decode one monochrome frame at ``1 / 2**halvings`` of its size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Size of the full picture that the header announces: (rows, columns).
+    signed : bool
+        Whether stored values are signed.
+
+    Returns
+    -------
+    ReducedPicture
+        Of stored values.
+
+    Raises
+    ------
+    NotReducible
+    """
+    try:
+        return _DECODERS[transfer_syntax](codestream, shape, halvings, signed)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise NotReducible from error
+
+
+def draft(image: Image.Image, halvings: int) -> Box:
+    """Make Pillow decode a JPEG at ``1 / 2**halvings`` of its size, but at no less than 1/8, the means of its blocks.
+
+    Returns
+    -------
+    Box
+        Extent of the full picture in the smaller one.
+
+    Raises
+    ------
+    NotReducible
+        It cannot.
+    """
+    columns, rows = image.size
+    scale = 1 << min(halvings, _MOST_DCT_HALVINGS)
+    image.draft(None, (columns // scale, rows // scale))
+    if image.size != (-(-columns // scale), -(-rows // scale)):
+        raise NotReducible
+    return 0, 0, columns / scale, rows / scale
+
+
+def _jpeg(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+    with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
+        if signed or image.mode != "L" or image.size[::-1] != shape:
+            raise NotReducible
+        extent = draft(image, halvings)
+        return ReducedPicture(np.asarray(image, np.float32), extent)
+
+
+def _jpeg2k(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+    main = _MainHeader.of(codestream)
+    main.require(shape, halvings, signed=signed)
+    with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
+        values = np.asarray(image)
+    # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
+    stored = values >> (8 * values.itemsize - main.precision)
+    pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if signed else 0)
+    return ReducedPicture(pixels, _low_pass_extent(shape, halvings))
+
+
+def _htj2k(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+    main = _MainHeader.of(codestream)
+    main.require(shape, halvings, signed=signed)
+    values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
+    if main.precision == 8 * values.itemsize:
+        raise NotReducible
+    # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
+    lowest = -(1 << (main.precision - 1)) if signed else 0
+    stored = np.clip(values.view(f"i{values.itemsize}"), lowest, lowest + (1 << main.precision) - 1)
+    return ReducedPicture(stored.astype(np.float32), _low_pass_extent(shape, halvings))
+
+
+_Decoder = Callable[[bytes, tuple[int, ...], int, bool], ReducedPicture]
+_DECODERS: dict[str, _Decoder] = {
+    uid.JPEGBaseline8Bit: _jpeg,
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _jpeg2k),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _htj2k),
+}
+
+
+def can_reduce(transfer_syntax: str) -> bool:
+    """Whether the transfer syntax can hold pictures that decode at a fraction of their size."""
+    return transfer_syntax in _DECODERS
+
+
+def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
+    """Where the full picture lies among the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
+
+    The filters are symmetric about every second sample, the first included: sample i of the level stands for what
+    lies around the middle of pixel ``i * 2**halvings``, and not around the middle of a block that begins there.
+    """
+    scale = 1 << halvings
+    before = 0.5 - 0.5 / scale
+    return before, before, before + shape[1] / scale, before + shape[0] / scale
+
+
+class _Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
+    """Pillow's reader with the right size: its ``reduce`` rounds, where ISO/IEC 15444-1 B-15 rounds up."""
+
+    def __init__(self, stream: io.BytesIO, halvings: int) -> None:
+        self._halvings = halvings
+        super().__init__(stream)
+
+    def _open(self) -> None:
+        super()._open()
+        scale = 1 << self._halvings
+        self._size = -(-self.width // scale), -(-self.height // scale)
+        tile = self.tile[0]
+        codec, _, *rest = cast("tuple[object, ...]", tile.args)
+        self.tile = [tile._replace(extents=(0, 0, *self.size), args=(codec, self._halvings, *rest))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MainHeader:
+    """What the main header of a JPEG 2000 codestream says (ISO/IEC 15444-1 A.5.1, A.6.1)."""
+
+    size: tuple[int, int]
+    origin: tuple[int, int]
+    tile: tuple[int, int]
+    n_components: int
+    precision: int
+    signed: bool
+    n_levels: int
+
+    @classmethod
+    def of(cls, codestream: bytes) -> Self:
+        siz = _segment(codestream, _SIZ)
+        xsiz, ysiz, xosiz, yosiz, xtsiz, ytsiz = np.frombuffer(siz, ">u4", 6, offset=2).tolist()
+        return cls(
+            size=(ysiz, xsiz),
+            origin=(yosiz, xosiz),
+            tile=(ytsiz, xtsiz),
+            n_components=int.from_bytes(siz[34:36], "big"),
+            precision=(siz[36] & 0x7F) + 1,
+            signed=bool(siz[36] & 0x80),
+            n_levels=_segment(codestream, _COD)[5],
+        )
+
+    def require(self, shape: tuple[int, ...], halvings: int, *, signed: bool) -> None:
+        """Refuse whatever would come out otherwise than as the one picture that is meant."""
+        one_tile = self.tile[0] >= shape[0] and self.tile[1] >= shape[1]
+        plain = (
+            self.size == shape and self.origin == (0, 0) and self.n_components == 1 and self.precision <= 16
+        )
+        if not plain or not one_tile or self.signed != signed or self.n_levels < halvings:
+            raise NotReducible
+
+
+def _segment(codestream: bytes, wanted: bytes) -> bytes:
+    """Parameters of a marker segment of the main header, behind their length."""
+    place = 2
+    while (marker := codestream[place : place + 2]) != wanted:
+        if marker in (_SOT, b"") or not codestream.startswith(b"\xff\x4f\xff\x51"):
+            raise NotReducible
+        place += 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")
+    return codestream[place + 4 : place + 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")]

@@ -1,0 +1,66 @@
+"""Pictures decoded at a fraction of their size, and means over parts of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""left, upper, right, lower in pixels, as Pillow takes it."""
+
+
+class NotReducible(Exception):
+    """A picture cannot be had at a fraction of its size: all of it must be decoded."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedPicture:
+    """A picture whose every pixel stands for a square of pixels of the full one.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+    extent : Box
+        Where the full picture begins and ends, in pixels of this one. That need not be its own edges: the last pixel
+        may stand for part of a square only, and JPEG 2000 samples lie off the middle of their squares.
+    """
+
+    pixels: NDArray[np.float32]
+    extent: Box
+
+    def area_mean(self, height: int, width: int, box: Box | None = None) -> NDArray[np.float32]:
+        """Resample so that each new pixel is the mean of what it covers, parts of pixels by their share.
+
+        With only a few pixels for each new one, Pillow's BOX is too coarse: it takes pixels whole or not at all.
+
+        Parameters
+        ----------
+        height, width : int
+            Size of the result in pixels.
+        box : Box, optional
+            Region of `pixels` to use; the extent by default. Beyond the edge it is as at the edge.
+        """
+        left, upper, right, lower = box or self.extent
+        rows = _mean_rows(self.pixels, np.linspace(upper, lower, height + 1))
+        return _mean_rows(rows.T, np.linspace(left, right, width + 1)).T
+
+    @cached_property
+    def coarse(self) -> NDArray[np.float32]:
+        """The picture at 256 × 256, in which its borders are looked for; made once."""
+        return self.area_mean(COARSE_PX, COARSE_PX)
+
+
+COARSE_PX = 256
+
+
+def _mean_rows(pixels: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Mean of the rows between each two neighbouring edges, which are equally far apart."""
+    begin, end = edges[:-1], edges[1:]
+    first = np.floor(begin).astype(np.intp)
+    total = np.zeros((len(begin), pixels.shape[1]), np.float32)
+    for row in range(int((np.ceil(end) - first).max())):
+        place = first + row
+        share = np.clip(np.minimum(end, place + 1) - np.maximum(begin, place), 0, None).astype(np.float32)
+        total += share[:, None] * pixels[np.clip(place, 0, len(pixels) - 1)]
+    return total * np.float32(len(begin) / (edges[-1] - edges[0]))
