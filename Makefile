@@ -36,7 +36,8 @@ sample: $(BIN)/python  ## screen the sample night
 sample-data: dev  ## draw the sample night again
 	$(BIN)/python sample_data/generate.py
 
-bench: dev  ## speed and memory as folder and state grow, and who waits how long; minutes
+bench: dev  ## speed against the machine's limit, growth of folder and state, who waits how long; half an hour
+	$(BIN)/python benchmarks/speed.py --compare
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/remembered.py
 	$(BIN)/python benchmarks/waiting.py

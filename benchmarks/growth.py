@@ -1,8 +1,9 @@
 """Time and memory of `cxrbatch screen` as the folder grows.
 
-``python benchmarks/growth.py [--files 1000 4000] [--workers N]`` writes folders of phantoms (PNG, 512 × 448) into a
-temporary place, screens each as a user would, and prints wall time, images per second and peak memory of all
-processes together (proportional set size, Linux only).
+``python benchmarks/growth.py [--files 1000 4000] [--workers N] [--plot growth.svg]`` writes folders of phantoms (PNG,
+512 × 448) into a temporary place, screens each as a user would, and prints wall time, images per second and peak
+memory of all processes together (proportional set size, Linux only) as a Markdown table, with a straight line fitted
+to the seconds; and draws both as a plot.
 """
 
 import argparse
@@ -18,8 +19,11 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "sample_data"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from phantom import radiograph
+
+from benchmarks.growth_plot import Growth, sentence, svg
 
 _ROWS, _COLUMNS, _N_DRAWN = 512, 448, 12
 _POLL_S = 0.1
@@ -83,6 +87,18 @@ def _pss_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
+def measure(n_files: int, workers: int | None) -> Growth:
+    """Screen a folder of so many files."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "export"
+        folder.mkdir()
+        write_folder(folder, n_files)
+        seconds, mib, summary = screen(folder, Path(scratch) / "report.csv", workers)
+    if f"= {n_files} scored" not in summary:
+        raise RuntimeError(f"expected {n_files} files to be scored: {summary}")
+    return Growth(n_files=n_files, seconds=seconds, mib=mib)
+
+
 def main() -> None:
     """Print one line for each folder size."""
     parser = argparse.ArgumentParser(
@@ -90,16 +106,21 @@ def main() -> None:
     )
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 4000])
     parser.add_argument("--workers", type=int)
+    parser.add_argument(
+        "--plot", type=Path, metavar="SVG", help="draw it too; at least three sizes say something"
+    )
     options = parser.parse_args()
-    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}")
-    print(f"{'files':>7} {'seconds':>8} {'images/s':>9} {'peak MiB':>9}")
+    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}\n")
+    print("| files | seconds | images/s | peak MiB |\n|---:|---:|---:|---:|")
+    found = []
     for n_files in options.files:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "export"
-            folder.mkdir()
-            write_folder(folder, n_files)
-            seconds, mib, summary = screen(folder, Path(scratch) / "report.csv", options.workers)
-            print(f"{n_files:7} {seconds:8.1f} {n_files / seconds:9.1f} {mib:9.0f}   {summary.split(';')[0]}")
+        one = measure(n_files, options.workers)
+        print(f"| {n_files} | {one.seconds:.1f} | {n_files / one.seconds:.1f} | {one.mib:.0f} |", flush=True)
+        found.append(one)
+    if len(found) > 1:
+        print(f"\n{sentence(found)}")
+    if options.plot:
+        options.plot.write_text(svg(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,253 @@
+"""Decoding alone, written without any of the program's code: the yardstick of `speed.py`.
+
+`full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to a picture of an
+eighth of each side (375 × 312 of 3000 × 2500), about twice what the network sees: by block sums, or by what the
+format offers (DCT scaling, resolution levels).
+"""
+
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset
+
+Values = NDArray[Any]
+Decode = Callable[[Path], Values]
+
+BLOCK = 8
+_HALVINGS = 3
+_STRIP_ROWS = 15 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
+_PIXEL_DATA_HEAD_BYTES = 12  # tag, OW, reserved, length (PS3.5 7.1.2)
+_ITEM = 0xE000FFFE  # (FFFE,E000), as two little-endian words
+_JPEG2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
+
+
+# --- full size
+
+_CODECS: dict[str, Callable[..., Any]] = {
+    uid.RLELossless: lambda frame: np.frombuffer(imagecodecs.dicomrle_decode(frame, "<u2"), "<u2"),
+    uid.JPEGLosslessSV1: imagecodecs.jpeg8_decode,
+    uid.JPEGLSLossless: imagecodecs.jpegls_decode,
+    uid.JPEG2000Lossless: imagecodecs.jpeg2k_decode,
+    uid.JPEG2000: imagecodecs.jpeg2k_decode,
+    ".jpg": imagecodecs.jpeg8_decode,
+    ".png": imagecodecs.png_decode,
+}
+
+
+def full(path: Path) -> Values:
+    """Decode to stored values.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (rows, columns)
+    """
+    if path.suffix != ".dcm":
+        return np.asarray(_CODECS[path.suffix](path.read_bytes()))
+    with path.open("rb") as stream:
+        header = dcmread(stream, stop_before_pixels=True)
+        codec = _CODECS.get(_syntax(header))
+        if codec is None:
+            return dcmread(path).pixel_array
+        return np.asarray(codec(_frame(stream))).reshape(header.Rows, header.Columns)
+
+
+def _syntax(dataset: Dataset) -> str:
+    return str(dataset.file_meta.TransferSyntaxUID)
+
+
+def _frame(stream: BinaryIO) -> bytes:
+    """Read the one fragment of the one frame (PS3.5 A.4); pydicom's `get_frame` copies it more than once.
+
+    Parameters
+    ----------
+    stream : binary file
+        Where PixelData begins.
+    """
+    stream.seek(_PIXEL_DATA_HEAD_BYTES, 1)
+    stream.seek(_item_bytes(stream), 1)  # basic offset table
+    return stream.read(_item_bytes(stream))
+
+
+def _item_bytes(stream: BinaryIO) -> int:
+    tag, n_bytes = struct.unpack("<II", stream.read(8))
+    if tag != _ITEM:
+        raise ValueError("PixelData is not a sequence of items")
+    return int(n_bytes)
+
+
+# --- an eighth of each side
+
+
+def cheapest(path: Path) -> Values:
+    """Decode to an eighth of each side: means, or sums of blocks, whichever comes cheaper.
+
+    Returns
+    -------
+    ndarray of whole numbers, shape (rows // 8, columns // 8), or one more where the format rounds up
+    """
+    if path.suffix == ".jpg":
+        return _draft(path)
+    if path.suffix == ".png":
+        return block_sums(full(path))
+    with path.open("rb") as stream:
+        header = dcmread(stream, stop_before_pixels=True)
+        if not uid.UID(_syntax(header)).is_compressed:
+            return _sums_while_reading(stream, header)
+        return _compressed(_frame(stream), _syntax(header), (header.Rows, header.Columns))
+
+
+def _compressed(frame: bytes, syntax: str, shape: tuple[int, int]) -> Values:
+    if syntax in _JPEG2000:
+        return _reduced(frame)
+    if syntax == uid.RLELossless:
+        return _sums_of_planes(frame, shape)
+    return block_sums(_CODECS[syntax](frame, out=_scratch(shape, np.uint16)))
+
+
+@cache
+def _scratch(shape: tuple[int, int], dtype: type[np.unsignedinteger[Any]]) -> Values:
+    """Memory that is used again for each image: new memory costs a page fault for every 4 KiB."""
+    return np.empty(shape, dtype)
+
+
+def _draft(path: Path) -> Values:
+    with Image.open(path) as image:
+        image.draft("L", (image.width // BLOCK, image.height // BLOCK))
+        return np.asarray(image)
+
+
+def _reduced(codestream: bytes) -> Values:
+    with Image.open(BytesIO(codestream)) as image:
+        image.reduce = _HALVINGS  # type: ignore[assignment, method-assign]  # as Pillow documents it
+        return np.asarray(image)
+
+
+def _sums_while_reading(stream: BinaryIO, header: Dataset) -> Values:
+    """Add up a few rows at a time: they never leave the cache, and nothing of full size is kept."""
+    columns = header.Columns
+    stream.seek(_PIXEL_DATA_HEAD_BYTES, 1)
+    tops = range(0, header.Rows // BLOCK * BLOCK, _STRIP_ROWS)
+    counts = [min(_STRIP_ROWS, header.Rows // BLOCK * BLOCK - top) for top in tops]
+    strips = (np.fromfile(stream, "<u2", count * columns).reshape(count, columns) for count in counts)
+    return np.concatenate([_sums(strip, np.uint32) for strip in strips])
+
+
+def _sums_of_planes(frame: bytes, shape: tuple[int, int]) -> Values:
+    """Unpack the byte planes of RLE (PS3.5 annex G) and add up each, in place of putting words together."""
+    n_segments, *starts = np.frombuffer(frame, "<u4", 4).tolist()
+    ends = [*starts[1:n_segments], len(frame)]
+    high, low = (
+        block_sums(_unpacked(frame[start:end], shape), np.uint16).astype(np.uint32)
+        for start, end in zip(starts[:n_segments], ends, strict=True)
+    )
+    return high * 256 + low
+
+
+def _unpacked(segment: bytes, shape: tuple[int, int]) -> Values:
+    plane = _scratch(shape, np.uint8)
+    imagecodecs.packbits_decode(segment, out=plane.reshape(-1).data)
+    return plane
+
+
+def block_sums(pixels: Values, dtype: type[np.unsignedinteger[Any]] = np.uint32) -> Values:
+    """Add up blocks of 8 × 8, leaving out what is over at the right and lower edge.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8 or uint16, shape (rows, columns)
+    dtype : type
+        Of the sums; 64 times the largest value must fit.
+    """
+    rows = len(pixels) // BLOCK * BLOCK
+    return np.concatenate(
+        [_sums(pixels[top : min(top + _STRIP_ROWS, rows)], dtype) for top in range(0, rows, _STRIP_ROWS)]
+    )
+
+
+def _sums(strip: Values, dtype: type[np.unsignedinteger[Any]]) -> Values:
+    rows, columns = strip.shape[0] // BLOCK, strip.shape[1] // BLOCK * BLOCK
+    down = np.add.reduce(strip.reshape(rows, BLOCK, -1), axis=1, dtype=dtype)
+    across = down[:, 0:columns:BLOCK].copy()
+    for offset in range(1, BLOCK):
+        across += down[:, offset:columns:BLOCK]
+    return across
+
+
+# --- measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """What a decoder by itself takes.
+
+    Attributes
+    ----------
+    processor_s : float
+        Per image.
+    images_per_s : float
+        Of all processes together.
+    """
+
+    processor_s: float
+    images_per_s: float
+
+
+def alone(decode: Decode, files: Sequence[Path], n_processes: int, rounds: int) -> Alone:
+    """Decode the files over and over, in so many processes at once.
+
+    Of every file the median over the rounds counts, after one that is not counted, and of them the mean.
+    """
+    context = get_context("spawn")
+    barrier = context.Barrier(n_processes)
+    with ProcessPoolExecutor(n_processes, context, initializer=_meet, initargs=(barrier,)) as pool:
+        work = [pool.submit(_measured, decode, files, rounds) for _ in range(n_processes)]
+        measured = [future.result() for future in work]
+    return Alone(
+        processor_s=fmean(processor for processor, _ in measured),
+        images_per_s=sum(1 / wall for _, wall in measured),
+    )
+
+
+_barrier: Barrier | None = None
+
+
+def _meet(barrier: Barrier) -> None:
+    global _barrier  # noqa: PLW0603 - set once per process
+    _barrier = barrier
+
+
+def _measured(decode: Decode, files: Sequence[Path], rounds: int) -> tuple[float, float]:
+    """Processor and wall seconds per image; begins when all processes are ready, and each does one task."""
+    for path in files:
+        decode(path)
+    if _barrier:
+        _barrier.wait()
+    spent = [[_timed(decode, path) for path in files] for _ in range(rounds)]
+    processor, wall = (_per_image(spent, which) for which in (0, 1))
+    return processor, wall
+
+
+def _per_image(spent: Sequence[Sequence[tuple[float, float]]], which: int) -> float:
+    by_file: Iterator[tuple[tuple[float, float], ...]] = zip(*spent, strict=True)
+    return fmean(median(one[which] for one in times) for times in by_file)
+
+
+def _timed(decode: Decode, path: Path) -> tuple[float, float]:
+    processor, wall = time.process_time(), time.perf_counter()
+    decode(path)
+    return time.process_time() - processor, time.perf_counter() - wall

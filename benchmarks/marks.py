@@ -1,0 +1,53 @@
+"""`cxrbatch screen` with a watch: when its first image was scored, and how long the report took.
+
+``python benchmarks/marks.py OUT.json MONOTONIC screen FOLDER --out report.csv`` runs the command as it is, in a
+process of its own; MONOTONIC is when that process was started, by the clock that all processes share.
+"""
+
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # reader processes come here too: nothing heavy up here
+
+
+def watch(started: float, found: dict[str, float]) -> None:
+    """Note in `found`, in seconds: ``first`` since `started`, ``report``."""
+    from cxrbatch.records import ImageScore  # noqa: PLC0415
+
+    stages: Any = import_module("cxrbatch.screen")
+    state: Any = import_module("cxrbatch.nightly.state").State
+    remember, write_report = state.remember, stages.write_report
+
+    def noted(self: Any, file: Any, outcome: Any, judgement: Any) -> Any:
+        if isinstance(outcome, ImageScore):
+            found.setdefault("first", time.monotonic() - started)
+        return remember(self, file, outcome, judgement)
+
+    def timed(*args: Any) -> None:
+        begun = time.monotonic()
+        write_report(*args)
+        found["report"] = time.monotonic() - begun
+
+    state.remember, stages.write_report = noted, timed
+
+
+def main() -> None:
+    """Run the command, then write what was noted."""
+    from cxrbatch import cli  # noqa: PLC0415
+
+    out, started, *arguments = sys.argv[1:]
+    found: dict[str, float] = {}
+    watch(float(started), found)
+    sys.argv = ["cxrbatch", *arguments]
+    try:
+        cli.main()
+    finally:
+        Path(out).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
