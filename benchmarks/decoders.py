@@ -26,7 +26,6 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
 Values = NDArray[Any]
-Decode = Callable[[Path], Values]
 
 BLOCK = 8
 _HALVINGS = 3
@@ -207,7 +206,7 @@ class Alone:
     images_per_s: float
 
 
-def alone(decode: Decode, files: Sequence[Path], n_processes: int, rounds: int) -> Alone:
+def alone(decode: Callable[[Path], object], files: Sequence[Path], n_processes: int, rounds: int) -> Alone:
     """Decode the files over and over, in so many processes at once.
 
     Of every file the median over the rounds counts, after one that is not counted, and of them the mean.
@@ -231,7 +230,7 @@ def _meet(barrier: Barrier) -> None:
     _barrier = barrier
 
 
-def _measured(decode: Decode, files: Sequence[Path], rounds: int) -> tuple[float, float]:
+def _measured(decode: Callable[[Path], object], files: Sequence[Path], rounds: int) -> tuple[float, float]:
     """Processor and wall seconds per image; begins when all processes are ready, and each does one task."""
     for path in files:
         decode(path)
@@ -247,7 +246,7 @@ def _per_image(spent: Sequence[Sequence[tuple[float, float]]], which: int) -> fl
     return fmean(median(one[which] for one in times) for times in by_file)
 
 
-def _timed(decode: Decode, path: Path) -> tuple[float, float]:
+def _timed(decode: Callable[[Path], object], path: Path) -> tuple[float, float]:
     processor, wall = time.process_time(), time.perf_counter()
     decode(path)
     return time.process_time() - processor, time.perf_counter() - wall

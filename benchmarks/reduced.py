@@ -1,9 +1,9 @@
 """How far decoding only a part of large radiographs moves what the network sees, and its scores.
 
-``python benchmarks/reduced.py FOLDER [--images 60]`` takes real radiographs from below a folder, makes them 3000 pixels
-high with the noise of a large film (they are small in most public collections), writes each in every format, and
-compares both ways of preparing it. Prints one line for each format: the mean difference of the network's input in grey
-levels of 255 (over all images, of the worst twentieth, of the worst image), and the largest difference of any score.
+``python benchmarks/reduced.py FOLDER [--images 60]`` takes real radiographs from below a folder, makes them 3000
+pixels high with the noise of a large film (most public ones are small), writes each in every format, and compares
+both ways of preparing it. Prints one line for each format: the mean difference of the network's input in grey levels
+of 255 (over all images, of the worst twentieth, of the worst image), and the largest difference of any score.
 """
 
 import argparse

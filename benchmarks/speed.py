@@ -11,9 +11,15 @@ How it is measured:
   file, those read during the start would count as free. Median of the repeats, and their range.
 * Nothing watches these runs. Peak memory (proportional set size of all processes) is that of another one.
 * **cheapest decode** and **full-size codec** are written without the program's code (`decoders.py`): processor
-  time, in one process with the machine otherwise idle. **network**: on ready batches (`network.py`).
-* **limit** = processors / (cheapest decode + network), in processor seconds per image. **efficiency** = images/s /
-  limit. **overhead** = processor time of a further image − cheapest decode − network: whatever is neither.
+  time, in one process with the machine otherwise idle, and in one for each processor at once. **network**: on ready
+  batches (`network.py`).
+* **limit** = processors / (cheapest decode with all processors busy + network), in processor seconds per image.
+  **efficiency** = images/s / limit. **overhead** = processor time of a further image − cheapest decode − network:
+  whatever is neither.
+* **in processor time**: (cheapest decode + network) / processor time of a further image. It is the efficiency of a
+  machine that nobody else uses: where a virtual processor is taken away, seconds pass and processor time does not.
+* **reading**: header and pixels to presentation values, by the program's own code, as its readers do it. **of reading
+  + network** = images/s / the limit with this in place of the cheapest decode.
 * **naive** (`naive.py`): one process, `pydicom.pixel_array`, full-size float32, resize, `model.predict` one by one;
   without its start. * marks formats pydicom cannot decode here: the fastest decoder known did.
 * **× codec**: images/s / those of the full-size codec alone on all processors at once.
@@ -41,6 +47,7 @@ from benchmarks import growth
 from benchmarks.command import Run, printed_json, screen, screen_watched
 from benchmarks.comparison import compare, sentence
 from benchmarks.decoders import alone, cheapest, full
+from benchmarks.reading import reading
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import FULL_SIZE, GROUPS, MIXED, draw, formats_of, linked, write_group
 
@@ -97,6 +104,7 @@ class Bench:
             for decode in (cheapest, full)
             for n_processes in (1, options.cores)
         )
+        own = alone(reading, few, options.cores, options.rounds)
         naive = printed_json("naive.py", *map(str, few))
         per_s, peak_mib = self._pilot(files)
         at_most = limit(light.processor_s, self._network_s, options.cores)
@@ -114,6 +122,7 @@ class Bench:
             cheapest_busy=light_busy,
             codec=codec,
             codec_busy=codec_busy,
+            reading_busy=own,
             network_s=self._network_s,
             naive_s=naive["seconds"],
             naive_mark=naive["mark"],

@@ -84,6 +84,8 @@ class Figures:
         One for each repeat.
     cheapest, cheapest_busy, codec, codec_busy : Alone
         In one process; ``busy``: in one process for each processor.
+    reading_busy : Alone
+        The same of what the program itself does to read a file.
     network_s : float
         Processor seconds per image.
     naive_s : float
@@ -100,6 +102,7 @@ class Figures:
     cheapest_busy: Alone
     codec: Alone
     codec_busy: Alone
+    reading_busy: Alone
     network_s: float
     naive_s: float
     naive_mark: str
@@ -118,7 +121,7 @@ class Figures:
     @property
     def limit(self) -> float:
         """See `limit`."""
-        return limit(self.cheapest.processor_s, self.network_s, self.cores)
+        return limit(self.cheapest_busy.processor_s, self.network_s, self.cores)
 
     @property
     def efficiency(self) -> Spread:
@@ -126,9 +129,22 @@ class Figures:
         return Spread.of(one.images_per_s / self.limit for one in self.further)
 
     @property
+    def processor_efficiency(self) -> Spread:
+        """Share of the processor time of a further image that is the cheapest decode and the network."""
+        useful = self.cheapest_busy.processor_s + self.network_s
+        return Spread.of(useful / one.processor for one in self.further)
+
+    @property
+    def beside_reading(self) -> Spread:
+        """Share reached of the limit with the program's own reading in place of the cheapest decode."""
+        own = limit(self.reading_busy.processor_s, self.network_s, self.cores)
+        return Spread.of(one.images_per_s / own for one in self.further)
+
+    @property
     def overhead_s(self) -> Spread:
         """Processor seconds of a further image that are neither the cheapest decode nor the network."""
-        return Spread.of(one.processor - self.cheapest.processor_s - self.network_s for one in self.further)
+        neither = self.cheapest_busy.processor_s + self.network_s
+        return Spread.of(one.processor - neither for one in self.further)
 
     @property
     def over_naive(self) -> float:
@@ -151,6 +167,8 @@ def ratios(group: str, found: Figures) -> dict[str, str]:
         "images/s": found.images_per_s.text(1),
         "limit": f"{found.limit:.1f}",
         "efficiency": found.efficiency.text(2),
+        "in processor time": found.processor_efficiency.text(2),
+        "of reading + network": found.beside_reading.text(2),
         "overhead, CPU ms": found.overhead_s.text(1, 1000),
         "naive, images/s": f"{1 / found.naive_s:.2f}{found.naive_mark}",
         "× naive": f"{found.over_naive:.1f}",
@@ -169,6 +187,7 @@ def costs(group: str, found: Figures) -> dict[str, str]:
         "command": found.processor_s.text(1, 1000),
         "cheapest decode": cheap,
         "the same, all processors busy": cheap_busy,
+        "reading": f"{found.reading_busy.processor_s * 1000:.2f}",
         "network": f"{found.network_s * 1000:.2f}",
         "full-size codec": codec,
         "the same, all processors busy ": codec_busy,

@@ -23,11 +23,16 @@ _SIDE_PX = 64
 _GREY_PX = 16
 _CELL_PX = 8
 _N_DIRECTIONS = 8
-N_FEATURES = _GREY_PX**2 + (_SIDE_PX // _CELL_PX) ** 2 * _N_DIRECTIONS
+_N_CELLS = (_SIDE_PX // _CELL_PX) ** 2
+N_FEATURES = _GREY_PX**2 + _N_CELLS * _N_DIRECTIONS
 
 _SPEC = PreprocessSpec(
     height=_SIDE_PX, width=_SIDE_PX, low_percentile=1.0, high_percentile=99.0, trim_tolerance=0.03
 )
+_CELLS = np.kron(
+    np.arange(_N_CELLS).reshape(_SIDE_PX // _CELL_PX, -1), np.ones((_CELL_PX, _CELL_PX), np.intp)
+).ravel()
+"""Which cell each pixel of a thumbnail lies in."""
 _MOST_COLOUR = 0.1
 _MOST_OF_ONE_GREY = 0.8
 _LEAST_NEIGHBOUR_CORRELATION = 0.5
@@ -229,12 +234,14 @@ def _equalise(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _edge_directions(equalised: NDArray[np.float32]) -> NDArray[np.float32]:
     """Strength of edges in each of 8 directions, in each of 8×8 cells; their mean square is 1."""
     down, right = np.gradient(equalised)
-    strength = np.hypot(down, right)
-    turn = np.arctan2(down, right) * (_N_DIRECTIONS / (2 * np.pi))
-    half = _N_DIRECTIONS / 2
-    directions = np.arange(_N_DIRECTIONS, dtype=np.float32)[:, None, None]
-    apart = np.abs((turn - directions + half) % _N_DIRECTIONS - half)
-    shares = strength * np.maximum(1 - apart, 0)
-    n = _SIDE_PX // _CELL_PX
-    cells = np.sqrt(shares.reshape(_N_DIRECTIONS, n, _CELL_PX, n, _CELL_PX).mean(axis=(2, 4)))
-    return (cells / max(float(np.sqrt((cells**2).mean())), 1e-6)).astype(np.float32).ravel()
+    strength = np.hypot(down, right).ravel()
+    turn = np.arctan2(down, right).ravel() * np.float32(_N_DIRECTIONS / (2 * np.pi))
+    before = np.floor(turn)
+    after = turn - before
+    # An edge counts for the two directions between which it lies, the more the nearer.
+    direction = before.astype(np.intp)
+    places = [each % _N_DIRECTIONS * _N_CELLS + _CELLS for each in (direction, direction + 1)]
+    shares = [strength * (1 - after), strength * after]
+    sums = np.bincount(np.concatenate(places), np.concatenate(shares), _N_DIRECTIONS * _N_CELLS)
+    cells = np.sqrt(sums / _CELL_PX**2)
+    return (cells / max(float(np.sqrt((cells**2).mean())), 1e-6)).astype(np.float32)

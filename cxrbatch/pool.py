@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice, repeat
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +22,9 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, ModelInput
 
 Prepared = ModelInput | Failure
-_IN_FLIGHT_PER_WORKER = 8
+Task = tuple[ImageRef, ...]
+_FILES_PER_TASK = 4
+_TASKS_PER_WORKER = 3
 _options: PrepareOptions | None = None
 
 
@@ -60,39 +62,38 @@ class ReaderPool:
 
         At most a fixed number of images is in flight, so memory does not grow with the folder.
         """
-        waiting = iter(refs)
-        in_flight = deque(
-            (ref, self._submit(ref)) for ref in islice(waiting, self._n_workers * _IN_FLIGHT_PER_WORKER)
-        )
+        waiting = _tasks(iter(refs), n_single=self._n_workers)
+        first = islice(waiting, self._n_workers * _TASKS_PER_WORKER)
+        in_flight = deque((task, self._submit(task)) for task in first)
         return self._results(waiting, in_flight)
 
     def _results(
-        self, waiting: Iterator[ImageRef], in_flight: deque[tuple[ImageRef, Future[Prepared]]]
+        self, waiting: Iterator[Task], in_flight: deque[tuple[Task, Future[list[Prepared]]]]
     ) -> Iterator[Prepared]:
         while in_flight:
-            ref, future = in_flight.popleft()
-            result = self._result(ref, future)
+            task, future = in_flight.popleft()
+            results = self._result(task, future)
             in_flight.extend((new, self._submit(new)) for new in islice(waiting, 1))
-            yield result
+            yield from results
 
-    def _submit(self, ref: ImageRef) -> Future[Prepared]:
+    def _submit(self, task: Task) -> Future[list[Prepared]]:
         try:
-            return self._executor.submit(_prepare, ref)
+            return self._executor.submit(_prepare, task)
         except BrokenProcessPool:
             self._executor = self._start(self._n_workers)
-            return self._executor.submit(_prepare, ref)
+            return self._executor.submit(_prepare, task)
 
-    def _result(self, ref: ImageRef, future: Future[Prepared]) -> Prepared:
+    def _result(self, task: Task, future: Future[list[Prepared]]) -> list[Prepared]:
         try:
             return future.result()
         except BrokenProcessPool:
-            return self._alone(ref)
+            return [self._alone(ref) for ref in task]
 
     def _alone(self, ref: ImageRef) -> Prepared:
         """Try again what was in flight when a reader died, one by one, to find the file that kills it."""
         with self._start(1) as executor:
             try:
-                return executor.submit(_prepare, ref).result()
+                return executor.submit(_prepare, (ref,)).result()[0]
             except BrokenProcessPool:
                 return Failure(
                     name=ref.name,
@@ -123,7 +124,16 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _prepare(ref: ImageRef) -> Prepared:
+def _prepare(task: Task) -> list[Prepared]:
     if _options is None:
         raise RuntimeError("reader process was not initialised")
-    return prepare(ref, _options)
+    return [prepare(ref, _options) for ref in task]
+
+
+def _tasks(refs: Iterator[ImageRef], n_single: int) -> Iterator[Task]:
+    """Give each reader one file, so that all begin at once, then a few: asking costs as much as a small file."""
+    for size in chain(repeat(1, n_single), repeat(_FILES_PER_TASK)):
+        task = tuple(islice(refs, size))
+        if not task:
+            return
+        yield task

@@ -17,6 +17,7 @@ from cxrbatch.reduced import COARSE_PX, Box, ReducedPicture
 
 _MAX_TRIM_SHARE = 0.25
 _LEAST_OVERSAMPLING = 1.75
+"""Pixels that a reduced picture keeps at least for each that the network sees; 9/8 for each of the coarse picture."""
 NORMALISATIONS = ("percentile", "none")
 RESIZES = ("area", "linear", "nearest")
 

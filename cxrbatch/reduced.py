@@ -6,6 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+COARSE_PX = 256
+"""Side of the picture in which borders are looked for."""
+
 Box = tuple[float, float, float, float]
 """left, upper, right, lower in pixels, as Pillow takes it."""
 
@@ -51,16 +54,12 @@ class ReducedPicture:
         return self.area_mean(COARSE_PX, COARSE_PX)
 
 
-COARSE_PX = 256
-
-
 def _mean_rows(pixels: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.float32]:
     """Mean of the rows between each two neighbouring edges, which are equally far apart."""
     begin, end = edges[:-1], edges[1:]
-    first = np.floor(begin).astype(np.intp)
-    total = np.zeros((len(begin), pixels.shape[1]), np.float32)
-    for row in range(int((np.ceil(end) - first).max())):
-        place = first + row
-        share = np.clip(np.minimum(end, place + 1) - np.maximum(begin, place), 0, None).astype(np.float32)
-        total += share[:, None] * pixels[np.clip(place, 0, len(pixels) - 1)]
-    return total * np.float32(len(begin) / (edges[-1] - edges[0]))
+    first = np.floor(begin)
+    place = first + np.arange(int((np.ceil(end) - first).max()))[:, None]
+    share = np.maximum(np.minimum(end, place + 1) - np.maximum(begin, place), 0)
+    share *= len(begin) / (edges[-1] - edges[0])
+    inside = np.clip(place, 0, len(pixels) - 1).astype(np.intp)
+    return np.einsum("pn,pnw->nw", share.astype(np.float32), pixels[inside])

@@ -111,7 +111,7 @@ def _rle(frame: bytes, shape: tuple[int, ...], bits: int) -> Stored:
     samples = shape[2] if len(shape) == 3 else 1
     channels = np.empty((samples, *shape[:2]), f"<u{bits // 8}")
     try:
-        planes = _rle_planes(frame, shape[0] * shape[1])
+        planes = rle_planes(frame, shape[0] * shape[1])
         for channel in channels.reshape(samples, -1):
             _put_together(channel, planes)
     except Refusal:
@@ -129,8 +129,24 @@ def _put_together(channel: Stored, planes: Iterator[NDArray[np.uint8]]) -> None:
         np.bitwise_or(channel, next(planes), out=channel)
 
 
-def _rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
-    """Unpack segment after segment, always into the same memory."""
+def rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
+    """Unpack segment after segment, always into the same memory.
+
+    Parameters
+    ----------
+    frame : bytes
+        RLE data (PS3.5 annex G).
+
+    Yields
+    ------
+    ndarray of uint8, shape (n_pixels,)
+        Valid until the next is asked for.
+
+    Raises
+    ------
+    Refusal
+        ``truncated``.
+    """
     n_segments, *starts = np.frombuffer(frame, "<u4", _RLE_HEADER_WORDS).tolist()
     plane = np.empty(n_pixels + _RLE_SLACK_BYTES, np.uint8)
     for start, end in pairwise((*starts[:n_segments], len(frame))):

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, NoReturn
 
 from pydicom import dcmread, uid
@@ -10,12 +11,12 @@ from pydicom.dataset import Dataset
 
 from cxrbatch.read import blocks, codestream
 from cxrbatch.read import elements as el
+from cxrbatch.read.encapsulated import frame_of_file
 from cxrbatch.read.header import read_header
 from cxrbatch.read.presentation import Presentation, presentation, reduced_presentation
 from cxrbatch.read.stored import reduced_from_file, transfer_syntax
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef
-from cxrbatch.reduced import NotReducible
 
 # pydicom logs what it finds wrong, values included: none of it belongs on stderr.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -58,20 +59,20 @@ class OpenDicom:
         """Reduce pixels that are not compressed as they come in; None where that is not possible."""
         if not halvings:
             return None
-        try:
-            means = reduced_from_file(self.dataset, self.ref.path, self.pixels_begin, halvings)
-            return reduced_presentation(self.dataset, means)
-        except NotReducible:
-            return None
+        means = partial(reduced_from_file, self.dataset, self.ref.path, self.pixels_begin, halvings)
+        return reduced_presentation(self.dataset, means)
 
     def _after_reading(self, halvings: int) -> Presentation:
+        is_compressed = codestream.can_decode(transfer_syntax(self.dataset))
+        if is_compressed and (frame := frame_of_file(self.ref.path, self.pixels_begin)):
+            return presentation(self.dataset, frame, halvings)
         with self.ref.path.open("rb") as stream:
             dataset = _parse(stream, stop_before_pixels=False)
         if "PixelData" not in dataset:
             raise Refusal(
                 Reason.TRUNCATED, "the header announces an image, but PixelData is missing or cut off"
             )
-        return presentation(dataset, halvings)
+        return presentation(dataset, None, halvings)
 
 
 def open_dicom(ref: ImageRef) -> OpenDicom:

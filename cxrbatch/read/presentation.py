@@ -1,6 +1,8 @@
 """Stored values of a DICOM image → presentation values, as a radiologist sees them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +45,13 @@ class Presentation:
     flags: frozenset[Flag] = frozenset()
 
 
-def presentation(dataset: Dataset, halvings: int = 0) -> Presentation:
+def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
     """Decode the pixels of a dataset, and apply what its header says of them.
 
     Parameters
     ----------
+    frame : bytes or None
+        The compressed frame, if PixelData does not hold it.
     halvings : int
         How often the sides may be halved; what cannot be is decoded in full.
 
@@ -57,24 +61,35 @@ def presentation(dataset: Dataset, halvings: int = 0) -> Presentation:
     """
     photometric = _photometric(dataset)
     if photometric in _MONOCHROME:
-        return _monochrome(dataset, halvings)
+        return _monochrome(dataset, frame, halvings)
     if photometric in _COLOUR:
-        rgb, highest = _rgb(dataset, photometric)
+        rgb, highest = _rgb(dataset, frame, photometric)
         return Presentation(pixels=luminance(rgb, highest), colourfulness=colourfulness(rgb, highest))
     raise Refusal(Reason.CORRUPT, "PhotometricInterpretation is missing or unknown")
 
 
-def reduced_presentation(dataset: Dataset, means: ReducedPicture) -> Presentation:
+def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedPicture]) -> Presentation | None:
     """Apply what the header says to means of stored values, as if they were stored values.
 
-    Raises
-    ------
-    NotReducible
-        It is not monochrome, or the header wants the values of single pixels.
+    Parameters
+    ----------
+    decode : callable
+        Gives the means, or raises `NotReducible`.
+
+    Returns
+    -------
+    Presentation or None
+        None where all pixels are needed: there are no means, the picture is not monochrome, or the header wants the
+        values of single pixels.
     """
-    signed = is_signed(dataset)
-    if _photometric(dataset) not in _MONOCHROME or not voi.keeps_means(dataset, means.pixels, signed=signed):
-        raise NotReducible
+    if _photometric(dataset) not in _MONOCHROME:
+        return None
+    try:
+        means = decode()
+    except NotReducible:
+        return None
+    if not voi.keeps_means(dataset, means.pixels, signed=is_signed(dataset)):
+        return None
     return _presented(dataset, means.pixels, None, means.extent)
 
 
@@ -82,20 +97,16 @@ def _photometric(dataset: Dataset) -> str:
     return el.text(dataset, "PhotometricInterpretation").upper()
 
 
-def _monochrome(dataset: Dataset, halvings: int) -> Presentation:
-    if halvings:
-        try:
-            return reduced_presentation(dataset, reduced_in_codestream(dataset, halvings))
-        except NotReducible:
-            pass
-    stored = stored_values(dataset)
+def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
+    in_codestream = partial(reduced_in_codestream, dataset, frame, halvings)
+    if halvings and (found := reduced_presentation(dataset, in_codestream)):
+        return found
+    stored = stored_values(dataset, frame)
     if stored.ndim != 2:
         raise Refusal(Reason.CORRUPT, f"{_photometric(dataset)} with {stored.shape[2]} samples per pixel")
-    if halvings:
-        try:
-            return reduced_presentation(dataset, reduced_from_pixels(dataset, stored, halvings))
-        except NotReducible:
-            pass
+    from_pixels = partial(reduced_from_pixels, dataset, stored, halvings)
+    if halvings and (found := reduced_presentation(dataset, from_pixels)):
+        return found
     return _presented(dataset, stored, valid_mask(dataset, stored), None)
 
 
@@ -113,8 +124,8 @@ def _presented(
     return Presentation(pixels=grey, extent=extent, flags=flags | _photometric_flags(dataset))
 
 
-def _rgb(dataset: Dataset, photometric: str) -> tuple[Stored, int]:
-    stored = stored_values(dataset)
+def _rgb(dataset: Dataset, frame: bytes | None, photometric: str) -> tuple[Stored, int]:
+    stored = stored_values(dataset, frame)
     if photometric == "PALETTE COLOR":
         return _palette_rgb(dataset, stored)
     if stored.ndim != 3 or stored.shape[2] != 3:

@@ -1,12 +1,14 @@
 """Compressed pixel data → stored values at a fraction of the size, where the format holds such a picture.
 
-JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving out the highest resolution levels.
-What cannot be decoded so, for whatever reason, is left to `cxrbatch.read.codestream`, which also says what is wrong.
+RLE by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving
+out the highest resolution levels. What cannot be decoded so, for whatever reason, is left to
+`cxrbatch.read.codestream`, which also says what is wrong.
 """
 
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Self, cast
 
 import imagecodecs
@@ -14,23 +16,35 @@ import numpy as np
 from PIL import Image, Jpeg2KImagePlugin
 from pydicom import uid
 
+from cxrbatch.read.blocks import block_means, extent_in_blocks, strips
+from cxrbatch.read.codestream import require_end, rle_planes
 from cxrbatch.reduced import Box, NotReducible, ReducedPicture
 
 _MOST_DCT_HALVINGS = 3
 _SIZ, _COD, _SOT = b"\xff\x51", b"\xff\x52", b"\xff\x90"
 
 
-def decode_reduced(
-    codestream: bytes, transfer_syntax: str, shape: tuple[int, ...], halvings: int, *, signed: bool
-) -> ReducedPicture:
-    """Decode one monochrome frame at ``1 / 2**halvings`` of its size.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the header announces.
 
-    Parameters
+    Attributes
     ----------
     shape : tuple of int
-        Size of the full picture that the header announces: (rows, columns).
+        Of the full picture: (rows, columns) if it is monochrome.
+    bits : int
+        BitsAllocated.
     signed : bool
         Whether stored values are signed.
+    """
+
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool
+
+
+def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int) -> ReducedPicture:
+    """Decode one monochrome frame at ``1 / 2**halvings`` of its size.
 
     Returns
     -------
@@ -42,7 +56,7 @@ def decode_reduced(
     NotReducible
     """
     try:
-        return _DECODERS[transfer_syntax](codestream, shape, halvings, signed)
+        return _DECODERS[transfer_syntax](frame, form, halvings)
     except MemoryError:
         raise
     except Exception as error:
@@ -70,39 +84,56 @@ def draft(image: Image.Image, halvings: int) -> Box:
     return 0, 0, columns / scale, rows / scale
 
 
-def _jpeg(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:
+    """Average each plane of bytes; putting the planes together is for means then, and not for pixels."""
+    block = 1 << halvings
+    if form.signed or len(form.shape) != 2:
+        raise NotReducible
+    planes = rle_planes(frame, form.shape[0] * form.shape[1])
+    means = [block_means(strips(plane.reshape(form.shape), block), block) for plane in planes]
+    if len(means) * 8 != form.bits:
+        raise NotReducible
+    stored = reduce(lambda high, low: high * np.float32(256) + low, means)
+    return ReducedPicture(stored, extent_in_blocks(form.shape, block))
+
+
+def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    require_end(codestream)
     with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
-        if signed or image.mode != "L" or image.size[::-1] != shape:
+        if form.signed or image.mode != "L" or image.size[::-1] != form.shape:
             raise NotReducible
         extent = draft(image, halvings)
         return ReducedPicture(np.asarray(image, np.float32), extent)
 
 
-def _jpeg2k(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    require_end(codestream)
     main = _MainHeader.of(codestream)
-    main.require(shape, halvings, signed=signed)
+    main.require(form, halvings)
     with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
         values = np.asarray(image)
     # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
     stored = values >> (8 * values.itemsize - main.precision)
-    pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if signed else 0)
-    return ReducedPicture(pixels, _low_pass_extent(shape, halvings))
+    pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if form.signed else 0)
+    return ReducedPicture(pixels, _low_pass_extent(form.shape, halvings))
 
 
-def _htj2k(codestream: bytes, shape: tuple[int, ...], halvings: int, signed: bool) -> ReducedPicture:
+def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    require_end(codestream)
     main = _MainHeader.of(codestream)
-    main.require(shape, halvings, signed=signed)
+    main.require(form, halvings)
     values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
     if main.precision == 8 * values.itemsize:
         raise NotReducible
     # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
-    lowest = -(1 << (main.precision - 1)) if signed else 0
+    lowest = -(1 << (main.precision - 1)) if form.signed else 0
     stored = np.clip(values.view(f"i{values.itemsize}"), lowest, lowest + (1 << main.precision) - 1)
-    return ReducedPicture(stored.astype(np.float32), _low_pass_extent(shape, halvings))
+    return ReducedPicture(stored.astype(np.float32), _low_pass_extent(form.shape, halvings))
 
 
-_Decoder = Callable[[bytes, tuple[int, ...], int, bool], ReducedPicture]
+_Decoder = Callable[[bytes, Form, int], ReducedPicture]
 _DECODERS: dict[str, _Decoder] = {
+    uid.RLELossless: _rle,
     uid.JPEGBaseline8Bit: _jpeg,
     **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _jpeg2k),
     **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _htj2k),
@@ -167,13 +198,16 @@ class _MainHeader:
             n_levels=_segment(codestream, _COD)[5],
         )
 
-    def require(self, shape: tuple[int, ...], halvings: int, *, signed: bool) -> None:
+    def require(self, form: Form, halvings: int) -> None:
         """Refuse whatever would come out otherwise than as the one picture that is meant."""
-        one_tile = self.tile[0] >= shape[0] and self.tile[1] >= shape[1]
+        one_tile = self.tile[0] >= self.size[0] and self.tile[1] >= self.size[1]
         plain = (
-            self.size == shape and self.origin == (0, 0) and self.n_components == 1 and self.precision <= 16
+            self.size == form.shape
+            and self.origin == (0, 0)
+            and self.n_components == 1
+            and self.precision <= 16
         )
-        if not plain or not one_tile or self.signed != signed or self.n_levels < halvings:
+        if not plain or not one_tile or self.signed != form.signed or self.n_levels < halvings:
             raise NotReducible
 
 

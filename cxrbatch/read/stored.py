@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
 from cxrbatch.read import blocks, codestream, native, resolution
 from cxrbatch.read import elements as el
+from cxrbatch.read.encapsulated import frame_of_dataset
 from cxrbatch.read.grey import Stored, decoded_values, native_values
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.reduced import NotReducible, ReducedPicture
@@ -33,8 +33,13 @@ def is_signed(dataset: Dataset) -> bool:
     return el.integer(dataset, "PixelRepresentation", 0) == 1
 
 
-def stored_values(dataset: Dataset) -> Stored:
+def stored_values(dataset: Dataset, frame: bytes | None = None) -> Stored:
     """Decode the first frame to stored values.
+
+    Parameters
+    ----------
+    frame : bytes, optional
+        The compressed frame; by default, PixelData holds it.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def stored_values(dataset: Dataset) -> Stored:
     bits_allocated, bits_stored, high_bit = _bits(dataset)
     signed = is_signed(dataset)
     if codestream.can_decode(syntax):
-        decoded = _encapsulated(dataset, syntax, bits_allocated)
+        decoded = _encapsulated(dataset, syntax, bits_allocated, frame or frame_of_dataset(dataset))
         return decoded_values(decoded, bits_stored, signed=signed)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {syntax.name}")
@@ -88,8 +93,13 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     return _means(dataset, values, (layout.rows, layout.columns), halvings)
 
 
-def reduced_in_codestream(dataset: Dataset, halvings: int) -> ReducedPicture:
+def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedPicture:
     """Decode stored values at a fraction of the size; see `cxrbatch.read.resolution`.
+
+    Parameters
+    ----------
+    frame : bytes or None
+        As in `stored_values`.
 
     Raises
     ------
@@ -99,9 +109,9 @@ def reduced_in_codestream(dataset: Dataset, halvings: int) -> ReducedPicture:
     # Where padding is, only the full picture tells.
     if not resolution.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
-    frame = _frame(dataset)
-    codestream.require_end(frame)
-    return resolution.decode_reduced(frame, syntax, _shape(dataset), halvings, signed=is_signed(dataset))
+    frame = frame or frame_of_dataset(dataset)
+    form = resolution.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
+    return resolution.decode_reduced(frame, syntax, form, halvings)
 
 
 def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> ReducedPicture:
@@ -144,22 +154,15 @@ def _bits(dataset: Dataset) -> tuple[int, int, int]:
     return allocated, stored, high
 
 
-def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int) -> Stored:
+def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int, frame: bytes) -> Stored:
     photometric = el.text(dataset, "PhotometricInterpretation")
-    return codestream.decode(_frame(dataset), syntax, _shape(dataset), bits_allocated, photometric)
+    return codestream.decode(frame, syntax, _shape(dataset), bits_allocated, photometric)
 
 
 def _shape(dataset: Dataset) -> tuple[int, ...]:
     rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
     samples = el.integer(dataset, "SamplesPerPixel", 1)
     return (rows, columns) if samples == 1 else (rows, columns, samples)
-
-
-def _frame(dataset: Dataset) -> bytes:
-    try:
-        return get_frame(dataset.PixelData, 0, number_of_frames=1)
-    except Exception as error:
-        raise Refusal(Reason.TRUNCATED, "the encapsulated pixel data is incomplete") from error
 
 
 def _native(dataset: Dataset, syntax: uid.UID) -> Stored:

@@ -13,11 +13,12 @@ from cxrbatch.report.text import visible
 
 _MODE = 0o640  # patients are in it: nobody but the owner and the group; the umask may take more away
 TRIAL = "trial"
+Content = bytes | Iterable[bytes]
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
+def write_together(contents: Mapping[Path, Content]) -> None:
     """Write files of one folder as a set.
 
     All of them are on the disk under temporary names before the first one gets its own. The last one appears
@@ -25,8 +26,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
     Parameters
     ----------
-    contents : mapping of Path to bytes
-        Files of one folder; existing ones are replaced.
+    contents : mapping of Path to bytes or iterable of bytes
+        Files of one folder; existing ones are replaced. What comes in pieces is never in memory as a whole.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def check_places(paths: Sequence[Path]) -> None:
             raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
 
 
-def _replace_together(contents: Mapping[Path, bytes], folder: Path) -> None:
+def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
     new = {path: _beside(path, "tmp") for path in contents}
     old = {path: _beside(path, "old") for path in contents}
     # Each step is registered before it is taken; undoing one that was not taken does nothing.
@@ -113,11 +114,11 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Content) -> None:
     # The mode is given when the file is made: no moment with a weaker one, and shares without chmod work too.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
+        stream.writelines([content] if isinstance(content, bytes) else content)
         stream.flush()
         os.fsync(descriptor)
 

@@ -6,7 +6,7 @@ Content-Security-Policy allows the page's own style and script, by hash, and not
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -28,11 +28,14 @@ CAUTION = (
 _WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
 _HERE = Path(__file__).parent
 
+_PIECE = 1000
+"""Strings of the template that are written at a time."""
+
 Kind = TypeVar("Kind", bound=StrEnum)
 
 
-def render_page(run: TriageRun, sha256: Mapping[str, str]) -> bytes:
-    """Render the page.
+def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
+    """Render the page, piece by piece: with a thumbnail for each patient it may have a hundred megabytes.
 
     Parameters
     ----------
@@ -40,16 +43,16 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> bytes:
     sha256 : mapping of str to str
         Of the tables that belong to the page, by file name.
 
-    Returns
-    -------
+    Yields
+    ------
     bytes
         HTML in UTF-8; the same for the same run.
     """
     ranked = [patient for patient in run.patients if patient.is_ranked]
-    page = (
+    pieces = (
         _environment()
         .get_template("page.html")
-        .render(
+        .stream(
             run=run,
             ranked=ranked,
             not_scored=[patient for patient in run.patients if not patient.is_ranked],
@@ -61,7 +64,8 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> bytes:
             sha256=sha256,
         )
     )
-    return page.encode("utf-8")
+    pieces.enable_buffering(_PIECE)
+    return (piece.encode("utf-8") for piece in pieces)
 
 
 def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:
