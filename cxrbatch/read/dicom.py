@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from cxrbatch.read import blocks, codestream
 from cxrbatch.read import elements as el
 from cxrbatch.read.encapsulated import frame_of_file
+from cxrbatch.read.grey import Presentation
 from cxrbatch.read.header import read_header
-from cxrbatch.read.presentation import Presentation, presentation, reduced_presentation
+from cxrbatch.read.presentation import presentation, reduced_presentation
 from cxrbatch.read.stored import reduced_from_file, transfer_syntax
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef

@@ -5,13 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.reduced import Box
 
 Stored = NDArray[np.integer]
 Values = NDArray[np.float32]
 
 _COLOUR_DISTANCE = 0.12
 _REC601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """Pixels as a radiologist sees them.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        0…1, bone white, padding 0.
+    extent, colourfulness, flags
+        As in `cxrbatch.records.CxrImage`.
+    """
+
+    pixels: Values
+    extent: Box | None = None
+    colourfulness: float = 0.0
+    flags: frozenset[Flag] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,7 @@ class Window:
 
 
 def native_values(
-    raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, out: Stored | None = None
+    raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, in_place: bool = False
 ) -> Stored:
     """Take the stored bits out of their container.
 
@@ -77,8 +96,8 @@ def native_values(
     Parameters
     ----------
     raw : ndarray of integers, any shape
-    out : ndarray of the container's signed or unsigned type, same shape, optional
-        Where to put the values; may be the memory of `raw`.
+    in_place : bool
+        Put the values into the memory of `raw`.
     """
     container = raw.dtype.itemsize * 8
     left = container - 1 - high_bit
@@ -86,6 +105,7 @@ def native_values(
     values = raw.view(kind) if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("=")).view(kind)
     if left == 0 and bits_stored == container:
         return values
+    out = values if in_place else None
     if not signed and high_bit == bits_stored - 1:
         return np.bitwise_and(values, values.dtype.type((1 << bits_stored) - 1), out=out)
     return np.right_shift(np.left_shift(values, left, out=out), container - bits_stored, out=out)
@@ -168,3 +188,10 @@ def colourfulness(rgb: Stored | Values, highest: int) -> float:
     basis = np.stack([np.ones_like(grey), grey, grey * grey], axis=1)
     tint = basis @ np.linalg.lstsq(basis, sample, rcond=None)[0]
     return float((np.ptp(sample - tint, axis=1) > _COLOUR_DISTANCE).mean())
+
+
+def presentation_of_colours(rgb: Stored | Values, highest: int, extent: Box | None = None) -> Presentation:
+    """Grey of a colour picture, and how colourful it was; parameters as in `luminance` and `Presentation`."""
+    return Presentation(
+        pixels=luminance(rgb, highest), extent=extent, colourfulness=colourfulness(rgb, highest)
+    )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[A
     step = blocks.rows_per_strip(of.columns * of.dtype.itemsize, block)
     memory = np.empty((step, of.columns), of.dtype)
     with path.open("rb", buffering=0) as stream:
-        stream.seek(_value_begins(path, begin, of))
+        stream.seek(_value_begins(stream, begin, of))
         for row in range(0, of.rows, step):
             strip = memory[: of.rows - row]
             if stream.readinto(strip.data) != strip.nbytes:
@@ -87,14 +88,13 @@ def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[A
             yield strip
 
 
-def _value_begins(path: Path, begin: int, of: Layout) -> int:
-    with path.open("rb") as stream:
-        stream.seek(begin)
-        elements = data_element_generator(stream, of.implicit_vr, is_little_endian=True, defer_size=0)
-        element = next(elements, None)
-        if not isinstance(element, RawDataElement) or element.tag != _PIXEL_DATA:
-            raise NotReducible
-        complete = element.value_tell + of.n_bytes <= os.fstat(stream.fileno()).st_size
-        if not complete or not of.n_bytes <= element.length < _UNDEFINED_LENGTH:
-            raise NotReducible
-        return element.value_tell
+def _value_begins(stream: FileIO, begin: int, of: Layout) -> int:
+    stream.seek(begin)
+    elements = data_element_generator(stream, of.implicit_vr, is_little_endian=True, defer_size=0)
+    element = next(elements, None)
+    if not isinstance(element, RawDataElement) or element.tag != _PIXEL_DATA:
+        raise NotReducible
+    complete = element.value_tell + of.n_bytes <= os.fstat(stream.fileno()).st_size
+    if not complete or not of.n_bytes <= element.length < _UNDEFINED_LENGTH:
+        raise NotReducible
+    return element.value_tell

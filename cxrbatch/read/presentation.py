@@ -1,7 +1,6 @@
 """Stored values of a DICOM image → presentation values, as a radiologist sees them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,7 +10,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 
 from cxrbatch.read import codestream, voi
 from cxrbatch.read import elements as el
-from cxrbatch.read.grey import Stored, Values, colourfulness, data_range, luminance
+from cxrbatch.read.grey import Presentation, Stored, Values, data_range, presentation_of_colours
 from cxrbatch.read.stored import (
     is_signed,
     reduced_from_pixels,
@@ -25,24 +24,6 @@ from cxrbatch.reduced import Box, NotReducible, ReducedPicture
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "PALETTE COLOR")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presentation:
-    """Pixels as a radiologist sees them.
-
-    Attributes
-    ----------
-    pixels : ndarray of float32, shape (rows, columns)
-        0…1, bone white, padding 0.
-    extent, colourfulness, flags
-        As in `cxrbatch.records.CxrImage`.
-    """
-
-    pixels: Values
-    extent: Box | None = None
-    colourfulness: float = 0.0
-    flags: frozenset[Flag] = frozenset()
 
 
 def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
@@ -64,7 +45,7 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
         return _monochrome(dataset, frame, halvings)
     if photometric in _COLOUR:
         rgb, highest = _rgb(dataset, frame, photometric)
-        return Presentation(pixels=luminance(rgb, highest), colourfulness=colourfulness(rgb, highest))
+        return presentation_of_colours(rgb, highest)
     raise Refusal(Reason.CORRUPT, "PhotometricInterpretation is missing or unknown")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from cxrbatch.read.blocks import block_means, extent_in_blocks, halvings, strips
-from cxrbatch.read.grey import colourfulness, full_range, luminance
+from cxrbatch.read.grey import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient import PatientRule
 from cxrbatch.read.resolution import draft
 from cxrbatch.reasons import Flag, Reason, Refusal
@@ -23,8 +23,6 @@ Image.MAX_IMAGE_PIXELS = None
 _FORMATS = {FileKind.PNG: "PNG", FileKind.JPEG: "JPEG"}
 _GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "I": 65535}
 _REDUCIBLE_MODES = {"L": 255, "I;16": 65535, "RGB": 255}
-_Grey = tuple[NDArray[np.float32], Box | None, float]
-"""Presentation values, extent and colourfulness, as in `CxrImage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +34,34 @@ class OpenRaster:
 
     def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode to presentation values: 0 is black, the largest value of the format is 1."""
-        try:
-            n_halvings = halvings(self.header.rows, self.header.columns, least_px)
-            pixels, extent, coloured = self._reduced(n_halvings)
-        except NotReducible:
-            pixels, extent, coloured = self._full()
+        n_halvings = halvings(self.header.rows, self.header.columns, least_px)
+        found = self._reduced(n_halvings) or self._full()
         flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
         if self.ref.kind is FileKind.JPEG:
             flags.add(Flag.LOSSY)
         return CxrImage(
             ref=self.ref,
             header=self.header,
-            pixels=pixels,
-            extent=extent,
-            colourfulness=coloured,
+            pixels=found.pixels,
+            extent=found.extent,
+            colourfulness=found.colourfulness,
             flags=frozenset(flags),
         )
 
-    def _reduced(self, n_halvings: int) -> _Grey:
+    def _reduced(self, n_halvings: int) -> Presentation | None:
+        """Means over squares of pixels; None where all pixels are needed."""
         if not n_halvings:
-            raise NotReducible
-        with _reading(self.ref) as image:
-            return _reduced_grey(image, n_halvings)
+            return None
+        try:
+            with _reading(self.ref) as image:
+                return _reduced_grey(image, n_halvings)
+        except NotReducible:
+            return None
 
-    def _full(self) -> _Grey:
+    def _full(self) -> Presentation:
         with _reading(self.ref) as image:
             image.load()
-            pixels, coloured = _grey(ImageOps.exif_transpose(image))
-            return pixels, None, coloured
+            return _grey(ImageOps.exif_transpose(image))
 
 
 def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
@@ -96,15 +94,15 @@ def _reading(ref: ImageRef) -> Iterator[Image.Image]:
         raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
 
 
-def _reduced_grey(image: Image.Image, n_halvings: int) -> _Grey:
+def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
     """Means over squares of pixels, of plain grey and colour pictures."""
     if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _is_turned(image):
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
     highest = _REDUCIBLE_MODES[image.mode]
     if means.ndim == 2:
-        return full_range(means, 0, highest), extent, 0.0
-    return luminance(means, highest), extent, colourfulness(means, highest)
+        return Presentation(pixels=full_range(means, 0, highest), extent=extent)
+    return presentation_of_colours(means, highest, extent)
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -121,11 +119,10 @@ def _averaged(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32],
     return block_means(strips(pixels, block), block), extent_in_blocks(pixels.shape, block)
 
 
-def _grey(image: Image.Image) -> tuple[NDArray[np.float32], float]:
+def _grey(image: Image.Image) -> Presentation:
     if image.mode in _GREY_MODES and "transparency" not in image.info:
-        return full_range(np.asarray(image), 0, _GREY_MODES[image.mode]), 0.0
-    rgb = np.asarray(_on_black(image))
-    return luminance(rgb, 255), colourfulness(rgb, 255)
+        return Presentation(pixels=full_range(np.asarray(image), 0, _GREY_MODES[image.mode]))
+    return presentation_of_colours(np.asarray(_on_black(image)), 255)
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -81,7 +81,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
     image.draft(None, (columns // scale, rows // scale))
     if image.size != (-(-columns // scale), -(-rows // scale)):
         raise NotReducible
-    return 0, 0, columns / scale, rows / scale
+    return extent_in_blocks((rows, columns), scale)
 
 
 def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:

@@ -80,16 +80,7 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     _, bits_stored, high_bit = _bits(dataset)
     signed = is_signed(dataset)
     raw = native.strips(path, begin, layout, 1 << halvings)
-    values = (
-        native_values(
-            strip,
-            bits_stored,
-            high_bit,
-            signed=signed,
-            out=strip.view(f"{'i' if signed else 'u'}{strip.itemsize}"),
-        )
-        for strip in raw
-    )
+    values = (native_values(strip, bits_stored, high_bit, signed=signed, in_place=True) for strip in raw)
     return _means(dataset, values, (layout.rows, layout.columns), halvings)
 
 
