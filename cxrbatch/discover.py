@@ -6,12 +6,15 @@ Every file found becomes either an `ImageRef` or a `Failure`: from here on nothi
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrbatch.opening import NotRegular, has_changed, opened, version_of
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FileVersion, FoundFile, ImageRef
 
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD_BYTES = 132
 _UNKNOWN = FileVersion()
 _IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
@@ -43,6 +46,12 @@ def discover(folder: Path) -> Iterator[ImageRef | Failure]:
         yield file.failure or classify(file.path, file.name, file.version)
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    path: Path
+    prefix: str
+
+
 def walk(folder: Path) -> Iterator[FoundFile]:
     """List what lies in a folder and below it, in the order of the names; no file is opened.
 
@@ -55,38 +64,64 @@ def walk(folder: Path) -> Iterator[FoundFile]:
     Yields
     ------
     FoundFile
-        One for every file, and one for every folder that cannot be listed (its name ends in ``/``).
+        One for every file, and one for every folder that cannot be listed (its name ends in ``/``). Where it is a
+        link, `path` is what it leads to: no path is a link.
     """
     root = folder.resolve()
-    yield from _walk(root, root, "")
+    levels = [_listed(root, _Folder(root, ""))]
+    while levels:
+        item = next(levels[-1], None)
+        if isinstance(item, FoundFile):
+            yield item
+        elif item:
+            levels.append(_listed(root, item))
+        else:
+            levels.pop()
 
 
-def _walk(root: Path, folder: Path, prefix: str) -> Iterator[FoundFile]:
+def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+        # Not through a link that has taken its place.
+        descriptor = os.open(folder.path, _OPEN_FOLDER)
+        try:
+            entries = _entries(descriptor)
+            return iter([found for entry in entries if (found := _found(root, folder, entry))])
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        yield _unreadable(folder, prefix or "./", f"folder: {error.strerror}")
-        return
-    for entry in entries:
-        name, path = prefix + entry.name, folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, path, name + "/")
-        elif not entry.is_symlink():
-            yield _found(entry, path, name)
-        elif not _is_inside(root, path):
-            yield _unreadable(path, name, "symbolic link that leads out of the folder, or nowhere")
-        elif not path.is_dir():
-            yield _found(entry, path, name)
+        return iter([_unreadable(folder.path, folder.prefix or "./", f"folder: {_in_words(error)}")])
 
 
-def _found(entry: os.DirEntry[str], path: Path, name: str) -> FoundFile:
+def _entries(descriptor: int) -> list[os.DirEntry[str]]:
+    """In order, each name once: a listing may repeat one while files come and go."""
+    with os.scandir(descriptor) as listing:
+        by_name = {os.fsencode(entry.name): entry for entry in listing}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _found(root: Path, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | FoundFile | None:
+    path, name = folder.path / entry.name, folder.prefix + entry.name
     try:
-        found = entry.stat()
+        if entry.is_dir(follow_symlinks=False):
+            return _Folder(path, name + "/")
+        found = entry.stat(follow_symlinks=False)
+        if stat.S_ISLNK(found.st_mode):
+            return _linked(root, path, name)
     except OSError as error:
         return _unreadable(path, name, _in_words(error))
-    version = FileVersion(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns)
-    return FoundFile(path=path, name=name, version=version)
+    return FoundFile(path=path, name=name, version=version_of(found))
+
+
+def _linked(root: Path, link: Path, name: str) -> FoundFile | None:
+    """The file that a link leads to; None for a folder."""
+    try:
+        path = link.resolve(strict=True)
+        found = path.lstat()
+    except (OSError, RuntimeError):  # a dangling link, or a loop (RuntimeError before Python 3.13)
+        path, found = None, None
+    if path is None or found is None or not path.is_relative_to(root):
+        return _unreadable(link, name, "symbolic link that leads out of the folder, or nowhere")
+    return None if stat.S_ISDIR(found.st_mode) else FoundFile(path=path, name=name, version=version_of(found))
 
 
 def _unreadable(path: Path, name: str, detail: str) -> FoundFile:
@@ -108,17 +143,23 @@ def classify(path: Path, name: str, version: FileVersion = _UNKNOWN) -> ImageRef
     name : str
         How reports name it.
     version : FileVersion
-        What it was when it was found.
+        What it was when it was found by `walk`: then it is no link. What has changed since and holds no image is
+        ``still_changing`` and not skipped.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
+        with opened(path, follow=version == _UNKNOWN) as stream:
+            head, now = stream.read(_HEAD_BYTES), os.fstat(stream.fileno())
+        no_image = _no_image(name, head)
+    except NotRegular as thing:
+        head, now = b"", thing.found
+        no_image = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
     except OSError as error:
         return Failure(name=name, reason=Reason.UNREADABLE, detail=_in_words(error))
-    kind = sniff(head)
-    return ImageRef(path=path, name=name, kind=kind, version=version) if kind else _no_image(name, head)
+    if kind := sniff(head):
+        return ImageRef(path=path, name=name, kind=kind, version=version)
+    if has_changed(version, now):
+        return Failure(name=name, reason=Reason.STILL_CHANGING, detail="it changed after it was found")
+    return no_image
 
 
 def sniff(head: bytes) -> FileKind | None:
@@ -159,10 +200,3 @@ def _no_image(name: str, head: bytes) -> Failure:
         detail=f"{what}; DICOM, PNG and JPEG are read",
         skipped=not (named_image or "picture" in what),
     )
-
-
-def _is_inside(root: Path, path: Path) -> bool:
-    try:
-        return path.resolve(strict=True).is_relative_to(root)
-    except (OSError, RuntimeError):  # a dangling link, or a loop (RuntimeError before Python 3.13)
-        return False

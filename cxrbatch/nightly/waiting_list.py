@@ -149,12 +149,19 @@ def _of_their_patient(scored: list[_Image]) -> Iterator[_Image]:
     for image in scored:
         if image.uid:
             same[image.uid, image.picture].append(image)
+    moments = {key: _moments(others) for key, others in same.items()}
     for image in scored:
-        others = same.get((image.uid, image.picture), [])
-        if any(other.moment > image.moment for other in others) and not image.found:
+        latest, earliest_gone = moments.get((image.uid, image.picture), (image.moment, None))
+        if latest > image.moment and not image.found:
             continue
-        changed = any(other.moment < image.moment and not other.found for other in others)
+        changed = earliest_gone is not None and earliest_gone < image.moment
         yield _flagged(image) if changed else image
+
+
+def _moments(images: list[_Image]) -> tuple[dt.datetime, dt.datetime | None]:
+    """When the last of them came in, and the first of those that are no longer there."""
+    gone = (image.moment for image in images if not image.found)
+    return max(image.moment for image in images), min(gone, default=None)
 
 
 def _flagged(image: _Image) -> _Image:

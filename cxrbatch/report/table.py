@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
+from cxrbatch.codes import as_code
 from cxrbatch.records import FINDINGS, Failure, ImageHeader, ImageScore, PatientTriage, TriageRun
 from cxrbatch.report.text import neutralise, visible
 
@@ -26,7 +27,7 @@ FILE_COLUMNS = (
 )
 """Of ``report.files.csv``. People script them: append only."""
 
-_HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid", "view_position")
+_HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid")
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -73,7 +74,11 @@ def _file_row(record: ImageScore | Failure) -> Row:
 
 
 def _header(header: ImageHeader | None) -> Row:
-    return {column: getattr(header, column) for column in _HEADER_COLUMNS} if header else {}
+    if header is None:
+        return {}
+    return {column: getattr(header, column) for column in _HEADER_COLUMNS} | {
+        "view_position": as_code(header.view_position)
+    }
 
 
 def _scores(scores: tuple[float, ...] | None) -> Row:
@@ -93,5 +98,6 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return visible(neutralise(value))
+        # A backslash is doubled: a name that holds what looks like an escape is not the name that was escaped.
+        return visible(neutralise(value.replace("\\", "\\\\")))
     return str(value) if isinstance(value, int) else f"{value:.6f}"

@@ -9,7 +9,8 @@ _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 # What spreadsheets take for the start of a formula (OWASP, "CSV Injection"; CWE-1236), its full-width variants
 # and blanks before it included. A ";" counts as a start: where the list separator is a semicolon (German,
 # French, … settings) a spreadsheet splits there and does not honour the quotes in the middle of a line.
-_FORMULA = re.compile(r"^(?=[\t\r\n])|(?:^|(?<=;))(?=[\s\ufeff]*[=+\-@＝＋－＠])")  # noqa: RUF001
+# Where "'" stands already another one is put, so that no two texts become one.
+_FORMULA = re.compile(r"^(?='*[\t\r\n])|(?:^|(?<=;))(?=[\s\ufeff']*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
 def visible(text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
-from cxrbatch.report.table import files_csv, patients_csv
+from cxrbatch.report.table import csv_bytes, files_csv, patients_csv
 from cxrbatch.report.text import neutralise, visible
 
 
@@ -66,6 +66,10 @@ def test_order_of_images_and_failures_does_not_change_the_files_table(run: Triag
         ("\ufeff=1", "'\ufeff=1"),
         ("＝1", "'＝1"),  # noqa: RUF001
         ("a;=1", "a;'=1"),
+        ("'=1", "''=1"),
+        ("a;'=1", "a;''=1"),
+        ("'\tx", "''\tx"),
+        ("'a", "'a"),
         ("4711", "4711"),
         ("a=b", "a=b"),
         ("a-b@c", "a-b@c"),
@@ -96,6 +100,7 @@ def test_every_text_cell_is_neutralised(column: str, run: TriageRun, ranked: Pat
         ('quo"te, comma', 'quo"te, comma'),
         ("Müller/מטופל.dcm", "Müller/מטופל.dcm"),
         ("-rf", "'-rf"),
+        (r"two\nlines.dcm", r"two\\nlines.dcm"),
     ],
 )
 def test_any_file_name_is_one_row(name: str, expected: str, run: TriageRun) -> None:
@@ -112,6 +117,13 @@ def test_no_text_breaks_a_line_an_encoding_or_starts_a_formula(text: str) -> Non
     shown.encode("utf-8")
     assert len(f"{shown}.".splitlines()) == 1
     assert not shown.lstrip().startswith(tuple("=+-@＝＋－＠"))  # noqa: RUF001
+
+
+@given(st.lists(st.text("=';\\ntx0\t\n\udcff", min_size=1, max_size=5), min_size=2, unique=True))
+def test_no_two_names_look_alike(names: list[str]) -> None:
+    """Or the row of one file would pass for that of another."""
+    content = csv_bytes(("file",), ({"file": name} for name in names))
+    assert len({row["file"] for row in _rows(content)}) == len(names)
 
 
 @pytest.mark.parametrize("table", [patients_csv, files_csv])
