@@ -112,7 +112,8 @@ class ImageHeader:
     rows, columns : int
         Size in pixels as the file states it, before any rotation.
     identity_digest : str
-        Hash of birth date and sex, to notice two people under one PatientID without carrying either.
+        8 bits of a hash of birth date and sex: they notice 255 of 256 times that there are two people under one
+        PatientID, and tell neither.
     """
 
     patient_key: PatientKey

@@ -5,6 +5,7 @@ Must not import TensorFlow: this runs in every reader process.
 
 from typing import Protocol
 
+from cxrbatch.limits import Limits
 from cxrbatch.read import dicom, raster
 from cxrbatch.read.dicom import NotAnImage
 from cxrbatch.read.patient import PatientRule
@@ -32,11 +33,14 @@ class OpenImage(Protocol):
         Raises
         ------
         Refusal
-            ``corrupt``, ``truncated`` or ``unsupported_transfer_syntax``.
+            ``corrupt``, ``truncated``, ``too_large`` or ``unsupported_transfer_syntax``.
+        OSError
+            The file cannot be opened again.
+        MemoryError
         """
 
 
-def open_image(ref: ImageRef, patients: PatientRule) -> OpenImage:
+def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) -> OpenImage:
     """Read the header of an image.
 
     Parameters
@@ -44,14 +48,16 @@ def open_image(ref: ImageRef, patients: PatientRule) -> OpenImage:
     ref : ImageRef
     patients : PatientRule
         Who the patient of a PNG or JPEG is.
+    limits : Limits
+        What the file may ask of the machine.
 
     Raises
     ------
     Refusal
-        The file is unreadable, damaged, or no image.
+        The file is damaged, asks for more than the limits allow, or is no image.
     OSError
         The file cannot be opened.
     """
     if ref.kind is FileKind.DICOM:
-        return dicom.open_dicom(ref)
+        return dicom.open_dicom(ref, limits)
     return raster.open_raster(ref, patients)

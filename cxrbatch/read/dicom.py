@@ -9,13 +9,16 @@ from typing import BinaryIO, NoReturn
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from cxrbatch.read import blocks, codestream
+from cxrbatch.limits import Limits
+from cxrbatch.read import blocks, codestream, native
 from cxrbatch.read import elements as el
-from cxrbatch.read.encapsulated import frame_of_file
+from cxrbatch.read.deflated import inflated
+from cxrbatch.read.encapsulated import frame_of_dataset, frame_of_file
 from cxrbatch.read.grey import Presentation
 from cxrbatch.read.header import read_header
 from cxrbatch.read.presentation import presentation, reduced_presentation
-from cxrbatch.read.stored import reduced_from_file, transfer_syntax
+from cxrbatch.read.sane import LONGEST_READ_BYTES, require_sane, too_deep
+from cxrbatch.read.stored import plain_frame, reduced_from_file, transfer_syntax
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef
 
@@ -31,15 +34,17 @@ class OpenDicom:
     Attributes
     ----------
     dataset : Dataset
-        What stands before the pixels.
+        What stands before the pixels; with them, if the file was deflated.
     pixels_begin : int
         Where the next element begins in the file.
+    limits : Limits
     """
 
     ref: ImageRef
     header: ImageHeader
     dataset: Dataset
     pixels_begin: int
+    limits: Limits
 
     def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode to presentation values, inverted once if MONOCHROME1."""
@@ -58,41 +63,51 @@ class OpenDicom:
 
     def _while_reading(self, halvings: int) -> Presentation | None:
         """Reduce pixels that are not compressed as they come in; None where that is not possible."""
-        if not halvings:
+        if not halvings or "PixelData" in self.dataset:
             return None
         means = partial(reduced_from_file, self.dataset, self.ref.path, self.pixels_begin, halvings)
         return reduced_presentation(self.dataset, means)
 
     def _after_reading(self, halvings: int) -> Presentation:
-        is_compressed = codestream.can_decode(transfer_syntax(self.dataset))
-        if is_compressed and (frame := frame_of_file(self.ref.path, self.pixels_begin)):
-            return presentation(self.dataset, frame, halvings)
-        with self.ref.path.open("rb") as stream:
-            dataset = _parse(stream, stop_before_pixels=False)
-        if "PixelData" not in dataset:
-            raise Refusal(
-                Reason.TRUNCATED, "the header announces an image, but PixelData is missing or cut off"
-            )
-        return presentation(dataset, None, halvings)
+        if not codestream.can_decode(transfer_syntax(self.dataset)):
+            self._read_pixel_data()
+            return presentation(self.dataset, None, halvings)
+        frame = frame_of_file(self.ref.path, self.pixels_begin)
+        if not frame:
+            self._read_pixel_data()
+            frame = frame_of_dataset(self.dataset)
+        frame = plain_frame(self.dataset, frame, self.limits)
+        return presentation(self.dataset, frame, halvings)
+
+    def _read_pixel_data(self) -> None:
+        """Complete the dataset."""
+        if "PixelData" not in self.dataset:
+            element = native.pixel_data(self.ref.path, self.pixels_begin, self.dataset)
+            self.dataset[element.tag] = element
 
 
-def open_dicom(ref: ImageRef) -> OpenDicom:
+def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
     """Parse the header of a DICOM file; see `cxrbatch.read.open_image`."""
     with warnings.catch_warnings(), ref.path.open("rb") as stream:
         warnings.simplefilter("ignore")
-        dataset = _parse(stream, stop_before_pixels=True)
+        plain = inflated(stream, limits)
+        dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
+        require_sane(dataset, limits.nesting)
         header = read_header(dataset, ref.name)
-        if not header.rows:
+        if "Rows" not in dataset or "Columns" not in dataset:
             _refuse_non_image(dataset)
-        return OpenDicom(ref, header, dataset, stream.tell())
+        return OpenDicom(ref, header, dataset, stream.tell(), limits)
 
 
-def _parse(stream: BinaryIO, *, stop_before_pixels: bool) -> Dataset:
+def _parse(stream: BinaryIO, limits: Limits, *, stop_before_pixels: bool) -> Dataset:
     """Parse a file; one that ends inside an element gives an empty dataset (pydicom only warns)."""
+    longest = LONGEST_READ_BYTES if stop_before_pixels else limits.file_bytes
     try:
-        return dcmread(stream, force=True, stop_before_pixels=stop_before_pixels)
-    except (MemoryError, Refusal):
+        return dcmread(stream, force=True, defer_size=longest, stop_before_pixels=stop_before_pixels)
+    except MemoryError:
         raise
+    except RecursionError as error:
+        raise too_deep(limits.nesting) from error
     except EOFError as error:
         raise Refusal(Reason.TRUNCATED, "the file ends inside a DICOM element") from error
     except Exception as error:  # pydicom raises whatever the damaged bytes led it to

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -10,47 +11,48 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 _DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
+_NO_TEXT = (bytes, Sequence, Dataset)
+_LARGEST = 1 << 32
 
 
 def text(dataset: Dataset, keyword: str) -> str:
     """First value as text without padding; empty where missing or unusable."""
-    value = _value(dataset, keyword)
-    if isinstance(value, MultiValue | list):
-        value = value[0] if value else ""
-    return "" if value is None else str(value).strip(" \0")
+    return next(_texts(dataset, keyword), "")
 
 
 def texts(dataset: Dataset, keyword: str) -> list[str]:
     """All values as text."""
-    value = _value(dataset, keyword)
-    values = list(value) if isinstance(value, MultiValue | list) else [value]
-    return [str(item).strip(" \0") for item in values if item is not None]
+    return list(_texts(dataset, keyword))
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
     """All values as finite numbers; empty where one of them is none."""
-    try:
-        values = [float(item) for item in texts(dataset, keyword) if item]
-    except ValueError:
-        return []
-    return values if all(math.isfinite(item) for item in values) else []
+    values = [_finite(item) for item in _texts(dataset, keyword) if item]
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
     """First value as a finite number."""
-    return next(iter(numbers(dataset, keyword)), None)
+    return next((_finite(item) for item in _texts(dataset, keyword) if item), None)
 
 
 def integer(dataset: Dataset, keyword: str, default: int) -> int:
-    """First value as an integer, `default` where missing or unusable."""
+    """First value as an integer, `default` where missing or unusable; no larger than DICOM has any."""
     value = number(dataset, keyword)
-    return default if value is None else int(value)
+    return default if value is None else int(max(-_LARGEST, min(value, _LARGEST)))
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     """Items of a sequence; empty where it is missing or no sequence."""
-    value = _value(dataset, keyword)
+    value = value_of(dataset, keyword)
     return list(value) if isinstance(value, Sequence) else []
+
+
+def is_stated(dataset: Dataset, keyword: str) -> bool:
+    """Whether there is a text or a sequence, usable or not."""
+    element = dataset.get_item(keyword, keep_deferred=True)
+    return element is not None and bool(element.value)
 
 
 def date(dataset: Dataset, keyword: str) -> dt.date | None:
@@ -70,8 +72,26 @@ def age_years(value: str) -> float | None:
     return int(match[1]) * _DAYS_PER_UNIT[match[2] or "Y"] / 365.25
 
 
-def _value(dataset: Dataset, keyword: str) -> Any:
+def value_of(dataset: Dataset, keyword: str) -> Any:
+    """Value as pydicom gives it; None where it is missing or cannot be understood."""
     try:
         return dataset.get(keyword)
+    except MemoryError:
+        raise
     except Exception:
         return None
+
+
+def _texts(dataset: Dataset, keyword: str) -> Iterator[str]:
+    """Values as text without padding, one by one: there may be many, and only the first of use."""
+    value = value_of(dataset, keyword)
+    values = value if isinstance(value, MultiValue | list) else (value,)
+    return (str(item).strip(" \0") for item in values if item is not None and not isinstance(item, _NO_TEXT))
+
+
+def _finite(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

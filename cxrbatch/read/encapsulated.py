@@ -6,10 +6,12 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 
+from cxrbatch.read import elements as el
 from cxrbatch.reasons import Reason, Refusal
 
 _HEADS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\0\xff\xff\xff\xff")
 """PixelData of undefined length, explicit VR, little-endian: all that is encapsulated (PS3.5 A.4)."""
+_ITEM_TAG = b"\xfe\xff\x00\xe0"
 _ITEM_BYTES = 8
 """Tag and length: of the offset table, of the fragment, of the delimiter behind it. A file cut off lacks the last."""
 
@@ -33,6 +35,8 @@ def frame_of_file(path: Path, begin: int) -> bytes | None:
             return None
         try:
             frame = get_frame(stream, 0, number_of_frames=1)
+        except MemoryError:
+            raise
         except Exception:
             return None
         needed = begin + len(_HEADS[0]) + 3 * _ITEM_BYTES + len(frame)
@@ -45,9 +49,16 @@ def frame_of_dataset(dataset: Dataset) -> bytes:
     Raises
     ------
     Refusal
-        ``truncated``.
+        ``truncated``, or ``corrupt``: it is not encapsulated.
     """
+    data = el.value_of(dataset, "PixelData")
+    if not isinstance(data, bytes) or not data.startswith(_ITEM_TAG):
+        raise Refusal(
+            Reason.CORRUPT, "the transfer syntax is a compressed one, but PixelData is not encapsulated"
+        )
     try:
-        return get_frame(dataset.PixelData, 0, number_of_frames=1)
+        return get_frame(data, 0, number_of_frames=1)
+    except MemoryError:
+        raise
     except Exception as error:
         raise Refusal(Reason.TRUNCATED, "the encapsulated pixel data is incomplete") from error

@@ -33,6 +33,12 @@ class Presentation:
     flags: frozenset[Flag] = frozenset()
 
 
+def float32(number: float) -> np.float32:
+    """Round a number of a header; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.float32(number)
+
+
 @dataclass(frozen=True, slots=True)
 class Lut:
     """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
@@ -69,9 +75,10 @@ class Window:
 
     @property
     def is_valid(self) -> bool:
-        """Width at least 1 for LINEAR, above 0 otherwise, both numbers finite."""
-        finite = bool(np.isfinite(self.center) and np.isfinite(self.width))
-        return finite and (self.width >= 1 if self.function == "LINEAR" else self.width > 0)
+        """Width at least 1 for LINEAR, above 0 otherwise, both numbers finite in 32 bits."""
+        center, width = (float32(number) for number in (self.center, self.width))
+        finite = bool(np.isfinite(center) and np.isfinite(width))
+        return finite and bool(width >= 1 if self.function == "LINEAR" else width > 0)
 
     def __call__(self, values: Values) -> Values:
         """Map values to 0…1."""
@@ -146,7 +153,7 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
     """
     used = values if valid is None else values[valid]
     lowest, highest = float(used.min()), float(used.max())
-    if not np.isfinite(highest - lowest):
+    if not np.isfinite(float32(highest - lowest)):
         raise Refusal(Reason.CORRUPT, "rescaling overflows: RescaleSlope or RescaleIntercept is absurd")
     return full_range(values, lowest, highest)
 

@@ -23,7 +23,9 @@ from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.reduced import Box, NotReducible, ReducedPicture
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
-_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "PALETTE COLOR")
+_PALETTE = "PALETTE COLOR"
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", _PALETTE)
+_SEGMENTED = tuple(f"Segmented{hue}PaletteColorLookupTableData" for hue in ("Red", "Green", "Blue"))
 
 
 def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
@@ -32,7 +34,7 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
     Parameters
     ----------
     frame : bytes or None
-        The compressed frame, if PixelData does not hold it.
+        As in `cxrbatch.read.stored.stored_values`.
     halvings : int
         How often the sides may be halved; what cannot be is decoded in full.
 
@@ -41,12 +43,15 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
     Refusal
     """
     photometric = _photometric(dataset)
+    if photometric not in (*_MONOCHROME, *_COLOUR):
+        raise Refusal(Reason.CORRUPT, "PhotometricInterpretation is missing or unknown")
+    samples = el.integer(dataset, "SamplesPerPixel", 1)
+    if samples != (1 if photometric in (*_MONOCHROME, _PALETTE) else 3):
+        raise Refusal(Reason.CORRUPT, f"{photometric} with {samples} samples per pixel")
     if photometric in _MONOCHROME:
         return _monochrome(dataset, frame, halvings)
-    if photometric in _COLOUR:
-        rgb, highest = _rgb(dataset, frame, photometric)
-        return presentation_of_colours(rgb, highest)
-    raise Refusal(Reason.CORRUPT, "PhotometricInterpretation is missing or unknown")
+    rgb, highest = _rgb(dataset, frame, photometric)
+    return presentation_of_colours(rgb, highest)
 
 
 def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedPicture]) -> Presentation | None:
@@ -83,8 +88,6 @@ def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int) -> Present
     if halvings and (found := reduced_presentation(dataset, in_codestream)):
         return found
     stored = stored_values(dataset, frame)
-    if stored.ndim != 2:
-        raise Refusal(Reason.CORRUPT, f"{_photometric(dataset)} with {stored.shape[2]} samples per pixel")
     from_pixels = partial(reduced_from_pixels, dataset, stored, halvings)
     if halvings and (found := reduced_presentation(dataset, from_pixels)):
         return found
@@ -107,10 +110,8 @@ def _presented(
 
 def _rgb(dataset: Dataset, frame: bytes | None, photometric: str) -> tuple[Stored, int]:
     stored = stored_values(dataset, frame)
-    if photometric == "PALETTE COLOR":
+    if photometric == _PALETTE:
         return _palette_rgb(dataset, stored)
-    if stored.ndim != 3 or stored.shape[2] != 3:
-        raise Refusal(Reason.CORRUPT, f"{photometric} with an array of shape {stored.shape}")
     bits = el.integer(dataset, "BitsStored", 8)
     syntax = transfer_syntax(dataset)
     if not codestream.comes_out_as_rgb(syntax, photometric) and bits == 8:
@@ -119,8 +120,13 @@ def _rgb(dataset: Dataset, frame: bytes | None, photometric: str) -> tuple[Store
 
 
 def _palette_rgb(dataset: Dataset, stored: Stored) -> tuple[Stored, int]:
+    # Few bytes of a segmented palette can mean billions of entries (PS3.3 C.7.9.2).
+    if any(keyword in dataset for keyword in _SEGMENTED):
+        raise Refusal(Reason.CORRUPT, "the colour palette is segmented, which is not read here")
     try:
         rgb = np.asarray(apply_color_lut(stored, dataset))
+    except MemoryError:
+        raise
     except Exception as error:
         raise Refusal(Reason.CORRUPT, "the colour palette is unusable") from error
     return rgb[..., :3], int(np.iinfo(rgb.dtype).max)

@@ -1,13 +1,13 @@
 """PNG and JPEG radiographs."""
 
-import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from cxrbatch.read.blocks import block_means, extent_in_blocks, halvings, strips
 from cxrbatch.read.grey import Presentation, full_range, presentation_of_colours
@@ -23,6 +23,16 @@ Image.MAX_IMAGE_PIXELS = None
 _FORMATS = {FileKind.PNG: "PNG", FileKind.JPEG: "JPEG"}
 _GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "I": 65535}
 _REDUCIBLE_MODES = {"L": 255, "I;16": 65535, "RGB": 255}
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture with this Orientation upright (EXIF 2.32, 4.6.4 A); 1 and unknown ones are upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,8 @@ class OpenRaster:
     def _full(self) -> Presentation:
         with _reading(self.ref) as image:
             image.load()
-            return _grey(ImageOps.exif_transpose(image))
+            turn = _turn(image)
+            return _grey(image if turn is None else image.transpose(turn))
 
 
 def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
@@ -81,22 +92,26 @@ def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
 @contextmanager
 def _reading(ref: ImageRef) -> Iterator[Image.Image]:
     try:
-        with ref.path.open("rb") as stream, Image.open(stream, formats=[_FORMATS[ref.kind]]) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),  # they may repeat what the file says
+            ref.path.open("rb") as stream,
+            Image.open(stream, formats=[_FORMATS[ref.kind]]) as image,
+        ):
             yield image
-    except (UnidentifiedImageError, SyntaxError, ValueError, struct.error, EOFError) as error:
-        raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
-    except OSError as error:
-        if error.errno is not None:
+    except (MemoryError, NotReducible, Refusal):
+        raise
+    except Exception as error:  # Pillow raises whatever the damaged bytes led it to
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         # Pillow reports damaged and cut-off data alike as OSError without errno.
-        if "truncated" in str(error):
+        if isinstance(error, OSError) and "truncated" in str(error).lower():
             raise Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does") from error
         raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
 
 
 def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
     """Means over squares of pixels, of plain grey and colour pictures."""
-    if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _is_turned(image):
+    if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _turn(image) is not None:
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
     highest = _REDUCIBLE_MODES[image.mode]
@@ -105,8 +120,8 @@ def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
     return presentation_of_colours(means, highest, extent)
 
 
-def _is_turned(image: Image.Image) -> bool:
-    return image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _drafted(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:

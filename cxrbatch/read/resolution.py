@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Self, cast
+from typing import cast
 
 import imagecodecs
 import numpy as np
@@ -17,11 +17,11 @@ from PIL import Image, Jpeg2KImagePlugin
 from pydicom import uid
 
 from cxrbatch.read.blocks import block_means, extent_in_blocks, strips
-from cxrbatch.read.codestream import require_end, rle_planes
+from cxrbatch.read.codestream import nothing_ignored, rle_planes
+from cxrbatch.read.jpeg2000 import MainHeader, n_levels
 from cxrbatch.reduced import Box, NotReducible, ReducedPicture
 
 _MOST_DCT_HALVINGS = 3
-_SIZ, _COD, _SOT = b"\xff\x51", b"\xff\x52", b"\xff\x90"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,6 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:
 
 
 def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
-    require_end(codestream)
     with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
         if form.signed or image.mode != "L" or image.size[::-1] != form.shape:
             raise NotReducible
@@ -107,9 +106,7 @@ def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
 
 
 def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
-    require_end(codestream)
-    main = _MainHeader.of(codestream)
-    main.require(form, halvings)
+    main = _plain_header(codestream, form, halvings)
     with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
         values = np.asarray(image)
     # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
@@ -119,10 +116,9 @@ def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
 
 
 def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
-    require_end(codestream)
-    main = _MainHeader.of(codestream)
-    main.require(form, halvings)
-    values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
+    main = _plain_header(codestream, form, halvings)
+    with nothing_ignored():
+        values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
     if main.precision == 8 * values.itemsize:
         raise NotReducible
     # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
@@ -143,6 +139,22 @@ _DECODERS: dict[str, _Decoder] = {
 def can_reduce(transfer_syntax: str) -> bool:
     """Whether the transfer syntax can hold pictures that decode at a fraction of their size."""
     return transfer_syntax in _DECODERS
+
+
+def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
+    """Refuse whatever would come out otherwise than as the one picture that is meant."""
+    main = MainHeader.of(codestream)
+    one_tile = main.tile[0] >= main.size[0] and main.tile[1] >= main.size[1]
+    plain = (
+        main.size == form.shape
+        and main.origin == (0, 0)
+        and main.n_components == 1
+        and main.precision <= 16
+        and main.signed == form.signed
+    )
+    if not plain or not one_tile or n_levels(codestream) < halvings:
+        raise NotReducible
+    return main
 
 
 def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
@@ -170,52 +182,3 @@ class _Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
         tile = self.tile[0]
         codec, _, *rest = cast("tuple[object, ...]", tile.args)
         self.tile = [tile._replace(extents=(0, 0, *self.size), args=(codec, self._halvings, *rest))]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _MainHeader:
-    """What the main header of a JPEG 2000 codestream says (ISO/IEC 15444-1 A.5.1, A.6.1)."""
-
-    size: tuple[int, int]
-    origin: tuple[int, int]
-    tile: tuple[int, int]
-    n_components: int
-    precision: int
-    signed: bool
-    n_levels: int
-
-    @classmethod
-    def of(cls, codestream: bytes) -> Self:
-        siz = _segment(codestream, _SIZ)
-        xsiz, ysiz, xosiz, yosiz, xtsiz, ytsiz = np.frombuffer(siz, ">u4", 6, offset=2).tolist()
-        return cls(
-            size=(ysiz, xsiz),
-            origin=(yosiz, xosiz),
-            tile=(ytsiz, xtsiz),
-            n_components=int.from_bytes(siz[34:36], "big"),
-            precision=(siz[36] & 0x7F) + 1,
-            signed=bool(siz[36] & 0x80),
-            n_levels=_segment(codestream, _COD)[5],
-        )
-
-    def require(self, form: Form, halvings: int) -> None:
-        """Refuse whatever would come out otherwise than as the one picture that is meant."""
-        one_tile = self.tile[0] >= self.size[0] and self.tile[1] >= self.size[1]
-        plain = (
-            self.size == form.shape
-            and self.origin == (0, 0)
-            and self.n_components == 1
-            and self.precision <= 16
-        )
-        if not plain or not one_tile or self.signed != form.signed or self.n_levels < halvings:
-            raise NotReducible
-
-
-def _segment(codestream: bytes, wanted: bytes) -> bytes:
-    """Parameters of a marker segment of the main header, behind their length."""
-    place = 2
-    while (marker := codestream[place : place + 2]) != wanted:
-        if marker in (_SOT, b"") or not codestream.startswith(b"\xff\x4f\xff\x51"):
-            raise NotReducible
-        place += 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")
-    return codestream[place + 4 : place + 2 + int.from_bytes(codestream[place + 2 : place + 4], "big")]

@@ -1,6 +1,7 @@
 """DICOM dataset → stored values, of all pixels or of as many as are needed."""
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
 
-from cxrbatch.read import blocks, codestream, native, resolution
+from cxrbatch.limits import Limits
+from cxrbatch.read import announced, blocks, codestream, jpeg2000, native, resolution
 from cxrbatch.read import elements as el
-from cxrbatch.read.encapsulated import frame_of_dataset
 from cxrbatch.read.grey import Stored, decoded_values, native_values
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.reduced import NotReducible, ReducedPicture
@@ -33,13 +34,34 @@ def is_signed(dataset: Dataset) -> bool:
     return el.integer(dataset, "PixelRepresentation", 0) == 1
 
 
-def stored_values(dataset: Dataset, frame: bytes | None = None) -> Stored:
+def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
+    """Make sure that a compressed frame is what the header announces, before it is decoded.
+
+    Returns
+    -------
+    bytes
+        The frame as it is, or what is in it.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``, ``truncated`` or ``too_large``.
+    """
+    frame, syntax = jpeg2000.bare(frame), transfer_syntax(dataset)
+    bits, _, _ = _bits(dataset)
+    if syntax != uid.RLELossless:
+        codestream.require_end(frame)
+    announced.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
+    return frame
+
+
+def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
     """Decode the first frame to stored values.
 
     Parameters
     ----------
-    frame : bytes, optional
-        The compressed frame; by default, PixelData holds it.
+    frame : bytes or None
+        The compressed frame (see `plain_frame`); None if the pixels are not compressed.
 
     Returns
     -------
@@ -53,11 +75,12 @@ def stored_values(dataset: Dataset, frame: bytes | None = None) -> Stored:
     syntax = uid.UID(transfer_syntax(dataset))
     bits_allocated, bits_stored, high_bit = _bits(dataset)
     signed = is_signed(dataset)
-    if codestream.can_decode(syntax):
-        decoded = _encapsulated(dataset, syntax, bits_allocated, frame or frame_of_dataset(dataset))
+    if frame is not None:
+        decoded = _encapsulated(dataset, syntax, bits_allocated, frame)
         return decoded_values(decoded, bits_stored, signed=signed)
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
-        raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {syntax.name}")
+        name = syntax.name if syntax.is_valid else "that is no UID"
+        raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {name}")
     return native_values(_native(dataset, syntax), bits_stored, high_bit, signed=signed)
 
 
@@ -98,9 +121,8 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     """
     syntax = transfer_syntax(dataset)
     # Where padding is, only the full picture tells.
-    if not resolution.can_reduce(syntax) or "PixelPaddingValue" in dataset:
+    if frame is None or not resolution.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
-    frame = frame or frame_of_dataset(dataset)
     form = resolution.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
     return resolution.decode_reduced(frame, syntax, form, halvings)
 
@@ -153,18 +175,26 @@ def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int, frame:
 def _shape(dataset: Dataset) -> tuple[int, ...]:
     rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
     samples = el.integer(dataset, "SamplesPerPixel", 1)
+    if min(rows, columns) < 1 or samples not in (1, 3):
+        raise Refusal(
+            Reason.CORRUPT, f"{columns} × {rows} pixels with {samples} samples, expected 1 or 3 samples"
+        )
     return (rows, columns) if samples == 1 else (rows, columns, samples)
 
 
 def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
-    expected = el.integer(dataset, "Rows", 0) * el.integer(dataset, "Columns", 0)
-    expected *= el.integer(dataset, "SamplesPerPixel", 1) * el.integer(dataset, "BitsAllocated", 0) // 8
+    data = el.value_of(dataset, "PixelData")
+    if not isinstance(data, bytes) or dataset["PixelData"].is_undefined_length:
+        raise Refusal(Reason.CORRUPT, "PixelData is encapsulated, though the transfer syntax is a plain one")
+    expected = prod(_shape(dataset)) * _bits(dataset)[0] // 8
     if el.text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected // 3 * 2
-    if len(dataset.PixelData) < expected:
-        raise Refusal(Reason.TRUNCATED, f"PixelData holds {len(dataset.PixelData)} of {expected} bytes")
+    if len(data) < expected:
+        raise Refusal(Reason.TRUNCATED, f"PixelData holds {len(data)} of {expected} bytes")
     try:
         pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, correct_unused_bits=False)
+    except MemoryError:
+        raise
     except Exception as error:
         raise Refusal(Reason.CORRUPT, "PixelData does not fit what the header says of it") from error
     return np.asarray(pixels)

@@ -5,13 +5,15 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from cxrbatch.read import elements as el
-from cxrbatch.read.grey import Lut, Stored, Values, Window
-from cxrbatch.reasons import Flag
+from cxrbatch.read.grey import Lut, Stored, Values, Window, float32
+from cxrbatch.reasons import Flag, Reason, Refusal
 
 _IGNORED = frozenset((Flag.VOI_IGNORED,))
 _MIN_CONTRAST = 1e-3
 _N_PROBES = 257
 _STEEPEST = 3.0
+_ABSURD = 1e20
+_FIRST_MAPPED = range(-(1 << 15), 1 << 16)
 
 
 def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) -> Values:
@@ -22,13 +24,19 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
     stored : ndarray of integers, or of float32 where they are means, any shape
     signed : bool
         Whether stored values are signed.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``: rescaled values would overflow.
     """
     if lut := _lut(dataset, "ModalityLUTSequence", signed=signed):
         return lut(stored)
-    slope = el.number(dataset, "RescaleSlope") or 1.0
-    intercept = el.number(dataset, "RescaleIntercept") or 0.0
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused later, with its reason
-        return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    slope = float32(el.number(dataset, "RescaleSlope") or 0.0) or np.float32(1)
+    intercept = float32(el.number(dataset, "RescaleIntercept") or 0.0)
+    if not max(abs(slope), abs(intercept)) < _ABSURD:
+        raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
+    return stored.astype(np.float32) * slope + intercept
 
 
 def apply_voi(
@@ -78,7 +86,7 @@ def keeps_means(dataset: Dataset, means: Values, *, signed: bool) -> bool:
 
 
 def _has_voi(dataset: Dataset) -> bool:
-    return bool(el.items(dataset, "VOILUTSequence") or el.text(dataset, "WindowWidth"))
+    return el.is_stated(dataset, "VOILUTSequence") or bool(el.text(dataset, "WindowWidth"))
 
 
 def _window(dataset: Dataset) -> Window | None:
@@ -97,14 +105,14 @@ def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
         return None
     entries, first = int(descriptor[0]) or 65536, int(descriptor[1])
     table = _lut_table(sequence[0], entries, bits=int(descriptor[2]))
-    if table is None:
+    if table is None or first not in _FIRST_MAPPED:
         return None
     # The first value mapped is SS for signed pixels, and often written as US all the same.
     return Lut(first - 65536 if signed and first > 32767 else first, table)
 
 
 def _lut_table(item: Dataset, entries: int, bits: int) -> Values | None:
-    data = item.get("LUTData")
+    data = el.value_of(item, "LUTData")
     if isinstance(data, bytes):
         # OW, and 8-bit entries may be packed two to a word (PS3.3 C.11.1.1.1)
         packed = len(data) < 2 * entries and bits <= 8

@@ -1,5 +1,7 @@
 """Exact presentation values for every way a DICOM radiograph stores its pixels."""
 
+import datetime as dt
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +401,16 @@ def test_name_and_birth_date_stay_in_the_file(tmp_path: Path) -> None:
     assert "1970" not in repr(header)
     other = open_file(write_dicom(tmp_path / "b", STORED, **elements | {"PatientSex": "M"})).header
     assert header.identity_digest != other.identity_digest
+
+
+def test_hundreds_of_birth_dates_have_the_same_digest(tmp_path: Path) -> None:
+    """Whoever tries them all does not know which was meant."""
+    born = dt.date(1970, 2, 3)
+    path = write_dicom(tmp_path / "a", STORED, PatientBirthDate=f"{born:%Y%m%d}", PatientSex="F")
+    digest = open_file(path).header.identity_digest
+    days = (dt.date(1920, 1, 1) + dt.timedelta(n) for n in range(85 * 365))
+    tried = [hashlib.sha256(f"{day}|{sex}".encode()).hexdigest() for day in days for sex in "FM"]
+    assert sum(one.startswith(digest) for one in tried) > 150
 
 
 def test_real_radiograph_and_its_negative(real_data: Path) -> None:

@@ -1,0 +1,132 @@
+"""The main header of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1, A.6.1)."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+_BEGINNING = b"\xff\x4f\xff\x51"
+_COD, _QCD, _SOT = b"\xff\x52", b"\xff\x5c", b"\xff\x90"
+_LEAST_BYTES = {_COD: 10, _QCD: 2}
+_FILE_SIGNATURE = b"\0\0\0\x0cjP  "
+_BOX_BYTES = 8
+
+
+class NoMainHeader(Exception):
+    """The bytes do not begin as a codestream does, or what they say cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainHeader:
+    """What marker segment SIZ says.
+
+    Attributes
+    ----------
+    size, origin, tile : tuple of int
+        Of the reference grid, each as (rows, columns); the picture reaches from `origin` to `size`.
+    n_components : int
+    precision : int
+        Bits of the component that has most.
+    signed : bool
+        Of the first component.
+    """
+
+    size: tuple[int, int]
+    origin: tuple[int, int]
+    tile: tuple[int, int]
+    n_components: int
+    precision: int
+    signed: bool
+
+    @classmethod
+    def of(cls, codestream: bytes) -> Self:
+        """Read SIZ, which comes first.
+
+        Raises
+        ------
+        NoMainHeader
+        """
+        siz = codestream[6 : 4 + _length(codestream, 4)]
+        n_components = int.from_bytes(siz[34:36], "big")
+        if not codestream.startswith(_BEGINNING) or not n_components or len(siz) < 36 + 3 * n_components:
+            raise NoMainHeader
+        (x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0) = np.frombuffer(siz, ">u4", 8, offset=2).tolist()
+        if not (_is_grid(x, x0, tile_x, tile_x0) and _is_grid(y, y0, tile_y, tile_y0)):
+            raise NoMainHeader
+        return cls(
+            size=(y, x),
+            origin=(y0, x0),
+            tile=(tile_y, tile_x),
+            n_components=n_components,
+            precision=max(depth & 0x7F for depth in siz[36 : 36 + 3 * n_components : 3]) + 1,
+            signed=bool(siz[36] & 0x80),
+        )
+
+
+def _is_grid(end: int, begin: int, tile: int, tile_begin: int) -> bool:
+    """Whether the first tile covers some of a picture (ISO/IEC 15444-1 B.3): else OpenJPH does not come back."""
+    return tile_begin <= begin < end and begin < tile_begin + tile
+
+
+def n_levels(codestream: bytes) -> int:
+    """How often the wavelet transform halves the picture, by marker segment COD.
+
+    Raises
+    ------
+    NoMainHeader
+        There is no such segment.
+    """
+    return _required(_segments(codestream), _COD)[5]
+
+
+def require_main_header(codestream: bytes) -> None:
+    """Refuse a main header whose segments do not follow each other, or hold too little: OpenJPH reads beyond them.
+
+    Raises
+    ------
+    NoMainHeader
+    """
+    segments = _segments(codestream)
+    quantisation = _required(segments, _QCD)
+    n_bands = 3 * _required(segments, _COD)[5] + 1
+    needed = {0: n_bands, 1: 2}.get(quantisation[0] & 0x1F, 2 * n_bands)
+    if len(quantisation) - 1 < needed:
+        raise NoMainHeader
+
+
+def _segments(codestream: bytes) -> dict[bytes, bytes]:
+    """Parameters of the marker segments as far as the first tile, the last where there are several."""
+    place, found = 2, {}
+    while (marker := codestream[place : place + 2]) != _SOT:
+        n_bytes = _length(codestream, place + 2)
+        if marker[:1] != b"\xff" or n_bytes < 2:
+            raise NoMainHeader
+        found[marker] = codestream[place + 4 : place + 2 + n_bytes]
+        place += 2 + n_bytes
+    return found
+
+
+def _required(segments: dict[bytes, bytes], marker: bytes) -> bytes:
+    """Parameters of a segment that must be there (ISO/IEC 15444-1 A.6.1, A.6.4), with their least number."""
+    if len(segment := segments.get(marker, b"")) < _LEAST_BYTES[marker]:
+        raise NoMainHeader
+    return segment
+
+
+def bare(frame: bytes) -> bytes:
+    """Take the codestream out of a JP2 file (ISO/IEC 15444-1 annex I), in which some devices send it.
+
+    DICOM does not allow these files (PS3.5 A.4.4), and what they say beside the codestream, palettes for instance, is
+    not for the decoder to see. Anything else is given back as it is.
+    """
+    place = 0
+    while frame.startswith(_FILE_SIGNATURE) and place + _BOX_BYTES <= len(frame):
+        length = int.from_bytes(frame[place : place + 4], "big") or len(frame) - place
+        if frame[place + 4 : place + _BOX_BYTES] == b"jp2c":
+            return frame[place + _BOX_BYTES : place + length]
+        place += max(length, _BOX_BYTES)
+    return frame
+
+
+def _length(codestream: bytes, place: int) -> int:
+    return int.from_bytes(codestream[place : place + 2], "big")
