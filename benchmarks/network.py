@@ -1,12 +1,16 @@
-"""The network alone, on batches that are ready: ``python benchmarks/network.py`` prints one JSON object.
+"""The network alone, on batches that are ready: ``python benchmarks/network.py [PROCESSORS]`` prints one JSON object.
 
-Wall and processor seconds per image, device and batch size. A process of its own, so that TensorFlow's threads are
-where nothing else is measured.
+Wall and processor seconds per image, device and batch size; and processor seconds while the other processors decode
+(virtual ones share a core and its cache, so that everything takes more of them then). A process of its own, so that
+TensorFlow's threads are where nothing else is measured.
 """
 
 import json
+import multiprocessing
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +19,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.decoders import block_sums
 from cxrbatch import runtime
 from cxrbatch.bundle import load_bundle
 from cxrbatch.infer import KerasPredictor, Predictor
@@ -22,6 +27,7 @@ from cxrbatch.judge import network_threads
 
 _N_IMAGES = 512
 _ROUNDS = 7
+_WARM_UP_S = 1.0
 
 
 def per_image(predictor: Predictor, pixels: NDArray[np.uint8]) -> tuple[float, float]:
@@ -42,14 +48,44 @@ def _round(predictor: Predictor, pixels: NDArray[np.uint8]) -> tuple[float, floa
     return time.perf_counter() - wall, time.process_time() - processor
 
 
+@contextmanager
+def decoding_beside(n_processes: int) -> Iterator[None]:
+    """Keep processors at what readers do: averaging a picture in memory."""
+    context = multiprocessing.get_context("spawn")
+    busy = [context.Process(target=_decode_for_ever, daemon=True) for _ in range(n_processes)]
+    for process in busy:
+        process.start()
+    time.sleep(_WARM_UP_S * bool(busy))
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.join()
+
+
+def _decode_for_ever() -> None:
+    pixels = np.random.default_rng(0).integers(0, 1 << 14, (3000, 2500), np.uint16)
+    while True:
+        block_sums(pixels)
+
+
 def main() -> None:
     """Print what the network of the shipped bundle takes."""
     started = runtime.start(n_threads=network_threads())
     bundle = load_bundle()
     predictor = KerasPredictor(bundle, started)
     shape = (_N_IMAGES, bundle.preprocess.height, bundle.preprocess.width)
-    wall, processor = per_image(predictor, np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    found = {"wall_s": wall, "processor_s": processor, "bundle": bundle.id}
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    wall, processor = per_image(predictor, pixels)
+    with decoding_beside(int(sys.argv[1]) - 1 if sys.argv[1:] else 0):
+        _, processor_busy = per_image(predictor, pixels)
+    found = {
+        "wall_s": wall,
+        "processor_s": processor,
+        "processor_busy_s": processor_busy,
+        "bundle": bundle.id,
+    }
     print(json.dumps({**found, "device": started.device, "batch_size": predictor.batch_size}))
 
 

@@ -10,6 +10,7 @@ A file that cannot be scored is not an error but a `cxrbatch.records.Failure`.
     │   └── NoLocks          1  the file system has no locks
     ├── StateError           1  the state cannot be used
     ├── ExportVanished       1  the folder went away during the run
+    ├── ReadersFailed        1  reader processes cannot be started
     ├── RecipeError          2  a recipe is wrong
     ├── UsageProblem         2  the command line is wrong
     ├── NoImageFound         4  not one image in the folder
@@ -41,6 +42,10 @@ class StateError(CxrbatchError):
 
 class ExportVanished(CxrbatchError):
     """The folder went away during the run: an unmounted share must not look like a folder of broken files."""
+
+
+class ReadersFailed(CxrbatchError):
+    """Reader processes end before they have read anything: the fault of the machine, not of a file."""
 
 
 class RecipeError(CxrbatchError):

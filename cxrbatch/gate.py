@@ -3,12 +3,13 @@
 import re
 from typing import Protocol
 
+from cxrbatch.codes import as_code
+from cxrbatch.limits import Limits
 from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import FileKind, ImageHeader
+from cxrbatch.records import FileKind, ImageHeader, ImageRef
 
 MIN_SIDE_PX = 128
-MAX_PIXELS = 12_000 * 12_000
 ADULT_YEARS = 18
 
 _MODALITIES = frozenset(("CR", "DX", "RG"))
@@ -23,7 +24,7 @@ class PixelCheck(Protocol):
         """Empty if the picture looks like a frontal chest radiograph, else why not."""
 
 
-def check_header(header: ImageHeader, kind: FileKind) -> None:
+def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits()) -> None:
     """Refuse what the header alone rules out, before any pixel is decoded.
 
     What the header does not say is no ground for refusal: the image is scored with a flag. PNG and JPEG have no
@@ -48,7 +49,20 @@ def check_header(header: ImageHeader, kind: FileKind) -> None:
         raise Refusal(
             Reason.PAEDIATRIC, f"{int(header.age_years)} years old; the model has learnt from adults"
         )
-    check_size(header)
+    check_size(header, limits)
+
+
+def check_file(ref: ImageRef, limits: Limits) -> None:
+    """Refuse a file that is larger than any radiograph, before it is opened.
+
+    Raises
+    ------
+    Refusal
+        ``too_large``.
+    """
+    size = ref.version.size_bytes
+    if size > limits.file_bytes:
+        raise Refusal(Reason.TOO_LARGE, f"{size} bytes, limit {limits.file_bytes}")
 
 
 def check_pixels(picture: Picture, colourfulness: float, check: PixelCheck) -> None:
@@ -69,7 +83,7 @@ def _is_frontal(view_position: str) -> bool:
     return bool(words & _FRONTAL_VIEWS) and not words & {"LATERAL", "LAT", "OBLIQUE", "LL", "RL"}
 
 
-def check_size(header: ImageHeader) -> None:
+def check_size(header: ImageHeader, limits: Limits = Limits()) -> None:
     """Refuse pictures too small to show anything, and those too large to decode.
 
     Raises
@@ -78,8 +92,8 @@ def check_size(header: ImageHeader) -> None:
         ``too_small`` or ``too_large``.
     """
     rows, columns = header.rows, header.columns
-    if rows * columns > MAX_PIXELS:
-        raise Refusal(Reason.TOO_LARGE, f"{columns} × {rows} pixels, limit {MAX_PIXELS // 10**6} million")
+    if rows * columns > limits.pixels:
+        raise Refusal(Reason.TOO_LARGE, f"{columns} × {rows} pixels, limit {limits.pixels / 1e6:g} million")
     if min(rows, columns) < MIN_SIDE_PX:
         raise Refusal(
             Reason.TOO_SMALL, f"{columns} × {rows} pixels, at least {MIN_SIDE_PX} on each side are needed"
@@ -87,5 +101,4 @@ def check_size(header: ImageHeader) -> None:
 
 
 def _code(value: str) -> str:
-    """A coded value as it may be shown: DICOM code strings only (PS3.5 6.2), since anything else could be a name."""
-    return value if re.fullmatch(r"[A-Z0-9 _]{1,16}", value) else "(not a code)" if value else "(missing)"
+    return as_code(value) or "(missing)"

@@ -18,12 +18,14 @@ from cxrbatch.discover import classify
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.handover import still_changing
 from cxrbatch.infer import KerasPredictor, score_images
+from cxrbatch.limits import share_memory
 from cxrbatch.nightly.codec import Outcome
 from cxrbatch.nightly.rows import Judgement, Recalled
 from cxrbatch.nightly.state import State
 from cxrbatch.options import Decode, ScreenOptions
-from cxrbatch.pool import Prepared, ReaderPool, default_workers
+from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
+from cxrbatch.reader import Prepared
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef, ModelInput, Provenance
 
@@ -122,7 +124,8 @@ class Judge:
     def _score(self, refs: list[ImageRef], tell: Callable[[Outcome], object]) -> Provenance:
         options = self._options
         prepare = self._prepare_options()
-        with ReaderPool(prepare, options.n_workers or default_workers()) as pool:
+        n_workers, work_bytes = share_memory(options.n_workers or default_workers(), options.max_memory_bytes)
+        with ReaderPool(prepare, n_workers, work_bytes) as pool:
             prepared = pool.prepare(refs)  # reading begins while TensorFlow is being imported
             started = runtime.start(options.device, options.precision, network_threads())
             predictor = KerasPredictor(self._bundle, started, options.batch_size)
@@ -147,6 +150,7 @@ class Judge:
             thumbnail_px=THUMBNAIL_PX,
             identify_files=self._options.state is not None,
             full_size=self._options.decode is Decode.FULL,
+            limits=self._options.limits,
         )
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cxrbatch.bundle import DEFAULT_BUNDLE
+from cxrbatch.limits import Limits
 from cxrbatch.nightly.night import Clock, system_clock
 from cxrbatch.read.patient import PatientRule
 from cxrbatch.runtime import Device, Precision
@@ -51,6 +52,10 @@ class ScreenOptions:
         Nights after which a patient comes first.
     capacity : int or None
         Number of swabs there are.
+    limits : Limits
+        What one file may ask of the machine.
+    max_memory_bytes : int or None
+        What the run may take in all; see `cxrbatch.limits.share_memory`.
     show_progress : bool
         A progress bar on stderr.
     clock : callable
@@ -73,5 +78,7 @@ class ScreenOptions:
     expire_nights: int = EXPIRE_NIGHTS
     max_nights: int | None = None
     capacity: int | None = None
+    limits: Limits = Limits()
+    max_memory_bytes: int | None = None
     show_progress: bool = False
     clock: Clock = system_clock

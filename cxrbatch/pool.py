@@ -1,31 +1,26 @@
 """Reader processes: files in, `ModelInput` or `Failure` out, in order.
 
-A file that kills its reader costs only itself.
+A file that kills its reader, or keeps it too long, costs only itself.
 """
 
-import multiprocessing
 import os
 import signal
-import threading
-import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice, repeat
+from itertools import count
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self
 
-from cxrbatch.allocator import keep_freed_memory
-from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.errors import ReadersFailed
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.reader import Numbered, Prepared, Reader, ReaderDied
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, ImageRef, ModelInput
+from cxrbatch.records import Failure, ImageRef
 
-Prepared = ModelInput | Failure
-Task = tuple[ImageRef, ...]
-_FILES_PER_TASK = 4
-_TASKS_PER_WORKER = 3
-_options: PrepareOptions | None = None
+_AHEAD = 6
+"""Files a reader is given at a time: enough not to wait for its parent, few enough to share the last ones evenly."""
+_IN_FLIGHT = 12
+"""Files for each reader that are being read, or were read before one that is not done: what memory they may take."""
 
 
 def default_workers() -> int:
@@ -41,13 +36,19 @@ class ReaderPool:
     options : PrepareOptions
         Sent to each process once.
     n_workers : int
-        Processes; the results do not depend on it.
+        Processes, at most; they are started when there are files for them. The results do not depend on it.
+    memory_bytes : int, optional
+        What each may take for reading a file.
     """
 
-    def __init__(self, options: PrepareOptions, n_workers: int) -> None:
+    def __init__(self, options: PrepareOptions, n_workers: int, memory_bytes: int | None = None) -> None:
         self._options = options
         self._n_workers = n_workers
-        self._executor = self._start(n_workers)
+        self._memory_bytes = memory_bytes
+        self._readers: list[Reader] = []
+        self._files: Iterator[Numbered] = iter(())
+        self._done: dict[int, Prepared] = {}
+        self._killed: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -55,85 +56,109 @@ class ReaderPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for reader in self._readers:
+            reader.end()
 
     def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
         """Start preparing at once, and hand out the results in the order of `refs`.
 
-        At most a fixed number of images is in flight, so memory does not grow with the folder.
+        At most a fixed number of images is in flight, so memory does not grow with the folder. The results of one
+        call are to be taken before the next.
+
+        Raises
+        ------
+        ReadersFailed
+            A process ended before it could read anything.
         """
-        waiting = _tasks(iter(refs), n_single=self._n_workers)
-        first = islice(waiting, self._n_workers * _TASKS_PER_WORKER)
-        in_flight = deque((task, self._submit(task)) for task in first)
-        return self._results(waiting, in_flight)
+        self._files = enumerate(refs)
+        self._give()
+        return self._in_order()
 
-    def _results(
-        self, waiting: Iterator[Task], in_flight: deque[tuple[Task, Future[list[Prepared]]]]
-    ) -> Iterator[Prepared]:
-        while in_flight:
-            task, future = in_flight.popleft()
-            results = self._result(task, future)
-            in_flight.extend((new, self._submit(new)) for new in islice(waiting, 1))
-            yield from results
+    def _in_order(self) -> Iterator[Prepared]:
+        for number in count():
+            while number not in self._done:
+                if not any(reader.waiting for reader in self._readers):
+                    return
+                self._collect()
+                self._give()
+            result = self._done.pop(number)
+            self._give()
+            yield result
 
-    def _submit(self, task: Task) -> Future[list[Prepared]]:
-        try:
-            return self._executor.submit(_prepare, task)
-        except BrokenProcessPool:
-            self._executor = self._start(self._n_workers)
-            return self._executor.submit(_prepare, task)
+    def _give(self) -> None:
+        """Hand out files as long as one may be in flight and a reader wants it."""
+        while self._n_in_flight() < self._n_workers * _IN_FLIGHT and self._wants_more():
+            file = next(self._files, None)
+            if file is None:
+                return
+            self._freest().give(file)
 
-    def _result(self, task: Task, future: Future[list[Prepared]]) -> list[Prepared]:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            return [self._alone(ref) for ref in task]
+    def _n_in_flight(self) -> int:
+        return len(self._done) + sum(len(reader.waiting) for reader in self._readers)
 
-    def _alone(self, ref: ImageRef) -> Prepared:
-        """Try again what was in flight when a reader died, one by one, to find the file that kills it."""
-        with self._start(1) as executor:
+    def _wants_more(self) -> bool:
+        return len(self._readers) < self._n_workers or len(self._freest().waiting) < _AHEAD
+
+    def _freest(self) -> Reader:
+        if len(self._readers) < self._n_workers:
+            return self._start()
+        return min(self._readers, key=lambda reader: len(reader.waiting))
+
+    def _start(self) -> Reader:
+        reader = Reader(self._options, self._memory_bytes)
+        self._readers.append(reader)
+        return reader
+
+    def _collect(self) -> None:
+        """Wait until a reader says something, or dies."""
+        ready = wait([reader.results for reader in self._readers])
+        for reader in [reader for reader in self._readers if reader.results in ready]:
             try:
-                return executor.submit(_prepare, (ref,)).result()[0]
-            except BrokenProcessPool:
-                return Failure(
-                    name=ref.name,
-                    reason=Reason.CORRUPT,
-                    detail="the reader process died on this file",
-                    header=self._options.patients.unread_header(ref.name, ref.kind),
-                )
+                if found := reader.take():
+                    number, self._done[number] = found
+            except ReaderDied as death:
+                self._replace(reader, death.exit_code)
 
-    def _start(self, n_workers: int) -> ProcessPoolExecutor:
-        # Not fork: TensorFlow's threads do not survive it. Not forkserver: killed, it leaves a temporary folder.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(n_workers, context, initializer=_initialise, initargs=(self._options,))
+    def _replace(self, dead: Reader, exit_code: int) -> None:
+        """Let another reader go on with the files of one that died, but for the file that it died of."""
+        if not dead.has_started:
+            raise ReadersFailed(
+                f"a reader process ended before it could read anything ({_ending(exit_code)}); cxrbatch doctor tells "
+                "more, and with --max-memory it may have been given too little"
+            )
+        self._readers.remove(dead)
+        if dead.waiting and self._is_to_blame(dead, exit_code):
+            number, ref = dead.waiting.popleft()
+            self._done[number] = self._failure(ref, exit_code)
+        if dead.waiting:
+            successor = self._start()
+            for file in dead.waiting:
+                successor.give(file)
+
+    def _is_to_blame(self, dead: Reader, exit_code: int) -> bool:
+        """Whether its first file ended a reader: damage may be left from an earlier one, and somebody may kill it.
+
+        Where the kernel did, for want of memory, it will do so again.
+        """
+        number, _ = dead.waiting[0]
+        if exit_code == -signal.SIGKILL and number not in self._killed:
+            self._killed.add(number)
+            return False
+        return dead.is_fresh or exit_code == -signal.SIGALRM
+
+    def _failure(self, ref: ImageRef, exit_code: int) -> Failure:
+        if exit_code == -signal.SIGALRM:
+            reason, detail = Reason.TIMEOUT, f"not read within {self._options.limits.seconds:g} s"
+        elif exit_code == -signal.SIGKILL:
+            reason, detail = Reason.TOO_LARGE, "its reader was killed twice, as happens for want of memory"
+        else:
+            reason, detail = Reason.CORRUPT, f"the reader process died of this file ({_ending(exit_code)})"
+        header = self._options.patients.unread_header(ref.name, ref.kind)
+        return Failure(name=ref.name, reason=reason, detail=detail, header=header)
 
 
-def _initialise(options: PrepareOptions) -> None:
-    global _options  # noqa: PLW0603 - set once per process, so that it does not travel with every file
-    _options = options
-    keep_freed_memory()
-    warnings.simplefilter("ignore")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """End this reader when its parent was killed: it would wait for work for ever."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def _prepare(task: Task) -> list[Prepared]:
-    if _options is None:
-        raise RuntimeError("reader process was not initialised")
-    return [prepare(ref, _options) for ref in task]
-
-
-def _tasks(refs: Iterator[ImageRef], n_single: int) -> Iterator[Task]:
-    """Give each reader one file, so that all begin at once, then a few: asking costs as much as a small file."""
-    for size in chain(repeat(1, n_single), repeat(_FILES_PER_TASK)):
-        task = tuple(islice(refs, size))
-        if not task:
-            return
-        yield task
+def _ending(exit_code: int) -> str:
+    try:
+        return signal.Signals(-exit_code).name if exit_code else "no valid answer"
+    except ValueError:
+        return f"exit code {exit_code}"

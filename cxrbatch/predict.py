@@ -1,5 +1,6 @@
 """Single images: their scores, and the picture with the result written on it."""
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,17 +8,22 @@ from pathlib import Path
 from cxrbatch import gate, runtime
 from cxrbatch.annotate import annotated
 from cxrbatch.bundle import Bundle
-from cxrbatch.chestlike import ChestCheck
+from cxrbatch.chestlike import StoredCheck
 from cxrbatch.discover import classify
 from cxrbatch.errors import OutputError
 from cxrbatch.infer import KerasPredictor, score_images
-from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.limits import WORK_BYTES
+from cxrbatch.pool import ReaderPool, default_workers
+from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule, open_image
-from cxrbatch.reasons import Refusal
+from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageRef, ImageScore, ModelInput
+from cxrbatch.report.atomic import write_together
 from cxrbatch.runtime import Device, Precision
 
 Result = ImageScore | Failure
+_NOT_READ_AGAIN = (Reason.CORRUPT, Reason.TIMEOUT, Reason.TOO_LARGE)
+"""What a reader process may have died of."""
 
 
 def predict(
@@ -30,12 +36,15 @@ def predict(
     paths : iterable of Path
         Each becomes one result, in this order, under the name it was given.
     """
-    options = PrepareOptions(spec=bundle.preprocess, pixel_check=ChestCheck.load(bundle.gate_path))
-    prepared = [_prepare(path, options) for path in paths]
+    options = PrepareOptions(spec=bundle.preprocess, pixel_check=StoredCheck(bundle.gate_path))
+    found = [classify(path, str(path)) for path in paths]
+    with ReaderPool(options, default_workers(), WORK_BYTES) as pool:
+        results = pool.prepare(item for item in found if isinstance(item, ImageRef))
+        prepared = [next(results) if isinstance(item, ImageRef) else item for item in found]
     inputs = [item for item in prepared if isinstance(item, ModelInput)]
     scores = _scores(inputs, bundle, device, precision) if inputs else iter(())
-    for item in prepared:
-        yield item if isinstance(item, Failure) else next(scores)
+    for result in prepared:
+        yield result if isinstance(result, Failure) else next(scores)
 
 
 def result_names(paths: Iterable[Path]) -> list[str]:
@@ -57,11 +66,14 @@ def save_annotated(result: Result, path: Path, target: Path) -> None:
     OutputError
         The target cannot be written.
     """
+    is_safe = not isinstance(result, Failure) or result.reason not in _NOT_READ_AGAIN
+    stream = io.BytesIO()
+    annotated(_decoded(path) if is_safe else None, result).save(stream, "PNG")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        annotated(_decoded(path), result).save(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    write_together({target: stream.getvalue()})
 
 
 def _decoded(path: Path) -> CxrImage | None:
@@ -74,11 +86,6 @@ def _decoded(path: Path) -> CxrImage | None:
         return opened.decode()
     except (Refusal, OSError):
         return None
-
-
-def _prepare(path: Path, options: PrepareOptions) -> ModelInput | Failure:
-    found = classify(path, str(path))
-    return prepare(found, options) if isinstance(found, ImageRef) else found
 
 
 def _scores(

@@ -5,6 +5,7 @@ Runs in reader processes; must not import TensorFlow.
 
 import hashlib
 import io
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch import gate, read
+from cxrbatch.limits import Limits
+from cxrbatch.opening import NotRegular, has_changed, held
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, Failure, FileVersion, ImageHeader, ImageRef, ModelInput
+from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
 
 _JPEG_QUALITY = 60
 
@@ -37,6 +40,8 @@ class PrepareOptions:
         Make the content of a file (SHA-256) part of its patient, where the file itself is the patient.
     full_size : bool
         Decode all pixels, and not only as many as the network needs.
+    limits : Limits
+        What a file may ask for; the time is kept by `cxrbatch.reader`.
     """
 
     spec: PreprocessSpec
@@ -45,6 +50,7 @@ class PrepareOptions:
     thumbnail_px: int = 0
     identify_files: bool = False
     full_size: bool = False
+    limits: Limits = Limits()
 
     @property
     def least_px(self) -> int | None:
@@ -54,19 +60,34 @@ class PrepareOptions:
 
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
+    try:
+        with held(ref.path, ref.version) as (path, descriptor):
+            return _prepared_in_peace(replace(ref, path=path), descriptor, options)
+    except NotRegular:
+        refusal = Refusal(Reason.STILL_CHANGING, "something else took its place")
+    except OSError as error:
+        refusal = Refusal(Reason.UNREADABLE, error.strerror or type(error).__name__)
+    return _failure(ref, options.patients.unread_header(ref.name, ref.kind), refusal)
+
+
+def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) -> ModelInput | Failure:
+    """Prepare an open file, unless somebody has written to it since it was found."""
     prepared = _prepared(ref, options)
-    if _has_changed(ref):
+    if has_changed(ref.version, os.fstat(descriptor)):
         refusal = Refusal(Reason.STILL_CHANGING, "it changed while it was read")
         return _failure(ref, prepared.header, refusal)
-    return _with_content(prepared, ref) if options.identify_files else prepared
+    # A file that is too large to be read is too large to be hashed.
+    identify = options.identify_files and ref.version.size_bytes <= options.limits.file_bytes
+    return _with_content(prepared, ref) if identify else prepared
 
 
 def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     header = options.patients.unread_header(ref.name, ref.kind)
     try:
-        opened = read.open_image(ref, options.patients)
+        gate.check_file(ref, options.limits)
+        opened = read.open_image(ref, options.patients, options.limits)
         header = opened.header
-        gate.check_header(header, ref.kind)
+        gate.check_header(header, ref.kind, options.limits)
         return _checked(opened.decode(options.least_px), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
@@ -76,16 +97,6 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         return _failure(ref, header, Refusal(Reason.TOO_LARGE, "not enough memory to decode it"))
     except Exception as error:
         return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
-
-
-def _has_changed(ref: ImageRef) -> bool:
-    """Whether somebody wrote to the file since it was found; unknown is no."""
-    try:
-        now = ref.path.stat()
-    except OSError:
-        return False  # reading it has failed as well, and said why
-    found = ref.version
-    return found != FileVersion() and (now.st_size, now.st_mtime_ns) != (found.size_bytes, found.mtime_ns)
 
 
 def _with_content(prepared: ModelInput | Failure, ref: ImageRef) -> ModelInput | Failure:

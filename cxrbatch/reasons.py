@@ -23,6 +23,7 @@ class Reason(StrEnum):
     STILL_CHANGING = "still_changing"
     UNREADABLE = "unreadable"
     OTHER_BUNDLE = "other_bundle"
+    TIMEOUT = "timeout"
 
 
 class Flag(StrEnum):
@@ -77,6 +78,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.STILL_CHANGING: "the file is still being written; screen it again later",
     Reason.UNREADABLE: "the file cannot be opened (permission, vanished, link out of the folder)",
     Reason.OTHER_BUNDLE: "scored on an earlier night by another bundle, and the file is no longer there",
+    Reason.TIMEOUT: "not read within the time a file is given; the next night tries again",
 }
 
 FLAG_MEANING: dict[Flag, str] = {

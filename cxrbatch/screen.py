@@ -1,5 +1,6 @@
 """A folder in, a report out: the one module that composes all stages."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -107,6 +108,8 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
         options.device,
         options.precision,
         options.decode,
+        *dataclasses.astuple(replace(options.limits, seconds=0)),  # what took too long is tried again anyway
+        options.max_memory_bytes,
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

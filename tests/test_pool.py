@@ -1,17 +1,22 @@
-"""Reader processes: order, bounds, and files that kill their reader."""
+"""Reader processes: order, bounds, and files that kill their reader, keep it, or fill its memory."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cxrbatch.errors import ReadersFailed
+from cxrbatch.limits import Limits
 from cxrbatch.pool import ReaderPool
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.preprocess import Picture, PreprocessSpec
@@ -22,26 +27,78 @@ from cxrbatch.records import Failure, FileKind, ImageRef, ModelInput
 SPEC = PreprocessSpec(height=16, width=16)
 
 
-class DiesOnWhite:
-    """A pixel check that ends its process on a white picture, as a crashing decoder would."""
+class Trap:
+    """A pixel check that does to its process what a decoder may do, by the mean grey of the picture."""
 
     def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        if np.mean(picture) > 0.9:  # type: ignore[arg-type]
-            os._exit(9)
+        level = round(float(np.mean(picture)), 1)  # type: ignore[arg-type]
+        if level in _TRAPS:
+            _TRAPS[level]()
         return ""
 
 
-def write(folder: Path, name: str, *, white: bool = False) -> ImageRef:
+class LeavesDamage(Trap):
+    """The first file of a process leaves damage that the third one dies of."""
+
+    n_seen = 0
+
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        self.n_seen += 1
+        if self.n_seen == 3:
+            os.abort()
+        return ""
+
+
+class CannotStart(Trap):
+    """Ends its process as soon as that has imported it."""
+
+    def __setstate__(self, state: object) -> None:
+        os._exit(7)
+
+    def __getstate__(self) -> object:
+        return "anything"
+
+
+def _hang() -> None:
+    """For ever, in C and with the interpreter's lock held: no thread of the process runs any more."""
+    ctypes.PyDLL(None).pause()
+
+
+def _fill_memory() -> None:
+    np.ones(10**10)
+
+
+def _ends_by(number: signal.Signals) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+_DIES, _HANGS, _FILLS, _KILLED = 1.0, 0.9, 0.8, 0.7
+_TRAPS: dict[float, Callable[[], None]] = {
+    _DIES: _ends_by(signal.SIGSEGV),
+    _HANGS: _hang,
+    _FILLS: _fill_memory,
+    _KILLED: _ends_by(signal.SIGKILL),
+}
+
+
+def write(folder: Path, name: str, trap: float | None = None) -> ImageRef:
     seed = abs(hash(name)) % 2**32
-    low, high = (250, 256) if white else (0, 256)
-    pixels = np.random.default_rng(seed).integers(low, high, (130, 130), np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (130, 130), np.uint8)
+    if trap:
+        pixels = np.full((130, 130), round(255 * trap), np.uint8)
     Image.fromarray(pixels).save(folder / name)
     return ImageRef(path=folder / name, name=name, kind=FileKind.PNG)
 
 
-def results(refs: list[ImageRef], n_workers: int) -> list[tuple[str, bytes | Reason]]:
-    options = PrepareOptions(spec=SPEC, pixel_check=DiesOnWhite())
-    with ReaderPool(options, n_workers) as pool:
+def options(**changed: Any) -> PrepareOptions:
+    given: dict[str, Any] = {"spec": SPEC, "pixel_check": Trap()}
+    return PrepareOptions(**given | changed)
+
+
+def results(
+    refs: list[ImageRef], n_workers: int, asked: PrepareOptions | None = None
+) -> list[tuple[str, bytes | Reason]]:
+    with ReaderPool(asked or options(), n_workers, memory_bytes=1 << 30) as pool:
         return [
             (item.name, item.reason if isinstance(item, Failure) else item.pixels.tobytes())
             for item in pool.prepare(refs)
@@ -59,21 +116,77 @@ def test_order_and_pixels_are_those_of_a_plain_loop(tmp_path: Path, n_workers: i
     assert results(refs, n_workers) == expected
 
 
-def test_a_file_that_kills_its_reader_costs_only_itself(tmp_path: Path) -> None:
-    deadly = {3, 4, 19}
-    refs = [write(tmp_path, f"{i}.png", white=i in deadly) for i in range(20)]
-    outcome = results(refs, 1)
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_files_that_kill_keep_or_fill_their_reader_cost_only_themselves(
+    tmp_path: Path, n_workers: int
+) -> None:
+    traps = {0: _DIES, 5: _DIES, 6: _HANGS, 13: _FILLS, 19: _DIES}
+    expected = {_DIES: Reason.CORRUPT, _HANGS: Reason.TIMEOUT, _FILLS: Reason.TOO_LARGE}
+    refs = [write(tmp_path, f"{i}.png", traps.get(i)) for i in range(20)]
+    outcome = results(refs, n_workers, options(limits=Limits(seconds=2)))
     assert [name for name, _ in outcome] == [ref.name for ref in refs]
-    assert {i for i, (_, result) in enumerate(outcome) if result is Reason.CORRUPT} == deadly
-    alive = [ref for i, ref in enumerate(refs) if i not in deadly]
-    assert [item for i, item in enumerate(outcome) if i not in deadly] == results(alive, 2)
+    refused = {i: result for i, (_, result) in enumerate(outcome) if isinstance(result, Reason)}
+    assert refused == {i: expected[trap] for i, trap in traps.items()}
+    alive = [ref for i, ref in enumerate(refs) if i not in traps]
+    assert [item for i, item in enumerate(outcome) if i not in traps] == results(alive, 2)
+
+
+def test_what_a_file_did_to_its_reader_is_said(tmp_path: Path) -> None:
+    traps = {"dies.png": _DIES, "hangs.png": _HANGS, "killed.png": _KILLED}
+    refs = [write(tmp_path, name, trap) for name, trap in traps.items()]
+    with ReaderPool(options(limits=Limits(seconds=1.5)), 1) as pool:
+        said = [(item.reason, item.detail) for item in pool.prepare(refs) if isinstance(item, Failure)]
+    assert said == [
+        (Reason.CORRUPT, "the reader process died of this file (SIGSEGV)"),
+        (Reason.TIMEOUT, "not read within 1.5 s"),
+        (Reason.TOO_LARGE, "its reader was killed twice, as happens for want of memory"),
+    ]
+
+
+def test_a_file_is_not_blamed_for_a_reader_that_somebody_killed(tmp_path: Path) -> None:
+    ref = write(tmp_path, "a.png")
+    with ReaderPool(options(), 1) as pool:
+        prepared = pool.prepare([ref] * 9)
+        for kills in range(3):
+            assert isinstance(next(prepared), ModelInput), kills
+            pool._readers[0]._process.kill()
+        assert [isinstance(item, ModelInput) for item in prepared] == [True] * 6
+
+
+def test_a_file_is_not_blamed_for_damage_that_another_may_have_left(tmp_path: Path) -> None:
+    refs = [write(tmp_path, f"{i}.png") for i in range(9)]
+    damaging = options(pixel_check=LeavesDamage())
+    assert results(refs, 1, damaging) == results(refs, 1)
+
+
+def test_a_reader_that_cannot_start_is_no_fault_of_the_files(tmp_path: Path) -> None:
+    refs = [write(tmp_path, "a.png")]
+    with pytest.raises(ReadersFailed, match=r"before it could read anything \(exit code 7\)"):
+        results(refs, 1, options(pixel_check=CannotStart()))
+
+
+def test_a_result_under_another_name_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refs = [write(tmp_path, "a.png"), write(tmp_path, "b.png")]
+    with ReaderPool(options(), 1) as pool:
+        prepared = pool.prepare(refs)
+        pool._readers[0].waiting.reverse()  # as if the reader had mixed them up
+        reasons = [item.reason for item in prepared if isinstance(item, Failure)]
+    assert reasons == [Reason.CORRUPT]
+
+
+def test_processes_are_started_when_there_are_files_for_them(tmp_path: Path) -> None:
+    ref = write(tmp_path, "a.png")
+    with ReaderPool(options(), 3) as pool:
+        assert list(pool.prepare([])) == []
+        assert len(pool._readers) == 0
+        assert len(list(pool.prepare([ref, ref]))) == 2
+        assert len(pool._readers) == 2
 
 
 def test_the_patient_of_a_file_that_kills_its_reader_is_kept(tmp_path: Path) -> None:
     (tmp_path / "p7").mkdir()
-    ref = replace(write(tmp_path / "p7", "a.png", white=True), name="p7/a.png")
-    options = PrepareOptions(spec=SPEC, pixel_check=DiesOnWhite(), patients=PatientRule("folder"))
-    with ReaderPool(options, 1) as pool:
+    ref = replace(write(tmp_path / "p7", "a.png", _DIES), name="p7/a.png")
+    with ReaderPool(options(patients=PatientRule("folder")), 1) as pool:
         (failure,) = pool.prepare([ref])
     assert isinstance(failure, Failure)
     assert failure.header is not None
@@ -92,10 +205,11 @@ def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
 
     with ReaderPool(PrepareOptions(spec=SPEC), 1) as pool:
         stream = pool.prepare(endless())
-        assert taken == 1 + 4 + 4
+        assert taken == 6  # what one reader is given at a time
         for _ in range(5):
             next(stream)
-        assert taken == 1 + 4 + 4 + 4 + 4
+        time.sleep(0.3)
+        assert 6 + 5 <= taken <= 5 + 12
 
 
 def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -103,6 +217,8 @@ def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     write(tmp_path, "a.png")
     code = f"""
 import itertools, pathlib
+from cxrbatch.errors import ReadersFailed
+from cxrbatch.limits import Limits
 from cxrbatch.pool import ReaderPool
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import Picture, PreprocessSpec
@@ -113,7 +229,7 @@ if __name__ == "__main__":
     pool = ReaderPool(PrepareOptions(spec=PreprocessSpec()), 2)
     results = pool.prepare(itertools.repeat(ref))
     next(results)
-    print(*pool._executor._processes, flush=True)
+    print(*(reader._process.pid for reader in pool._readers), flush=True)
     for _ in results:
         pass
 """

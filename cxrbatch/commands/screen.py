@@ -97,6 +97,19 @@ if TYPE_CHECKING:
     help="Number of swabs there are: draws the line below the first K, and says with --prevalence what they reach.",
 )
 @click.option(
+    "--max-memory",
+    metavar="SIZE",
+    help="What the run may take in all, such as 4G: fewer reader processes are started if need be, and larger "
+    "pictures refused.  [default: a cap for each reader only, docs/limits.md]",
+)
+@click.option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What one file may ask for before it is refused: seconds, pixels, file_bytes, ratio, nesting "
+    "(docs/limits.md). May be given several times.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -129,6 +142,7 @@ def _given(path: Path | None, what: str) -> Path:
 
 def screen_options(options: dict[str, Any], *, show_progress: bool = False) -> "ScreenOptions":
     """What the command line asks for."""
+    from cxrbatch.limits import parse_bytes, parse_limits
     from cxrbatch.options import Decode, ScreenOptions
     from cxrbatch.read.patient import PatientRule
 
@@ -147,6 +161,8 @@ def screen_options(options: dict[str, Any], *, show_progress: bool = False) -> "
         expire_nights=options["expire"],
         max_nights=options["max_nights"],
         capacity=options["capacity"],
+        limits=parse_limits(options["limit"]),
+        max_memory_bytes=options["max_memory"] and parse_bytes(options["max_memory"], "--max-memory "),
         show_progress=show_progress,
     )
 

@@ -18,6 +18,8 @@ from pydicom.encaps import encapsulate
 from cxrbatch import read
 from cxrbatch.discover import classify
 from cxrbatch.doctor.observation import Observation, Setup, ok, problem, warning
+from cxrbatch.errors import ReadersFailed
+from cxrbatch.limits import WORK_BYTES
 from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
@@ -132,13 +134,18 @@ def readers(setup: Setup) -> Iterator[Observation]:
     with tempfile.TemporaryDirectory(prefix="cxrbatch-doctor-") as scratch:
         path = Path(scratch) / "picture.png"
         Image.fromarray(np.full((256, 256), 128, np.uint8)).save(path)
-        ref = classify(path, path.name)
-        with ReaderPool(PrepareOptions(spec=PreprocessSpec()), n_workers) as pool:
+        yield _read_by_all(classify(path, path.name), n_workers)
+
+
+def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
+    try:
+        with ReaderPool(PrepareOptions(spec=PreprocessSpec()), n_workers, WORK_BYTES) as pool:
             results = list(pool.prepare([ref] * n_workers)) if isinstance(ref, ImageRef) else []
+    except ReadersFailed as failed:
+        return problem("readers", str(failed), "install cxrbatch again; is there memory left?")
     if results and not any(isinstance(result, Failure) for result in results):
-        yield ok("readers", f"{n_workers} processes")
-    else:
-        yield problem("readers", "a reader process read no picture", "try --workers 1, or report this")
+        return ok("readers", f"{n_workers} processes")
+    return problem("readers", "a reader process read no picture", "try --workers 1, or report this")
 
 
 def picture(bits: int) -> Stored:

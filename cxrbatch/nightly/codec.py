@@ -1,9 +1,10 @@
 """Records of images as ASCII JSON: names that are no UTF-8 survive, and floats come back to the last bit."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from cxrbatch.codes import as_code
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientKey
 
@@ -11,8 +12,9 @@ Outcome = ImageScore | Failure
 
 
 def encode(outcome: Outcome) -> str:
-    """Write everything but the thumbnail."""
-    content: dict[str, Any] = {"name": outcome.name, "header": outcome.header and asdict(outcome.header)}
+    """Write everything but the thumbnail, and of the header what is needed on later nights."""
+    header = outcome.header and asdict(_to_store(outcome.header))
+    content: dict[str, Any] = {"name": outcome.name, "header": header}
     if isinstance(outcome, ImageScore):
         content |= {"scores": outcome.scores, "picture": outcome.picture, "flags": sorted(outcome.flags)}
     else:
@@ -52,6 +54,17 @@ def encode_key(key: PatientKey) -> str:
 def decode_key(text: str) -> PatientKey:
     """Read what `encode_key` wrote."""
     return tuple(json.loads(text))
+
+
+def _to_store(header: ImageHeader) -> ImageHeader:
+    """Without the age, which with the day of the study would tell the birth date, and without free text."""
+    return replace(
+        header,
+        age_years=None,
+        modality=as_code(header.modality),
+        body_part=as_code(header.body_part),
+        view_position=as_code(header.view_position),
+    )
 
 
 def _header(content: dict[str, Any]) -> ImageHeader:

@@ -91,7 +91,8 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        # Whoever may write to the folder could have laid a link here, and its target would be emptied.
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
     except OSError as error:
         raise OutputError(f"{path}: the lock file cannot be made: {error.strerror}") from error
 

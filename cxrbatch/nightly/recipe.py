@@ -39,6 +39,8 @@ class ScreenRecipe:
     decode: str | None = None
     patient_from: str | None = None
     pseudonymise: str | None = None
+    max_memory: str | None = None
+    limit: tuple[str, ...] | None = None
     log_format: str | None = None
 
 

@@ -22,7 +22,7 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageHeader, PatientKey, PatientTriage, TriageRun
 
 _MODE = 0o600
-_JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING)
+_JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Of these the next run may know better, though the file has not changed."""
 _ROWS_PER_COMMIT = 64
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -42,9 +42,10 @@ _OF_THIS_VERSION = """
 SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
     AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
 """
+# By name, said with the "+": by patient it would be as slow as the patient has images.
 _COPIED_ANEW = """
 SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
-    AND ctime_ns <> :ctime_ns AND status = :status AND patient_key = :patient_key
+    AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
     AND sop_instance_uid = :sop_instance_uid ORDER BY id
 """
 _EVIDENCE = """

@@ -11,6 +11,7 @@ from pydicom import uid
 
 from cxrbatch.doctor import Setup, decoders
 from cxrbatch.doctor.observation import Level, Observation
+from cxrbatch.errors import ReadersFailed
 from cxrbatch.options import ScreenOptions
 from cxrbatch.read import codestream
 from tests.dicom_files import ENCODERS, NATIVE
@@ -98,6 +99,16 @@ def test_readers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoders, "ReaderPool", Dead)
     (item,) = decoders.readers(Setup(options=ScreenOptions(n_workers=1)))
     assert item.level is Level.PROBLEM
+
+
+def test_readers_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise ReadersFailed("ended before it could read")
+
+    monkeypatch.setattr(Dead, "prepare", failing)
+    monkeypatch.setattr(decoders, "ReaderPool", Dead)
+    (item,) = decoders.readers(Setup(options=ScreenOptions(n_workers=1)))
+    assert (item.level, item.found) == (Level.PROBLEM, "ended before it could read")
 
 
 class Dead:

@@ -81,3 +81,12 @@ def test_many_at_once_take_turns(tmp_path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "count"]) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert (tmp_path / "count").read_text() == "200"
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    """Its target would be emptied."""
+    (tmp_path / "state.sqlite").write_text("mine")
+    (tmp_path / "x.lock").symlink_to(tmp_path / "state.sqlite")
+    with pytest.raises(OutputError, match="cannot be made"), locked(tmp_path / "x.lock", "the test"):
+        pass
+    assert (tmp_path / "state.sqlite").read_text() == "mine"

@@ -33,8 +33,8 @@ from cxrbatch.nightly import memory
 from cxrbatch.nightly.lab_file import LabFormat
 from cxrbatch.nightly.results import import_results
 from cxrbatch.nightly.state import opened
-from cxrbatch.pool import Prepared
 from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.reader import Prepared
 from cxrbatch.records import ImageRef, TriageRun
 from cxrbatch.runtime import Device
 from cxrbatch.screen import ScreenOptions, screen
@@ -118,7 +118,7 @@ def write(path: Path, held: Held) -> None:
 class InThisProcess:
     """`cxrbatch.pool.ReaderPool` without its processes."""
 
-    def __init__(self, options: PrepareOptions, n_workers: int) -> None:
+    def __init__(self, options: PrepareOptions, n_workers: int, memory_bytes: int) -> None:
         self._options = options
 
     def __enter__(self) -> Self:

@@ -58,7 +58,10 @@ def test_the_shipped_one_sets_what_a_night_needs(monkeypatch: pytest.MonkeyPatch
     assert (found["settle"], found["expire"], found["max_nights"]) == (60.0, 14, 5)
     assert found["out"] is None
     left_out = {"out", "capacity", "prevalence", "operating_points", "bundle", "batch_size", "workers"}
-    assert {name for name, value in found.items() if value is None} == left_out | {"pseudonymise"}
+    assert {name for name, value in found.items() if value is None} == left_out | {
+        "pseudonymise",
+        "max_memory",
+    }
 
 
 def test_without_a_recipe_nothing_has_changed() -> None:
