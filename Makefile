@@ -4,7 +4,7 @@ PYTHON ?= python3
 OUT ?= report.csv
 BIN = $(VENV)/bin
 
-.PHONY: install dev test check format sample sample-data bench
+.PHONY: install dev test check lock audit format sample sample-data bench fuzz
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,13 @@ check: dev  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+lock: dev  ## pin the newest of what setup.cfg asks for, with hashes
+	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --generate-hashes --quiet \
+		--no-config --custom-compile-command "make lock" --output-file requirements.lock
+
+audit: dev  ## known vulnerabilities of what is pinned
+	$(BIN)/python .ci/audit.py --required
+
 format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -39,5 +46,9 @@ sample-data: dev  ## draw the sample night again
 bench: dev  ## speed against the machine's limit, growth of folder and state, who waits how long; half an hour
 	$(BIN)/python benchmarks/speed.py --compare
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/worst.py
 	$(BIN)/python benchmarks/remembered.py
 	$(BIN)/python benchmarks/waiting.py
+
+fuzz: dev  ## 10,000 damaged files through the command line; the folder is kept
+	$(BIN)/python tests/fuzz/screen_many.py --files 10000 --seed 1 --out "$$(mktemp -d)/fuzz"

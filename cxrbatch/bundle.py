@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -152,11 +153,12 @@ def load_bundle(path: Path = DEFAULT_BUNDLE) -> Bundle:
     Raises
     ------
     BundleError
-        A file is missing or differs from its hash, or ``bundle.json`` is not understood.
+        A file is missing, is a link, or differs from its hash, or ``bundle.json`` is not understood.
     """
     if not path.is_dir():
         raise BundleError(f"bundle {path}: no such folder")
     try:
+        _check_plain(path)
         sums = (path / _SUMS).read_bytes()
         _verify(path, sums.decode("ascii"))
         return _from_json(
@@ -164,7 +166,7 @@ def load_bundle(path: Path = DEFAULT_BUNDLE) -> Bundle:
         )
     except OSError as error:
         raise BundleError(f"bundle {path}: {error.strerror}: {Path(error.filename or '').name}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BundleError(f"bundle {path}: not understood: {error}") from error
 
 
@@ -241,6 +243,13 @@ def _write_whole(path: Path, content: Mapping[str, Any], files: Mapping[str, Pat
         if path.exists():
             path.replace(Path(scratch) / "old")
         folder.replace(path)
+
+
+def _check_plain(path: Path) -> None:
+    """A link could lead anywhere and be led elsewhere later; a pipe would be waited for."""
+    for file in (_SUMS, *_FILES):
+        if not stat.S_ISREG((path / file).lstat().st_mode):
+            raise BundleError(f"bundle {path}: {file} is a link or no file; put the file itself there")
 
 
 def _verify(path: Path, sums: str) -> None:

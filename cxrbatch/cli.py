@@ -17,6 +17,7 @@ from cxrbatch.commands.screen import screen
 from cxrbatch.commands.training import evaluate, train
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.log import Log, format_of
+from cxrbatch.quiet import keep_quiet
 
 EXIT_INTERRUPTED = 130
 
@@ -51,6 +52,7 @@ for _command in (screen, predict, results, audit, doctor, train, evaluate, bundl
 
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
+    keep_quiet()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
     log = Log(format_of(sys.argv[1:]))
     try:

@@ -10,17 +10,18 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
 
 from cxrbatch.errors import BundleError
 from cxrbatch.foreign_config import Config, NotTrusted, check_built_in, for_inference
+from cxrbatch.network_file import CONFIG, PARTS, read_config
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _MODEL_CONFIG = "model_config"
-_CONFIG, *_REST = ("config.json", "metadata.json", "model.weights.h5")
 _DAMAGED = (
     *(OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError),
     *(zipfile.BadZipFile, zlib.error),
@@ -49,7 +50,7 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     """
     copy = _copy(path, scratch)
     try:
-        config = for_inference(json.loads(_read_config(copy)))
+        config = for_inference(_read_config(copy))
         check_built_in(config)
         _write_config(copy, config)
     except NotTrusted as error:
@@ -72,12 +73,11 @@ def _copy(path: Path, scratch: Path) -> Path:
         raise BundleError(f"{path}: {error.strerror}") from error
 
 
-def _read_config(copy: Path) -> str | bytes:
-    if copy.suffix == ".h5":
-        with h5py.File(copy, "r") as file:
-            return file.attrs[_MODEL_CONFIG]
-    with zipfile.ZipFile(copy) as archive:
-        return archive.read(_CONFIG)
+def _read_config(copy: Path) -> Any:
+    if copy.suffix == ".keras":
+        return read_config(copy)
+    with h5py.File(copy, "r") as file:
+        return json.loads(file.attrs[_MODEL_CONFIG])
 
 
 def _write_config(copy: Path, config: Config) -> None:
@@ -87,8 +87,8 @@ def _write_config(copy: Path, config: Config) -> None:
         return
     old = copy.replace(copy.with_suffix(".old"))
     with zipfile.ZipFile(old) as source, zipfile.ZipFile(copy, "w") as target:
-        target.writestr(_CONFIG, json.dumps(config))
-        for name in _REST:
+        target.writestr(CONFIG, json.dumps(config))
+        for name in PARTS[1:]:
             with source.open(name) as read, target.open(name, "w", force_zip64=True) as write:
                 shutil.copyfileobj(read, write)
 

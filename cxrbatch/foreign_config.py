@@ -14,8 +14,14 @@ Config = dict[str, Any]
 _ADVICE = "rebuild the model with layers of Keras only, such as Rescaling, load its weights and save it again"
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint", "compile_config")
 _CARRY_CODE = frozenset({"__lambda__", "Lambda", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"})
+_READ_FILES = frozenset({"IndexLookup", "IntegerLookup", "StringLookup", "TextVectorization"})
 _PLAIN_VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"})
+_NAMESPACES = (
+    *(keras.layers, keras.dtype_policies),
+    *(keras.initializers, keras.regularizers, keras.constraints),
+)
 _MODELS = frozenset({"Functional", "Model", "Sequential"})
+_MOST_SHOWN = 60
 _WITHOUT_GROUPS = frozenset({"Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"})
 
 
@@ -60,8 +66,11 @@ def check_built_in(config: Config) -> None:
         name = part["class_name"]
         if name in _CARRY_CODE:
             raise NotTrusted(f"holds a layer {name!r}, which runs code out of the file; {_ADVICE}")
-        if not (name in _PLAIN_VALUES or _is_activation(part) or _is_layer(part)):
-            raise NotTrusted(f"holds {name!r}, which is no layer of Keras {keras.__version__}; {_ADVICE}")
+        if name in _READ_FILES:
+            raise NotTrusted(f"holds a layer {name!r}, which may read other files; {_ADVICE}")
+        if not (name in _PLAIN_VALUES or _is_activation(part) or _is_built_in(part)):
+            shown = repr(name[:_MOST_SHOWN])
+            raise NotTrusted(f"holds {shown}, which is no layer of Keras {keras.__version__}; {_ADVICE}")
 
 
 def _sequential(config: Any) -> Config:
@@ -115,12 +124,12 @@ def _is_activation(part: Config) -> bool:
     )
 
 
-def _is_layer(part: Config) -> bool:
+def _is_built_in(part: Config) -> bool:
     name, module = part["class_name"], str(part.get("module") or "keras")
     if part.get("registered_name") not in (None, name):
         return False
     if module.startswith("keras.src.ops."):
         return True  # arithmetic between layers
-    classes = (getattr(namespace, name, None) for namespace in (keras.layers, keras.dtype_policies))
+    classes = (getattr(namespace, name, None) for namespace in _NAMESPACES)
     known = name in _MODELS or any(isinstance(found, type) for found in classes)
     return known and (module == "keras" or module.startswith("keras."))

@@ -131,21 +131,17 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
 
 
 def _load(bundle: Bundle, runtime: Runtime) -> Any:
-    keras = runtime.tensorflow.keras
-    try:
-        model = keras.models.load_model(bundle.model_path, compile=False, safe_mode=True)
-    except Exception as error:
-        raise BundleError(
-            f"bundle {bundle.path}: the network cannot be loaded ({type(error).__name__})"
-        ) from error
+    from cxrbatch.network_file import load_network  # noqa: PLC0415 - it imports Keras
+
+    model = load_network(bundle.model_path)
     expected = (None, bundle.preprocess.height, bundle.preprocess.width, 1), (None, len(FINDINGS))
     if (tuple(model.input_shape), tuple(model.output_shape)) != expected:
         raise BundleError(
             f"bundle {bundle.path}: network {model.input_shape} → {model.output_shape}, expected {expected}"
         )
-    return (
-        model if runtime.precision is Precision.FLOAT32 else with_precision(keras, model, runtime.precision)
-    )
+    if runtime.precision is Precision.FLOAT32:
+        return model
+    return with_precision(runtime.tensorflow.keras, model, runtime.precision)
 
 
 def with_precision(keras: Any, model: Any, precision: Precision) -> Any:

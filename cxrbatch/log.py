@@ -55,7 +55,8 @@ class Log:
         event : str
             For programs: never changes its name.
         """
-        line = message if self.format is LogFormat.TEXT else _json_line(message, event, level, fields)
+        is_text = self.format is LogFormat.TEXT
+        line = _one_line(message) if is_text else _json_line(message, event, level, fields)
         click.echo(line, err=True)
 
     def failed(self, message: str, exit_code: int, *, event: str = "failed", **fields: Any) -> int:
@@ -99,6 +100,11 @@ def _in_recipe(path: str | None) -> Any:
         return tomllib.loads(Path(path).read_text(encoding="utf-8")).get("log_format") if path else None
     except (OSError, ValueError):
         return None  # what is wrong with the recipe is said when it is used
+
+
+def _one_line(message: str) -> str:
+    """A path or a bundle's name could hold line ends, or what makes a terminal act."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
 
 
 def _json_line(message: str, event: str, level: Level, fields: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from cxrbatch.errors import RecipeError
@@ -36,7 +36,7 @@ class SourceSpec:
     layout : str
         How it is laid out: a key of `cxrbatch.datasets.sources.LOADERS`.
     folder : str
-        Relative to ``--data``.
+        Relative to ``--data``, and within it.
     teaches : tuple of str
         Labels of this source that may teach, of `cxrbatch.records.FINDINGS`; its other images only test.
     """
@@ -46,6 +46,7 @@ class SourceSpec:
     teaches: tuple[str, ...] = FINDINGS
 
     def __post_init__(self) -> None:
+        _check_within("folder", self.folder)
         for label in self.teaches:
             _check_known("teaches", label, FINDINGS)
 
@@ -106,7 +107,7 @@ class LungSpec:
     Attributes
     ----------
     images, masks : str
-        Folders of radiographs and of their ``<stem>_mask.png``, relative to ``--data``.
+        Folders of radiographs and of their ``<stem>_mask.png``, relative to ``--data``, and within it.
     width : int
         Channels of the first stage.
     margin : float
@@ -127,6 +128,8 @@ class LungSpec:
     hold_out_every: int = 7
 
     def __post_init__(self) -> None:
+        _check_within("images", self.images)
+        _check_within("masks", self.masks)
         if min(self.width, self.steps, self.batch_size) < 1 or self.hold_out_every < 2:
             raise ValueError("width, steps and batch_size must be at least 1, hold_out_every at least 2")
 
@@ -221,7 +224,8 @@ class TrainRecipe:
     ----------
     sources : tuple of SourceSpec
     gate : str
-        Parameters of the pixel check (``gate.npz``), relative to the recipe; empty: those of the shipped bundle.
+        Parameters of the pixel check (``gate.npz``), below the folder of the recipe; empty: those of the bundle
+        that is shipped.
         ``python -m cxrbatch.learn.chest_check`` makes them.
     folds : tuple of tuple of str
         Domains left out together, one network per entry and seed: ``nih``, ``ieee8023``,
@@ -246,6 +250,7 @@ class TrainRecipe:
     fit: FitSpec = field(default_factory=FitSpec)
 
     def __post_init__(self) -> None:
+        _check_within("gate", self.gate)
         if not 0 <= self.test_share < 1:
             raise ValueError("test_share must be within [0, 1)")
         if not all(self.folds):
@@ -261,6 +266,12 @@ class TrainRecipe:
 def _check_known(key: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"{key} must be {' or '.join(known)}, found {value!r}")
+
+
+def _check_within(key: str, place: str) -> None:
+    """Whoever wrote a recipe decides what is read below a folder, and not what is read beside it."""
+    if PurePath(place).is_absolute() or ".." in PurePath(place).parts:
+        raise ValueError(f"{key} must be relative and without .., found {place!r}")
 
 
 def load_recipe(path: Path, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,6 +45,44 @@ def test_one_changed_byte_is_noticed(copy: Path, file: str) -> None:
 def test_missing_file(copy: Path, file: str) -> None:
     (copy / file).unlink()
     with pytest.raises(BundleError, match=file):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("file", ["model.keras", "gate.npz", "bundle.json", "SHA256SUMS"])
+def test_links_and_pipes_are_no_files_of_a_bundle(copy: Path, tmp_path: Path, file: str) -> None:
+    """Whatever a link leads to now, even the very file."""
+    outside = (copy / file).rename(tmp_path / file)
+    (copy / file).symlink_to(outside)
+    with pytest.raises(BundleError, match=f"{file} is a link or no file"):
+        load_bundle(copy)
+    (copy / file).unlink()
+    os.mkfifo(copy / file)
+    with pytest.raises(BundleError, match=f"{file} is a link or no file"):
+        load_bundle(copy)
+
+
+def test_a_bundle_may_itself_be_a_link(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(copy)
+    assert load_bundle(tmp_path / "current").sha256 == load_bundle(copy).sha256
+
+
+@pytest.mark.parametrize("name", ["../model.keras", "/etc/passwd", "model.keras/../../x", "gate.npz\n"])
+def test_hashes_of_other_files(copy: Path, name: str) -> None:
+    sums = (copy / "SHA256SUMS").read_text()
+    (copy / "SHA256SUMS").write_text(sums.replace("gate.npz", name))
+    with pytest.raises(BundleError, match=r"must name exactly|not understood"):
+        load_bundle(copy)
+    (copy / "SHA256SUMS").write_text(sums + f"{'0' * 64}  {name}\n")
+    with pytest.raises(BundleError, match=r"must name exactly|not understood|differs"):
+        load_bundle(copy)
+
+
+def test_a_description_without_end(copy: Path) -> None:
+    (copy / "bundle.json").write_text("[" * 100_000)
+    lines = (copy / "SHA256SUMS").read_text().splitlines()
+    digest = hashlib.sha256((copy / "bundle.json").read_bytes()).hexdigest()
+    (copy / "SHA256SUMS").write_text("\n".join([f"{digest}  bundle.json", *lines[1:]]) + "\n")
+    with pytest.raises(BundleError, match="not understood"):
         load_bundle(copy)
 
 

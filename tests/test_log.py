@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrbatch.log import LogFormat, format_of
+from cxrbatch.log import Log, LogFormat, format_of
 from cxrbatch.nightly.lock import lock_path, locked
 from tests.dicom_files import write_dicom
 
@@ -190,6 +190,12 @@ def test_unexpected_errors_say_no_more_than_they_may(
 )
 def test_format_of(arguments: list[str], expected: LogFormat) -> None:
     assert format_of(arguments) is expected
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a path or a bundle's name holds."""
+    Log()("a\nb\x1b[2Jc\u202ed\udcffé 漢", event="test")
+    assert capsys.readouterr().err == "a\\nb\\x1b[2Jc\\u202ed\\udcffé 漢\n"
 
 
 PLANTED: dict[str, Any] = {

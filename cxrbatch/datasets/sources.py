@@ -5,7 +5,7 @@ Every row or file becomes a `Case` or an `Excluded` with its reason; nothing unm
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from cxrbatch.datasets.cases import ADULT_YEARS, Case, Excluded, Loader
@@ -23,6 +23,7 @@ __all__ = (
 )
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
+_OUTSIDE = "file outside the folder of the table"
 _FRONTAL_VIEWS = {"PA": "PA", "AP": "AP", "AP Supine": "AP"}
 
 _IEEE8023_LABELS = {
@@ -57,7 +58,10 @@ def load_ieee8023(folder: Path) -> Iterator[Case | Excluded]:
 
 
 def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
-    path = folder / (row["folder"] or "images") / row["filename"]
+    name = PurePath(row["folder"] or "images", row["filename"])
+    if _leads_out(name):
+        return Excluded(source="ieee8023", name=row["filename"], reason=_OUTSIDE)
+    path = folder / name
     age = float(row["age"]) if row["age"] else None
     reason = _ieee8023_exclusion(path, row, age)
     if reason:
@@ -118,7 +122,10 @@ def load_radiography_database(folder: Path) -> Iterator[Case | Excluded]:
     the database does not say. Images from mixed web collections overlap with ieee8023 and are left out.
     """
     for row in published_table(folder / "sources.csv"):
-        yield _radiography_case(folder / row["file"], row["likely_source"])
+        if _leads_out(PurePath(row["file"])):
+            yield Excluded(source="radiography_database", name=row["file"], reason=_OUTSIDE)
+        else:
+            yield _radiography_case(folder / row["file"], row["likely_source"])
 
 
 def _radiography_case(path: Path, origin: str) -> Case | Excluded:
@@ -129,6 +136,10 @@ def _radiography_case(path: Path, origin: str) -> Case | Excluded:
     if not path.is_file():
         return Excluded(source="radiography_database", name=path.name, reason="file missing")
     return Case(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
+
+
+def _leads_out(name: PurePath) -> bool:
+    return name.is_absolute() or ".." in name.parts
 
 
 def _images(folder: Path) -> list[Path]:

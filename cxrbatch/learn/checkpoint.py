@@ -112,7 +112,7 @@ class Checkpoint:
         # A file that is not there or cannot be read is as good as none: the network is trained again.
         unreadable = (OSError, EOFError, ValueError, zipfile.BadZipFile)
         with contextlib.suppress(*unreadable), self._path(suffix).open("rb") as stream:
-            archive = np.load(stream)
+            archive = np.load(stream, allow_pickle=False)
             return [archive[name] for name in sorted(archive.files)]
         return None
 

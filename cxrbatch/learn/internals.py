@@ -13,6 +13,7 @@ from cxrbatch.evaluation.features import features
 from cxrbatch.evaluation.probe import source_probe
 from cxrbatch.evaluation.randomise import weight_randomisation
 from cxrbatch.learn.sites import by_source
+from cxrbatch.network_file import load_network
 from cxrbatch.records import FINDINGS
 
 _MOST_IMAGES = 500  # of a source: more would take long and change little
@@ -35,7 +36,7 @@ def internals(model: Path, dataset: Dataset) -> dict[str, Any]:
     dict
         ``source_probe`` and ``weight_randomisation``, either None where the data or the network do not allow it.
     """
-    network = keras.models.load_model(model, compile=False, safe_mode=True)
+    network = load_network(model)
     parts = {source: _some(part) for source, part in by_source(dataset)}
     return {
         "source_probe": _probe(network, parts),

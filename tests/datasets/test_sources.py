@@ -63,6 +63,11 @@ def test_ieee8023_domain_is_the_publisher(tmp_path: Path) -> None:
         ("1,M,50,Something New,PA,X-ray,images,a.png,https://x.org", "finding Something New"),
         ("1,M,17,COVID-19,PA,X-ray,images,a.png,https://x.org", "younger than 18"),
         ("1,M,50,COVID-19,PA,X-ray,images,gone.png,https://x.org", "file missing"),
+        (
+            "1,M,50,COVID-19,PA,X-ray,images,../images/a.png,https://x.org",
+            "file outside the folder of the table",
+        ),
+        ("1,M,50,COVID-19,PA,X-ray,/images,a.png,https://x.org", "file outside the folder of the table"),
     ],
 )
 def test_ieee8023_exclusions_are_counted_never_mapped(tmp_path: Path, row: str, reason: str) -> None:

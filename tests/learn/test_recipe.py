@@ -59,6 +59,9 @@ def test_smallest_recipe_takes_the_defaults(tmp_path: Path) -> None:
         ("[fit]\nepochs = 0", "fit: epochs and batch_size must be at least 1"),
         ("test_share = 1.0", "test_share must be within [0, 1)"),
         ("bootstraps = 0", "bootstraps must be at least 1"),
+        ('gate = "../gate.npz"', "gate must be relative and without .., found '../gate.npz'"),
+        ('[lungs]\nimages = "/etc"', "lungs: images must be relative and without .., found '/etc'"),
+        ('[lungs]\nmasks = "a/../../b"', "lungs: masks must be relative and without .., found 'a/../../b'"),
         ("fit = 3", "fit: expected a table, found 3"),
         ("[fit", "not TOML"),
     ],
@@ -76,6 +79,13 @@ def test_missing_keys_and_files_are_named(tmp_path: Path) -> None:
         load_recipe(write(tmp_path, "folds = []\nsources = []"), TrainRecipe)
     with pytest.raises(RecipeError, match="No such file"):
         load_recipe(tmp_path / "none.toml", TrainRecipe)
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../elsewhere", "a/../../b", ".."])
+def test_sources_lie_within_the_data(tmp_path: Path, folder: str) -> None:
+    text = SMALLEST.replace('folder = "f"', f'folder = "{folder}"')
+    with pytest.raises(RecipeError, match=r"sources: \[0\]: folder must be relative and without \.\., found"):
+        load_recipe(write(tmp_path, text), TrainRecipe)
 
 
 def test_a_source_may_teach_some_of_its_labels_or_none(tmp_path: Path) -> None:
