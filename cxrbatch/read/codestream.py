@@ -150,9 +150,10 @@ def rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
         ``truncated``.
     """
     n_segments, *starts = np.frombuffer(frame, "<u4", _RLE_HEADER_WORDS).tolist()
+    data = memoryview(frame)  # its slices are no copies
     plane = np.empty(n_pixels + _RLE_SLACK_BYTES, np.uint8)
     for start, end in pairwise((*starts[:n_segments], len(frame))):
-        n_unpacked = len(imagecodecs.packbits_decode(frame[start:end], out=plane.data))
+        n_unpacked = len(imagecodecs.packbits_decode(data[start:end], out=plane.data))  # type: ignore[arg-type]
         if n_unpacked < n_pixels:
             raise Refusal(
                 Reason.TRUNCATED, f"a segment of the RLE data holds {n_unpacked} of {n_pixels} bytes"

@@ -4,11 +4,13 @@ import datetime as dt
 import math
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
 
 _DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _NO_TEXT = (bytes, Sequence, Dataset)
@@ -74,12 +76,19 @@ def age_years(value: str) -> float | None:
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """Value as pydicom gives it; None where it is missing or cannot be understood."""
+    tag = _tag(keyword)
     try:
-        return dataset.get(keyword)
+        return dataset[tag].value if tag in dataset else None
     except MemoryError:
         raise
     except Exception:
         return None
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Looked up once: by keyword, pydicom takes several times as long to find an element, or that it is missing."""
+    return Tag(keyword)
 
 
 def _texts(dataset: Dataset, keyword: str) -> Iterator[str]:
