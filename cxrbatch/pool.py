@@ -49,6 +49,7 @@ class ReaderPool:
         self._files: Iterator[Numbered] = iter(())
         self._done: dict[int, Prepared] = {}
         self._killed: set[int] = set()
+        self._blamed: dict[int, Failure] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +121,7 @@ class ReaderPool:
                 self._replace(reader, death.exit_code)
 
     def _replace(self, dead: Reader, exit_code: int) -> None:
-        """Let another reader go on with the files of one that died, but for the file that it died of."""
+        """Let another reader go on with the files of one that died; of the file that it died of, with the header."""
         if not dead.has_started:
             raise ReadersFailed(
                 f"a reader process ended before it could read anything ({_ending(exit_code)}); cxrbatch doctor tells "
@@ -128,12 +129,19 @@ class ReaderPool:
             )
         self._readers.remove(dead)
         if dead.waiting and self._is_to_blame(dead, exit_code):
-            number, ref = dead.waiting.popleft()
-            self._done[number] = self._failure(ref, exit_code)
+            self._blame(dead, exit_code)
         if dead.waiting:
             successor = self._start()
             for file in dead.waiting:
-                successor.give(file)
+                successor.give(file, self._blamed.get(file[0]))
+
+    def _blame(self, dead: Reader, exit_code: int) -> None:
+        number, ref = dead.waiting[0]
+        if number in self._blamed:  # not even its header can be read
+            dead.waiting.popleft()
+            self._done[number] = self._blamed[number]
+        else:
+            self._blamed[number] = self._failure(ref, exit_code)
 
     def _is_to_blame(self, dead: Reader, exit_code: int) -> bool:
         """Whether its first file ended a reader: damage may be left from an earlier one, and somebody may kill it.

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
 
 _JPEG_QUALITY = 60
+
+P = TypeVar("P", bound=ModelInput | Failure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +79,19 @@ def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) 
     if has_changed(ref.version, os.fstat(descriptor)):
         refusal = Refusal(Reason.STILL_CHANGING, "it changed while it was read")
         return _failure(ref, prepared.header, refusal)
-    # A file that is too large to be read is too large to be hashed.
-    identify = options.identify_files and ref.version.size_bytes <= options.limits.file_bytes
-    return _with_content(prepared, ref) if identify else prepared
+    return _identified(prepared, ref, options)
+
+
+def with_header(failure: Failure, ref: ImageRef, options: PrepareOptions) -> Failure:
+    """Say whose file it is that could not be decoded, as far as its header tells."""
+    try:
+        with held(ref.path, ref.version) as (path, descriptor):
+            place = replace(ref, path=path)
+            header = read.open_image(place, options.patients, options.limits).header
+            known = _identified(replace(failure, header=header), place, options)
+            return failure if has_changed(ref.version, os.fstat(descriptor)) else known
+    except Exception:  # it has done worse before
+        return failure
 
 
 def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
@@ -99,11 +112,13 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
 
 
-def _with_content(prepared: ModelInput | Failure, ref: ImageRef) -> ModelInput | Failure:
+def _identified(prepared: P, ref: ImageRef, options: PrepareOptions) -> P:
     """Where the file is the patient, its content says which one: names are used again on other nights."""
     header = prepared.header
-    if header is None or header.patient_key[0] != "file":
+    if not options.identify_files or header is None or header.patient_key[0] != "file":
         return prepared
+    if ref.version.size_bytes > options.limits.file_bytes:
+        return prepared  # too large to be read is too large to be hashed
     try:
         with ref.path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()

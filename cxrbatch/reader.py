@@ -13,11 +13,12 @@ import signal
 import threading
 import warnings
 from collections import deque
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cxrbatch.allocator import keep_freed_memory
-from cxrbatch.prepare import PrepareOptions, prepare
+from cxrbatch.prepare import PrepareOptions, prepare, with_header
 from cxrbatch.records import Failure, ImageRef, ModelInput
 
 Prepared = ModelInput | Failure
@@ -82,11 +83,17 @@ class Reader:
         """Process id."""
         return self._process.pid
 
-    def give(self, file: Numbered) -> None:
-        """Hand over a file to be read after those before it."""
+    def give(self, file: Numbered, failure: Failure | None = None) -> None:
+        """Hand over a file to be read after those before it.
+
+        Parameters
+        ----------
+        failure : Failure, optional
+            What is known of a file that ended its reader: only its header is read then, to say whose it is.
+        """
         self.waiting.append(file)
         with contextlib.suppress(OSError):  # it died: `take` says so, and which files are left
-            self._files.send(file[1])
+            self._files.send((file[1], failure))
 
     def take(self) -> tuple[int, Prepared] | None:
         """Take the next result, or None where it only says that it is ready; waits until there is something.
@@ -134,17 +141,20 @@ def _serve(files: Connection, results: Connection, options: PrepareOptions, memo
     results.send(_READY)
     while True:
         try:
-            ref = files.recv()
+            ref, failure = files.recv()
         except EOFError:
             return
-        results.send(_in_time(ref, options))
+        with _time_limit(options.limits.seconds):
+            result = with_header(failure, ref, options) if failure else prepare(ref, options)
+        results.send(result)
 
 
-def _in_time(ref: ImageRef, options: PrepareOptions) -> Prepared:
-    """Prepare a file, or be ended by the kernel: no decoder, however stuck, can keep that from happening."""
-    signal.setitimer(signal.ITIMER_REAL, options.limits.seconds)
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Let the kernel end this process: no decoder, however stuck, can keep that from happening."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return prepare(ref, options)
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 

@@ -1,6 +1,7 @@
 """Reader processes: order, bounds, and files that kill their reader, keep it, or fill its memory."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -21,8 +22,10 @@ from cxrbatch.pool import ReaderPool
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.preprocess import Picture, PreprocessSpec
 from cxrbatch.read import PatientRule
+from cxrbatch.reader import Prepared
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, ImageRef, ModelInput
+from tests.dicom_files import write_dicom
 
 SPEC = PreprocessSpec(height=16, width=16)
 
@@ -47,6 +50,22 @@ class LeavesDamage(Trap):
         if self.n_seen == 3:
             os.abort()
         return ""
+
+
+class DiesAlways(Trap):
+    """Ends its process at every picture."""
+
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        os.abort()
+
+
+class DeadlyHeaders(Limits):
+    """Limits that end a reader which looks how deep a DICOM header is nested."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "nesting" and multiprocessing.parent_process():
+            os.abort()
+        return super().__getattribute__(name)
 
 
 class CannotStart(Trap):
@@ -141,6 +160,33 @@ def test_what_a_file_did_to_its_reader_is_said(tmp_path: Path) -> None:
         (Reason.TIMEOUT, "not read within 1.5 s"),
         (Reason.TOO_LARGE, "its reader was killed twice, as happens for want of memory"),
     ]
+
+
+def test_whose_picture_ended_its_reader_is_told(tmp_path: Path) -> None:
+    """The header is read again, by itself."""
+    stored = np.random.default_rng(0).integers(0, 256, (130, 130), np.uint8)
+    path = write_dicom(tmp_path / "a.dcm", stored, PatientID="P-17")
+    ref = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM)
+    others = [write(tmp_path, f"{i}.png", _DIES) for i in range(2)]
+    with ReaderPool(options(pixel_check=DiesAlways()), 1) as pool:
+        failures = list(pool.prepare([others[0], ref, others[1]]))
+    assert [whose(failure) for failure in failures] == ["0.png", "P-17", "1.png"]
+    assert {failure.reason for failure in failures if isinstance(failure, Failure)} == {Reason.CORRUPT}
+
+
+def test_a_header_that_ends_its_reader_as_well_is_given_up(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (130, 130), np.uint8)
+    path = write_dicom(tmp_path / "a.dcm", stored, PatientID="P-17")
+    deadly, good = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM), write(tmp_path, "b.png")
+    with ReaderPool(options(limits=DeadlyHeaders()), 1) as pool:
+        failure, image = pool.prepare([deadly, good])
+    assert (whose(failure), failure.name) == ("a.dcm", "a.dcm")
+    assert isinstance(image, ModelInput)
+
+
+def whose(item: Prepared) -> str:
+    assert item.header is not None
+    return item.header.patient_id
 
 
 def test_a_file_is_not_blamed_for_a_reader_that_somebody_killed(tmp_path: Path) -> None:
