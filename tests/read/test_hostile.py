@@ -159,7 +159,8 @@ def test_tiles_that_do_not_begin_with_the_picture(
 )
 def test_a_main_header_out_of_joint(tmp_path: Path, syntax: uid.UID, marker: bytes, length: int) -> None:
     """OpenJPH 0.26.3 reads beyond a short QCD, and the process dies."""
-    frame = bytearray(ENCODERS[syntax](stored(8 if syntax == uid.JPEG2000 else 12), 12))
+    bits = 8 if syntax == uid.JPEG2000 else 12
+    frame = bytearray(ENCODERS[syntax](stored(bits), bits))
     struct.pack_into(">H", frame, frame.index(marker) + 2, length)
     found = refusal(written(tmp_path / "a", syntax, PixelData=encapsulate([bytes(frame)])))
     assert (found.reason, found.detail) == (Reason.CORRUPT, f"{syntax.name} data is damaged")
