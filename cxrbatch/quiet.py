@@ -23,6 +23,11 @@ def keep_quiet() -> None:
     logging.getLogger().addHandler(logging.NullHandler())  # or Python itself writes what no handler takes
     threading.excepthook = _type_only
     sys.unraisablehook = _type_only
+    leave_no_dump()
+
+
+def leave_no_dump() -> None:
+    """Let a crash write no memory to the disk: it would hold pictures and names."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 

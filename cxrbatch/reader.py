@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cxrbatch.allocator import keep_freed_memory
 from cxrbatch.prepare import PrepareOptions, prepare, with_header
+from cxrbatch.quiet import leave_no_dump
 from cxrbatch.records import Failure, ImageRef, ModelInput
 
 Prepared = ModelInput | Failure
@@ -77,11 +78,6 @@ class Reader:
         self._process.start()
         files.close()
         results.close()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id."""
-        return self._process.pid
 
     def give(self, file: Numbered, failure: Failure | None = None) -> None:
         """Hand over a file to be read after those before it.
@@ -165,7 +161,7 @@ def _be_quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    leave_no_dump()
     if not os.environ.get("CXRBATCH_DEBUG"):
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)

@@ -27,7 +27,7 @@ from tests.fuzz.lenient import modalities
 from tests.fuzz.mutations import mutated
 
 _RADIOGRAPHS = {"CR", "DX", "RG"}
-_SCORED, _SKIPPED = "scored", "skipped"
+_SCORED = "scored"
 _VAGUE = re.compile(r"^$|while reading$")
 _SUMMARY_LINES = 1
 _MANY = 500
