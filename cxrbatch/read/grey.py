@@ -82,6 +82,10 @@ class Window:
 
     def __call__(self, values: Values) -> Values:
         """Map values to 0…1."""
+        with np.errstate(over="ignore"):  # so far beyond the window that it is clipped anyway
+            return self._mapped(values)
+
+    def _mapped(self, values: Values) -> Values:
         center, width = np.float32(self.center), np.float32(self.width)
         if self.function == "SIGMOID":
             exponent = np.clip(-4 * (values - center) / width, -60, 60)

@@ -63,6 +63,7 @@ ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
     "VOILUTSequence": LUTS,
     "ModalityLUTSequence": LUTS,
 }
+BLACK = np.zeros((1, 1), np.uint8)
 HEADERS = st.fixed_dictionaries({}, optional=ELEMENTS)
 
 
@@ -169,6 +170,8 @@ def test_brighter_is_brighter(
 
 @settings(deadline=None)
 @given(STORED, HEADERS)
+@example(BLACK, {"WindowCenter": [1.7e38], "WindowWidth": [0.5], "VOILUTFunction": "LINEAR_EXACT"})
+@example(BLACK, {"WindowCenter": [8.5e37], "WindowWidth": [1.0], "VOILUTFunction": "SIGMOID"})
 def test_monochrome1_is_the_negative(values: NDArray[Any], elements: dict[str, Any]) -> None:
     plain = {keyword: value for keyword, value in elements.items() if not keyword.startswith("PixelPadding")}
     positive = or_refusal(lambda: presented(values, "MONOCHROME2", **plain))
