@@ -104,7 +104,7 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     signed = is_signed(dataset)
     raw = native.strips(path, begin, layout, 1 << halvings)
     values = (native_values(strip, bits_stored, high_bit, signed=signed, in_place=True) for strip in raw)
-    return _means(dataset, values, (layout.rows, layout.columns), halvings)
+    return _means(dataset, values, (layout.rows, layout.columns), halvings, bits_stored)
 
 
 def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedPicture:
@@ -140,10 +140,10 @@ def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> Redu
 
 
 def _means(
-    dataset: Dataset, values: Iterator[Stored], shape: tuple[int, ...], halvings: int
+    dataset: Dataset, values: Iterator[Stored], shape: tuple[int, ...], halvings: int, bits: int | None = None
 ) -> ReducedPicture:
     block = 1 << halvings
-    means = blocks.block_means(_without_padding(dataset, values), block)
+    means = blocks.block_means(_without_padding(dataset, values), block, bits)
     return ReducedPicture(means, blocks.extent_in_blocks(shape, block))
 
 

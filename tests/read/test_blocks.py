@@ -45,6 +45,19 @@ def test_sums_do_not_overflow(dtype: str, block: int) -> None:
         assert block_means([pixels], block).tolist() == [[np.float32(extreme)]]
 
 
+@pytest.mark.parametrize("bits", [1, 8, 11, 12, 13, 14, 15, 16])
+@pytest.mark.parametrize("kind", ["u", "i"])
+@pytest.mark.parametrize("is_stated", [True, False])
+def test_sums_of_few_bits_do_not_overflow(bits: int, kind: str, is_stated: bool) -> None:
+    """They are summed in 16 bits as far as that goes: every square is full of one extreme, or of both in turn."""
+    lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind == "i" else (0, (1 << bits) - 1)
+    pixels = np.full((24, 8), highest, f"{kind}2")
+    pixels[8:16] = lowest
+    pixels[16:, ::2] = lowest
+    expected = [[highest], [lowest], [(highest + lowest) / 2]]
+    assert block_means([pixels], 8, bits if is_stated else None).tolist() == expected
+
+
 def test_strips_are_whole_blocks_and_give_the_picture_back() -> None:
     pixels = np.arange(2000 * 700, dtype=np.uint16).reshape(2000, 700)
     parts = list(strips(pixels, 16))
