@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from cxrbatch.read import png
 from cxrbatch.read.blocks import block_means, extent_in_blocks, halvings, strips
 from cxrbatch.read.grey import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient import PatientRule
@@ -63,7 +64,7 @@ class OpenRaster:
         if not n_halvings:
             return None
         try:
-            with _reading(self.ref) as image:
+            with _reading(self.ref, quickly=True) as image:
                 return _reduced_grey(image, n_halvings)
         except NotReducible:
             return None
@@ -90,12 +91,22 @@ def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
 
 
 @contextmanager
-def _reading(ref: ImageRef) -> Iterator[Image.Image]:
+def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
+    """Open a file with Pillow.
+
+    Parameters
+    ----------
+    quickly : bool
+        The pixels are wanted, of a picture that may be large.
+    """
     try:
         with (
             warnings.catch_warnings(action="ignore"),  # they may repeat what the file says
             ref.path.open("rb") as stream,
-            Image.open(stream, formats=[_FORMATS[ref.kind]]) as image,
+            Image.open(
+                png.inflated(stream) if quickly and ref.kind is FileKind.PNG else stream,
+                formats=[_FORMATS[ref.kind]],
+            ) as image,
         ):
             yield image
     except (MemoryError, NotReducible, Refusal):
