@@ -170,9 +170,10 @@ def content_box(picture: Picture, tolerance: float) -> Box:
         At most a quarter is cut from each side, so that a mostly empty picture is not blown up.
     """
     grid, (left, upper, right, lower) = _coarse(picture)
-    threshold = tolerance * float(grid.max() - grid.min())
-    top, bottom = _content_range(np.ptp(grid, axis=1) > threshold)
-    begin, end = _content_range(np.ptp(grid, axis=0) > threshold)
+    rows, columns = ((grid.min(axis=axis), grid.max(axis=axis)) for axis in (1, 0))
+    threshold = tolerance * float(rows[1].max() - rows[0].min())
+    top, bottom = _content_range(rows[1] - rows[0] > threshold)
+    begin, end = _content_range(columns[1] - columns[0] > threshold)
     scale_y, scale_x = (lower - upper) / grid.shape[0], (right - left) / grid.shape[1]
     return left + begin * scale_x, upper + top * scale_y, left + end * scale_x, upper + bottom * scale_y
 
@@ -194,12 +195,14 @@ def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _percentiles(values: NDArray[np.float32], percentages: tuple[float, ...]) -> NDArray[np.float64]:
-    """What `numpy.percentile` gives, to the last bit, in a fifth of its time: NumPy sorts faster than it selects."""
-    in_order = np.sort(values, axis=None)
-    last = len(in_order) - 1
+    """What `numpy.percentile` gives, to the last bit, in a fraction of its time."""
+    in_memory = values.ravel(order="K")
+    last = in_memory.size - 1
     rank = np.array(percentages) / 100 * last
     below = rank.astype(np.intp)
-    low, high, share = in_order[below], in_order[np.minimum(below + 1, last)], rank - below
+    above = np.minimum(below + 1, last)
+    in_order = np.partition(in_memory, np.union1d(below, above))
+    low, high, share = in_order[below], in_order[above], rank - below
     step = high - low
     return np.where(share < 0.5, low + step * share, high - step * (1 - share))
 

@@ -45,8 +45,9 @@ class ReducedPicture:
             Region of `pixels` to use; the extent by default. Beyond the edge it is as at the edge.
         """
         left, upper, right, lower = box or self.extent
-        rows = _mean_rows(self.pixels, np.linspace(upper, lower, height + 1))
-        return _mean_rows(rows.T, np.linspace(left, right, width + 1)).T
+        rows = _mean_rows(self.pixels, upper, lower, height)
+        columns = np.ascontiguousarray(rows.T)  # whole rows are gathered faster
+        return _mean_rows(columns, left, right, width).T
 
     @cached_property
     def coarse(self) -> NDArray[np.float32]:
@@ -54,12 +55,13 @@ class ReducedPicture:
         return self.area_mean(COARSE_PX, COARSE_PX)
 
 
-def _mean_rows(pixels: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Mean of the rows between each two neighbouring edges, which are equally far apart."""
-    begin, end = edges[:-1], edges[1:]
-    first = np.floor(begin)
-    place = first + np.arange(int((np.ceil(end) - first).max()))[:, None]
-    share = np.maximum(np.minimum(end, place + 1) - np.maximum(begin, place), 0)
-    share *= len(begin) / (edges[-1] - edges[0])
+def _mean_rows(pixels: NDArray[np.float32], begin: float, end: float, n: int) -> NDArray[np.float32]:
+    """Mean of the rows in each of `n` equal parts of what lies between two places."""
+    height = (end - begin) / n
+    upper = begin + height * np.arange(n)
+    lower = upper + height
+    first = np.floor(upper)
+    place = first + np.arange(int((np.ceil(lower) - first).max()))[:, None]
+    share = np.maximum(np.minimum(lower, place + 1) - np.maximum(upper, place), 0) / height
     inside = np.clip(place, 0, len(pixels) - 1).astype(np.intp)
     return np.einsum("pn,pnw->nw", share.astype(np.float32), pixels[inside])

@@ -1,7 +1,7 @@
 """Records of images as ASCII JSON: names that are no UTF-8 survive, and floats come back to the last bit."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from cxrbatch.codes import as_code
@@ -9,11 +9,12 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientKey
 
 Outcome = ImageScore | Failure
+_HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader))
 
 
 def encode(outcome: Outcome) -> str:
     """Write everything but the thumbnail, and of the header what is needed on later nights."""
-    header = outcome.header and asdict(_to_store(outcome.header))
+    header = outcome.header and _plain(_to_store(outcome.header))
     content: dict[str, Any] = {"name": outcome.name, "header": header}
     if isinstance(outcome, ImageScore):
         content |= {"scores": outcome.scores, "picture": outcome.picture, "flags": sorted(outcome.flags)}
@@ -65,6 +66,11 @@ def _to_store(header: ImageHeader) -> ImageHeader:
         body_part=as_code(header.body_part),
         view_position=as_code(header.view_position),
     )
+
+
+def _plain(header: ImageHeader) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives of a record that holds no other records, without its copies."""
+    return {name: getattr(header, name) for name in _HEADER_FIELDS}
 
 
 def _header(content: dict[str, Any]) -> ImageHeader:

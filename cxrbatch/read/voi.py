@@ -36,7 +36,10 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
     intercept = float32(el.number(dataset, "RescaleIntercept") or 0.0)
     if not max(abs(slope), abs(intercept)) < _ABSURD:
         raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
-    return stored.astype(np.float32) * slope + intercept
+    values = stored.astype(np.float32)
+    values *= slope
+    values += intercept
+    return values
 
 
 def apply_voi(
@@ -63,7 +66,8 @@ def apply_voi(
         return values, _IGNORED if stated else frozenset()
     mapped = transform(values)
     used = mapped if valid is None else mapped[valid]
-    if float(np.ptp(used)) <= _MIN_CONTRAST * max(float(np.abs(used).max()), 1.0):
+    lowest, highest = float(used.min()), float(used.max())
+    if highest - lowest <= _MIN_CONTRAST * max(-lowest, highest, 1.0):
         return values, _IGNORED
     return mapped, frozenset()
 
