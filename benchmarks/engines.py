@@ -184,8 +184,8 @@ _NO_ONEDNN = (("TF_ENABLE_ONEDNN_OPTS", "0"),)
 TODAY = Engine(name="tf.function", make=with_function)
 ENGINES = (
     TODAY,
-    Engine(name="tf.function", make=with_function, threads=1),
     *(Engine(name="tf.function", make=with_function, batch_size=size) for size in (8, 32, 64)),
+    *(Engine(name="tf.function", make=with_function, batch_size=size, threads=1) for size in (16, 32, 64)),
     Engine(name="tf.function, no oneDNN", make=with_function, environment=_NO_ONEDNN),
     Engine(name="frozen graph", make=with_frozen),
     Engine(name="frozen graph", make=with_frozen, threads=1),

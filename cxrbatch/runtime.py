@@ -12,7 +12,7 @@ from typing import Any
 
 from cxrbatch.errors import UsageProblem
 
-_BATCH_SIZE_CPU = 16
+_BATCH_SIZE_CPU = 32
 _BATCH_SIZE_GPU = 64
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
-    help="Images per batch.  [default: 16 on a CPU, 64 on a GPU]",
+    help="Images per batch.  [default: 32 on a CPU, 64 on a GPU]",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Reader processes.  [default: one per processor]"
