@@ -1,4 +1,4 @@
-"""Decoding alone, written without any of the program's code: the yardstick of `speed.py`.
+"""Decoding alone, written without the program's code but for PNG: the yardstick of `speed.py`.
 
 `full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to a picture of an
 eighth of each side (375 × 312 of 3000 × 2500), about twice what the network sees: by block sums, or by what the
@@ -25,11 +25,14 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
+from cxrbatch.allocator import keep_freed_memory
+from cxrbatch.read.png import inflated
+
 Values = NDArray[Any]
 
 BLOCK = 8
 _HALVINGS = 3
-_STRIP_ROWS = 15 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
+_STRIP_ROWS = 26 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
 _PIXEL_DATA_HEAD_BYTES = 12  # tag, OW, reserved, length (PS3.5 7.1.2)
 _ITEM = 0xE000FFFE  # (FFFE,E000), as two little-endian words
 _JPEG2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
@@ -91,6 +94,8 @@ def _item_bytes(stream: BinaryIO) -> int:
 
 # --- an eighth of each side
 
+_keep_freed_memory = cache(keep_freed_memory)
+
 
 def cheapest(path: Path) -> Values:
     """Decode to an eighth of each side: means, or sums of blocks, whichever comes cheaper.
@@ -99,23 +104,25 @@ def cheapest(path: Path) -> Values:
     -------
     ndarray of whole numbers, shape (rows // 8, columns // 8), or one more where the format rounds up
     """
+    _keep_freed_memory()
     if path.suffix == ".jpg":
         return _draft(path)
     if path.suffix == ".png":
-        return block_sums(full(path))
+        return block_sums(_png(path))
     with path.open("rb") as stream:
         header = dcmread(stream, stop_before_pixels=True)
         if not uid.UID(_syntax(header)).is_compressed:
             return _sums_while_reading(stream, header)
-        return _compressed(_frame(stream), _syntax(header), (header.Rows, header.Columns))
+        return _compressed(_frame(stream), header)
 
 
-def _compressed(frame: bytes, syntax: str, shape: tuple[int, int]) -> Values:
+def _compressed(frame: bytes, header: Dataset) -> Values:
+    syntax, shape, bits = _syntax(header), (header.Rows, header.Columns), header.BitsStored
     if syntax in _JPEG2000:
         return _reduced(frame)
     if syntax == uid.RLELossless:
-        return _sums_of_planes(frame, shape)
-    return block_sums(_CODECS[syntax](frame, out=_scratch(shape, np.uint16)))
+        return _sums_of_planes(frame, shape, bits)
+    return block_sums(_CODECS[syntax](frame, out=_scratch(shape, np.uint16)), bits)
 
 
 @cache
@@ -130,6 +137,12 @@ def _draft(path: Path) -> Values:
         return np.asarray(image)
 
 
+def _png(path: Path) -> Values:
+    """Decode at full size; the one place where the program's own way is the cheapest known."""
+    with path.open("rb") as stream, Image.open(inflated(stream)) as image:
+        return np.asarray(image)
+
+
 def _reduced(codestream: bytes) -> Values:
     with Image.open(BytesIO(codestream)) as image:
         image.reduce = _HALVINGS  # type: ignore[assignment, method-assign]  # as Pillow documents it
@@ -138,21 +151,25 @@ def _reduced(codestream: bytes) -> Values:
 
 def _sums_while_reading(stream: BinaryIO, header: Dataset) -> Values:
     """Add up a few rows at a time: they never leave the cache, and nothing of full size is kept."""
-    columns = header.Columns
     stream.seek(_PIXEL_DATA_HEAD_BYTES, 1)
-    tops = range(0, header.Rows // BLOCK * BLOCK, _STRIP_ROWS)
-    counts = [min(_STRIP_ROWS, header.Rows // BLOCK * BLOCK - top) for top in tops]
-    strips = (np.fromfile(stream, "<u2", count * columns).reshape(count, columns) for count in counts)
-    return np.concatenate([_sums(strip, np.uint32) for strip in strips])
+    rows = header.Rows // BLOCK * BLOCK
+    memory = _scratch((_STRIP_ROWS, header.Columns), np.uint16)
+    strips = (memory[: rows - top] for top in range(0, rows, _STRIP_ROWS))
+    return np.concatenate([_sums(_filled(strip, stream), header.BitsStored) for strip in strips])
 
 
-def _sums_of_planes(frame: bytes, shape: tuple[int, int]) -> Values:
+def _filled(strip: Values, stream: BinaryIO) -> Values:
+    stream.readinto(strip.data)  # type: ignore[attr-defined]
+    return strip
+
+
+def _sums_of_planes(frame: bytes, shape: tuple[int, int], bits: int) -> Values:
     """Unpack the byte planes of RLE (PS3.5 annex G) and add up each, in place of putting words together."""
     n_segments, *starts = np.frombuffer(frame, "<u4", 4).tolist()
     ends = [*starts[1:n_segments], len(frame)]
     high, low = (
-        block_sums(_unpacked(frame[start:end], shape), np.uint16).astype(np.uint32)
-        for start, end in zip(starts[:n_segments], ends, strict=True)
+        block_sums(_unpacked(frame[start:end], shape), used).astype(np.uint32)
+        for start, end, used in zip(starts[:n_segments], ends, (bits - 8, 8), strict=True)
     )
     return high * 256 + low
 
@@ -163,27 +180,37 @@ def _unpacked(segment: bytes, shape: tuple[int, int]) -> Values:
     return plane
 
 
-def block_sums(pixels: Values, dtype: type[np.unsignedinteger[Any]] = np.uint32) -> Values:
+def block_sums(pixels: Values, bits: int | None = None) -> Values:
     """Add up blocks of 8 × 8, leaving out what is over at the right and lower edge.
 
     Parameters
     ----------
     pixels : ndarray of uint8 or uint16, shape (rows, columns)
-    dtype : type
-        Of the sums; 64 times the largest value must fit.
+    bits : int, optional
+        That the pixels use at most; by default all that they have.
+
+    Returns
+    -------
+    ndarray of uint16 or uint32, twice what `pixels` is
     """
     rows = len(pixels) // BLOCK * BLOCK
-    return np.concatenate(
-        [_sums(pixels[top : min(top + _STRIP_ROWS, rows)], dtype) for top in range(0, rows, _STRIP_ROWS)]
-    )
+    tops = range(0, rows, _STRIP_ROWS)
+    return np.concatenate([_sums(pixels[top : min(top + _STRIP_ROWS, rows)], bits) for top in tops])
 
 
-def _sums(strip: Values, dtype: type[np.unsignedinteger[Any]]) -> Values:
-    rows, columns = strip.shape[0] // BLOCK, strip.shape[1] // BLOCK * BLOCK
-    down = np.add.reduce(strip.reshape(rows, BLOCK, -1), axis=1, dtype=dtype)
-    across = down[:, 0:columns:BLOCK].copy()
-    for offset in range(1, BLOCK):
-        across += down[:, offset:columns:BLOCK]
+def _sums(strip: Values, bits: int | None = None) -> Values:
+    """Rows first, in the type of the pixels while the sums fit; then neighbouring columns, three times."""
+    n_bits = strip.itemsize * 8
+    n = min(BLOCK, 1 << (n_bits - (bits or n_bits)))
+    down = strip[:, : strip.shape[1] // BLOCK * BLOCK]
+    if n > 1:
+        down = np.add.reduce(down.reshape(-1, n, down.shape[1]), axis=1, dtype=strip.dtype)
+    twice = np.dtype(f"u{strip.itemsize * 2}")
+    if n < BLOCK:
+        down = np.add.reduce(down.reshape(-1, BLOCK // n, down.shape[1]), axis=1, dtype=twice)
+    across = down.astype(twice, copy=False)
+    for _ in range(_HALVINGS):
+        across = across[:, 0::2] + across[:, 1::2]
     return across
 
 
