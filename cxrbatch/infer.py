@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.ahead import taken_ahead
 from cxrbatch.bundle import Bundle
 from cxrbatch.errors import BundleError
 from cxrbatch.records import FINDINGS, ImageScore, ModelInput
@@ -85,7 +86,11 @@ class KerasPredictor:
 
 
 def score_images(
-    inputs: Iterable[ModelInput], predictor: Predictor, batch_size: int, runtime: Runtime
+    inputs: Iterable[ModelInput],
+    predictor: Predictor,
+    batch_size: int,
+    runtime: Runtime,
+    stop: Callable[[], object] = lambda: None,
 ) -> Iterator[ImageScore]:
     """Batch images through tf.data and score them.
 
@@ -97,12 +102,16 @@ def score_images(
         Consumed in a thread of tf.data, ahead of the network.
     batch_size : int
         Images per batch that tf.data hands over.
+    stop : callable, optional
+        Makes `inputs` end; called when no more scores are wanted.
     """
     waiting: dict[int, ModelInput] = {}
-    for keys, pixels in _batches(inputs, waiting, batch_size, runtime.tensorflow):
-        scores = predictor({"pixels": pixels})["scores"]
-        for key, row in zip(keys, scores, strict=True):
-            yield _image_score(waiting.pop(int(key)), row)
+    # In a thread: who waits within TensorFlow hears no signal, and Ctrl-C would have to wait for a slow file.
+    with taken_ahead(_batches(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as batches:
+        for keys, pixels in batches:
+            scores = predictor({"pixels": pixels})["scores"]
+            for key, row in zip(keys, scores, strict=True):
+                yield _image_score(waiting.pop(int(key)), row)
 
 
 def _batches(inputs: Iterable[ModelInput], waiting: dict[int, ModelInput], batch_size: int, tf: Any) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cxrbatch import __version__, runtime
+from cxrbatch.ahead import taken_ahead
 from cxrbatch.bundle import Bundle
 from cxrbatch.chestlike import StoredCheck
 from cxrbatch.discover import classify
@@ -25,11 +26,15 @@ from cxrbatch.nightly.state import State
 from cxrbatch.options import Decode, ScreenOptions
 from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
+from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reader import Prepared
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef, ModelInput, Provenance
 
 THUMBNAIL_PX = 88
+_AHEAD_BYTES = 16 << 20
+_BESIDE_PIXELS_BYTES = 8 << 10
+"""Header and thumbnail of a prepared image; half of that as a rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +130,11 @@ class Judge:
         options = self._options
         prepare = self._prepare_options()
         n_workers, work_bytes = share_memory(options.n_workers or default_workers(), options.max_memory_bytes)
-        with ReaderPool(prepare, n_workers, work_bytes) as pool:
-            prepared = pool.prepare(refs)  # reading begins while TensorFlow is being imported
+        with (
+            ReaderPool(prepare, n_workers, work_bytes) as pool,
+            # Files are read while TensorFlow is being imported.
+            taken_ahead(pool.prepare(refs), n_ahead(prepare.spec), pool.stop) as prepared,
+        ):
             started = runtime.start(options.device, options.precision, network_threads())
             predictor = KerasPredictor(self._bundle, started, options.batch_size)
             refused: deque[Failure] = deque()
@@ -134,7 +142,7 @@ class Judge:
                 prepared, total=len(refs), unit="file", disable=not options.show_progress, leave=False
             )
             inputs = _scorable(progress, refused.append)
-            for image in score_images(inputs, predictor, predictor.batch_size, started):
+            for image in score_images(inputs, predictor, predictor.batch_size, started, pool.stop):
                 while refused:
                     tell(refused.popleft())
                 tell(image)
@@ -157,6 +165,11 @@ class Judge:
 def network_threads() -> int:
     """A quarter of the processors: the others read, and threads that share one operation cost more in all."""
     return max(default_workers() // 4, 1)
+
+
+def n_ahead(spec: PreprocessSpec) -> int:
+    """How many prepared images may wait for the network, so that memory does not depend on the size of its input."""
+    return max(_AHEAD_BYTES // (spec.height * spec.width + _BESIDE_PIXELS_BYTES), 1)
 
 
 def _is_wanted(item: Recalled | ImageRef | Failure) -> bool:

@@ -50,6 +50,7 @@ class ReaderPool:
         self._done: dict[int, Prepared] = {}
         self._killed: set[int] = set()
         self._blamed: dict[int, Failure] = {}
+        self._is_over = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +58,15 @@ class ReaderPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
         for reader in self._readers:
             reader.end()
+
+    def stop(self) -> None:
+        """Kill the processes; whoever waits for a result, in another thread, gets no more of them."""
+        self._is_over = True
+        for reader in self._readers:
+            reader.kill()
 
     def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
         """Start preparing at once, and hand out the results in the order of `refs`.
@@ -78,7 +86,7 @@ class ReaderPool:
     def _in_order(self) -> Iterator[Prepared]:
         for number in count():
             while number not in self._done:
-                if not any(reader.waiting for reader in self._readers):
+                if self._is_over or not any(reader.waiting for reader in self._readers):
                     return
                 self._collect()
                 self._give()
@@ -113,6 +121,8 @@ class ReaderPool:
     def _collect(self) -> None:
         """Wait until a reader says something, or dies."""
         ready = wait([reader.results for reader in self._readers])
+        if self._is_over:
+            return
         for reader in [reader for reader in self._readers if reader.results in ready]:
             try:
                 if found := reader.take():

@@ -28,6 +28,9 @@ _READY = "ready"
 _RESULTS_PIPE_BYTES = 1 << 20
 """So that a reader need not wait while its parent is busy; 64 KiB, the default, hold two results."""
 
+_NICENESS = 5
+"""The parent, which scores for all readers, goes before them, or TensorFlow would start late and the network wait."""
+
 
 class ReaderDied(Exception):
     """The process is gone, or not to be trusted any more.
@@ -113,9 +116,13 @@ class Reader:
         self.is_fresh = False
         return number, result
 
-    def end(self) -> int:
-        """End the process, whatever it is at, and return its exit code; that of one that is ending stays its own."""
+    def kill(self) -> None:
+        """End the process, whatever it is at."""
         self._process.kill()
+
+    def end(self) -> int:
+        """End the process and return its exit code; that of one that is ending stays its own."""
+        self.kill()
         self._process.join()
         self._files.close()
         self.results.close()
@@ -130,6 +137,7 @@ def _enlarge(pipe: Connection) -> None:
 def _serve(files: Connection, results: Connection, options: PrepareOptions, memory_bytes: int | None) -> None:
     """Read files until there are no more."""
     _be_quiet()
+    os.nice(_NICENESS)
     keep_freed_memory()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if memory_bytes:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -256,6 +257,22 @@ def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
             next(stream)
         time.sleep(0.3)
         assert 6 + 5 <= taken <= 5 + 12
+
+
+def test_who_waits_for_a_result_in_another_thread_can_be_let_go(tmp_path: Path) -> None:
+    refs = [write(tmp_path, "good.png"), write(tmp_path, "hangs.png", _HANGS), write(tmp_path, "after.png")]
+    got: list[str] = []
+    with ReaderPool(options(limits=Limits(seconds=60)), 1) as pool:
+        other = threading.Thread(target=lambda: got.extend(item.name for item in pool.prepare(refs)))
+        other.start()
+        deadline = time.monotonic() + 20
+        while not got and time.monotonic() < deadline:
+            time.sleep(0.01)
+        pool.stop()
+        other.join(20)
+        assert not other.is_alive()
+    assert got == ["good.png"]
+    assert not any(process.name == "cxrbatch-reader" for process in multiprocessing.active_children())
 
 
 def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def opened(path):
         if "slow" in name:
             os.write(RECORD, b"read\\n")
             time.sleep(0.1)
+        if "stuck" in name:
+            time.sleep(100)
     elif ".html." in name and "WATCH_FAIL_AT_REPORT" in os.environ:
         raise ValueError(SECRET)
 

@@ -129,6 +129,9 @@ class InThisProcess:
     ) -> None:
         pass
 
+    def stop(self) -> None:
+        pass
+
     def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
         return (prepare(ref, self._options) for ref in refs)
 
