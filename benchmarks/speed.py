@@ -7,12 +7,12 @@ Markdown tables.
 How it is measured:
 
 * **images/s** of the command: a short run is subtracted from a long one, wall seconds and processor seconds alike, so
-  that the start and the end are in neither. The short one holds more files than the program reads ahead; were it one
-  file, those read during the start would count as free. Median of the repeats, and their range.
+  that the start and the end are in neither. The short one holds as many files as may have been read when the network
+  is ready: were it fewer, those read during the start would count as free. Median of the repeats, and their range.
 * Nothing watches these runs. Peak memory (proportional set size of all processes) is that of another one.
-* **cheapest decode** and **full-size codec** are written without the program's code (`decoders.py`): processor
-  time, in one process with the machine otherwise idle, and in one for each processor at once. **network**: on ready
-  batches while the other processors decode (`network.py`).
+* **cheapest decode** and **full-size codec** are written without the program's code (`decoders.py`; it inflates PNG):
+  processor time, in one process with the machine otherwise idle, and in one for each processor at once.
+* **network**: processor time on ready batches while the other processors decode (`network.py`).
 * **limit** = processors / (cheapest decode with all processors busy + network), in processor seconds per image.
   **efficiency** = images/s / limit. **overhead** = processor time of a further image − cheapest decode − network:
   whatever is neither.
@@ -39,6 +39,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -50,9 +51,11 @@ from benchmarks.decoders import alone, cheapest, full
 from benchmarks.reading import reading
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import FULL_SIZE, GROUPS, MIXED, draw, formats_of, linked, write_group
+from cxrbatch.bundle import load_bundle
+from cxrbatch.judge import n_ahead
 
 _N_DECODED = 4
-_LEAST_S = 0.5
+_N_AHEAD = n_ahead(load_bundle().preprocess)
 _PACKAGES = ("tensorflow", "numpy", "pillow", "pydicom", "imagecodecs")
 
 
@@ -62,6 +65,21 @@ _PACKAGES = ("tensorflow", "numpy", "pillow", "pydicom", "imagecodecs")
 def n_further(images_per_s: float, seconds: float, least: int) -> int:
     """How many files more the long run needs to be about `seconds` longer."""
     return max(round(images_per_s * seconds), least)
+
+
+def n_short(images_per_s: float, start_s: float, most: int, least: int) -> int:
+    """How many files may have been read when the network is ready.
+
+    Parameters
+    ----------
+    images_per_s : float
+        At most.
+    start_s : float
+        How long the start takes.
+    most : int
+        That the program reads before any is scored.
+    """
+    return max(min(ceil(images_per_s * start_s), most), least)
 
 
 class Bench:
@@ -106,14 +124,15 @@ class Bench:
         )
         own = alone(reading, few, options.cores, options.rounds)
         naive = printed_json("naive.py", *map(str, few))
-        per_s, peak_mib = self._pilot(files)
         at_most = limit(light.processor_s, self._network_s, options.cores)
-        n_more = n_further(min(per_s, at_most), options.seconds, options.short)
-        n_long = options.short + n_more
-        pairs = [(self.run(files, options.short), self.run(files, n_long)) for _ in range(options.repeats)]
+        self._start_s = self._start_s or self.run(files, 1).wall
+        n_few = n_short(at_most, self._start_s, _N_AHEAD, options.short)
+        peak_mib = self._peak_mib(files, n_few)
+        n_more = n_further(at_most, options.seconds, options.short)
+        pairs = [(self.run(files, n_few), self.run(files, n_few + n_more)) for _ in range(options.repeats)]
         return Figures(
-            n_files=n_long,
-            n_different=min(n_long, len(files)),
+            n_files=n_few + n_more,
+            n_different=min(n_few + n_more, len(files)),
             cores=options.cores,
             long=Spread.of(long.wall for _, long in pairs),
             others=max(one.others / one.wall for pair in pairs for one in pair) / options.cores,
@@ -142,13 +161,12 @@ class Bench:
         _check(run.summary, min(n_files, len(files)))
         return run
 
-    def _pilot(self, files: Sequence[Path]) -> tuple[float, float]:
-        """Images per second, roughly, and peak MiB, of a run that is watched for memory."""
-        self._start_s = self._start_s or self.run(files, 1).wall
-        with linked(files, self._options.short) as folder, tempfile.TemporaryDirectory() as out:
-            wall, mib, summary = growth.screen(folder, Path(out) / "report.csv", self._options.workers)
-        _check(summary, min(self._options.short, len(files)))
-        return self._options.short / max(wall - self._start_s, _LEAST_S), mib
+    def _peak_mib(self, files: Sequence[Path], n_files: int) -> float:
+        """Peak memory of a run that is watched."""
+        with linked(files, n_files) as folder, tempfile.TemporaryDirectory() as out:
+            _, mib, summary = growth.screen(folder, Path(out) / "report.csv", self._options.workers)
+        _check(summary, min(n_files, len(files)))
+        return mib
 
     def start(self, files: Sequence[Path]) -> Iterator[str]:
         """Measure the start, and the report at the end, by runs of their own."""
@@ -239,7 +257,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP")
     found.add_argument("--repeats", type=int, default=3, help="of the pair of runs")
     found.add_argument("--seconds", type=float, default=8, help="by which the long run is longer")
-    found.add_argument("--short", type=int, default=64, help="files of the short run")
+    found.add_argument("--short", type=int, default=64, help="files of the short run, at least")
     found.add_argument("--watched", type=int, default=300, help="files of the run that shows the start")
     found.add_argument("--rounds", type=int, default=3, help="of decoding alone")
     found.add_argument("--cores", type=int, default=available, help="processors to use")

@@ -137,7 +137,8 @@ def _enlarge(pipe: Connection) -> None:
 def _serve(files: Connection, results: Connection, options: PrepareOptions, memory_bytes: int | None) -> None:
     """Read files until there are no more."""
     _be_quiet()
-    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # where that is not allowed, they compete
+        os.nice(_NICENESS)
     keep_freed_memory()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if memory_bytes:

@@ -144,6 +144,11 @@ def test_long_run_is_longer_by_what_is_read_in_the_time_but_at_least_by_the_shor
     assert speed.n_further(images_per_s, seconds=4, least=8) == expected
 
 
+@pytest.mark.parametrize(("images_per_s", "expected"), [(400, 520), (100, 450), (10, 64)])
+def test_short_run_holds_what_may_be_read_during_the_start(images_per_s: float, expected: int) -> None:
+    assert speed.n_short(images_per_s, start_s=4.5, most=520, least=64) == expected
+
+
 # --- RLE
 
 
@@ -441,7 +446,8 @@ def test_benchmark_prints_tables_of_the_groups(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(speed, "printed_json", lambda script, *files: made_up[script])
     monkeypatch.setattr(speed.Bench, "start", lambda bench, files: iter(["start"]))
     monkeypatch.setattr(speed, "alone", lambda *what: Alone(processor_s=0.014, images_per_s=32.0))
-    monkeypatch.setattr(speed.Bench, "_pilot", lambda bench, files: (64.0, 700.0))
+    monkeypatch.setattr(speed.Bench, "_peak_mib", lambda bench, files, n_files: 700.0)
+    monkeypatch.setattr(speed, "_N_AHEAD", 2)
     monkeypatch.setattr(Further, "between", lambda short, long, n: Further(wall=1 / 64, processor=0.0312))
     arguments = (
         "--groups RLE --size 320 256 --repeats 1 --seconds 0.05 --short 2 --rounds 1 --cores 1 --workers 1"

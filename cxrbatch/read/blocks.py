@@ -75,9 +75,8 @@ def extent_in_blocks(shape: tuple[int, ...], block: int) -> Box:
 def _block_sums(strip: NDArray[Any], block: int, bits: int | None) -> NDArray[Any]:
     rows, columns = (side // block * block for side in strip.shape[:2])
     sums = _sum_rows(strip[:rows, :columns], block, bits or _bits_used(strip))
-    while (
-        sums.shape[1] > columns // block
-    ):  # adding slices is several times as fast as summing over a short axis
+    # Adding slices is several times as fast as summing over a short last axis.
+    while sums.shape[1] > columns // block:
         sums = sums[:, 0::2] + sums[:, 1::2]
     return sums
 
