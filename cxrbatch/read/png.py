@@ -18,6 +18,8 @@ import numpy as np
 Buffer = bytes | memoryview
 
 _SIGNATURE_BYTES = 8
+_HEAD_BYTES = 33
+"""Signature and IHDR, which comes first (PNG specification, 5.6): no more is read of what is left as it is."""
 _CHUNK_BYTES = 12
 """Length, type and CRC of a chunk (PNG specification, 5.3)."""
 _SAMPLES = {0: 1, 2: 3}
@@ -55,7 +57,9 @@ def inflated(stream: BinaryIO) -> BinaryIO:
         or larger than 64 MiB.
     """
     try:
-        return BytesIO(_inflated(stream.read()))
+        n_bytes = _n_bytes(stream.read(_HEAD_BYTES))
+        stream.seek(0)
+        return BytesIO(_inflated(stream.read(), n_bytes))
     except MemoryError:
         raise
     except Exception:  # whatever the damaged bytes led to
@@ -63,12 +67,12 @@ def inflated(stream: BinaryIO) -> BinaryIO:
         return stream
 
 
-def _inflated(png: bytes) -> bytes:
+def _inflated(png: bytes, n_bytes: int) -> bytes:
     data = [chunk for chunk in _chunks(png) if chunk.kind == b"IDAT"]
     if any(one.end != following.begin for one, following in pairwise(data)):
         raise _LeaveIt
     compressed = b"".join(png[chunk.begin + 8 : chunk.end - 4] for chunk in data)
-    lines = np.empty(_n_bytes(png), np.uint8).data
+    lines = np.empty(n_bytes, np.uint8).data
     if len(imagecodecs.deflate_decode(compressed, out=lines)) != len(lines):
         raise _LeaveIt
     return b"".join((png[: data[0].begin], *_data_chunk(lines), png[data[-1].end :]))
@@ -85,9 +89,9 @@ def _chunks(png: bytes) -> Iterator[_Chunk]:
         place = end
 
 
-def _n_bytes(png: bytes) -> int:
+def _n_bytes(head: bytes) -> int:
     """Of the filtered lines: each has a byte before it that names its filter (PNG specification, 9)."""
-    columns, rows, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", png, 16)
+    columns, rows, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", head, 16)
     if interlaced or bits < 8:
         raise _LeaveIt
     n_bytes = int(rows) * (1 + int(columns) * _SAMPLES[colour] * bits // 8)

@@ -67,9 +67,7 @@ def filtered(lines: NDArray[np.uint8], step: int, kinds: list[int]) -> bytes:
     return bytes(out)
 
 
-def written(
-    pixels: NDArray[np.unsignedinteger], kinds: list[int], n_data_chunks: int = 1, extra: bytes = b""
-) -> bytes:
+def written(pixels: NDArray[np.unsignedinteger], kinds: list[int], n_data_chunks: int = 1) -> bytes:
     """A PNG with chosen filters, its picture cut into some chunks."""
     rows, columns = pixels.shape[:2]
     samples = pixels.shape[2] if pixels.ndim == 3 else 1
