@@ -25,8 +25,8 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from cxrbatch.allocator import keep_freed_memory
-from cxrbatch.read.png import inflated
+from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.read.png_inflate import inflated
 
 Values = NDArray[Any]
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from cxrbatch.discover import classify, walk
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ModelInput
@@ -112,7 +112,7 @@ def with_predict(engine: Engine, work: Work) -> Run:
 
 
 def with_function(engine: Engine, work: Work) -> Run:
-    """A ``tf.function`` of one fixed shape, as in cxrbatch.infer."""
+    """A ``tf.function`` of one fixed shape, as in cxrbatch.infer.predictor."""
     tf = _tensorflow(engine)
     return _run(tf, _function(tf, _load(tf, work), engine.batch_size))
 

@@ -18,8 +18,8 @@ def watch(started: float, found: dict[str, float]) -> None:
     """Note in `found`, in seconds: ``first`` since `started`, ``report``."""
     from cxrbatch.records import ImageScore  # noqa: PLC0415
 
-    stages: Any = import_module("cxrbatch.screen")
-    state: Any = import_module("cxrbatch.nightly.state").State
+    stages: Any = import_module("cxrbatch.screening.run")
+    state: Any = import_module("cxrbatch.state.store").State
     remember, write_report = state.remember, stages.write_report
 
     def noted(self: Any, file: Any, outcome: Any, judgement: Any) -> Any:
@@ -37,14 +37,14 @@ def watch(started: float, found: dict[str, float]) -> None:
 
 def main() -> None:
     """Run the command, then write what was noted."""
-    from cxrbatch import cli  # noqa: PLC0415
+    from cxrbatch.cli import main as run_command  # noqa: PLC0415
 
     out, started, *arguments = sys.argv[1:]
     found: dict[str, float] = {}
     watch(float(started), found)
     sys.argv = ["cxrbatch", *arguments]
     try:
-        cli.main()
+        run_command()
     finally:
         Path(out).write_text(json.dumps(found))
 

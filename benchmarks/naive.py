@@ -21,7 +21,7 @@ from pydicom import dcmread
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.decoders import full
-from cxrbatch.bundle import load_bundle
+from cxrbatch.bundle.bundle import load_bundle
 
 MARK = "*"
 """Stands where pydicom had no decoder."""

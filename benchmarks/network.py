@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.decoders import block_sums
-from cxrbatch import runtime
-from cxrbatch.bundle import load_bundle
-from cxrbatch.infer import KerasPredictor, Predictor
-from cxrbatch.judge import network_threads
+from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.infer import runtime
+from cxrbatch.infer.predictor import KerasPredictor, Predictor
+from cxrbatch.screening.outcomes import network_threads
 
 _N_IMAGES = 512
 _ROUNDS = 7

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from cxrbatch.allocator import keep_freed_memory
-from cxrbatch.bundle import load_bundle
+from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
+from cxrbatch.engines.allocator import keep_freed_memory
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.records import ImageRef
 

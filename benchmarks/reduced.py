@@ -22,12 +22,12 @@ from PIL import Image, UnidentifiedImageError
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.speed_files import FORMATS, Format, write
-from cxrbatch.bundle import load_bundle
+from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
-from cxrbatch.infer import KerasPredictor
+from cxrbatch.infer.predictor import KerasPredictor
+from cxrbatch.infer.runtime import Device, start
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ModelInput
-from cxrbatch.runtime import Device, start
 
 _HEIGHT_PX = 3000
 _NOISE = 0.006

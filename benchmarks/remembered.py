@@ -35,10 +35,10 @@ from phantom import radiograph
 
 from benchmarks.growth import screen, write_folder
 from cxrbatch.discover import walk
-from cxrbatch.nightly.rows import Judgement, PcrResult
-from cxrbatch.nightly.state import State, opened
-from cxrbatch.options import EXPIRE_NIGHTS
 from cxrbatch.records import FileVersion, FoundFile, ImageHeader, ImageScore, PatientKey
+from cxrbatch.screening.options import EXPIRE_NIGHTS
+from cxrbatch.state.records import Judgement, PcrResult
+from cxrbatch.state.store import State, opened
 
 _N_DRAWN = 12
 _THUMBNAIL_BYTES = 2048
@@ -168,8 +168,8 @@ def watch(folder: Path, out: Path, state: Path) -> None:
     started = time.perf_counter()
     spent: defaultdict[str, float] = defaultdict(float)
 
-    from cxrbatch import screen as stages  # noqa: PLC0415 - the time of the import counts
-    from cxrbatch.pool import ReaderPool  # noqa: PLC0415
+    from cxrbatch.engines.pool import ReaderPool  # noqa: PLC0415
+    from cxrbatch.screening import run as stages  # noqa: PLC0415 - the time of the import counts
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -51,8 +51,8 @@ from benchmarks.decoders import alone, cheapest, full
 from benchmarks.reading import reading
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import FULL_SIZE, GROUPS, MIXED, draw, formats_of, linked, write_group
-from cxrbatch.bundle import load_bundle
-from cxrbatch.judge import n_ahead
+from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.screening.outcomes import n_ahead
 
 _N_DECODED = 4
 _N_AHEAD = n_ahead(load_bundle().preprocess)

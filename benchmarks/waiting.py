@@ -8,7 +8,7 @@ maximum; who was never swabbed counts with `--expire` nights) and the share that
 mean over the seeds, with its standard error.
 
 In the manner of Baltruschat et al. 2021 (European Radiology 31:3837), with nights and swabs in place of minutes and
-radiologists. The order is that of `cxrbatch.aggregate.rank`.
+radiologists. The order is that of `cxrbatch.triage.aggregate.rank`.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.aggregate import rank
-from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
-from cxrbatch.capacity import ListCurve
+from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
 from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientKey, PatientTriage
+from cxrbatch.triage.aggregate import rank
+from cxrbatch.triage.capacity import ListCurve
 
 Floats = NDArray[np.float64]
 Inverse = Callable[[Floats], Floats]

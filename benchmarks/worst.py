@@ -26,10 +26,10 @@ from pydicom import dcmread, uid
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.speed_files import FORMATS, Stored, write
-from cxrbatch.allocator import keep_freed_memory
-from cxrbatch.bundle import load_bundle
-from cxrbatch.chestlike import StoredCheck
+from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
+from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import Failure, ImageRef
 

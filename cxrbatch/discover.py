@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrbatch.opening import NotRegular, has_changed, opened, version_of
+from cxrbatch._lib.safe_open import NotRegular, has_changed, opened, version_of
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FileVersion, FoundFile, ImageRef
 

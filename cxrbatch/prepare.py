@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch import gate, read
+from cxrbatch._lib.safe_open import NotRegular, has_changed, held
 from cxrbatch.limits import Limits
-from cxrbatch.opening import NotRegular, has_changed, held
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
@@ -44,7 +44,7 @@ class PrepareOptions:
     full_size : bool
         Decode all pixels, and not only as many as the network needs.
     limits : Limits
-        What a file may ask for; the time is kept by `cxrbatch.reader`.
+        What a file may ask for; the time is kept by `cxrbatch.engines.worker`.
     """
 
     spec: PreprocessSpec

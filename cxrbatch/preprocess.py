@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.reduced import COARSE_PX, Box, ReducedPicture
+from cxrbatch.resample import COARSE_PX, Box, ReducedPicture
 
 _MAX_TRIM_SHARE = 0.25
 _LEAST_OVERSAMPLING = 1.75

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.reduced import Box, ReducedPicture
+from cxrbatch.resample import Box, ReducedPicture
 
 FINDINGS = ("covid", "pneumonia", "normal")
 """What the model scores, in the order of its outputs. ``pneumonia`` is pneumonia of another cause."""
@@ -93,7 +93,7 @@ class ImageHeader:
     Attributes
     ----------
     patient_key : PatientKey
-        Images are grouped by this and by nothing else (see `cxrbatch.aggregate`).
+        Images are grouped by this and by nothing else (see `cxrbatch.triage.aggregate`).
     patient_id, issuer_of_patient_id, accession_number : str
         As in the DICOM header; ``patient_id`` is what a person searches for, so where there is none it is the
         study or the file. Empty where unknown.
@@ -144,7 +144,7 @@ class CxrImage:
         0 = black … 1 = white as a radiologist sees it (bone white), padding 0. No NaN, no infinity.
     extent : Box or None
         Where the full picture lies in `pixels`, if they are means over squares of its pixels
-        (see `cxrbatch.reduced.ReducedPicture`); None if they are its own.
+        (see `cxrbatch.resample.ReducedPicture`); None if they are its own.
     colourfulness : float
         Share of pixels that are clearly coloured, 0–1; 0 for monochrome files.
     """
@@ -256,7 +256,7 @@ class PatientTriage:
     nights_waiting : int
         Nights since the patient came onto the list; 0 where no state is kept.
     probability : float or None
-        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.prevalence`).
+        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.probability`).
     patient_key : PatientKey
         Who this is, for the state; in no report.
     """
@@ -336,7 +336,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityYield:
-    """What a number of swabs buys, see `cxrbatch.capacity`.
+    """What a number of swabs buys, see `cxrbatch.triage.capacity`.
 
     Attributes
     ----------

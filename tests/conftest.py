@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.bundle import DEFAULT_BUNDLE, OperatingPoints, write_bundle
+from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, OperatingPoints, write_bundle
 from cxrbatch.preprocess import PreprocessSpec
 
 REPOSITORY = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cxrbatch.cli import cli
+from cxrbatch.cli.app import cli
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = sorted(

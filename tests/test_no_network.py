@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.watched import cxrbatch, hooked
+from tests.factories.cli_process import cxrbatch, hooked
 
 SAMPLE = REPOSITORY / "sample_data"
 HARMLESS = (

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cxrbatch.cli import cli
-from cxrbatch.commands.shared import EXIT_INCOMPLETE
+from cxrbatch.cli.app import cli
+from cxrbatch.cli.options import EXIT_INCOMPLETE
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 CRONTAB = PIPELINES / "crontab"

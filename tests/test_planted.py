@@ -18,16 +18,16 @@ from phantom import radiograph
 from PIL import Image
 from pydicom import uid
 
-from cxrbatch.bundle import load_bundle
-from cxrbatch.chestlike import StoredCheck
+from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.gate.pixel_check import StoredCheck
+from cxrbatch.infer.runtime import Device
 from cxrbatch.limits import Limits
-from cxrbatch.predict import predict, save_annotated
+from cxrbatch.prediction import predict, save_annotated
 from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure
-from cxrbatch.runtime import Device
-from cxrbatch.screen import ScreenOptions, screen
-from tests.dicom_files import write_dicom
+from cxrbatch.screening.run import ScreenOptions, screen
+from tests.factories.dicom_files import write_dicom
 
 N_GOOD = 200
 
@@ -114,8 +114,8 @@ def files_of(out: Path) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def mined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cxrbatch.judge.StoredCheck", Mined)
-    monkeypatch.setattr("cxrbatch.predict.StoredCheck", Mined)
+    monkeypatch.setattr("cxrbatch.screening.outcomes.StoredCheck", Mined)
+    monkeypatch.setattr("cxrbatch.prediction.StoredCheck", Mined)
 
 
 def assert_others_unchanged(export: Path, folder: Path, **asked: Any) -> None:
@@ -160,6 +160,6 @@ def test_a_single_image_that_crashes_its_reader_is_told_and_not_opened_again(
     assert beside == alone
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.CORRUPT
-    monkeypatch.setattr("cxrbatch.predict.open_image", None)
+    monkeypatch.setattr("cxrbatch.prediction.open_image", None)
     save_annotated(failure, bad, tmp_path / "bad.result.png")
     assert (tmp_path / "bad.result.png").stat().st_size > 0

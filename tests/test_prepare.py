@@ -15,7 +15,7 @@ from cxrbatch.preprocess import Picture, PreprocessSpec, preprocess
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, ModelInput
-from tests.dicom_files import write_dicom
+from tests.factories.dicom_files import write_dicom
 
 OPTIONS = PrepareOptions(spec=PreprocessSpec(height=32, width=32))
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.predict import result_names, save_annotated
+from cxrbatch._lib.atomic import write_together
+from cxrbatch.prediction import result_names, save_annotated
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure
-from cxrbatch.report.atomic import write_together
-from tests.watched import cxrbatch, hooked, start
+from tests.factories.cli_process import cxrbatch, hooked, start
 
 REPORT = {"report.csv", "report.files.csv", "report.html"}
 

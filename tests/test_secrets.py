@@ -14,8 +14,8 @@ from PIL import Image, PngImagePlugin
 from pydicom import uid
 from pydicom.dataset import Dataset
 
-from tests.dicom_files import write_dicom
-from tests.watched import cxrbatch, hooked
+from tests.factories.cli_process import cxrbatch, hooked
+from tests.factories.dicom_files import write_dicom
 
 NAME = "Quasimodo^Esmeralda"
 SHOWN = {
@@ -97,7 +97,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _plant_wrong_vrs(folder, content)
     _plant_cuts(folder, content)
     _plant_pictures(folder)
-    for what in ("abort", "killed", "raises"):  # see tests.watched
+    for what in ("abort", "killed", "raises"):  # see tests.factories.cli_process
         planted(folder / f"{FILE_NAME}-{what}.dcm", SOPInstanceUID=f"{SHOWN['SOPInstanceUID']}.{len(what)}")
     return folder
 
@@ -306,7 +306,7 @@ def test_audit(tmp_path: Path, screened: Path, tiny_bundle: Path) -> None:
 @pytest.fixture(scope="module")
 def screened(export: Path, tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """A state that knows the patient."""
-    from cxrbatch.screen import ScreenOptions, screen
+    from cxrbatch.screening.run import ScreenOptions, screen
 
     folder = tmp_path_factory.mktemp("screened")
     (folder / "in").mkdir()

@@ -1,1 +1,1 @@
-"""Labelled radiographs: published layouts, near-duplicates, and who may teach."""
+"""Labelled radiographs: published collections, own folders and tables, near-duplicates."""

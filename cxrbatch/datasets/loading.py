@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.dedupe import duplicate_pairs, keep_one_each
-from cxrbatch.datasets.sources import LOADERS, Case, Excluded
+from cxrbatch.datasets.collections import LOADERS, Case, Excluded
+from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
+from cxrbatch.engines.pool import ReaderPool, default_workers
 from cxrbatch.errors import RecipeError
-from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.recipe import SourceSpec
 from cxrbatch.records import Failure, ImageHeader, ImageRef, ModelInput
+from cxrbatch.training.recipe import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec, area_resize, content_box, preprocess
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Refusal
-from cxrbatch.recipe import LungSpec
 from cxrbatch.records import ImageRef
+from cxrbatch.training.recipe import LungSpec
 
 _SUFFIX = "_mask"
 

@@ -13,7 +13,7 @@ from typing import cast
 
 import pandas as pd
 
-from cxrbatch.datasets.cases import ADULT_YEARS, Case, Excluded
+from cxrbatch.datasets.labelled import ADULT_YEARS, Case, Excluded
 from cxrbatch.discover import discover
 from cxrbatch.errors import RecipeError
 from cxrbatch.records import ImageRef

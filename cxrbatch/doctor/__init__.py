@@ -5,24 +5,24 @@ A check is a function of a `Setup` that yields observations; `CHECKS` names them
 
 from collections.abc import Callable, Iterator
 
-from cxrbatch.doctor import decoders, machine, memory, model, places
-from cxrbatch.doctor.observation import Level, Observation, Setup, problem, said_by
+from cxrbatch.doctor import bundle, decoders, packages, paths, state
+from cxrbatch.doctor.check import Level, Observation, Setup, problem, said_by
 from cxrbatch.errors import CxrbatchError
 
 __all__ = ["CHECKS", "Level", "Observation", "Setup", "examine"]
 
 CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
-    "Python": machine.python,
-    "packages": machine.packages,
-    "bundle": model.bundle,
-    "network": model.network,
+    "Python": packages.python,
+    "packages": packages.packages,
+    "bundle": bundle.bundle,
+    "network": bundle.network,
     "decoder": decoders.decoders,
     "readers": decoders.readers,
-    "export": places.export,
-    "report": places.report,
-    "pseudonyms": places.pseudonyms,
-    "state": memory.state,
-    "disk": places.disk,
+    "export": paths.export,
+    "report": paths.report,
+    "pseudonyms": paths.pseudonyms,
+    "state": state.state,
+    "disk": paths.disk,
 }
 
 

@@ -17,10 +17,10 @@ from pydicom.encaps import encapsulate
 
 from cxrbatch import read
 from cxrbatch.discover import classify
-from cxrbatch.doctor.observation import Observation, Setup, ok, problem, warning
+from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
+from cxrbatch.engines.pool import ReaderPool, default_workers
 from cxrbatch.errors import ReadersFailed
 from cxrbatch.limits import WORK_BYTES
-from cxrbatch.pool import ReaderPool, default_workers
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Refusal

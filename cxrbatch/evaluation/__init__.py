@@ -1,1 +1,1 @@
-"""What scores are worth: figures, audits, words, page and card. Knows nothing of how a network is trained."""
+"""Measure what scores are worth: figures within sites, confounders, summary, page, model card."""

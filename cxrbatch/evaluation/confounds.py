@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.sources import Case
-from cxrbatch.evaluation.logistic import fit_logistic
-from cxrbatch.evaluation.metrics import Ranking, auroc, balanced_weights, estimates, prevalence_score
-from cxrbatch.evaluation.questions import COVID, FEWEST, Question
-from cxrbatch.evaluation.strata import age_band, sex, view
-from cxrbatch.evaluation.units import Bools, Floats, Names, Units
+from cxrbatch.datasets.collections import Case
+from cxrbatch.evaluation.contrasts import COVID, FEWEST, Question
+from cxrbatch.evaluation.patients import Bools, Floats, Names, Units
+from cxrbatch.evaluation.subgroups import age_band, sex, view
+from cxrbatch.stats.logistic import fit_logistic
+from cxrbatch.stats.ranking import Ranking, auroc, balanced_weights, estimates, prevalence_score
 
 _RIDGE = 1.0  # in patients
 _FOLDS = 5

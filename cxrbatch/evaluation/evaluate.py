@@ -12,11 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.bundle import OperatingPoints
+from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.evaluation import confounds
-from cxrbatch.evaluation.audits import rank_shift
-from cxrbatch.evaluation.listcurve import list_curve
-from cxrbatch.evaluation.metrics import (
+from cxrbatch.evaluation.contrasts import COVID, QUESTIONS, Answer
+from cxrbatch.evaluation.drift_reference import score_reference
+from cxrbatch.evaluation.patients import Units, join, to_units
+from cxrbatch.evaluation.perturbations import rank_shift
+from cxrbatch.evaluation.roc_curve import list_curve
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.subgroups import strata
+from cxrbatch.evaluation.summary import UNSEEN, caveats, verdict
+from cxrbatch.stats.ranking import (
     Measure,
     Ranking,
     auroc,
@@ -27,12 +33,6 @@ from cxrbatch.evaluation.metrics import (
     threshold_at_sensitivity,
     top_of_list,
 )
-from cxrbatch.evaluation.questions import COVID, QUESTIONS, Answer
-from cxrbatch.evaluation.reference import score_reference
-from cxrbatch.evaluation.sitescores import Exposure, SiteScores
-from cxrbatch.evaluation.strata import strata
-from cxrbatch.evaluation.units import Units, join, to_units
-from cxrbatch.evaluation.verdict import UNSEEN, caveats, verdict
 
 URGENT_SENSITIVITY = 0.90
 HIGH_SENSITIVITY = 0.95
@@ -59,7 +59,7 @@ def evaluate(
     ----------
     sites : sequence of SiteScores
     rule : str
-        How images make a patient: a key of `cxrbatch.aggregate.RULES`.
+        How images make a patient: a key of `cxrbatch.triage.aggregate.RULES`.
     points : OperatingPoints or None
         None for a bundle without them: no shares above them, no sensitivity and specificity at them.
     bootstraps : int

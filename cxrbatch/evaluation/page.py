@@ -1,6 +1,6 @@
 """The page of an evaluation: one HTML file that needs nothing else, neither a network nor scripts.
 
-Names come from foreign data: everything is escaped by Jinja2, after `cxrbatch.report.text.visible` has been over
+Names come from foreign data: everything is escaped by Jinja2, after `cxrbatch._lib.text.visible` has been over
 it, and a Content-Security-Policy allows the page's own style, by hash, and nothing else.
 """
 
@@ -12,14 +12,14 @@ from typing import Any
 from jinja2 import Environment
 
 from cxrbatch import __version__
-from cxrbatch.bundle import Bundle
-from cxrbatch.evaluation.drawing import SIDE
-from cxrbatch.evaluation.figures import interval
+from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
-from cxrbatch.evaluation.sitescores import SiteScores
+from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
-from cxrbatch.report import html
+from cxrbatch.pages.environment import SHARED, environment, load_asset
+from cxrbatch.pages.svg import SIDE
+from cxrbatch.pages.wording import interval
 from cxrbatch.report.page import CAUTION
 
 _HERE = Path(__file__).parent
@@ -79,7 +79,7 @@ def _provenance(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _environment() -> Environment:
-    environment = html.environment(_HERE)
-    environment.filters.update(interval=interval)
-    environment.globals.update(style=html.load_asset(_HERE / "page.css"), caution=CAUTION, side=SIDE)
-    return environment
+    made = environment(_HERE)
+    made.filters.update(interval=interval)
+    made.globals.update(style=load_asset(SHARED / "page.css"), caution=CAUTION, side=SIDE)
+    return made

@@ -1,15 +1,19 @@
-"""The curves of an evaluation, as small plots. The points are those of `cxrbatch.evaluation.metrics`."""
+"""The curves of an evaluation, as small plots. The points are those of `cxrbatch.stats.ranking`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from cxrbatch.bundle import OperatingPoints
-from cxrbatch.evaluation.drawing import CHANCE, Dot, Figure, Plot, Points, dot, line
+from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.evaluation.contrasts import QUESTIONS
 from cxrbatch.evaluation.evaluate import publishers
-from cxrbatch.evaluation.figures import figure, percent
-from cxrbatch.evaluation.metrics import (
+from cxrbatch.evaluation.patients import Units, to_units
+from cxrbatch.evaluation.site_scores import SiteScores
+from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
+from cxrbatch.pages.wording import figure, percent
+from cxrbatch.records import FINDINGS
+from cxrbatch.stats.ranking import (
     Bools,
     Floats,
     gain_points,
@@ -18,10 +22,6 @@ from cxrbatch.evaluation.metrics import (
     reliability,
     roc_points,
 )
-from cxrbatch.evaluation.questions import QUESTIONS
-from cxrbatch.evaluation.sitescores import SiteScores
-from cxrbatch.evaluation.units import Units, to_units
-from cxrbatch.records import FINDINGS
 
 _FEWEST_PER_BIN = 20
 
@@ -38,7 +38,7 @@ def curve_figures(
     sites : sequence of SiteScores
         Those that were evaluated.
     rule : str
-        Key of `cxrbatch.aggregate.RULES`.
+        Key of `cxrbatch.triage.aggregate.RULES`.
     """
     at = {(site.site, site.exposure): site for site in (*publishers(sites), *sites)}
     questions = {(question.text, question.ranked_by): question for question in QUESTIONS}
@@ -56,7 +56,7 @@ def histogram_figure(sites: Sequence[SiteScores], rule: str, points: OperatingPo
     ----------
     sites : sequence of SiteScores
     rule : str
-        Key of `cxrbatch.aggregate.RULES`.
+        Key of `cxrbatch.triage.aggregate.RULES`.
     points : OperatingPoints or None
         Drawn as vertical lines.
     """

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from cxrbatch.bundle import Bundle, OperatingPoints
-from cxrbatch.evaluation.audits import AUDIT_TABLE, Expectation
-from cxrbatch.evaluation.buys import buys_section
-from cxrbatch.evaluation.figures import figure, interval, percent
-from cxrbatch.evaluation.section import Cell, Section, section, table
+from cxrbatch.bundle.bundle import Bundle, OperatingPoints
+from cxrbatch.evaluation.capacity_section import buys_section
+from cxrbatch.evaluation.perturbations import AUDIT_TABLE, Expectation
 from cxrbatch.evaluation.targets import (
     MARKER_SHIFT,
     URGENT_HEALTHY,
@@ -18,6 +16,8 @@ from cxrbatch.evaluation.targets import (
     targets,
     without_lungs,
 )
+from cxrbatch.pages.tables import Cell, Section, section, table
+from cxrbatch.pages.wording import figure, interval, percent
 
 _EXPECTED = {
     Expectation.MUST_LOSE: "Ought to fall towards 0.5, because what shows disease is gone",

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cxrbatch.evaluation.figures import figure, interval, percent
-from cxrbatch.evaluation.sitescores import Exposure
+from cxrbatch.evaluation.site_scores import Exposure
+from cxrbatch.pages.wording import figure, interval, percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class Target:
     figure : str
         The value as it is written, with its interval where there is one.
     exposure : str
-        What the networks had seen of the site (`cxrbatch.evaluation.sitescores.Exposure`).
+        What the networks had seen of the site (`cxrbatch.evaluation.site_scores.Exposure`).
     """
 
     text: str

@@ -6,9 +6,9 @@ Must not import TensorFlow: this runs in every reader process.
 from typing import Protocol
 
 from cxrbatch.limits import Limits
-from cxrbatch.read import dicom, raster
-from cxrbatch.read.dicom import NotAnImage
-from cxrbatch.read.patient import PatientRule
+from cxrbatch.read import raster
+from cxrbatch.read.dicom.open import NotAnImage, open_dicom
+from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 
 __all__ = ["NotAnImage", "OpenImage", "PatientRule", "open_image"]
@@ -59,5 +59,5 @@ def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) 
         The file cannot be opened.
     """
     if ref.kind is FileKind.DICOM:
-        return dicom.open_dicom(ref, limits)
+        return open_dicom(ref, limits)
     return raster.open_raster(ref, patients)

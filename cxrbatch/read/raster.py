@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from cxrbatch.read import png
-from cxrbatch.read.blocks import block_means, extent_in_blocks, halvings, strips
-from cxrbatch.read.grey import Presentation, full_range, presentation_of_colours
-from cxrbatch.read.patient import PatientRule
-from cxrbatch.read.resolution import draft
+from cxrbatch.read import png_inflate
+from cxrbatch.read.block_means import block_means, extent_in_blocks, halvings, strips
+from cxrbatch.read.codecs.reduced import draft
+from cxrbatch.read.greyscale import Presentation, full_range, presentation_of_colours
+from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
-from cxrbatch.reduced import Box, NotReducible
+from cxrbatch.resample import Box, NotReducible
 
 # The limit is ours to judge from the header (gate, `too_large`), before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -104,7 +104,7 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
             warnings.catch_warnings(action="ignore"),  # they may repeat what the file says
             ref.path.open("rb") as stream,
             Image.open(
-                png.inflated(stream) if quickly and ref.kind is FileKind.PNG else stream,
+                png_inflate.inflated(stream) if quickly and ref.kind is FileKind.PNG else stream,
                 formats=[_FORMATS[ref.kind]],
             ) as image,
         ):

@@ -7,12 +7,12 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
+from cxrbatch._lib.atomic import TRIAL, check_places, remove_leftovers, write_together
+from cxrbatch._lib.text import visible
 from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.records import TriageRun
-from cxrbatch.report.atomic import TRIAL, check_places, remove_leftovers, write_together
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
-from cxrbatch.report.text import visible
 
 __all__ = ["ReportPaths", "check_writable", "reconcile", "report_paths", "write_report"]
 

@@ -1,6 +1,6 @@
 """The page for the morning: one HTML file that needs nothing else, neither a network nor scripts.
 
-Everything that comes from a file is escaped by Jinja2, after `cxrbatch.report.text.visible` has been over it. A
+Everything that comes from a file is escaped by Jinja2, after `cxrbatch._lib.text.visible` has been over it. A
 Content-Security-Policy allows the page's own style and script, by hash, and nothing else.
 """
 
@@ -14,11 +14,11 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
-from cxrbatch.capacity import capacity_note
-from cxrbatch.prevalence import percent
+from cxrbatch.pages.environment import environment, load_asset
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
-from cxrbatch.report import html
+from cxrbatch.triage.capacity import capacity_note
+from cxrbatch.triage.probability import percent
 
 CAUTION = (
     "A low score is never a rule-out: many PCR-positive patients have a normal radiograph. Research use."
@@ -76,18 +76,18 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 
 @cache
 def _environment() -> Environment:
-    environment = html.environment(_HERE)
-    environment.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
-    environment.filters.update(percent=percent, probability=_probability, capacity_note=capacity_note)
-    environment.globals.update(
-        style=html.load_asset(_HERE / "page.css"),
-        script=html.load_asset(_HERE / "page.js"),
+    made = environment(_HERE)
+    made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
+    made.filters.update(percent=percent, probability=_probability, capacity_note=capacity_note)
+    made.globals.update(
+        style=load_asset(_HERE / "page.css"),
+        script=load_asset(_HERE / "page.js"),
         caution=CAUTION,
         flag_meaning=FLAG_MEANING,
         reason_meaning=REASON_MEANING,
         who_is_this=_WHO_IS_THIS,
     )
-    return environment
+    return made
 
 
 def _words(code: StrEnum) -> str:

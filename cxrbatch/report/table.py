@@ -1,6 +1,6 @@
 """The two tables, as bytes: UTF-8, LF, scores with six decimals, empty cells where there is nothing.
 
-Text is neutralised for spreadsheets and escaped so that one record is one line (`cxrbatch.report.text`); numbers
+Text is neutralised for spreadsheets and escaped so that one record is one line (`cxrbatch._lib.text`); numbers
 are left alone.
 """
 
@@ -9,9 +9,9 @@ import io
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
-from cxrbatch.codes import as_code
+from cxrbatch._lib.codes import as_code
+from cxrbatch._lib.text import neutralise, visible
 from cxrbatch.records import FINDINGS, Failure, ImageHeader, ImageScore, PatientTriage, TriageRun
-from cxrbatch.report.text import neutralise, visible
 
 _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrbatch.datasets.collections import LOADERS, Case, Excluded
 from cxrbatch.datasets.loading import count_excluded, load_dataset
-from cxrbatch.datasets.sources import LOADERS, Case, Excluded
 from cxrbatch.datasets.tables import LABELS, label_of, load_folder, load_table, published_table, year_in
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.recipe import SourceSpec, TrainRecipe, load_recipe
 from cxrbatch.records import FINDINGS
-from tests.dicom_files import write_dicom
+from cxrbatch.training.recipe import SourceSpec, TrainRecipe, load_recipe
+from tests.factories.dicom_files import write_dicom
 
 HEADER = "file,label,patient,source"
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")

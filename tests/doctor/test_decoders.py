@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydicom import uid
 
 from cxrbatch.doctor import Setup, decoders
-from cxrbatch.doctor.observation import Level, Observation
+from cxrbatch.doctor.check import Level, Observation
 from cxrbatch.errors import ReadersFailed
-from cxrbatch.options import ScreenOptions
-from cxrbatch.read import codestream
-from tests.dicom_files import ENCODERS, NATIVE
+from cxrbatch.read.codecs import decode
+from cxrbatch.screening.options import ScreenOptions
+from tests.factories.dicom_files import ENCODERS, NATIVE
 
 
 def observed() -> dict[str, Observation]:
@@ -22,7 +22,7 @@ def observed() -> dict[str, Observation]:
 
 
 def test_every_syntax_that_is_read_is_tried() -> None:
-    compressed = {syntax for syntax in uid.UID_dictionary if codestream.can_decode(syntax)}
+    compressed = {syntax for syntax in uid.UID_dictionary if decode.can_decode(syntax)}
     assert compressed >= set(ENCODERS)
     expected = {f"DICOM {uid.UID(syntax).name}" for syntax in {*compressed, *NATIVE}}
     assert {name for name in decoders.WAYS if name.startswith("DICOM")} == expected
@@ -34,7 +34,7 @@ def test_all_is_well_here() -> None:
     assert {item.level for item in found.values()} == {Level.OK}
     lossy = {
         "JPEG",
-        *(f"DICOM {uid.UID(syntax).name}" for syntax in uid.UID_dictionary if codestream.is_lossy(syntax)),
+        *(f"DICOM {uid.UID(syntax).name}" for syntax in uid.UID_dictionary if decode.is_lossy(syntax)),
     }
     assert {name for name, item in found.items() if not item.found.endswith(": exact")} == lossy
 
@@ -125,6 +125,6 @@ class Dead:
 
     def prepare(self, refs: list[object]) -> list[object]:
         from cxrbatch.reasons import Reason
-        from tests.records_made import failure
+        from tests.factories.records import failure
 
         return [failure("picture", Reason.CORRUPT) for _ in refs]

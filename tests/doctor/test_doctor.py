@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cxrbatch.cli import cli
-from cxrbatch.doctor import CHECKS, Setup, machine, model
-from cxrbatch.doctor.observation import Level, Observation
-from cxrbatch.doctor.show import as_json, as_text, is_well
+from cxrbatch.cli.app import cli
+from cxrbatch.doctor import CHECKS, Setup, packages
+from cxrbatch.doctor import bundle as bundle_checks
+from cxrbatch.doctor.check import Level, Observation
+from cxrbatch.doctor.output import as_json, as_text, is_well
 from cxrbatch.errors import RecipeError
-from cxrbatch.options import ScreenOptions
-from cxrbatch.runtime import Device
+from cxrbatch.infer.runtime import Device
+from cxrbatch.screening.options import ScreenOptions
 
 
 def doctor(*arguments: str | Path) -> tuple[int, str]:
@@ -100,12 +101,12 @@ def test_wrong_recipe_is_2(recipe: Path) -> None:
 
 
 def network(bundle: Path, **options: Any) -> Observation:
-    (found,) = model.network(Setup(options=ScreenOptions(bundle=bundle, **options)))
+    (found,) = bundle_checks.network(Setup(options=ScreenOptions(bundle=bundle, **options)))
     return found
 
 
 def bundle(path: Path, **options: Any) -> Observation:
-    (found,) = model.bundle(Setup(options=ScreenOptions(bundle=path, **options)))
+    (found,) = bundle_checks.bundle(Setup(options=ScreenOptions(bundle=path, **options)))
     return found
 
 
@@ -137,7 +138,7 @@ def test_a_bundle_that_cannot_do_what_the_recipe_asks(tiny_bundle: Path) -> None
 
 
 def test_a_network_that_gives_no_scores(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cxrbatch.infer import KerasPredictor
+    from cxrbatch.infer.predictor import KerasPredictor
 
     for scores in (np.full((2, 3), np.nan, np.float32), np.full((2, 3), 0.5, np.float32)):
         monkeypatch.setattr(KerasPredictor, "__call__", lambda *_, given=scores: {"scores": given})
@@ -157,9 +158,9 @@ def test_no_gpu(tiny_bundle: Path) -> None:
 
 
 def test_packages_and_python() -> None:
-    (found,) = machine.python(Setup())
+    (found,) = packages.python(Setup())
     assert found.level is Level.OK
-    (found,) = machine.packages(Setup())
+    (found,) = packages.packages(Setup())
     assert found.level is Level.OK
     assert "tensorflow 2." in found.found
 
@@ -174,13 +175,13 @@ def test_packages_and_python() -> None:
 )
 def test_packages_that_do_not_fit(requirement: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.requires", lambda _: [requirement, "click>=8.1.7"])
-    (item,) = machine.packages(Setup())
+    (item,) = packages.packages(Setup())
     assert (item.level, item.found) == (Level.PROBLEM, found)
 
 
 def test_python_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.python_version", lambda: "3.10.12")
-    (item,) = machine.python(Setup())
+    (item,) = packages.python(Setup())
     assert item.level is Level.PROBLEM
     assert "3.10.12; cxrbatch needs" in item.found
 
@@ -201,7 +202,7 @@ def test_python_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_satisfies(version: str, bounds: str, expected: bool) -> None:
-    assert machine.satisfies(version, bounds) is expected
+    assert packages.satisfies(version, bounds) is expected
 
 
 def test_shown() -> None:

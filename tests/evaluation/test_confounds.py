@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbatch.datasets.cases import Case
-from cxrbatch.datasets.sources import LOADERS
+from cxrbatch.datasets.collections import LOADERS
+from cxrbatch.datasets.labelled import Case
 from cxrbatch.evaluation.confounds import (
     domain_alone,
     matrix,
@@ -15,11 +15,11 @@ from cxrbatch.evaluation.confounds import (
     pooled,
     source_alone,
 )
-from cxrbatch.evaluation.questions import QUESTIONS
-from cxrbatch.evaluation.strata import age_band, strata
-from cxrbatch.evaluation.units import Units, to_units
-from tests.evaluation.made_up_scores import three
-from tests.made_up import case
+from cxrbatch.evaluation.contrasts import QUESTIONS
+from cxrbatch.evaluation.patients import Units, to_units
+from cxrbatch.evaluation.subgroups import age_band, strata
+from tests.factories.collections import case
+from tests.factories.scores import three
 
 ILL = next(question for question in QUESTIONS if question.text == "pneumonia against normal")
 KIND = next(question for question in QUESTIONS if question.negative == "pneumonia")

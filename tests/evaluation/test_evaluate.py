@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrbatch.bundle import OperatingPoints
-from cxrbatch.datasets.cases import Case
+from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.datasets.labelled import Case
 from cxrbatch.evaluation.evaluate import (
     evaluate,
     headline,
@@ -17,10 +17,10 @@ from cxrbatch.evaluation.evaluate import (
     publishers,
     shares,
 )
-from cxrbatch.evaluation.sitescores import Exposure, SiteScores
-from cxrbatch.evaluation.units import to_units
-from tests.evaluation.made_up_scores import by_label, site, three
-from tests.made_up import case
+from cxrbatch.evaluation.patients import to_units
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from tests.factories.collections import case
+from tests.factories.scores import by_label, site, three
 
 POINTS = OperatingPoints(urgent=0.6, high=0.4)
 HALF = dict.fromkeys(("covid", "pneumonia", "normal"), 0.5)

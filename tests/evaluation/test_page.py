@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cxrbatch.evaluation.figures import interval
 from cxrbatch.evaluation.page import evaluation_html
 from cxrbatch.evaluation.targets import targets
+from cxrbatch.pages.wording import interval
 from cxrbatch.report.page import CAUTION
-from tests.evaluation.evaluated import evaluated, made_bundle, scored_site, scored_sites
+from tests.factories.evaluations import evaluated, made_bundle, scored_site, scored_sites
 
 VOID = {"meta", "link", "img", "input", "col", "br", "hr"}
 
@@ -259,7 +259,7 @@ def test_the_same_figures_give_the_same_bytes(html: str, evaluation: dict[str, A
 
 def test_rendering_does_not_depend_on_the_hash_seed(html: str) -> None:
     program = (
-        "from cxrbatch.evaluation.page import evaluation_html as f; import tests.evaluation.evaluated as e; "
+        "from cxrbatch.evaluation.page import evaluation_html as f; import tests.factories.evaluations as e; "
         "import sys; sys.stdout.write(f(e.made_bundle(), e.evaluated(), e.scored_sites()))"
     )
     found = subprocess.run(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from cxrbatch.bundle import OperatingPoints
-from cxrbatch.evaluation.drawing import SIDE, Plot
+from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
-from cxrbatch.evaluation.sitescores import Exposure, SiteScores
-from tests.evaluation.evaluated import POINTS, evaluated, scored_site, scored_sites
-from tests.made_up import case
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.pages.svg import SIDE, Plot
+from tests.factories.collections import case
+from tests.factories.evaluations import POINTS, evaluated, scored_site, scored_sites
 
 
 def site(*rows: tuple[str, float]) -> SiteScores:

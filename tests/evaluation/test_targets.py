@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from cxrbatch.evaluation.figures import figure, interval, percent
-from cxrbatch.evaluation.sitescores import Exposure
+from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.evaluation.targets import (
     MARKER_SHIFT,
     URGENT_HEALTHY,
@@ -13,6 +12,7 @@ from cxrbatch.evaluation.targets import (
     Limit,
     targets,
 )
+from cxrbatch.pages.wording import figure, interval, percent
 
 
 def row(

@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["cxrbatch.read", "pydicom", "PIL"]):
     # Pillow would import these later, when nothing is instrumented any more.
     from PIL import JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin  # noqa: F401
 
-    from cxrbatch.gate import check_size
+    from cxrbatch.gate.header import check_size
     from cxrbatch.read import PatientRule, open_image
 
 from cxrbatch.limits import Limits

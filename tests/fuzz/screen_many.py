@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "sample_data")]
 
 from tests.fuzz import seeds
-from tests.fuzz.lenient import modalities
+from tests.fuzz.lenient_dicom_header import modalities
 from tests.fuzz.mutations import mutated
 
 _RADIOGRAPHS = {"CR", "DX", "RG"}

@@ -16,7 +16,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from tests.dicom_files import ENCODERS, NATIVE, write_dicom
+from tests.factories.dicom_files import ENCODERS, NATIVE, write_dicom
 
 Format = Literal["dicom", "png", "jpeg"]
 ROWS, COLUMNS = 160, 144

@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.valuerep import DSfloat
 
-from cxrbatch.read import voi
-from cxrbatch.read.presentation import presentation
+from cxrbatch.read.dicom import voi
+from cxrbatch.read.dicom.presentation import presentation
 from cxrbatch.reasons import Flag, Refusal
 
 ANY = st.floats() | st.sampled_from((0.0, 1.0, -1.0, 1e-300, 1e20, 3e38, -3e38, 1e308))

@@ -12,7 +12,7 @@ from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, ModelInput
 from tests.fuzz import seeds
-from tests.fuzz.lenient import modalities
+from tests.fuzz.lenient_dicom_header import modalities
 from tests.fuzz.mutations import kinds, mutated
 
 SPEC = PreprocessSpec(height=32, width=32)

@@ -13,8 +13,8 @@ import numpy as np
 from phantom import radiograph
 from PIL import Image
 
-from cxrbatch.report.text import neutralise, visible
-from tests.dicom_files import write_dicom
+from cxrbatch._lib.text import neutralise, visible
+from tests.factories.dicom_files import write_dicom
 
 _WITHOUT_PRIVILEGE = """
 import ctypes, os, sys

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.runtime import Device
-from cxrbatch.screen import ScreenOptions, screen
+from cxrbatch.infer.runtime import Device
+from cxrbatch.screening.run import ScreenOptions, screen
 from tests.hostile.places import Place, cell, end, write_dcm, write_png
 
 N_SEEDS = int(os.environ.get("CXRBATCH_CHAOS_SEEDS", "2"))

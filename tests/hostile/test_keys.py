@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.bundle import load_bundle
+from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify, walk
-from cxrbatch.infer import KerasPredictor
-from cxrbatch.judge import THUMBNAIL_PX
+from cxrbatch.infer.predictor import KerasPredictor
+from cxrbatch.infer.runtime import Device, start
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
-from cxrbatch.runtime import Device, start
-from cxrbatch.screen import ScreenOptions, screen
+from cxrbatch.screening.outcomes import THUMBNAIL_PX
+from cxrbatch.screening.run import ScreenOptions, screen
 from tests.hostile.places import write_dcm, write_png
 
 N_IMAGES = 300

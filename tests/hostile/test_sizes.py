@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.nightly.codec import Outcome
-from cxrbatch.nightly.state import in_memory
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore
+from cxrbatch.state.codec import Outcome
+from cxrbatch.state.store import in_memory
+from tests.factories.stored import found, judgement
 from tests.hostile.places import Place, write_dcm, write_png
-from tests.nightly.remembered import found, judgement
 
 N_FILES = int(os.environ.get("CXRBATCH_MANY_FILES", "10000"))
 N_IMAGES = 100

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
-from tests.dicom_files import LOSSLESS, LOSSY, write_dicom
+from tests.factories.dicom_files import LOSSLESS, LOSSY, write_dicom
 
 
 def open_file(path: Path) -> Any:

@@ -19,10 +19,11 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cxrbatch.limits import Limits
-from cxrbatch.read import PatientRule, jpeg2000, open_image
+from cxrbatch.read import PatientRule, open_image
+from cxrbatch.read.codecs import jpeg2000
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageRef
-from tests.dicom_files import ENCODERS, write_dicom
+from tests.factories.dicom_files import ENCODERS, write_dicom
 
 ROWS, COLUMNS = 64, 48
 COMPRESSED = tuple(ENCODERS)

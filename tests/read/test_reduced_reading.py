@@ -16,8 +16,8 @@ from pydicom.sequence import Sequence
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageRef
-from cxrbatch.reduced import ReducedPicture
-from tests.dicom_files import ENCODERS, LOSSLESS, LOSSY, write_dicom
+from cxrbatch.resample import ReducedPicture
+from tests.factories.dicom_files import ENCODERS, LOSSLESS, LOSSY, write_dicom
 
 ROWS, COLUMNS, LEAST_PX, BLOCK = 203, 150, 18, 8
 BY_LEVELS = (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless)

@@ -1,0 +1,1 @@
+"""Helpers that know no radiograph: files, text, tables, clocks, threads."""

@@ -1,0 +1,156 @@
+"""Several files that appear in a folder together, or not at all."""
+
+import errno
+import glob
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import OutputError, UsageProblem
+
+_MODE = 0o640  # patients are in it: nobody but the owner and the group; the umask may take more away
+TRIAL = "trial"
+Content = bytes | Iterable[bytes]
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def write_together(contents: Mapping[Path, Content]) -> None:
+    """Write files of one folder as a set.
+
+    All of them are on the disk under temporary names before the first one gets its own. The last one appears
+    last, and an earlier one of its name goes first: where it exists, the set is complete, even after a power cut.
+
+    Parameters
+    ----------
+    contents : mapping of Path to bytes or iterable of bytes
+        Files of one folder; existing ones are replaced. What comes in pieces is never in memory as a whole.
+
+    Raises
+    ------
+    OutputError
+        Nothing has changed: earlier files are as they were, and no temporary file is left.
+    """
+    *_, last = contents
+    with _as_output_error(last):
+        _replace_together(contents, last.parent)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what a killed process left of writing these files; for who alone writes them, and has written them.
+
+    Before that, a leftover may be the only copy of an earlier report.
+    """
+    for path in paths:
+        for ending in ("tmp", "old"):
+            for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.{ending}"):
+                with suppress(OSError):
+                    leftover.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Find out whether a folder takes a new file, by writing one.
+
+    Raises
+    ------
+    UsageProblem
+        There is no such folder.
+    OutputError
+        It takes none: permissions, a full disk.
+    """
+    with _as_output_error(folder):
+        if not folder.is_dir():
+            raise UsageProblem(
+                f"--out: there is no folder {visible(str(folder))}; make it, or choose another one"
+            )
+        trial = _beside(folder / TRIAL, "tmp")
+        try:
+            _write(trial, b"\n")
+        finally:
+            trial.unlink(missing_ok=True)
+
+
+def check_places(paths: Sequence[Path]) -> None:
+    """Find out whether files of one folder can be written, before they are made.
+
+    Raises
+    ------
+    UsageProblem
+        The folder is missing, or something else has one of the names.
+    OutputError
+        The folder takes no new file.
+    """
+    check_folder(paths[0].parent)
+    for path in paths:
+        if path.exists() and not path.is_file():
+            raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
+
+
+def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
+    new = {path: _beside(path, "tmp") for path in contents}
+    old = {path: _beside(path, "old") for path in contents}
+    # Each step is registered before it is taken; undoing one that was not taken does nothing.
+    with ExitStack() as undo:
+        for path, content in contents.items():
+            undo.callback(new[path].unlink, missing_ok=True)
+            _write(new[path], content)
+        for path in reversed(list(contents)):
+            undo.callback(_move, old[path], path)
+            _move(path, old[path])
+        for path in contents:
+            undo.callback(path.unlink, missing_ok=True)
+            new[path].replace(path)
+        _sync(folder)
+        undo.pop_all()
+    for path in old.values():
+        with suppress(OSError):  # the report is complete; a leftover is not worth calling it failed
+            path.unlink(missing_ok=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{suffix}")
+
+
+def _write(path: Path, content: Content) -> None:
+    # The mode is given when the file is made: no moment with a weaker one, and shares without chmod work too.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.writelines([content] if isinstance(content, bytes) else content)
+        stream.flush()
+        os.fsync(descriptor)
+
+
+def _move(source: Path, target: Path) -> None:
+    with suppress(FileNotFoundError):
+        source.replace(target)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network shares cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _as_output_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"{visible(str(path))}: cannot be written: {reason}{_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in _NO_SPACE:
+        return "; free some space and run again"
+    if error.errno in _NOT_ALLOWED:
+        return "; make the folder writable for this user, or choose another one with --out"
+    return ""

@@ -1,0 +1,1 @@
+"""Measure what the list was worth at this hospital, by the PCR results that came back."""

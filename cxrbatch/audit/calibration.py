@@ -1,0 +1,137 @@
+"""What a score meant here: AUROC, calibration line and reliability, among the patients with a result.
+
+Scores of one bundle only. The share of PCR-positive is this hospital's own, so that the line gives probabilities for
+the patients it was fitted on: log-odds of a positive result = slope · logit(score) + intercept.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.audit.episodes import Wait
+from cxrbatch.audit.estimate import (
+    BOOTSTRAPS,
+    FEWEST,
+    Quantity,
+    counted,
+    estimated,
+    no_figure,
+    share,
+)
+from cxrbatch.stats.logistic import fit_logistic, logistic
+from cxrbatch.stats.ranking import Bools, Estimate, Floats, Ranking, estimates
+from cxrbatch.triage.probability import LEAST
+
+SECTION = "calibration"
+BINS = 5
+_RIDGE = 1e-9
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Waits that one bundle ranked and that have a result.
+
+    Attributes
+    ----------
+    y_true : ndarray of bool, shape (n,)
+        PCR-positive.
+    y_score : ndarray of float64, shape (n,)
+    patients : ndarray of str, shape (n,)
+        Numbers, as text.
+    """
+
+    y_true: Bools
+    y_score: Floats
+    patients: NDArray[np.str_]
+
+    @property
+    def n(self) -> int:
+        """Waits."""
+        return self.y_true.size
+
+    @property
+    def n_positive(self) -> int:
+        """PCR-positive waits."""
+        return int(self.y_true.sum())
+
+    @property
+    def n_fewer(self) -> int:
+        """Those of the rarer result."""
+        return min(self.n_positive, self.n - self.n_positive)
+
+
+def scored_by(waits: Sequence[Wait], bundle_sha256: str) -> Scored:
+    """Choose the ranked waits of a bundle that have a result."""
+    chosen = [
+        wait
+        for wait in waits
+        if wait.is_ranked and wait.is_positive is not None and wait.bundle_sha256 == bundle_sha256
+    ]
+    number = {key: str(index) for index, key in enumerate(sorted({wait.patient_key for wait in chosen}))}
+    return Scored(
+        np.array([wait.is_positive for wait in chosen], np.bool_),
+        np.array([wait.score for wait in chosen], np.float64),
+        np.array([number[wait.patient_key] for wait in chosen], np.str_),
+    )
+
+
+def calibration(scored: Scored) -> Iterator[Quantity]:
+    """``auroc``, ``slope``, ``intercept`` with 95 % intervals, and mean score and share PCR-positive by quintile."""
+    enough = scored.n_fewer >= FEWEST
+    yield counted(SECTION, "n_positive", scored.n_positive)
+    yield counted(SECTION, "n_negative", scored.n - scored.n_positive)
+    yield estimated(SECTION, "auroc", _auroc(scored) if enough else no_figure(), scored.n)
+    slope, intercept = _line(scored) if enough else (no_figure(), no_figure())
+    yield estimated(SECTION, "slope", slope, scored.n)
+    yield estimated(SECTION, "intercept", intercept, scored.n)
+    for number, chosen in enumerate(_quintiles(scored), start=1):
+        yield Quantity(
+            section=SECTION,
+            name=f"quintile_{number}_score",
+            n=int(chosen.sum()),
+            value=float(scored.y_score[chosen].mean()),
+        )
+        yield share(SECTION, f"quintile_{number}_positive", scored.y_true[chosen].tolist())
+
+
+def _auroc(scored: Scored) -> Estimate:
+    measures = {"auroc": Ranking.auroc}
+    found = estimates(measures, scored.y_true, scored.y_score, scored.patients, bootstraps=BOOTSTRAPS)
+    return found["auroc"]
+
+
+def _line(scored: Scored) -> tuple[Estimate, Estimate]:
+    """Maximum likelihood, with the variance of patients and not of waits (Liang and Zeger 1986, Biometrika 73:13)."""
+    positive, negative = scored.y_score[scored.y_true], scored.y_score[~scored.y_true]
+    if positive.min() >= negative.max() or negative.min() >= positive.max():
+        return no_figure(), no_figure()  # parted wholly, or constant: no finite slope is the likeliest
+    p = np.clip(scored.y_score, LEAST, 1 - LEAST)
+    design = np.column_stack([np.log(p) - np.log1p(-p), np.ones(scored.n)])
+    beta = fit_logistic(design, scored.y_true, np.ones(scored.n), ridge=_RIDGE)
+    error = np.sqrt(np.diag(_covariance(design, beta, scored)))
+    slope, intercept = (
+        Estimate(value=b, low=b - _Z * e, high=b + _Z * e) for b, e in zip(beta, error, strict=True)
+    )
+    return slope, intercept
+
+
+def _covariance(design: Floats, beta: Floats, scored: Scored) -> Floats:
+    p = logistic(design @ beta)
+    bread = np.linalg.inv((design.T * (p * (1 - p))) @ design)
+    _, patient = np.unique(scored.patients, return_inverse=True)
+    pull = np.zeros((int(patient.max()) + 1, 2))
+    np.add.at(pull, patient, design * (scored.y_true - p)[:, None])
+    return np.asarray(bread @ (pull.T @ pull) @ bread)
+
+
+def _quintiles(scored: Scored) -> Iterator[Bools]:
+    """Parts of equal size by rising score; equal scores stay together, so that there may be fewer parts."""
+    if scored.n < BINS * FEWEST:
+        return
+    edges = np.sort(scored.y_score)[(np.arange(1, BINS) * scored.n) // BINS]
+    part = np.searchsorted(edges, scored.y_score, side="right")
+    for number in np.unique(part):
+        yield part == number

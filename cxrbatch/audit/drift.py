@@ -1,0 +1,162 @@
+"""Whether what comes in, and what the bundle says of it, is still what it was: by the week in which images came in.
+
+Second copies and files that were still being written do not count: what they hold is counted elsewhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cxrbatch.audit.estimate import Quantity, compared, counted, share, week_of
+from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.reasons import Reason
+from cxrbatch.state.records import ImageSummary
+from cxrbatch.stats.ranking import Floats
+
+SECTION = "drift"
+ENOUGH_IMAGES = 100
+"""Scored images that a week needs for a stability index."""
+OWN_WEEKS = 4
+"""So many first weeks with enough images are the hospital's own reference."""
+STABLE, SHIFTED = 0.1, 0.25
+"""Customary reading of the index, a rule of thumb: below the first no change, above the second a large one (Siddiqi
+2006, Credit Risk Scorecards)."""
+_PARTS = 10
+_HALF = 0.5  # of an image added to each part, so that an empty one does not make the index infinite
+_COUNTED_ELSEWHERE = (Reason.DUPLICATE, Reason.STILL_CHANGING)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A distribution of COVID-19 scores.
+
+    Attributes
+    ----------
+    edges : ndarray of float64, shape (9,)
+        Rising; a score that equals one lies above it.
+    shares : ndarray of float64, shape (10,)
+        Sum 1.
+    n : int
+        On how many it rests.
+    measured_on : str
+    """
+
+    edges: Floats
+    shares: Floats
+    n: int
+    measured_on: str
+
+    def psi(self, scores: Floats) -> float:
+        """Population stability index: Σ (p − q) ln (p / q) over ten parts, p of the scores, q of the reference.
+
+        Half an image is added to each part of both.
+        """
+        found = np.bincount(np.searchsorted(self.edges, scores, side="right"), minlength=_PARTS)
+        p = (found + _HALF) / (scores.size + _PARTS * _HALF)
+        q = (self.shares * self.n + _HALF) / (self.n + _PARTS * _HALF)
+        return float(((p - q) * np.log(p / q)).sum())
+
+    def by_chance(self, n: int) -> float:
+        """What the index of `n` images is on average if nothing has changed: (parts − 1) (1/n + 1/n_reference)."""
+        return (_PARTS - 1) * (1 / n + 1 / self.n)
+
+
+def bundle_reference(bundle: Bundle) -> Reference | None:
+    """The one that the bundle was shipped with; None where it has none."""
+    content: Mapping[str, Any] | None = bundle.evaluation.get("reference")
+    if not content:
+        return None
+    edges, shares = (np.array(content[key], np.float64) for key in ("edges", "shares"))
+    return Reference(edges, shares, int(content["n"]), str(content["measured_on"]))
+
+
+def own_reference(weeks: Mapping[str, Floats]) -> tuple[Reference | None, set[str]]:
+    """Deciles of the first weeks with enough images, and which weeks these are; None until there are that many."""
+    chosen = [week for week, scores in weeks.items() if scores.size >= ENOUGH_IMAGES][:OWN_WEEKS]
+    if len(chosen) < OWN_WEEKS:
+        return None, set()
+    scores = np.concatenate([weeks[week] for week in chosen])
+    edges = np.quantile(scores, np.arange(1, _PARTS) / _PARTS)
+    found = np.bincount(np.searchsorted(edges, scores, side="right"), minlength=_PARTS)
+    words = f"{scores.size} images of this hospital, {chosen[0]} to {chosen[-1]}"
+    return Reference(edges, found / scores.size, scores.size, words), set(chosen)
+
+
+def weekly_scores(images: Iterable[ImageSummary], bundle_sha256: str) -> dict[str, Floats]:
+    """COVID-19 scores of a bundle by week, rising."""
+    weeks: dict[str, list[float]] = {}
+    for image in images:
+        if image.score_covid is not None and image.bundle_sha256 == bundle_sha256:
+            weeks.setdefault(week_of(image.first_night), []).append(image.score_covid)
+    return {week: np.array(weeks[week]) for week in sorted(weeks)}
+
+
+def counted_images(images: Iterable[ImageSummary]) -> list[ImageSummary]:
+    """Without second copies and unfinished files."""
+    return [image for image in images if not image.duplicate_of and image.reason not in _COUNTED_ELSEWHERE]
+
+
+def drift(images: Sequence[ImageSummary], bundle: Bundle) -> Iterator[Quantity]:
+    """By week: new images, share urgent, share not scored, those by reason, and stability indices.
+
+    ``psi_to_bundle`` is held against the reference of the bundle, ``psi_to_first_weeks`` against the hospital's own;
+    ``…_by_chance`` is what the index would be on average without any change. ``not_scored_last_week_minus_before``:
+    whether the share not scored has risen.
+    """
+    by_week: dict[str, list[ImageSummary]] = {}
+    for image in images:
+        by_week.setdefault(week_of(image.first_night), []).append(image)
+    weeks = sorted(by_week)
+    scores = weekly_scores(images, bundle.sha256)
+    for week in weeks:
+        yield from _counts(by_week[week], week)
+        if bundle.operating_points:
+            urgent = bundle.operating_points.urgent
+            yield share(SECTION, "urgent", (scores.get(week, np.array([])) >= urgent).tolist(), week)
+    yield from _indices("psi_to_bundle", bundle_reference(bundle), scores, set())
+    yield from _indices("psi_to_first_weeks", *_own(scores))
+    if len(weeks) > 1:
+        before = [image for week in weeks[:-1] for image in by_week[week]]
+        yield compared(
+            SECTION,
+            "not_scored_last_week_minus_before",
+            share(SECTION, "", map(_is_not_scored, by_week[weeks[-1]])),
+            share(SECTION, "", map(_is_not_scored, before)),
+        )
+
+
+def _own(scores: Mapping[str, Floats]) -> tuple[Reference | None, Mapping[str, Floats], set[str]]:
+    reference, chosen = own_reference(scores)
+    return reference, scores, chosen
+
+
+def _counts(images: Sequence[ImageSummary], week: str) -> Iterator[Quantity]:
+    yield counted(SECTION, "n_images", len(images), week)
+    yield share(SECTION, "not_scored", map(_is_not_scored, images), week)
+    reasons = Counter(image.reason for image in images if image.reason)
+    for reason in sorted(reasons):
+        yield counted(SECTION, f"not_scored_{reason}", reasons[reason], week)
+
+
+def _indices(
+    name: str, reference: Reference | None, weeks: Mapping[str, Floats], without: set[str]
+) -> Iterator[Quantity]:
+    if reference is None:
+        return
+    for week, scores in weeks.items():
+        if week in without:
+            continue
+        psi, chance = (
+            (reference.psi(scores), reference.by_chance(scores.size))
+            if scores.size >= ENOUGH_IMAGES
+            else (None, None)
+        )
+        yield Quantity(section=SECTION, name=name, n=scores.size, week=week, value=psi)
+        yield Quantity(section=SECTION, name=f"{name}_by_chance", n=scores.size, week=week, value=chance)
+
+
+def _is_not_scored(image: ImageSummary) -> bool:
+    return image.score_covid is None

@@ -1,0 +1,216 @@
+"""The unit of an audit: one wait of one patient.
+
+A *wait* is a stretch of neighbouring nights with a list on which a patient stands. It ends where the patient is off
+the list, or where what the patient waits for began later than before (night minus ``nights_waiting`` moved forward,
+so too where ``nights_waiting`` is 0 again): that is the next wait. Nights without a finished run part nothing.
+
+The *result* of a wait is the first PCR result of the patient whose swab was taken no earlier than the day before the
+first night of the wait and no later than `RESULT_DAYS` days after its last night. A result that fits two waits
+belongs to the later one that had begun by that day.
+
+Position and score are those of the first night.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cxrbatch.audit.estimate import week_of
+from cxrbatch.reasons import Flag
+from cxrbatch.records import PatientKey
+from cxrbatch.state.records import ImageSummary, Listed, PcrResult
+
+_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+DAYS_BEFORE = 1
+"""So much earlier than the first night a swab may have been taken: a night is named by the day on which it began."""
+RESULT_DAYS = 14
+"""So much later than the last night: results come back late, and a later swab says little about that picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """One wait of one patient; see above.
+
+    Attributes
+    ----------
+    first_night, last_night : datetime.date
+        On the list.
+    since : datetime.date
+        Night on which the first image of this wait came in.
+    arrived : datetime.datetime
+        When that image was written into the folder, or first seen where this is earlier.
+    position : int
+        On the list of the first night, from 1.
+    score : float or None
+        None: not scored on the first night.
+    is_open : bool
+        Still on the last list of all.
+    reached_max_wait : bool
+        Had the flag ``max_wait`` on some night.
+    is_positive : bool or None
+        The result; None while there is none.
+    swabbed : datetime.date or None
+    """
+
+    patient_key: PatientKey
+    first_night: dt.date
+    last_night: dt.date
+    since: dt.date
+    arrived: dt.datetime
+    position: int
+    score: float | None
+    bundle_sha256: str
+    is_open: bool
+    reached_max_wait: bool
+    is_positive: bool | None
+    swabbed: dt.date | None
+
+    @property
+    def week(self) -> str:
+        """ISO week of the first night."""
+        return week_of(self.first_night)
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether there was a score on the first night."""
+        return self.score is not None
+
+    @property
+    def nights(self) -> int:
+        """Nights from the first image to the swab; without a result, to the last list."""
+        return max(0, ((self.swabbed or self.last_night) - self.since).days)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """All waits by first night and position, and the number of results that fit none."""
+
+    waits: tuple[Wait, ...]
+    n_results: int
+    n_results_outside: int
+
+
+class _Stretch:
+    """A wait while the lists are read, one night after the other."""
+
+    __slots__ = ("_begun", "first", "last_night", "reached_max_wait", "since")
+
+    def __init__(self, first: Listed) -> None:
+        self.first = first
+        self.since = _since(first)
+        self.reached_max_wait = False
+        self.add(first)
+
+    def goes_on(self, listed: Listed, night_before: dt.date | None) -> bool:
+        """Whether a line of a later list is of the same wait."""
+        return self.last_night == night_before and _since(listed) <= self._begun
+
+    def add(self, listed: Listed) -> None:
+        """Take in a line."""
+        self._begun = _since(listed)
+        self.since = min(self.since, self._begun)
+        self.last_night = listed.night
+        self.reached_max_wait |= Flag.MAX_WAIT in listed.flags
+
+
+def find_waits(
+    nights: Collection[dt.date],
+    listings: Iterable[Listed],
+    results: Iterable[PcrResult],
+    images: Iterable[ImageSummary],
+) -> Waits:
+    """Part the lists of all nights into waits, and give each its result.
+
+    Parameters
+    ----------
+    nights : collection of datetime.date
+        Those with a list, an empty one too; at least one.
+    listings : iterable of Listed
+        By night.
+    results : iterable of PcrResult
+        By patient and date.
+    images : iterable of ImageSummary
+    """
+    stretches = _stretches(nights, listings)
+    found, n_results, n_outside = _first_results(stretches, results)
+    arrivals = _arrivals(images)
+    last = max(nights)
+    waits = [
+        _wait(stretch, found.get((key, stretch.first.night)), arrivals.get(key, ()), last)
+        for key, of_one in stretches.items()
+        for stretch in of_one
+    ]
+    waits.sort(key=lambda wait: (wait.first_night, wait.position))
+    return Waits(waits=tuple(waits), n_results=n_results, n_results_outside=n_outside)
+
+
+def _stretches(
+    nights: Iterable[dt.date], listings: Iterable[Listed]
+) -> Mapping[PatientKey, Sequence[_Stretch]]:
+    night_before = {after: before for before, after in pairwise(sorted(nights))}
+    stretches: defaultdict[PatientKey, list[_Stretch]] = defaultdict(list)
+    for listed in listings:
+        of_patient = stretches[listed.patient_key]
+        if of_patient and of_patient[-1].goes_on(listed, night_before.get(listed.night)):
+            of_patient[-1].add(listed)
+        else:
+            of_patient.append(_Stretch(listed))
+    return stretches
+
+
+def _since(listed: Listed) -> dt.date:
+    return listed.night - dt.timedelta(days=listed.nights_waiting)
+
+
+def _first_results(
+    stretches: Mapping[PatientKey, Sequence[_Stretch]], results: Iterable[PcrResult]
+) -> tuple[dict[tuple[PatientKey, dt.date], PcrResult], int, int]:
+    """The result of a patient and first night; how many results there are, and how many fit no wait."""
+    found: dict[tuple[PatientKey, dt.date], PcrResult] = {}
+    n_results = n_outside = 0
+    for result in results:
+        n_results += 1
+        if stretch := _stretch_of(stretches.get(result.patient_key, []), result.date):
+            found.setdefault((result.patient_key, stretch.first.night), result)
+        else:
+            n_outside += 1
+    return found, n_results, n_outside
+
+
+def _stretch_of(stretches: Iterable[_Stretch], day: dt.date) -> _Stretch | None:
+    before, after = dt.timedelta(days=DAYS_BEFORE), dt.timedelta(days=RESULT_DAYS)
+    fitting = [part for part in stretches if part.first.night - before <= day <= part.last_night + after]
+    return max(fitting, key=lambda part: (part.first.night <= day, part.first.night), default=None)
+
+
+def _arrivals(images: Iterable[ImageSummary]) -> Mapping[PatientKey, Sequence[ImageSummary]]:
+    arrivals: defaultdict[PatientKey, list[ImageSummary]] = defaultdict(list)
+    for image in images:
+        arrivals[image.patient_key].append(image)
+    return arrivals
+
+
+def _arrived(image: ImageSummary) -> dt.datetime:
+    return min(image.first_seen, image.written or image.first_seen)
+
+
+def _wait(stretch: _Stretch, result: PcrResult | None, images: Sequence[ImageSummary], last: dt.date) -> Wait:
+    first = stretch.first
+    seen = [_arrived(image) for image in images if stretch.since <= image.first_night <= first.night]
+    return Wait(
+        patient_key=first.patient_key,
+        first_night=first.night,
+        last_night=stretch.last_night,
+        since=stretch.since,
+        arrived=min(seen, default=_LATEST),
+        position=first.position,
+        score=first.score if first.status == "ranked" else None,
+        bundle_sha256=first.bundle_sha256,
+        is_open=stretch.last_night == last,
+        reached_max_wait=stretch.reached_max_wait,
+        is_positive=None if result is None else result.positive,
+        swabbed=None if result is None else result.date,
+    )

@@ -1,0 +1,129 @@
+"""A state in, every figure of an audit out."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cxrbatch.audit.at_k import at_k, verification
+from cxrbatch.audit.calibration import calibration, scored_by
+from cxrbatch.audit.drift import counted_images, drift
+from cxrbatch.audit.episodes import Waits, find_waits
+from cxrbatch.audit.estimate import ALL, Quantity
+from cxrbatch.audit.gain import Curve, gain, gain_curves
+from cxrbatch.audit.threshold import SECTION as THRESHOLD
+from cxrbatch.audit.threshold import threshold
+from cxrbatch.audit.waiting import waiting
+from cxrbatch.bundle.bundle import Bundle, OperatingPoints
+from cxrbatch.errors import StateError
+from cxrbatch.state.store import opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """All that the two files say; no patient is named.
+
+    Attributes
+    ----------
+    first_night, last_night : datetime.date
+    n_nights : int
+        With a list.
+    curves : mapping of str to Curve
+        By order; empty where there are too few results.
+    n_other_bundles : int
+        Ranked waits with a result whose score is that of another bundle.
+    """
+
+    bundle: Bundle
+    capacity: int | None
+    sensitivity: float
+    first_night: dt.date
+    last_night: dt.date
+    n_nights: int
+    found: Waits
+    n_other_bundles: int
+    quantities: tuple[Quantity, ...]
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    def get(self, section: str, name: str, week: str = ALL) -> Quantity:
+        """One of the quantities; an empty one where there is none of that name."""
+        found = (one for one in self.quantities if (one.section, one.name, one.week) == (section, name, week))
+        return next(found, Quantity(section=section, name=name, n=0, week=week))
+
+    def weeks(self, section: str) -> list[str]:
+        """Weeks of which a section speaks, rising; the whole time last."""
+        weeks = {one.week for one in self.quantities if one.section == section}
+        return [*sorted(weeks - {ALL}), *sorted(weeks & {ALL})]
+
+    @property
+    def recommended(self) -> OperatingPoints | None:
+        """For ``screen --operating-points``; None where there are too few results."""
+        urgent, high = (self.get(THRESHOLD, band).value for band in ("urgent", "high"))
+        if urgent is None or high is None:
+            return None
+        return OperatingPoints(urgent=urgent, high=high, measured_on=self._measured_on)
+
+    @property
+    def _measured_on(self) -> str:
+        n_positive, n_negative = (self.get("calibration", name).n for name in ("n_positive", "n_negative"))
+        return (
+            f"PCR results of this hospital, {self.first_night} to {self.last_night}: {n_positive} positive, "
+            f"{n_negative} negative; sensitivity {self.sensitivity:g} for urgent"
+        )
+
+
+def audit(
+    state_path: Path, bundle: Bundle, *, capacity: int | None = None, sensitivity: float = 0.9
+) -> Audit:
+    """Compute the figures; the same state gives the same ones.
+
+    Parameters
+    ----------
+    state_path : Path
+    bundle : Bundle
+        Calibration, threshold and drift are those of its scores.
+    capacity : int or None
+        Swabs a night; None: nothing is said of the first K.
+    sensitivity : float
+        That the recommended threshold is to reach, above 0 and below 1.
+
+    Raises
+    ------
+    StateError
+        There is no such state, or no list in it.
+    """
+    with opened(state_path, read_only=True) as state:
+        nights = {run.night for run in state.runs() if run.finished}
+        if not nights:
+            raise StateError(
+                f"state {state_path}: holds no list yet; cxrbatch screen with --state makes one every night"
+            )
+        images = list(state.images())
+        found = find_waits(nights, state.listings(), state.results(), images)
+    scored = scored_by(found.waits, bundle.sha256)
+    return Audit(
+        bundle=bundle,
+        capacity=capacity,
+        sensitivity=sensitivity,
+        first_night=min(nights),
+        last_night=max(nights),
+        n_nights=len(nights),
+        found=found,
+        n_other_bundles=sum(wait.is_ranked and wait.is_positive is not None for wait in found.waits)
+        - scored.n,
+        quantities=(
+            *_of_the_list(found, capacity),
+            *calibration(scored),
+            *threshold(scored, sensitivity),
+            *drift(counted_images(images), bundle),
+        ),
+        curves=gain_curves(found.waits),
+    )
+
+
+def _of_the_list(found: Waits, capacity: int | None) -> Iterator[Quantity]:
+    if capacity is not None:
+        yield from at_k(found.waits, capacity)
+    yield from verification(found.waits, capacity)
+    yield from gain(found.waits)
+    yield from waiting(found.waits)

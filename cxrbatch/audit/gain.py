@@ -1,0 +1,171 @@
+"""What the order of the list was worth against the order of arrival and against none.
+
+The list ranks the patients of one night, so only patients whose waits began on the same night are compared. A night
+counts by its PCR-positive patients. Equal scores, and patients who arrived at the same moment, are never put in an
+order: every figure is what it would be on average over all orders of the ties.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.audit.episodes import Wait
+from cxrbatch.audit.estimate import BOOTSTRAPS, FEWEST, Quantity, estimated, no_figure
+from cxrbatch.records import PatientKey
+from cxrbatch.stats.ranking import Bools, Estimate, Floats, rank
+
+SECTION = "gain"
+SHARES = (0.1, 0.2, 0.3, 0.5)
+ORDERS = ("list", "arrival")
+_GRID: Floats = np.linspace(0, 1, 51)
+_CHUNK = 100  # resamples at a time
+
+Curve = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Night:
+    """Ranked patients of one night with a result; an order is given by numbers that fall from first to last.
+
+    Attributes
+    ----------
+    positive : ndarray of bool, shape (n,)
+    patient : ndarray of int, shape (n,)
+        Number of the patient in the whole audit.
+    orders : mapping of str to ndarray of float, shape (n,)
+        By `ORDERS`.
+    """
+
+    positive: Bools
+    patient: NDArray[np.int64]
+    orders: Mapping[str, Floats]
+
+    def reached(self, order: str, at: Floats) -> Floats:
+        """Chance of each positive to be among the first `at` of the night, ties in random order; (positives, at)."""
+        value = self.orders[order]
+        own = value[self.positive][:, None]
+        before, tied = ((value > own).sum(axis=1), (value == own).sum(axis=1))
+        return np.clip((at * value.size - before[:, None]) / tied[:, None], 0, 1)
+
+
+def gain(waits: Sequence[Wait]) -> Iterator[Quantity]:
+    """Share of the PCR-positive found by testing a share of the night, and the gain, for each order.
+
+    ``found_list_20``: share of the PCR-positive among the first 20 % of the ranked patients of their night who have a
+    result, in the order of the list. ``gain_list``: 1 for a perfect order, 0 for random order, below 0 for worse:
+    the area between the gain curve and the diagonal as a share of that of a perfect order, which within a night is
+    2 · AUROC − 1 and is weighted by n₊ n₋ / n. ``gain_list_minus_arrival``: their difference.
+    """
+    nights, n_patients = _nights(waits)
+    n = sum(night.positive.size for night in nights)
+    figures = _measured(nights, n_patients) if _enough(nights) else {}
+    for name in _names():
+        yield estimated(SECTION, name, figures.get(name, no_figure()), n)
+
+
+def gain_curves(waits: Sequence[Wait]) -> dict[str, Curve]:
+    """The curve of each order, for a plot; nothing where there are too few."""
+    nights, n_patients = _nights(waits)
+    if not _enough(nights):
+        return {}
+    once = np.ones((1, n_patients))
+    return {order: _points(_found(nights, order, once, _GRID)[0]) for order in ORDERS}
+
+
+def _points(found: Floats) -> Curve:
+    return tuple(zip(_GRID.tolist(), found.tolist(), strict=True))
+
+
+def _nights(waits: Sequence[Wait]) -> tuple[list[_Night], int]:
+    usable = [wait for wait in waits if wait.is_ranked and wait.is_positive is not None]
+    number = {key: index for index, key in enumerate(sorted({wait.patient_key for wait in usable}))}
+    by_night: defaultdict[object, list[Wait]] = defaultdict(list)
+    for wait in usable:
+        by_night[wait.first_night].append(wait)
+    return [_night(chosen, number) for chosen in by_night.values()], len(number)
+
+
+def _night(waits: list[Wait], number: Mapping[PatientKey, int]) -> _Night:
+    earliest = min(wait.arrived for wait in waits)
+    return _Night(
+        positive=np.array([wait.is_positive is True for wait in waits]),
+        patient=np.array([number[wait.patient_key] for wait in waits]),
+        orders={
+            "list": np.array([wait.score for wait in waits], np.float64),
+            "arrival": np.array([-(wait.arrived - earliest).total_seconds() for wait in waits]),
+        },
+    )
+
+
+def _enough(nights: Sequence[_Night]) -> bool:
+    """Only nights with both have an order that could be right or wrong."""
+    both = [night.positive for night in nights if 0 < night.positive.sum() < night.positive.size]
+    n_positive = sum(int(positive.sum()) for positive in both)
+    return min(n_positive, sum(positive.size for positive in both) - n_positive) >= FEWEST
+
+
+def _names() -> list[str]:
+    each = [[*(_found_name(order, share) for share in SHARES), f"gain_{order}"] for order in ORDERS]
+    return [*each[0], *each[1], "gain_list_minus_arrival"]
+
+
+def _found_name(order: str, share: float) -> str:
+    return f"found_{order}_{share * 100:.0f}"
+
+
+def _measured(nights: Sequence[_Night], n_patients: int) -> dict[str, Estimate]:
+    drawn = [_figures(nights, counts) for counts in _resamples(n_patients)]
+    whole = _figures(nights, np.ones((1, n_patients)))
+    return {
+        name: _estimate(float(value[0]), np.concatenate([part[name] for part in drawn]))
+        for name, value in whole.items()
+    }
+
+
+def _resamples(n: int) -> Iterator[Floats]:
+    """How often each of `n` patients is drawn; shape (≤ _CHUNK, n)."""
+    rng = np.random.default_rng(0)
+    for start in range(0, BOOTSTRAPS, _CHUNK):
+        n_rows = min(_CHUNK, BOOTSTRAPS - start)
+        yield rng.multinomial(n, np.full(n, 1 / n), n_rows).astype(np.float64)
+
+
+def _estimate(value: float, drawn: Floats) -> Estimate:
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _figures(nights: Sequence[_Night], counts: Floats) -> dict[str, Floats]:
+    """Every figure for each weighting of the patients; shape (b,) each."""
+    figures: dict[str, Floats] = {}
+    for order in ORDERS:
+        found = _found(nights, order, counts, np.array(SHARES))
+        figures |= {_found_name(order, share): found[:, i] for i, share in enumerate(SHARES)}
+        figures[f"gain_{order}"] = _gain(nights, order, counts)
+    return figures | {"gain_list_minus_arrival": figures["gain_list"] - figures["gain_arrival"]}
+
+
+def _found(nights: Sequence[_Night], order: str, counts: Floats, at: Floats) -> Floats:
+    """Share of the positives found at each share tested; shape (b, shares). Places stay as they were on the list."""
+    reached = np.concatenate([night.reached(order, at) for night in nights])
+    weights = np.concatenate([counts[:, night.patient[night.positive]] for night in nights], axis=1)
+    return _divided(weights @ reached, weights.sum(axis=1, keepdims=True))
+
+
+def _gain(nights: Sequence[_Night], order: str, counts: Floats) -> Floats:
+    """Mean of 2 · AUROC − 1 over nights, weighted by n₊ n₋ / n; shape (b,)."""
+    total = weights = np.zeros(len(counts))
+    for night in nights:
+        ranking = rank(night.positive, night.orders[order], counts[:, night.patient])
+        positive, negative = ranking.positives[:, -1], ranking.negatives[:, -1]
+        weight = positive * negative / np.maximum(positive + negative, 1)
+        weights = weights + weight
+        total = total + weight * np.nan_to_num(2 * ranking.auroc() - 1)
+    return _divided(total, weights)
+
+
+def _divided(total: Floats, weights: Floats) -> Floats:
+    return np.divide(total, weights, out=np.full(total.shape, np.nan), where=weights > 0)

@@ -1,0 +1,69 @@
+"""The two files of an audit: a tidy table for scripts, a page for people."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from cxrbatch._lib.atomic import check_places, write_together
+from cxrbatch._lib.text import visible
+from cxrbatch.audit.estimate import Quantity
+from cxrbatch.audit.figures import Audit
+from cxrbatch.audit.page import audit_html
+from cxrbatch.bundle.operating_points import write_operating_points
+from cxrbatch.errors import UsageProblem
+from cxrbatch.report.table import csv_bytes
+
+COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")
+"""Of ``audit.csv``. People script them: append only."""
+
+
+def check_out(out: Path) -> None:
+    """Find out before the work whether the files can be written.
+
+    Raises
+    ------
+    UsageProblem
+        The name does not end in ``.csv``, its folder is missing, or something else has one of the names.
+    OutputError
+        The folder takes no new file.
+    """
+    if out.suffix.lower() != ".csv":
+        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as audit.csv")
+    check_places((out, _page(out)))
+
+
+def write_audit(audit: Audit, out: Path) -> None:
+    """Write ``….csv``, and ``….html`` beside it, together or not at all; the same audit gives the same bytes.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written; earlier ones are as they were.
+    """
+    content = audit_csv(audit.quantities)
+    page = audit_html(audit, hashlib.sha256(content).hexdigest())
+    write_together({_page(out): page.encode("utf-8"), out: content})
+
+
+def write_recommended(audit: Audit, path: Path) -> bool:
+    """Write the recommended operating points; whether there are any.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    points = audit.recommended
+    if points is not None:
+        write_operating_points(path, audit.bundle, points)
+    return points is not None
+
+
+def audit_csv(quantities: Iterable[Quantity]) -> bytes:
+    """One row for each figure; empty cells where there are too few."""
+    return csv_bytes(COLUMNS, (asdict(one) | {"quantity": one.name} for one in quantities))
+
+
+def _page(out: Path) -> Path:
+    return out.with_suffix(".html")

@@ -1,0 +1,1 @@
+"""A bundle: a network with all that its scores depend on."""

@@ -1,0 +1,288 @@
+"""A bundle: a model with everything its scores depend on, in one folder that is loaded only when its hash matches.
+
+::
+
+    bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation
+    model.keras    the network: uint8 (batch, height, width, 1) → scores (batch, 3)
+    gate.npz       what a frontal chest radiograph looks like (see `cxrbatch.gate.pixel_check`)
+    SHA256SUMS     of the three above, as ``sha256sum -c`` checks it; the bundle's hash is the hash of this file
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cxrbatch.errors import BundleError, OutputError, UsageProblem
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.records import FINDINGS, Priority
+from cxrbatch.triage.probability import ScoreCalibration
+
+T = TypeVar("T")
+FORMAT = 1
+DEFAULT_BUNDLE = Path(__file__).parent / "default"
+_FILES = ("bundle.json", "gate.npz", "model.keras")
+_SUMS = "SHA256SUMS"
+_NOT_EVALUATED = (
+    "Nothing was measured of this bundle: what its scores are worth is unknown. cxrbatch evaluate finds out."
+)
+_NO_BANDS = "No operating points were measured for this bundle: the list has an order, no bands."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoints:
+    """Least COVID-19 score of a band; measured on patients whose source took no part in training.
+
+    Attributes
+    ----------
+    urgent, high : float
+        0–1, ``urgent`` ≥ ``high``; what is below both is ``routine``.
+    measured_on : str
+        Patients on whom they were measured, in words; empty where the bundle's evaluation says it.
+    """
+
+    urgent: float
+    high: float
+    measured_on: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.high <= self.urgent <= 1:
+            raise ValueError("operating points must satisfy 0 ≤ high ≤ urgent ≤ 1")
+
+    def priority(self, score: float) -> Priority:
+        """Band of a COVID-19 score."""
+        if score >= self.urgent:
+            return Priority.URGENT
+        return Priority.HIGH if score >= self.high else Priority.ROUTINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A verified bundle; cheap to make, the network itself is loaded by `cxrbatch.infer.predictor`.
+
+    Attributes
+    ----------
+    sha256 : str
+        Hash of the whole bundle, 64 hexadecimal digits.
+    aggregation : str
+        Name of the rule that makes one score of several images (`cxrbatch.triage.aggregate.RULES`).
+    operating_points : OperatingPoints or None
+        None where none were measured: the list then has an order and no bands.
+    calibration : ScoreCalibration or None
+        What a score is worth as evidence, for `probability`; None where it was not measured.
+    training, evaluation : mapping
+        How the model came about and what was measured, as `cxrbatch train` or `cxrbatch bundle import` wrote it.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    preprocess: PreprocessSpec
+    aggregation: str
+    operating_points: OperatingPoints | None
+    training: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+    calibration: ScoreCalibration | None = None
+
+    @property
+    def id(self) -> str:
+        """Name and start of the hash: what a person compares."""
+        return f"{self.name}@{self.sha256[:12]}"
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What was found in the evaluation that every report must say, or that there is none."""
+        if not self.evaluation:
+            return (_NOT_EVALUATED,)
+        return tuple(str(line) for line in self.evaluation.get("caveats", ()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Caveats, and where the bands come from if not from the evaluation."""
+        if self.operating_points is None:
+            return (*self.caveats, _NO_BANDS)
+        if measured_on := self.operating_points.measured_on:
+            return (*self.caveats, f"The operating points of the bands were measured on {measured_on}.")
+        return self.caveats
+
+    @property
+    def model_path(self) -> Path:
+        """The Keras model."""
+        return self.path / "model.keras"
+
+    @property
+    def gate_path(self) -> Path:
+        """Parameters of the pixel check."""
+        return self.path / "gate.npz"
+
+    def probability(self, score: float, prevalence: float) -> float:
+        """Probability of COVID-19 at a stated prevalence; see `ScoreCalibration.probability`.
+
+        Raises
+        ------
+        UsageProblem
+            The bundle has no calibration.
+        """
+        return self.require_calibration().probability(score, prevalence)
+
+    def require_calibration(self) -> ScoreCalibration:
+        """The calibration, for those who cannot do without.
+
+        Raises
+        ------
+        UsageProblem
+            The bundle has none.
+        """
+        if self.calibration is None:
+            raise UsageProblem(
+                f"--prevalence: bundle {self.id} has no calibration, so that no probability can be given; "
+                "leave the option away, or use a bundle that was calibrated"
+            )
+        return self.calibration
+
+
+def load_bundle(path: Path = DEFAULT_BUNDLE) -> Bundle:
+    """Verify a bundle and read what is not the network.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, is a link, or differs from its hash, or ``bundle.json`` is not understood.
+    """
+    if not path.is_dir():
+        raise BundleError(f"bundle {path}: no such folder")
+    try:
+        _check_plain(path)
+        sums = (path / _SUMS).read_bytes()
+        _verify(path, sums.decode("ascii"))
+        return _from_json(
+            path, hashlib.sha256(sums).hexdigest(), json.loads((path / "bundle.json").read_bytes())
+        )
+    except OSError as error:
+        raise BundleError(f"bundle {path}: {error.strerror}: {Path(error.filename or '').name}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BundleError(f"bundle {path}: not understood: {error}") from error
+
+
+def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
+    path: Path,
+    *,
+    name: str,
+    model: Path,
+    gate: Path,
+    preprocess: PreprocessSpec,
+    aggregation: str,
+    operating_points: OperatingPoints | None,
+    training: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    calibration: ScoreCalibration | None = None,
+) -> Bundle:
+    """Write a bundle, whole or not at all; an existing one at `path` is replaced.
+
+    Parameters
+    ----------
+    model, gate : Path
+        Files to copy in.
+
+    Raises
+    ------
+    UsageProblem
+        See `check_replaceable`.
+    OutputError
+        The bundle cannot be written.
+    """
+    check_replaceable(path)
+    content = {
+        "format": FORMAT,
+        "name": name,
+        "findings": list(FINDINGS),
+        "preprocess": dataclasses.asdict(preprocess),
+        "aggregation": aggregation,
+        "operating_points": operating_points and dataclasses.asdict(operating_points),
+        "calibration": calibration and dataclasses.asdict(calibration),
+        "training": training,
+        "evaluation": evaluation,
+    }
+    try:
+        _write_whole(path, content, {"model.keras": model, "gate.npz": gate})
+    except OSError as error:
+        raise OutputError(f"bundle {path}: {error.strerror}") from error
+    return load_bundle(path)
+
+
+def check_replaceable(path: Path) -> None:
+    """Make sure, before hours of work, that nothing but a bundle would be replaced.
+
+    Raises
+    ------
+    UsageProblem
+        There is something else at `path`.
+    """
+    if path.is_dir() and ((path / _SUMS).is_file() or not any(path.iterdir())):
+        return
+    if path.exists():
+        raise UsageProblem(f"--out {path}: is there already and no bundle; choose another name")
+
+
+def _write_whole(path: Path, content: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+        folder = Path(scratch) / "bundle"
+        folder.mkdir()
+        for name, file in files.items():
+            shutil.copyfile(file, folder / name)
+        (folder / "bundle.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        lines = [f"{_sha256(folder / file)}  {file}\n" for file in _FILES]
+        (folder / _SUMS).write_text("".join(lines), encoding="ascii")
+        if path.exists():
+            path.replace(Path(scratch) / "old")
+        folder.replace(path)
+
+
+def _check_plain(path: Path) -> None:
+    """A link could lead anywhere and be led elsewhere later; a pipe would be waited for."""
+    for file in (_SUMS, *_FILES):
+        if not stat.S_ISREG((path / file).lstat().st_mode):
+            raise BundleError(f"bundle {path}: {file} is a link or no file; put the file itself there")
+
+
+def _verify(path: Path, sums: str) -> None:
+    expected = {name: digest for digest, name in (line.split(maxsplit=1) for line in sums.splitlines())}
+    if sorted(expected) != sorted(_FILES):
+        raise BundleError(f"bundle {path}: {_SUMS} must name exactly {', '.join(_FILES)}")
+    for file, digest in expected.items():
+        if _sha256(path / file) != digest:
+            raise BundleError(f"bundle {path}: {file} differs from its hash; install the bundle again")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
+    if content["format"] != FORMAT:
+        raise BundleError(f"bundle {path}: format {content['format']}, this version reads format {FORMAT}")
+    if tuple(content["findings"]) != FINDINGS:
+        raise BundleError(f"bundle {path}: scores {content['findings']}, expected {list(FINDINGS)}")
+    return Bundle(
+        path=path,
+        name=str(content["name"]),
+        sha256=sha256,
+        preprocess=PreprocessSpec(**content["preprocess"]),
+        aggregation=str(content["aggregation"]),
+        operating_points=_optional(OperatingPoints, content["operating_points"]),
+        training=content["training"],
+        evaluation=content["evaluation"],
+        calibration=_optional(ScoreCalibration, content.get("calibration")),
+    )
+
+
+def _optional(kind: Callable[..., T], content: Mapping[str, Any] | None) -> T | None:
+    return None if content is None else kind(**content)

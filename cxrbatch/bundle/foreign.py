@@ -1,0 +1,106 @@
+"""Opening Keras models of unknown origin, so that none of them runs code of its own.
+
+Two formats, told by content and not by file name: the legacy HDF5 of Keras 2 and 3 (``.h5``) and the Keras 3 archive
+(``.keras``). Both are copied, and the copy gets the description that was looked through.
+"""
+
+import json
+import shutil
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from cxrbatch.bundle.foreign_config import Config, NotTrusted, check_built_in, for_inference
+from cxrbatch.bundle.network import CONFIG, PARTS, read_config
+from cxrbatch.errors import BundleError
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+_MODEL_CONFIG = "model_config"
+_DAMAGED = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+def load_foreign(path: Path, scratch: Path) -> keras.Model:
+    """Load a Keras model that may come from anywhere.
+
+    Parameters
+    ----------
+    path : Path
+        Legacy HDF5 or Keras archive.
+    scratch : Path
+        Empty folder for the copy.
+
+    Returns
+    -------
+    keras.Model
+        Not compiled.
+
+    Raises
+    ------
+    BundleError
+        No such file, no model, one that cannot be loaded, or one that would have to be trusted.
+    """
+    copy = _copy(path, scratch)
+    try:
+        config = for_inference(_read_config(copy))
+        check_built_in(config)
+        _write_config(copy, config)
+    except NotTrusted as error:
+        raise BundleError(f"{path}: {error}") from error
+    except _DAMAGED as error:
+        raise BundleError(f"{path}: no Keras model: it is damaged, or holds weights only") from error
+    return _load(copy, path)
+
+
+def _copy(path: Path, scratch: Path) -> Path:
+    """Copy the file under the suffix by which Keras knows its format."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_HDF5))
+        suffix = ".h5" if start == _HDF5 else ".keras" if start.startswith(_ZIP) else ""
+        if not suffix:
+            raise BundleError(f"{path}: no Keras model: neither HDF5 (.h5) nor a Keras archive (.keras)")
+        return Path(shutil.copyfile(path, scratch / f"foreign{suffix}"))
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error
+
+
+def _read_config(copy: Path) -> Any:
+    if copy.suffix == ".keras":
+        return read_config(copy)
+    with h5py.File(copy, "r") as file:
+        return json.loads(file.attrs[_MODEL_CONFIG])
+
+
+def _write_config(copy: Path, config: Config) -> None:
+    if copy.suffix == ".h5":
+        with h5py.File(copy, "r+") as file:
+            file.attrs[_MODEL_CONFIG] = json.dumps(config)
+        return
+    old = copy.replace(copy.with_suffix(".old"))
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(copy, "w") as target:
+        target.writestr(CONFIG, json.dumps(config))
+        for name in PARTS[1:]:
+            with source.open(name) as read, target.open(name, "w", force_zip64=True) as write:
+                shutil.copyfileobj(read, write)
+
+
+def _load(copy: Path, path: Path) -> keras.Model:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about how the model was written, which nobody here can change
+            return keras.models.load_model(copy, compile=False, safe_mode=True)
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "")[:200]
+        raise BundleError(
+            f"{path}: Keras {keras.__version__} cannot load the model ({type(error).__name__}: {reason}); load it "
+            "with the version that saved it, and save it again as .keras"
+        ) from error

@@ -1,0 +1,76 @@
+"""The command line: all commands, and what becomes of their errors."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from cxrbatch import __version__
+from cxrbatch._lib.crash_output import keep_quiet
+from cxrbatch.cli.audit import audit
+from cxrbatch.cli.bundle import bundle
+from cxrbatch.cli.doctor import doctor
+from cxrbatch.cli.log import Log, format_of
+from cxrbatch.cli.predict import predict
+from cxrbatch.cli.results import results
+from cxrbatch.cli.screen import screen
+from cxrbatch.cli.training import evaluate, train
+from cxrbatch.errors import CxrbatchError
+
+EXIT_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Commands that end in one line when they are interrupted: of itself, click writes an empty one before it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Rank patients by the COVID-19 score of their chest radiographs, so that the likeliest are swabbed first.
+
+    Scores set priorities. A low score is never a rule-out.
+
+    \b
+    Exit codes: 0 every image scored · 1 the run failed · 2 wrong usage ·
+    3 done, but some files were not scored · 4 no image found ·
+    5 another run is at work
+    """  # noqa: D301 - \b keeps click from re-wrapping
+
+
+for _command in (screen, predict, results, audit, doctor, train, evaluate, bundle):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into one line and an exit code."""
+    keep_quiet()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
+    log = Log(format_of(sys.argv[1:]))
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        code = log.wrong_usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        code = log.failed("interrupted; no result was written", EXIT_INTERRUPTED, event="interrupted")
+    except CxrbatchError as error:
+        code = log.failed(f"Error: {error}", error.exit_code, error=type(error).__name__)
+    except ImportError as error:
+        line = f"Error: {error.name or 'a package'} cannot be imported; install cxrbatch again, with pip"
+        code = log.failed(line, 1, error=type(error).__name__)
+    except Exception as error:
+        # The message may hold patient data; the type and place cannot.
+        if os.environ.get("CXRBATCH_DEBUG"):
+            raise
+        kind = type(error).__name__
+        line = f"Error: internal error ({kind}); set CXRBATCH_DEBUG=1 to see where, and report it"
+        code = log.failed(line, 1, event="internal_error", error=kind)
+    sys.exit(code or 0)

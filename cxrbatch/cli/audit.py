@@ -1,0 +1,63 @@
+"""``cxrbatch audit``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, say, state_option
+
+
+@click.command()
+@state_option
+@click.option("--out", type=PATH, required=True, help="CSV to write; .html is written beside it.")
+@click.option(
+    "--capacity",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Swabs a night: what the first K of each list held.  [default: nothing is said of them]",
+)
+@click.option(
+    "--bundle",
+    type=PATH,
+    help="Bundle whose scores are judged; those of others are left out.  [default: the one shipped]",
+)
+@click.option(
+    "--recommend-sensitivity",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="Share of the PCR-positive patients that the recommended threshold must find.",
+)
+@click.option(
+    "--write-operating-points",
+    type=PATH,
+    metavar="FILE",
+    help="Write the recommended threshold for screen --operating-points, if there are enough results.",
+)
+def audit(state: Path, out: Path, write_operating_points: Path | None, **options: Any) -> int:
+    """Find out, by the PCR results that came back, what the list was worth at this hospital.
+
+    Reads the state and changes nothing in it. Prints what the figures mean, the worst first. No patient is named in
+    either file. Exit code 3: done, but there are too few results for the operating points asked for.
+    """
+    from cxrbatch.audit.figures import audit as run_audit
+    from cxrbatch.audit.summary import words
+    from cxrbatch.audit.write import check_out, write_audit, write_recommended
+    from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
+
+    check_out(out)
+    audited = run_audit(
+        state,
+        load_bundle(options["bundle"] or DEFAULT_BUNDLE),
+        capacity=options["capacity"],
+        sensitivity=options["recommend_sensitivity"],
+    )
+    write_audit(audited, out)
+    for sentence in words(audited):
+        click.echo(sentence)
+    say(f"audit of {audited.n_nights} night{'s' if audited.n_nights != 1 else ''} written to {out}")
+    if write_operating_points and not write_recommended(audited, write_operating_points):
+        say(f"{write_operating_points}: not written, because there are too few results")
+        return EXIT_INCOMPLETE
+    return 0

@@ -1,0 +1,43 @@
+"""``cxrbatch doctor``."""
+
+from typing import Any
+
+import click
+
+from cxrbatch.cli.options import PATH, model_options, recipe_option
+from cxrbatch.cli.screen import screen, screen_options
+
+
+@click.command()
+@click.argument("folder", type=PATH, required=False)
+@recipe_option
+@click.option("--out", type=PATH, help="The CSV that screen is to write, or the folder of all reports.")
+@click.option("--state", type=PATH, metavar="FILE", help="What cxrbatch screen --state remembers.")
+@model_options
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="A table for people, or one JSON object.",
+)
+def doctor(shape: str, **stated: Any) -> int:
+    """Say whether a night would run here, and what to do where not. Nothing is changed.
+
+    Looks at the packages, the bundle and its hash, the device, every decoder, reader processes, the export in FOLDER,
+    the place of the report, the state (integrity, rights, clock, lock, disk), and the recipe itself. What is not
+    named, here or in the recipe, is left out. Run it as the user who runs the night.
+
+    \b
+    Exit codes: 0 no problem · 1 a problem · 2 wrong usage or recipe
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from cxrbatch.doctor import Setup, examine
+    from cxrbatch.doctor.output import as_json, as_text, is_well
+
+    from_recipe = click.get_current_context().default_map
+    asked = screen.make_context("screen", [], default_map=from_recipe).params | stated
+    setup = Setup(folder=asked["folder"], out=asked["out"], options=screen_options(asked))
+    observations = list(examine(setup))
+    click.echo((as_json if shape == "json" else as_text)(observations))
+    return 0 if is_well(observations) else 1

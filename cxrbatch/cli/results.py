@@ -1,0 +1,108 @@
+"""``cxrbatch results``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, say, state_option
+
+if TYPE_CHECKING:
+    from cxrbatch.results.lab_file import LabFormat
+
+
+@click.group()
+def results() -> None:
+    """Work with PCR results."""
+
+
+@results.command("import")
+@click.argument("file", type=PATH)
+@state_option
+@click.option("--patient-column", default="patient_id", show_default=True, help="Column of the PatientID.")
+@click.option("--issuer-column", default="", help="Column of its issuer.  [default: none]")
+@click.option(
+    "--accession-column",
+    default="accession_number",
+    show_default=True,
+    help="Column of the accession number of the radiograph; '' if the one in FILE is the laboratory's own.",
+)
+@click.option("--date-column", default="date", show_default=True, help="Column of the day of the swab.")
+@click.option(
+    "--date-format",
+    default="",
+    metavar="FORMAT",
+    help="How dates are written, such as %d.%m.%Y, as for strptime.  [default: 2026-11-22, a time may follow]",
+)
+@click.option("--result-column", default="result", show_default=True, help="Column of the result.")
+@click.option(
+    "--positive",
+    multiple=True,
+    metavar="WORD",
+    help="Positive is, in upper or lower case, positive, pos, positiv, detected, and WORD; repeatable.",
+)
+@click.option(
+    "--negative",
+    multiple=True,
+    metavar="WORD",
+    help="Negative is negative, neg, negativ, not detected, undetected, and WORD; repeatable.",
+)
+@click.option(
+    "--inconclusive",
+    multiple=True,
+    metavar="WORD",
+    help="Listed and never stored is inconclusive, indeterminate, equivocal, invalid, presumptive positive, pending, "
+    "and WORD; repeatable.",
+)
+@click.option(
+    "--delimiter",
+    default="",
+    metavar="CHARACTER",
+    help="Between the cells; tab for a tab.  [default: comma, semicolon or tab, as the first line has it]",
+)
+@click.option("--encoding", default="utf-8-sig", show_default=True, help="Of FILE; cp1252 for Excel's CSV.")
+@click.option("--dry-run", is_flag=True, help="Show what would become of every row, and store nothing.")
+@click.option(
+    "--out", type=PATH, help="CSV to write with all rows.  [default: rows that were not taken, to stdout]"
+)
+def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **options: Any) -> int:
+    """Take the PCR results of FILE, the CSV that a laboratory exports, into the state.
+
+    A positive or negative result takes the patient off the list. Rows are matched to patients exactly; what fits
+    nobody or several, contradicts something or is not understood is listed with what to do, and never stored.
+
+    \b
+    Exit codes: 0 every row stored or known before · 1 FILE or state unusable · 2 wrong usage, column missing ·
+    3 some rows were not taken · 5 a run is at work on the state
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from cxrbatch._lib.atomic import write_together
+    from cxrbatch.results import matching as pcr
+
+    if out:
+        pcr.check_table_place(out, file, state)
+    rows = pcr.import_results(file, state, _lab_format(options), dry_run=dry_run)
+    left_out = [row for row in rows if not row.is_taken]
+    if out:
+        write_together({out: pcr.rows_csv(rows)})
+    elif shown := rows if dry_run else left_out:
+        click.echo(pcr.rows_csv(shown), nl=False)
+    say(pcr.summary(rows, dry_run=dry_run))
+    return EXIT_INCOMPLETE if left_out else 0
+
+
+def _lab_format(options: dict[str, Any]) -> "LabFormat":
+    from cxrbatch.results.lab_file import Answer, Columns, LabFormat, meanings
+
+    return LabFormat(
+        columns=Columns(
+            patient_id=options["patient_column"],
+            issuer_of_patient_id=options["issuer_column"],
+            accession_number=options["accession_column"],
+            date=options["date_column"],
+            result=options["result_column"],
+        ),
+        delimiter=options["delimiter"],
+        encoding=options["encoding"],
+        date_format=options["date_format"],
+        words=meanings({answer: options[answer] for answer in Answer}),
+    )

@@ -1,0 +1,61 @@
+"""``cxrbatch train`` and ``cxrbatch evaluate``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cxrbatch.cli.options import PATH, say
+
+_DATA = click.option(
+    "--data",
+    type=PATH,
+    help="Folder with the data sets that the recipe names.  [default: beside the recipe]",
+)
+
+
+@click.command()
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the bundle to write.")
+@_DATA
+@click.option("--log-dir", type=PATH, help="Folder for TensorBoard: the loss of every network.")
+@click.option("--fresh", is_flag=True, help="Train again what an earlier run left in the work folder.")
+def train(recipe: Path, out: Path, **options: Any) -> int:
+    """Train a network by RECIPE and write it as a bundle.
+
+    Finished and half-finished networks are kept in a work folder, the name of the bundle with .work after it. The
+    same command after a kill goes on from there, to the same weights; evaluate takes the networks of the folds from
+    it. It may be deleted.
+    """
+    from cxrbatch.infer import runtime
+
+    runtime.start()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
+    from cxrbatch.training.train import train as run_train
+
+    trained = run_train(recipe, out, **options, say=say)
+    say(f"bundle {trained.id} written to {out}")
+    return 0
+
+
+@click.command()
+@click.argument("bundle_folder", type=PATH, metavar="BUNDLE")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder to write.")
+@_DATA
+def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) -> int:
+    """Measure what BUNDLE is worth on the sources of RECIPE.
+
+    If BUNDLE was trained by RECIPE, its folds are trained again, or taken from the work folder beside it, and every
+    source is scored by networks that had seen nothing of it. With another recipe, BUNDLE itself scores the sources
+    that took no part in its training. Writes index.html, MODEL_CARD.md, evaluation.json and patients.csv; prints the
+    worst figure, what is reached without any image, and what it means.
+    """
+    from cxrbatch.infer import runtime
+
+    runtime.start(precision=runtime.Precision.FLOAT32)
+    from cxrbatch.training.evaluate_bundle import evaluate_bundle, summary
+
+    for line in summary(evaluate_bundle(bundle_folder, recipe, out, data, say)):
+        click.echo(line)
+    say(f"evaluation written to {out}")
+    return 0

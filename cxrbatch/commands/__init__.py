@@ -1,1 +1,0 @@
-"""One module per command. They import nothing heavy: what a command needs is imported when it runs."""

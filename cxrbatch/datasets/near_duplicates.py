@@ -1,0 +1,178 @@
+"""Find the same radiograph under several names, within and across sources.
+
+A perceptual hash proposes pairs: other chests look alike, so most of them are no copies. Each pair is verified by its
+fine structure (ribs, vessels, lines) at a higher resolution, tile by tile, because another crop or aspect ratio moves
+the tiles of a copy by a few pixels, each its own way. Both are taken from preprocessed images, which differ in
+neither size, grey-value scale nor border.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.labelled import Case
+from cxrbatch.preprocess import area_resize
+
+MOST_BITS = 70
+"""Pairs whose hashes differ in more of the 255 bits are not looked at."""
+LEAST_AGREEMENT = 0.85
+"""Mean correlation of the tiles from which two pictures show the same radiograph."""
+
+_HASHED_PX, _FREQUENCIES = 32, 16
+_FINE_PX, _SMOOTH_PX, _NOISE = 64, 4, 2.0
+_TILES, _MARGIN_PX, _SHIFT_PX = 3, 9, 3
+_ROWS, _PAIRS = 1024, 512  # at a time
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+Pair = tuple[int, int]
+
+
+def duplicate_pairs(images: NDArray[np.uint8]) -> list[Pair]:
+    """Pairs of images (i < j) that show the same radiograph.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+        Preprocessed.
+    """
+    first, second = proposed_pairs(perceptual_hashes(images))
+    fine = np.stack([_fine_structure(image) for image in images])
+    starts = range(0, len(first), _PAIRS)
+    agreements = [agreement(fine[first[at : at + _PAIRS]], fine[second[at : at + _PAIRS]]) for at in starts]
+    same = np.concatenate([np.zeros(0, np.float32), *agreements]) > LEAST_AGREEMENT
+    return [(int(i), int(j)) for i, j in zip(first[same], second[same], strict=True)]
+
+
+def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """DCT hashes (Zauner 2010): which of the low frequencies, without the mean, are above their median.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, 255)
+        16 × 16 frequencies of a 32 × 32 thumbnail.
+    """
+    angles = np.outer(np.arange(_FREQUENCIES), np.arange(_HASHED_PX) + 0.5) * np.pi / _HASHED_PX
+    cosines = np.cos(angles)
+    spectra = np.stack([(cosines @ _shrink(image, _HASHED_PX) @ cosines.T).ravel()[1:] for image in images])
+    return spectra > np.median(spectra, axis=1, keepdims=True)
+
+
+def proposed_pairs(hashes: NDArray[np.bool_]) -> tuple[Indices, Indices]:
+    """First and second index (first < second) of the pairs whose hashes differ in at most `MOST_BITS` bits."""
+    found = list(_near(hashes))
+    return np.concatenate([first for first, _ in found]), np.concatenate([second for _, second in found])
+
+
+def _near(hashes: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
+    signs = np.where(hashes, np.float32(1), np.float32(-1))
+    least = hashes.shape[1] - 2 * MOST_BITS
+    for start in range(0, len(signs), _ROWS):
+        first, second = np.nonzero(signs[start : start + _ROWS] @ signs[start:].T >= least)
+        later = second > first
+        yield first[later] + start, second[later] + start
+
+
+def agreement(one: Floats, other: Floats) -> Floats:
+    """How well two pictures agree: mean over the tiles of their best correlation within a few pixels.
+
+    Parameters
+    ----------
+    one, other : ndarray of float32, shape (pairs, 64, 64)
+        Fine structure.
+
+    Returns
+    -------
+    ndarray of float32, shape (pairs,)
+        −1…1; 0 for tiles without structure.
+    """
+    tiles = _unit(_tiles(one, 0, 0))
+    best = np.full(tiles.shape[:2], -1, np.float32)
+    shifts = range(-_SHIFT_PX, _SHIFT_PX + 1)
+    for dy, dx in product(shifts, shifts):
+        moved = _unit(_tiles(other, dy, dx))
+        np.maximum(best, np.einsum("ntp,ntp->nt", tiles, moved), out=best)
+    return best.mean(axis=1)
+
+
+def _tiles(pictures: Floats, dy: int, dx: int) -> Floats:
+    """Tiles of the middle of each picture, moved by some pixels: (pairs, 9, pixels of a tile)."""
+    side = (_FINE_PX - 2 * _MARGIN_PX) // _TILES
+    top, left = _MARGIN_PX + dy, _MARGIN_PX + dx
+    middle = pictures[:, top : top + _TILES * side, left : left + _TILES * side]
+    parts = middle.reshape(-1, _TILES, side, _TILES, side).swapaxes(2, 3)
+    return parts.reshape(-1, _TILES * _TILES, side * side)
+
+
+def _unit(vectors: Floats) -> Floats:
+    """With mean 0 and length 1, so that a product of two is their correlation; constant ones become 0."""
+    centred = vectors - vectors.mean(axis=-1, keepdims=True)
+    norm = np.linalg.norm(centred, axis=-1, keepdims=True)
+    return centred / np.maximum(norm, 1e-3)
+
+
+def _shrink(image: NDArray[np.uint8], size: int) -> Floats:
+    return area_resize(image.astype(np.float32), size, size)
+
+
+def _fine_structure(image: NDArray[np.uint8]) -> Floats:
+    """High frequencies of equal strength everywhere, so that neither a label nor a black frame decides."""
+    picture = _shrink(image, _FINE_PX)
+    fine = picture - _smooth(picture)
+    return fine / np.sqrt(_smooth(fine * fine) + _NOISE**2)
+
+
+def _smooth(picture: Floats) -> Floats:
+    coarse = area_resize(picture, _FINE_PX // _SMOOTH_PX, _FINE_PX // _SMOOTH_PX)
+    return area_resize(coarse, _FINE_PX, _FINE_PX)
+
+
+def keep_one_each(
+    cases: Sequence[Case], pairs: Sequence[Pair]
+) -> tuple[list[int], dict[int, str], list[str]]:
+    """Remove duplicates and name the people behind them.
+
+    Of two copies the earlier one is kept; a radiograph that occurs under two labels is removed altogether, because
+    nobody knows which is right.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    pairs : sequence of Pair
+        From `duplicate_pairs`.
+
+    Returns
+    -------
+    kept : list of int
+        Indices of `cases`.
+    removed : dict of int to str
+        Index and reason.
+    patients : list of str
+        For each kept one its patient, where patients who share a radiograph are one and the same.
+    """
+    removed = {j: "duplicate" for _, j in pairs}
+    same_patient = _Groups()
+    for i, j in pairs:
+        same_patient.join(cases[i].patient, cases[j].patient)
+        if cases[i].label != cases[j].label:
+            removed |= dict.fromkeys((i, j), "duplicate under another label")
+    kept = [index for index in range(len(cases)) if index not in removed]
+    return kept, removed, [same_patient.representative(cases[index].patient) for index in kept]
+
+
+class _Groups:
+    """Disjoint sets of names (union–find); a set is called by its first name in alphabetical order."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def representative(self, name: str) -> str:
+        while (parent := self._parent.get(name, name)) != name:
+            name = parent
+        return name
+
+    def join(self, one: str, other: str) -> None:
+        first, second = sorted((self.representative(one), self.representative(other)))
+        self._parent[second] = first

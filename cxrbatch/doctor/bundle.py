@@ -1,0 +1,46 @@
+"""The bundle, and the network on this machine."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.bundle.operating_points import choose_bundle
+from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by
+from cxrbatch.errors import CxrbatchError
+from cxrbatch.gate.pixel_check import ChestCheck
+from cxrbatch.infer import runtime
+from cxrbatch.infer.predictor import KerasPredictor
+
+_INSTALL = "install cxrbatch again, or name another bundle with --bundle"
+
+
+def bundle(setup: Setup) -> Iterator[Observation]:
+    """Whether the bundle is whole, and can do what the recipe asks of it."""
+    options = setup.options
+    try:
+        chosen = choose_bundle(options.bundle, options.operating_points, options.prevalence)
+        ChestCheck.load(chosen.gate_path)
+    except CxrbatchError as error:
+        yield said_by(error, "bundle", _INSTALL)
+    else:
+        yield ok("bundle", f"{chosen.id}, all files as their hashes say")
+
+
+def network(setup: Setup) -> Iterator[Observation]:
+    """Whether the network runs on the device that is asked for, by scoring black pictures."""
+    options = setup.options
+    try:
+        chosen = load_bundle(options.bundle)
+    except CxrbatchError as error:
+        yield said_by(error, "network", _INSTALL)
+        return
+    started = runtime.start(options.device, options.precision)
+    predictor = KerasPredictor(chosen, started, options.batch_size)
+    black = np.zeros((predictor.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
+    scores = predictor({"pixels": black})["scores"]
+    where = f"{started.device}, {started.precision}, {predictor.batch_size} images per batch"
+    if np.isfinite(scores).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        yield ok("network", f"scores on {where}")
+    else:
+        yield problem("network", f"gives no scores on {where}", "try --precision float32, then --device cpu")

@@ -1,0 +1,73 @@
+"""Python and the packages."""
+
+import operator
+import platform
+import re
+from collections.abc import Iterator
+from importlib import metadata
+
+from cxrbatch import __version__
+from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
+
+_INSTALL = "install cxrbatch again, with pip, into a fresh virtual environment"
+_BOUNDS = {">=": operator.ge, "<": operator.lt}
+
+
+def python(_: Setup) -> Iterator[Observation]:
+    """Whether this Python is one that the installed cxrbatch is for."""
+    version, required = platform.python_version(), _requires_python()
+    if satisfies(version, required):
+        yield ok("Python", f"{version}, cxrbatch {__version__}")
+    else:
+        yield problem("Python", f"{version}; cxrbatch needs {required}", _INSTALL)
+
+
+def packages(_: Setup) -> Iterator[Observation]:
+    """Whether every package that the installed cxrbatch names is there, in a version that it allows."""
+    try:
+        required = [line for line in metadata.requires("cxrbatch") or () if "extra ==" not in line]
+    except metadata.PackageNotFoundError:
+        yield warning("packages", "cxrbatch runs here without having been installed", _INSTALL)
+        return
+    wrong = [observed for line in required if (observed := _wrong(line))]
+    yield from wrong
+    if not wrong:
+        yield ok("packages", ", ".join(f"{name} {metadata.version(name)}" for name in map(_name, required)))
+
+
+def satisfies(version: str, specifiers: str) -> bool:
+    """Whether a version is within bounds such as ``>=2.20,<3``; other kinds of specifier hold always."""
+    bounds = re.findall(r"(>=|<)\s*([\d.]+)", specifiers)
+    return all(_BOUNDS[sign](_parts(version), _parts(bound)) for sign, bound in bounds)
+
+
+def _wrong(requirement: str) -> Observation | None:
+    name = _name(requirement)
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return problem("packages", f"{name} is missing", _INSTALL)
+    bounds = requirement.removeprefix(name)
+    if satisfies(version, bounds):
+        return None
+    return problem("packages", f"{name} {version}; cxrbatch needs {bounds.strip()}", _INSTALL)
+
+
+def _requires_python() -> str:
+    try:
+        return metadata.metadata("cxrbatch")["Requires-Python"] or ""
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    return found[0] if found else requirement
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    """Numbers at the start of a version, without zeros at the end: 2.20.0rc1 → (2, 20)."""
+    numbers = [int(part) for part in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]  # type: ignore[index]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

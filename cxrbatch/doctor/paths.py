@@ -1,0 +1,92 @@
+"""Folders and disks: the export, the report, the room there is."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cxrbatch._lib.atomic import check_folder
+from cxrbatch._lib.text import visible
+from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by, warning
+from cxrbatch.errors import CxrbatchError
+from cxrbatch.report import check_writable
+from cxrbatch.report.pseudonym import Pseudonymiser
+
+LEAST_FREE_BYTES = 100 * 2**20
+"""Below this the next report or a growing state may not fit: a problem."""
+GOOD_FREE_BYTES = 2**30
+"""Below this somebody should make room: a warning."""
+
+
+def export(setup: Setup) -> Iterator[Observation]:
+    """Whether the export is there, and can be listed."""
+    if setup.folder is None:
+        return
+    folder = visible(str(setup.folder))
+    if not setup.folder.is_dir():
+        yield problem("export", f"{folder}: no such folder", "mount the export, or correct the name")
+        return
+    try:
+        n_entries = sum(1 for _ in os.scandir(setup.folder))
+    except OSError as error:
+        yield problem(
+            "export", f"{folder}: cannot be listed: {error.strerror}", "let this user read the folder"
+        )
+        return
+    if n_entries:
+        yield ok("export", f"{folder}: {n_entries} entries at its top")
+    else:
+        yield warning("export", f"{folder}: empty", "make sure that the export is mounted")
+    yield from _inside(setup.folder, {"--out": setup.out, "--state": setup.options.state})
+
+
+def report(setup: Setup) -> Iterator[Observation]:
+    """Whether the report can be written; `Setup.out` may be its folder, where its name is made each night."""
+    if setup.out is None:
+        return
+    try:
+        if setup.out.is_dir():
+            check_folder(setup.out)
+        else:
+            check_writable(setup.out)
+    except CxrbatchError as error:
+        yield said_by(error, "report")
+    else:
+        yield ok("report", f"{visible(str(setup.out))}: can be written")
+
+
+def pseudonyms(setup: Setup) -> Iterator[Observation]:
+    """Whether the key is one."""
+    if setup.options.pseudonym_key:
+        Pseudonymiser.from_file(setup.options.pseudonym_key)
+        yield ok("pseudonyms", "the key file holds a key")
+
+
+def disk(setup: Setup) -> Iterator[Observation]:
+    """Whether there is room where something is written."""
+    for what, path in (("report", setup.out), ("state", setup.options.state)):
+        if path is not None:
+            yield _room(what, nearest_folder(path))
+
+
+def nearest_folder(path: Path) -> Path:
+    """The path, or the folder above it that exists."""
+    resolved = path.resolve()
+    return next(place for place in (resolved, *resolved.parents) if place.is_dir())
+
+
+def _room(what: str, folder: Path) -> Observation:
+    n_bytes = shutil.disk_usage(folder).free
+    found = f"{n_bytes / 2**30:.1f} GiB free for the {what}"
+    if n_bytes >= GOOD_FREE_BYTES:
+        return ok("disk", found)
+    make = warning if n_bytes >= LEAST_FREE_BYTES else problem
+    return make("disk", f"{found}, in {visible(str(folder))}", "free some space")
+
+
+def _inside(folder: Path, written: dict[str, Path | None]) -> Iterator[Observation]:
+    for option, path in written.items():
+        if path is not None and path.resolve().is_relative_to(folder.resolve()):
+            yield problem(
+                "export", f"{option} lies inside the export, which is only read", "choose another place"
+            )

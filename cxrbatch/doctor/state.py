@@ -1,0 +1,146 @@
+"""The state: its file, what is in it, and who is at work on it."""
+
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from cxrbatch._lib.clock import Clock, night_of
+from cxrbatch._lib.text import visible
+from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by, warning
+from cxrbatch.doctor.paths import nearest_folder
+from cxrbatch.errors import StateError
+from cxrbatch.state import schema
+from cxrbatch.state.lock import holder, lock_path
+from cxrbatch.state.records import Run
+from cxrbatch.state.store import State, opened
+
+NETWORK_FILE_SYSTEMS = re.compile(
+    r"9p|afs|beegfs|ceph|cifs|davfs|fuse\.(davfs2|glusterfs|rclone|sshfs)|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb(fs|\d)"
+)
+"""Types as ``/proc/mounts`` names them. "WAL does not work over a network filesystem" (sqlite.org/wal.html)."""
+QUIET_NIGHTS = 2
+"""After this many nights without a run somebody should look."""
+
+_MOUNTS = Path("/proc/self/mounts")
+
+
+def state(setup: Setup) -> Iterator[Observation]:
+    """Everything about the state; nothing where none is asked for."""
+    path = setup.options.state
+    if path is None:
+        return
+    yield _file_system(path)
+    if not path.exists():
+        yield _not_there_yet(path)
+        return
+    yield from _owner_and_mode(path)
+    process = holder(lock_path(path))
+    if process is not None:
+        yield warning("state", f"process {process} is at work on it", "wait until it ends")
+    yield from _version(path)
+    try:
+        with opened(path, read_only=True) as opened_state:
+            yield from _content(opened_state)
+            yield from _nights(opened_state, setup.options.clock, running=process is not None)
+    except StateError as error:
+        yield said_by(error, "state")
+
+
+def file_system_of(path: Path, mounts: str) -> str:
+    """Type of the file system on which a path lies.
+
+    Parameters
+    ----------
+    mounts : str
+        As ``/proc/mounts`` has it; the last of several that fit as well lies on top.
+    """
+    place, found, length = str(path.resolve()), "unknown", -1
+    for line in mounts.splitlines():
+        point, kind = line.split()[1:3]
+        point = point.encode().decode("unicode_escape")  # blanks stand there as \040
+        if len(point) >= length and (Path(point) in (Path(place), *Path(place).parents)):
+            found, length = kind, len(point)
+    return found
+
+
+def _file_system(path: Path) -> Observation:
+    kind = file_system_of(nearest_folder(path), _MOUNTS.read_text()) if _MOUNTS.exists() else "unknown"
+    if NETWORK_FILE_SYSTEMS.fullmatch(kind):
+        return problem("state", f"lies on {kind}, a share", "choose a place on a local disk with --state")
+    return ok("state", f"file system {kind}")
+
+
+def _not_there_yet(path: Path) -> Observation:
+    folder = nearest_folder(path)
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ok("state", f"{visible(str(path))}: not there yet; the first run makes it")
+    return problem(
+        "state",
+        f"{visible(str(path))}: not there yet, and {visible(str(folder))} cannot be written to",
+        "let this user write there, or choose another place with --state",
+    )
+
+
+def _owner_and_mode(path: Path) -> Iterator[Observation]:
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o077:
+        yield problem("state", f"mode {mode:04o}: others may read who the patients are", f"chmod 600 {path}")
+    else:
+        yield ok("state", f"mode {mode:04o}: for its owner alone")
+    if found.st_uid != os.geteuid():
+        yield warning(
+            "state",
+            f"belongs to user {found.st_uid}, and this is user {os.geteuid()}",
+            "run doctor as the user who runs the night",
+        )
+
+
+def _version(path: Path) -> Iterator[Observation]:
+    """An older one is brought up to date by the next run; of others `opened` says what is wrong."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            version = schema.version_of(connection)
+    except sqlite3.Error:
+        return
+    if version == schema.VERSION:
+        yield ok("state", f"version {version}")
+
+
+def _content(opened_state: State) -> Iterator[Observation]:
+    wrong = opened_state.problems()
+    if wrong:
+        advice = "move it away to begin anew, or put a backup in its place"
+        yield problem("state", f"damaged: SQLite's check finds {len(wrong)} faults", advice)
+    else:
+        yield ok("state", f"whole; {opened_state.n_images()} images remembered")
+
+
+def _nights(opened_state: State, clock: Clock, *, running: bool) -> Iterator[Observation]:
+    tonight, last = night_of(clock()), opened_state.last_night()
+    if last is None:
+        yield ok("state", "no night yet")
+    elif tonight < last:
+        yield problem(
+            "state",
+            f"the last night was {last}, and the clock says {tonight}",
+            "set the clock of this machine",
+        )
+    elif (tonight - last).days > QUIET_NIGHTS:
+        advice = "see whether cron or the timer still starts the run, and what its log says"
+        yield warning("state", f"the last night was {last}, {(tonight - last).days} nights ago", advice)
+    else:
+        yield ok("state", f"the last night was {last}")
+    *_, run = (None, *opened_state.runs())
+    if _was_cut_off(run) and not running:
+        yield warning(
+            "state", "the last run did not end well", "see its log; the next one goes on from there"
+        )
+
+
+def _was_cut_off(run: Run | None) -> bool:
+    return run is not None and run.finished is None

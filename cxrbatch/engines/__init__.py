@@ -1,0 +1,1 @@
+"""Engines turn image references into outcomes: read, gate, preprocess, infer."""

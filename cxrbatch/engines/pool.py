@@ -1,0 +1,182 @@
+"""Reader processes: files in, `ModelInput` or `Failure` out, in order.
+
+A file that kills its reader, or keeps it too long, costs only itself.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from itertools import count
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Self
+
+from cxrbatch.engines.worker import Numbered, Prepared, Reader, ReaderDied
+from cxrbatch.errors import ReadersFailed
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, ImageRef
+
+_AHEAD = 6
+"""Files a reader is given at a time: enough not to wait for its parent, few enough to share the last ones evenly."""
+_IN_FLIGHT = 12
+"""Files for each reader that are being read, or were read before one that is not done: what memory they may take."""
+
+
+def default_workers() -> int:
+    """One reader per processor this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ReaderPool:
+    """Prepares images in processes of their own.
+
+    Parameters
+    ----------
+    options : PrepareOptions
+        Sent to each process once.
+    n_workers : int
+        Processes, at most; they are started when there are files for them. The results do not depend on it.
+    memory_bytes : int, optional
+        What each may take for reading a file.
+    """
+
+    def __init__(self, options: PrepareOptions, n_workers: int, memory_bytes: int | None = None) -> None:
+        self._options = options
+        self._n_workers = n_workers
+        self._memory_bytes = memory_bytes
+        self._readers: list[Reader] = []
+        self._files: Iterator[Numbered] = iter(())
+        self._done: dict[int, Prepared] = {}
+        self._killed: set[int] = set()
+        self._blamed: dict[int, Failure] = {}
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        for reader in self._readers:
+            reader.end()
+
+    def stop(self) -> None:
+        """Kill the processes; whoever waits for a result, in another thread, gets no more of them."""
+        self._is_over = True
+        for reader in self._readers:
+            reader.kill()
+
+    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
+        """Start preparing at once, and hand out the results in the order of `refs`.
+
+        At most a fixed number of images is in flight, so memory does not grow with the folder. The results of one
+        call are to be taken before the next.
+
+        Raises
+        ------
+        ReadersFailed
+            A process ended before it could read anything.
+        """
+        self._files = enumerate(refs)
+        self._give()
+        return self._in_order()
+
+    def _in_order(self) -> Iterator[Prepared]:
+        for number in count():
+            while number not in self._done:
+                if self._is_over or not any(reader.waiting for reader in self._readers):
+                    return
+                self._collect()
+                self._give()
+            result = self._done.pop(number)
+            self._give()
+            yield result
+
+    def _give(self) -> None:
+        """Hand out files as long as one may be in flight and a reader wants it."""
+        while self._n_in_flight() < self._n_workers * _IN_FLIGHT and self._wants_more():
+            file = next(self._files, None)
+            if file is None:
+                return
+            self._freest().give(file)
+
+    def _n_in_flight(self) -> int:
+        return len(self._done) + sum(len(reader.waiting) for reader in self._readers)
+
+    def _wants_more(self) -> bool:
+        return len(self._readers) < self._n_workers or len(self._freest().waiting) < _AHEAD
+
+    def _freest(self) -> Reader:
+        if len(self._readers) < self._n_workers:
+            return self._start()
+        return min(self._readers, key=lambda reader: len(reader.waiting))
+
+    def _start(self) -> Reader:
+        reader = Reader(self._options, self._memory_bytes)
+        self._readers.append(reader)
+        return reader
+
+    def _collect(self) -> None:
+        """Wait until a reader says something, or dies."""
+        ready = wait([reader.results for reader in self._readers])
+        if self._is_over:
+            return
+        for reader in [reader for reader in self._readers if reader.results in ready]:
+            try:
+                if found := reader.take():
+                    number, self._done[number] = found
+            except ReaderDied as death:
+                self._replace(reader, death.exit_code)
+
+    def _replace(self, dead: Reader, exit_code: int) -> None:
+        """Let another reader go on with the files of one that died; of the file that it died of, with the header."""
+        if not dead.has_started:
+            raise ReadersFailed(
+                f"a reader process ended before it could read anything ({_ending(exit_code)}); cxrbatch doctor tells "
+                "more, and with --max-memory it may have been given too little"
+            )
+        self._readers.remove(dead)
+        if dead.waiting and self._is_to_blame(dead, exit_code):
+            self._blame(dead, exit_code)
+        if dead.waiting:
+            successor = self._start()
+            for file in dead.waiting:
+                successor.give(file, self._blamed.get(file[0]))
+
+    def _blame(self, dead: Reader, exit_code: int) -> None:
+        number, ref = dead.waiting[0]
+        if number in self._blamed:  # not even its header can be read
+            dead.waiting.popleft()
+            self._done[number] = self._blamed[number]
+        else:
+            self._blamed[number] = self._failure(ref, exit_code)
+
+    def _is_to_blame(self, dead: Reader, exit_code: int) -> bool:
+        """Whether its first file ended a reader: damage may be left from an earlier one, and somebody may kill it.
+
+        Where the kernel did, for want of memory, it will do so again.
+        """
+        number, _ = dead.waiting[0]
+        if exit_code == -signal.SIGKILL and number not in self._killed:
+            self._killed.add(number)
+            return False
+        return dead.is_fresh or exit_code == -signal.SIGALRM
+
+    def _failure(self, ref: ImageRef, exit_code: int) -> Failure:
+        if exit_code == -signal.SIGALRM:
+            reason, detail = Reason.TIMEOUT, f"not read within {self._options.limits.seconds:g} s"
+        elif exit_code == -signal.SIGKILL:
+            reason, detail = Reason.TOO_LARGE, "its reader was killed twice, as happens for want of memory"
+        else:
+            reason, detail = Reason.CORRUPT, f"the reader process died of this file ({_ending(exit_code)})"
+        header = self._options.patients.unread_header(ref.name, ref.kind)
+        return Failure(name=ref.name, reason=reason, detail=detail, header=header)
+
+
+def _ending(exit_code: int) -> str:
+    try:
+        return signal.Signals(-exit_code).name if exit_code else "no valid answer"
+    except ValueError:
+        return f"exit code {exit_code}"

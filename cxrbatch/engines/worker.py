@@ -1,0 +1,195 @@
+"""One reader process: what runs in it, and the hand that its parent holds it by.
+
+A decoder that crashes, hangs or asks for too much memory ends this process and nothing else. Must not import
+TensorFlow.
+"""
+
+import contextlib
+import fcntl
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from cxrbatch._lib.crash_output import leave_no_dump
+from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.prepare import PrepareOptions, prepare, with_header
+from cxrbatch.records import Failure, ImageRef, ModelInput
+
+Prepared = ModelInput | Failure
+Numbered = tuple[int, ImageRef]
+_READY = "ready"
+_RESULTS_PIPE_BYTES = 1 << 20
+"""So that a reader need not wait while its parent is busy; 64 KiB, the default, hold two results."""
+
+_NICENESS = 5
+"""The parent, which scores for all readers, goes before them, or TensorFlow would start late and the network wait."""
+
+
+class ReaderDied(Exception):
+    """The process is gone, or not to be trusted any more.
+
+    Attributes
+    ----------
+    exit_code : int
+        As of `multiprocessing.Process`: negative is the number of a signal. 0: it was alive, but gave no answer that
+        fits the question.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class Reader:
+    """A reader process, and the files it was given.
+
+    Parameters
+    ----------
+    options : PrepareOptions
+    memory_bytes : int or None
+        What it may take beyond what it needs to start.
+
+    Attributes
+    ----------
+    waiting : deque of (int, ImageRef)
+        Files without a result; the first of them is being read.
+    is_fresh : bool
+        Whether it has not finished a file yet: then nothing but the first one can have ended it.
+    has_started : bool
+        Whether it has said that it can read.
+    """
+
+    def __init__(self, options: PrepareOptions, memory_bytes: int | None) -> None:
+        # Not fork: TensorFlow's threads do not survive it. Not forkserver: killed, it leaves a temporary folder.
+        context = multiprocessing.get_context("spawn")
+        files, self._files = context.Pipe(duplex=False)
+        self.results, results = context.Pipe(duplex=False)
+        _enlarge(self.results)
+        self.waiting: deque[Numbered] = deque()
+        self.is_fresh = True
+        self.has_started = False
+        self._process = context.Process(
+            target=_serve, args=(files, results, options, memory_bytes), name="cxrbatch-reader", daemon=True
+        )
+        self._process.start()
+        files.close()
+        results.close()
+
+    def give(self, file: Numbered, failure: Failure | None = None) -> None:
+        """Hand over a file to be read after those before it.
+
+        Parameters
+        ----------
+        failure : Failure, optional
+            What is known of a file that ended its reader: only its header is read then, to say whose it is.
+        """
+        self.waiting.append(file)
+        with contextlib.suppress(OSError):  # it died: `take` says so, and which files are left
+            self._files.send((file[1], failure))
+
+    def take(self) -> tuple[int, Prepared] | None:
+        """Take the next result, or None where it only says that it is ready; waits until there is something.
+
+        Raises
+        ------
+        ReaderDied
+        """
+        try:
+            result = self.results.recv()
+        except Exception:
+            raise ReaderDied(self.end()) from None
+        if not self.has_started:
+            self.has_started = result == _READY
+            return None
+        number, ref = self.waiting[0]
+        if not isinstance(result, Prepared) or result.name != ref.name:
+            self.end()
+            raise ReaderDied(0)
+        self.waiting.popleft()
+        self.is_fresh = False
+        return number, result
+
+    def kill(self) -> None:
+        """End the process, whatever it is at."""
+        self._process.kill()
+
+    def end(self) -> int:
+        """End the process and return its exit code; that of one that is ending stays its own."""
+        self.kill()
+        self._process.join()
+        self._files.close()
+        self.results.close()
+        return self._process.exitcode or 0
+
+
+def _enlarge(pipe: Connection) -> None:
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or too many pipes
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _RESULTS_PIPE_BYTES)
+
+
+def _serve(files: Connection, results: Connection, options: PrepareOptions, memory_bytes: int | None) -> None:
+    """Read files until there are no more."""
+    _be_quiet()
+    with contextlib.suppress(OSError):  # where that is not allowed, they compete
+        os.nice(_NICENESS)
+    keep_freed_memory()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    if memory_bytes:
+        _limit_memory(memory_bytes)
+    results.send(_READY)
+    while True:
+        try:
+            ref, failure = files.recv()
+        except EOFError:
+            return
+        with _time_limit(options.limits.seconds):
+            result = with_header(failure, ref, options) if failure else prepare(ref, options)
+        results.send(result)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Let the kernel end this process: no decoder, however stuck, can keep that from happening."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _be_quiet() -> None:
+    """Leave neither words nor memory of a patient behind, whatever a decoder writes or dies of."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
+    leave_no_dump()
+    if not os.environ.get("CXRBATCH_DEBUG"):
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+
+
+def _die_with_parent() -> None:
+    """End this reader when its parent was killed: it would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _limit_memory(n_bytes: int) -> None:
+    """Make the kernel refuse memory beyond what is in use now and `n_bytes`; Linux only."""
+    try:
+        n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return
+    most = n_pages * resource.getpagesize() + n_bytes
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -1,0 +1,205 @@
+"""MODEL_CARD.md, written from what a bundle says of itself: every figure in it was measured.
+
+``python -m cxrbatch.evaluation.model_card > MODEL_CARD.md`` writes that of the shipped bundle.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cxrbatch._lib.text import visible
+from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.evaluation.checklists import reporting_items
+from cxrbatch.evaluation.licences import DATA_LICENCES
+from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
+from cxrbatch.evaluation.site_scores import Exposure
+from cxrbatch.evaluation.targets import KIND, targets
+from cxrbatch.pages.tables import Cell, Section, Table
+from cxrbatch.pages.wording import interval
+
+_METHOD = """\
+## How it was trained
+
+* Matched pairs: the loss compares two images of one domain (hospital, or publisher of a web case), never images of
+  two domains. A free offset per domain cancels out, so that no domain teaches by how often a class occurs in it.
+  Adults are compared with adults, children only with children of the same hospital.
+* Two logits: *abnormal* (any pneumonia against normal) and *COVID-19 given abnormal* (against other pneumonia). With
+  p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
+* Their slopes and offsets were fitted on left-out domains. A question that does not carry over to new domains gets a
+  slope near zero and so hardly any say in the score.
+* Networks of two looks are averaged: one sees the whole picture, the other the box around the lungs, brought to one
+  size. The box is found by a small segmentation network, taught on the outlined radiographs of ieee8023 in all folds;
+  it knows outlines and no labels.
+* Each equalises the histogram of what it sees, and that coarsely. On left-out sources finer and larger networks were
+  worse.
+* A fixed number of batches, chosen on left-out sources, because validation on a source that teaches cannot tell when
+  to stop. The figures above were used for this choice and are to that extent optimistic.
+* Near-duplicates within and across sources were removed before any split; patients who share a radiograph are one
+  patient; a radiograph found under two labels was removed altogether.
+"""
+
+_METHOD_CLASSES = """\
+## How it was trained
+
+Plain cross-entropy over all images, as most networks for this task are trained: nothing keeps the network from
+recognising the hospital instead of the disease. It is here to be compared with, and not for use.
+"""
+
+_USE = """\
+## Use
+
+Research use only; not a medical device. Ranks the adult patients of one hospital by a frontal chest radiograph, so
+that PCR swabs reach the likeliest first. A low score is never a rule-out: many PCR-positive patients have a normal
+radiograph. Not for children, lateral views or CT.
+"""
+
+_GOOD = "Good:"  # how `cxrbatch.evaluation.summary` begins what is no weakness
+_MARKUP = re.compile(r"[\\`*\[\]<>|&~]")
+
+
+def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> str:
+    """Write the model card of a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    evaluation : mapping, optional
+        From `cxrbatch.evaluation.evaluate.evaluate`; by default the one that the bundle was shipped with.
+
+    Returns
+    -------
+    str
+        Markdown, the weaknesses first. A bundle that was never evaluated, or whose training is not known, gets a
+        card that says so.
+    """
+    shown = bundle.evaluation if evaluation is None else evaluation
+    return "\n".join(
+        (
+            f"# Model card: bundle `{_code(bundle.name)}`\n",
+            f"Bundle `{_code(bundle.id)}`. Generated from what was measured; not edited by hand.\n",
+            _weaknesses(shown),
+            _USE,
+            *([_headline(shown)] if shown else []),
+            *map(_section, all_sections(bundle, shown)),
+            _training(bundle.training),
+            *([_reporting(shown)] if shown else []),
+            *_data(bundle, shown),
+        )
+    )
+
+
+def _weaknesses(evaluation: Mapping[str, Any]) -> str:
+    return "\n".join(["## Weaknesses first\n", *(f"* {line}" for line in _weak_points(evaluation))]) + "\n"
+
+
+def _weak_points(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    if not evaluation:
+        yield (
+            "**This bundle has no evaluation: nothing is known of what its scores are worth in any hospital.** "
+            "`cxrbatch evaluate` measures it."
+        )
+    for target in targets(evaluation) if evaluation else ():
+        if target.missed:
+            yield f"**Not reached: {_text(target.text)}: {target.figure}, target {target.limit}.**"
+    said = [*evaluation.get("caveats", ()), *evaluation.get("verdict", ())]
+    yield from (f"**{_text(line)}**" for line in dict.fromkeys(said) if not line.startswith(_GOOD))
+    yield from _known_beforehand(evaluation)
+
+
+def _known_beforehand(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    line = evaluation.get("calibration", {}).get("covid_given_abnormal")
+    if line and line["slope"] == 0:
+        yield (
+            "**COVID-19 is not told from other pneumonia**: what was learnt about it did not carry over to "
+            "publishers that did not teach, so it has no say: the two scores are always in the same proportion."
+        )
+    yield "Scores are not probabilities and are not comparable between hospitals: rank within one hospital only."
+    if any(row["question"] == KIND for row in evaluation.get("within_site", ())):
+        yield "The COVID-19 images are from published cases of early 2020, not from consecutive patients."
+
+
+def _headline(evaluation: Mapping[str, Any]) -> str:
+    row = headline_row(evaluation)
+    if row is None:
+        return "## Headline\n\nNo site has enough patients on both sides of any question.\n"
+    unseen = row["exposure"] in (Exposure.LEFT_OUT, Exposure.UNTAUGHT)
+    kind = "that took no part in training" if unseen else "of all, though it may have taught"
+    lines = [
+        f"## Headline\n\n**AUROC {interval(row['auroc'])}** within the worst site {kind}: {_text(row['question'])} "
+        f"at {_text(row['site'])} ({row['n_positive']} against {row['n_negative']} patients), ranked by "
+        f"{_text(row['ranked_by'])}.\n"
+    ]
+    floor = "; ".join(f"{_text(who)}: {area}" for who, area in confound_floor(evaluation, row))
+    good = [line for line in evaluation.get("verdict", ()) if line.startswith(_GOOD)]
+    lines.append(f"Reached without an image, across sites (AUROC): {floor or 'not measured'}.\n")
+    lines += [f"{_text(line)}\n" for line in good]
+    return "\n".join(lines)
+
+
+def _section(section: Section) -> str:
+    parts = [f"## {_text(section.title)}\n", f"{_text(section.text)}\n"]
+    return "\n".join([*parts, _table(section.table)] if section.table else parts)
+
+
+def _table(table: Table) -> str:
+    rules = ["---"] * table.n_text + ["---:"] * (len(table.header) - table.n_text)
+    lines: Iterable[Sequence[str]] = (
+        [_text(name) for name in table.header],
+        rules,
+        *([_cell(cell) for cell in row] for row in table.rows),
+    )
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    text = _text(cell.text) + (f" ({_text(cell.note)})" if cell.note else "")
+    return f"**{text}, {_text(cell.mark)}**" if cell.mark else text
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    recipe = training.get("recipe")
+    if not recipe:
+        origin = training.get("origin", "made elsewhere, and how it was trained is not known")
+        return (
+            f"## How it was trained\n\nThe network was {_text(origin)}. Whether a site or a patient above took "
+            "part in its training cannot be told.\n"
+        )
+    method = _METHOD_CLASSES if recipe["fit"].get("method") == "classes" else _METHOD
+    stopping = f" Stopped {_text(training['stopping'])}." if training.get("stopping") else ""
+    return f"{method}\n{training['parameters']:,} parameters.{stopping}\n"
+
+
+def _reporting(evaluation: Mapping[str, Any]) -> str:
+    rows = [[_text(cell) for cell in item] for item in reporting_items(evaluation)]
+    lines = [("item", "met", "how, or why not"), ("---", "---", "---"), *rows]
+    return (
+        "## Reporting items and risk of bias\n\n"
+        "The failing ones first, of those that apply. TRIPOD+AI: Collins et al., BMJ 2024;385:e078378. CLAIM: "
+        "Tejani et al., Radiology: Artificial Intelligence 2024;6:e240300. PROBAST: Wolff et al., Annals of Internal "
+        "Medicine 2019;170:51.\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    )
+
+
+def _data(bundle: Bundle, evaluation: Mapping[str, Any]) -> Iterator[str]:
+    taught = set(bundle.training.get("images", {}))
+    tested = {row["source"] for row in evaluation.get("shares", ())} | set(evaluation.get("images") or {})
+    named = [text for sources, text in DATA_LICENCES.items() if (taught | tested) & set(sources)]
+    if named:
+        yield "".join(["## Data: licences and citations\n\n", *named])
+    if taught:
+        yield "Because of the non-commercial images the weights are for research use only.\n"
+
+
+def _text(text: str) -> str:
+    """Escape what Markdown or HTML would take for markup; one line."""
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", visible(text))
+
+
+def _code(text: str) -> str:
+    """For between backticks, where nothing can be escaped."""
+    return visible(text).replace("`", "'")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(model_card(load_bundle()))

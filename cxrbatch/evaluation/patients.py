@@ -1,0 +1,83 @@
+"""From scored images to units: a patient under one label, as a row of the list, but with the truth beside it."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.collections import Case
+from cxrbatch.records import FINDINGS
+from cxrbatch.triage.aggregate import RULES
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Names = NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Patients, each once per label under which there are images.
+
+    Attributes
+    ----------
+    patients, labels, domains, sources : ndarray of str, shape (n,)
+    cases : ndarray of Case, shape (n,)
+        The first image of each: its view, and the age of the patient when it was taken.
+    scores : ndarray of float64, shape (n, 3)
+        In the order of `cxrbatch.records.FINDINGS`.
+    """
+
+    patients: Names
+    labels: Names
+    domains: Names
+    sources: Names
+    cases: NDArray[np.object_]
+    scores: Floats
+
+    def where(self, mask: Bools) -> "Units":
+        """Some of them."""
+        return Units(**{name: getattr(self, name)[mask] for name in _COLUMNS})
+
+    def at(self, site: str) -> "Units":
+        """Those of a source or a domain."""
+        return self.where((self.domains == site) | (self.sources == site))
+
+    def labelled(self, *labels: str) -> Bools:
+        """Which of them have one of these labels, shape (n,)."""
+        return np.isin(self.labels, labels)
+
+
+_COLUMNS = tuple(column.name for column in dataclasses.fields(Units))
+
+
+def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> Units:
+    """Aggregate images to patients as the report does.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    scores : ndarray of float, shape (n, 3)
+        Of the cases.
+    rule : str
+        Key of `cxrbatch.triage.aggregate.RULES`.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault((case.patient, case.label), []).append(index)
+    first = [cases[images[0]] for images in groups.values()]
+    combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in groups.values()]
+    return Units(
+        patients=np.array([case.patient for case in first], np.str_),
+        labels=np.array([case.label for case in first], np.str_),
+        domains=np.array([case.domain for case in first], np.str_),
+        sources=np.array([case.source for case in first], np.str_),
+        cases=np.array(first, np.object_),
+        scores=np.array(combined, np.float64).reshape(-1, len(FINDINGS)),
+    )
+
+
+def join(parts: Sequence[Units]) -> Units:
+    """All units of several sets, at least one."""
+    return Units(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})

@@ -1,0 +1,151 @@
+"""How much of the illness the top of a list holds: the ROC curve of the COVID-19 score within a hospital.
+
+A list ranks the patients of one hospital, so that only pairs within one domain count. The curve is the mean of those
+of the domains; `cxrbatch.triage.capacity` reads from it what a number of swabs buys.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cxrbatch.evaluation.contrasts import COVID
+from cxrbatch.evaluation.patients import Units
+from cxrbatch.stats.ranking import Floats, rank
+
+GRID: Floats = np.linspace(0, 1, 51)
+"""False positive rates at which the curve is stated."""
+
+_DECIMALS = 6
+
+
+def list_curve(units: Units, bootstraps: int) -> dict[str, Any] | None:
+    """Mean ROC curve of COVID-19 against everything else within domains, with its 95 % band at each point.
+
+    A domain weighs n·m / (n + m + 1), with n patients with COVID-19 and m without: one over the variance of its AUROC
+    under a useless score, but for a factor (van Elteren 1960, Bulletin de l'Institut International de Statistique
+    37:351). The band is that of a Bayesian bootstrap over the patients of each domain (Rubin 1981, Annals of
+    Statistics 9:130; of ROC curves: Gu, Ghosal and Roy 2008, Statistics in Medicine 27:5407). It tells
+    how few they were, and not how much hospitals differ. Simulated 200 times with the sizes of the shipped bundle's
+    8 domains and normal scores 0, 0.3 and 1 standard deviations apart, it held the true curve in 86 to 100 %, at
+    false positive rates of 0.02 to 0.8.
+
+    Parameters
+    ----------
+    units : Units
+        Of domains that took no part in training; those with one answer only say nothing and are left out.
+    bootstraps : int
+        Resamples.
+
+    Returns
+    -------
+    dict or None
+        ``fpr``, ``tpr``, ``low``, ``high``: lists of 51 numbers of 0–1; on whom it was ``measured_on``, in words, and
+        their numbers. None where no domain has both answers.
+    """
+    parts = list(_with_both(units))
+    if not parts:
+        return None
+    rng = np.random.default_rng(0)
+    drawn = _mean_curves(parts, [rng.exponential(size=(bootstraps, 1 + _n_patients(part))) for part in parts])
+    (tpr,) = _mean_curves(parts, [np.ones((1, 1 + _n_patients(part))) for part in parts])
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    rows = {"fpr": GRID, "tpr": tpr, "low": low, "high": high}
+    return {**_whom(parts), **{name: np.round(row, _DECIMALS).tolist() for name, row in rows.items()}}
+
+
+def _with_both(units: Units) -> Iterator[Units]:
+    for domain in np.unique(units.domains):
+        part = units.where(units.domains == domain)
+        if len(set(part.labelled("covid").tolist())) == 2:
+            yield part
+
+
+def _n_patients(part: Units) -> int:
+    return np.unique(part.patients).size
+
+
+def _mean_curves(parts: list[Units], weights: list[Floats]) -> Floats:
+    """Weighted means of the curves of domains, shape (b, 51); `weights` as for `_curves`, of each domain."""
+    sizes = [_counts(part).values() for part in parts]
+    return np.average(
+        [_curves(part, each) for part, each in zip(parts, weights, strict=True)],
+        axis=0,
+        weights=[n * m / (n + m + 1) for n, m in sizes],
+    )
+
+
+def _curves(part: Units, weights: Floats) -> Floats:
+    """Curves of a domain, shape (b, 51).
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (b, 1 + patients)
+        Of the gap after the last negative, then of each patient, which the units of a patient on one side share.
+    """
+    y_true, y_score = part.labelled("covid"), part.scores[:, COVID]
+    _, patient = np.unique(part.patients, return_inverse=True)
+    side = 2 * patient + y_true
+    once = 1.0 / np.bincount(side)[side]
+    (n_tied,) = np.diff(rank(y_true, y_score, once[None]).negatives, prepend=0.0)
+    ranking = rank(y_true, y_score, weights[:, 1 + patient] * once)
+    rows = zip(ranking.positives, ranking.negatives, weights[:, 0], strict=True)
+    return np.stack([smoothed_roc(positives, negatives, n_tied, gap) for positives, negatives, gap in rows])
+
+
+def smoothed_roc(positives: Floats, negatives: Floats, n_tied: Floats, gap: float = 1.0) -> Floats:
+    """ROC curve at `GRID`, straight between the negatives, of which the k-th of m stands at k / (m + 1).
+
+    That is where the k-th of m negatives lies on average. The steps of the plain empirical curve stand at k / m and
+    begin above 0, so that with few negatives even a useless score would seem to find many at the top of a list. Here
+    it gives the diagonal on average, and a score that is worth something is worth a little more than its curve: the
+    area is (m · AUROC + ½) / (m + 1).
+
+    Parameters
+    ----------
+    positives, negatives : ndarray of float64, shape (t,)
+        Weight of either class at or above each threshold, thresholds falling.
+    n_tied : ndarray of float64, shape (t,)
+        Negatives at each threshold: with the positives there they are in any order, on average.
+    gap : float
+        Weight of what lies below the last negative.
+
+    Returns
+    -------
+    ndarray of float64, shape (51,)
+        From 0 to 1.
+    """
+    here = n_tied > 0
+    positive, negative, tied = (
+        row[here]
+        for row in (np.diff(positives, prepend=0.0), np.diff(negatives, prepend=0.0), np.maximum(n_tied, 1))
+    )
+    one = negative / tied
+    middle = np.stack([negatives[here] - (negative - one) / 2, positives[here] - positive / 2])
+    to_the_ends = np.stack([negative - one, positive * (tied - 1) / (tied + 1)]) / 2
+    place, above = np.stack([middle - to_the_ends, middle + to_the_ends], axis=-1).reshape(2, -1)
+    return np.interp(GRID, [0.0, *place / (negatives[-1] + gap), 1.0], [0.0, *above / positives[-1], 1.0])
+
+
+def _whom(parts: list[Units]) -> dict[str, Any]:
+    domains = {str(part.domains[0]): _counts(part) for part in parts}
+    n_positive, n_negative = (sum(n[key] for n in domains.values()) for key in ("n_positive", "n_negative"))
+    labels = Counter(label for part in parts for label in part.labels[~part.labelled("covid")].tolist())
+    others = ", ".join(f"{n} {label}" for label, n in sorted(labels.items()))
+    return {
+        "measured_on": (
+            f"{n_positive} patients with COVID-19 and {n_negative} without ({others}), of {', '.join(domains)}"
+        ),
+        "n_positive": n_positive,
+        "n_negative": n_negative,
+        "domains": domains,
+    }
+
+
+def _counts(part: Units) -> dict[str, int]:
+    ill = part.labelled("covid")
+    return {
+        "n_positive": np.unique(part.patients[ill]).size,
+        "n_negative": np.unique(part.patients[~ill]).size,
+    }

@@ -1,0 +1,55 @@
+"""The scores of one site's images, from networks that never saw those patients: what an evaluation starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.collections import Case
+
+Floats = NDArray[np.float64]
+
+
+class Exposure(StrEnum):
+    """What the networks that made the scores had seen of the site."""
+
+    LEFT_OUT = "left out"
+    """Nothing: the recipe's networks were trained again without it."""
+    UNTAUGHT = "never taught"
+    """Nothing: no image of the site is in the training set of the bundle."""
+    HELD_OUT = "held out"
+    """Other patients of the same site: a score can be good by recognising the site."""
+    UNKNOWN = "unknown"
+    """Not said: the bundle was made elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteScores:
+    """Scores of the images of one site.
+
+    Attributes
+    ----------
+    site : str
+        A source (``nih``) or a domain (``ieee8023/radiopaedia.org``); ``own split`` for the held-out patients of
+        all that taught.
+    exposure : Exposure
+    cases : tuple of Case, n of them
+    scores : ndarray of float64, shape (n, 3)
+        In the order of `cxrbatch.records.FINDINGS`, per image.
+    networks : ndarray of float64, shape (networks, n, 3)
+        Of each network (seed) by itself.
+    audits : mapping of str to ndarray of float64, shape (n, 3)
+        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.perturbations.AUDITS`).
+    features : ndarray of float32, shape (n, features) or None
+        What the last layer sees, for the probe that predicts the source.
+    """
+
+    site: str
+    exposure: Exposure
+    cases: tuple[Case, ...]
+    scores: Floats
+    networks: Floats
+    audits: Mapping[str, Floats] = field(default_factory=dict)
+    features: NDArray[np.float32] | None = None

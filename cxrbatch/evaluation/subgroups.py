@@ -1,0 +1,68 @@
+"""Figures within a view, a sex or an age band: a score may be good over all and useless for some."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cxrbatch.datasets.collections import Case
+from cxrbatch.evaluation.contrasts import FEWEST, Question
+from cxrbatch.evaluation.patients import Names, Units
+from cxrbatch.stats.ranking import Ranking, estimates
+
+_AGE_BANDS = ((18, "under 18"), (40, "18-39"), (60, "40-59"), (80, "60-79"), (np.inf, "80+"))
+
+
+def view(case: Case) -> str:
+    """``PA``, ``AP`` or ``unknown``."""
+    return case.view or "unknown"
+
+
+def sex(case: Case) -> str:
+    """``F``, ``M`` or ``unknown``."""
+    return case.sex or "unknown"
+
+
+def age_band(case: Case) -> str:
+    """``under 18``, ``18-39``, ``40-59``, ``60-79``, ``80+`` or ``unknown``."""
+    age = case.age_years
+    return "unknown" if age is None else next(band for end, band in _AGE_BANDS if age < end)
+
+
+STRATA: Mapping[str, Callable[[Case], str]] = {"view": view, "sex": sex, "age": age_band}
+
+
+def strata(units: Units, question: Question, bootstraps: int) -> Iterator[dict[str, Any]]:
+    """AUROC of a question within each stratum that has patients enough on both sides.
+
+    Parameters
+    ----------
+    units : Units
+        Of one site. A patient belongs where the first image does.
+
+    Yields
+    ------
+    dict
+        ``stratum``, ``n_positive``, ``n_negative``, ``auroc``. Nothing for a property that is the same for all.
+    """
+    part = units.where(units.labelled(question.positive, question.negative))
+    for name, of_case in STRATA.items():
+        values: Names = np.array([of_case(case) for case in part.cases], np.str_)
+        kinds = np.unique(values).tolist()
+        for kind in kinds if len(kinds) > 1 else ():
+            row = _stratum(part.where(values == kind), question, bootstraps)
+            if min(row["n_positive"], row["n_negative"]) >= FEWEST:
+                yield {"stratum": f"unknown {name}" if kind == "unknown" else f"{name} {kind}", **row}
+
+
+def _stratum(units: Units, question: Question, bootstraps: int) -> dict[str, Any]:
+    answer = question.ask(units)
+    found = estimates(
+        {"auroc": Ranking.auroc}, answer.y_true, answer.y_score, answer.patients, bootstraps=bootstraps
+    )
+    return {
+        "n_positive": int(answer.y_true.sum()),
+        "n_negative": int((~answer.y_true).sum()),
+        "auroc": dataclasses.asdict(found["auroc"]),
+    }

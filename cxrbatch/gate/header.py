@@ -1,0 +1,104 @@
+"""What is scored and what is refused: the header first, then a look at the picture."""
+
+import re
+from typing import Protocol
+
+from cxrbatch._lib.codes import as_code
+from cxrbatch.limits import Limits
+from cxrbatch.preprocess import Picture
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.records import FileKind, ImageHeader, ImageRef
+
+MIN_SIDE_PX = 128
+ADULT_YEARS = 18
+
+_MODALITIES = frozenset(("CR", "DX", "RG"))
+_CHEST = re.compile(r"CHEST|THORA|TORAX|LUNG|PULMO|BRUST")
+_FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
+
+
+class PixelCheck(Protocol):
+    """Says what is wrong with a picture, or nothing; see `cxrbatch.gate.pixel_check.ChestCheck`."""
+
+    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        """Empty if the picture looks like a frontal chest radiograph, else why not."""
+
+
+def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits()) -> None:
+    """Refuse what the header alone rules out, before any pixel is decoded.
+
+    What the header does not say is no ground for refusal: the image is scored with a flag. PNG and JPEG have no
+    modality.
+
+    Raises
+    ------
+    Refusal
+        With the first reason that applies, in the order of the code.
+    """
+    if kind is FileKind.DICOM and header.modality not in _MODALITIES:
+        raise Refusal(Reason.WRONG_MODALITY, f"Modality {_code(header.modality)}, expected CR, DX or RG")
+    if header.body_part and not _CHEST.search(header.body_part):
+        raise Refusal(Reason.WRONG_BODY_PART, f"BodyPartExamined {_code(header.body_part)}, expected CHEST")
+    if header.for_processing:
+        raise Refusal(Reason.FOR_PROCESSING, "send the FOR PRESENTATION image instead")
+    if header.n_frames > 1:
+        raise Refusal(Reason.MULTI_FRAME, f"{header.n_frames} frames, expected 1")
+    if header.view_position and not _is_frontal(header.view_position):
+        raise Refusal(Reason.LATERAL_VIEW, f"view {_code(header.view_position)}, expected PA or AP")
+    if header.age_years is not None and header.age_years < ADULT_YEARS:
+        raise Refusal(
+            Reason.PAEDIATRIC, f"{int(header.age_years)} years old; the model has learnt from adults"
+        )
+    check_size(header, limits)
+
+
+def check_file(ref: ImageRef, limits: Limits) -> None:
+    """Refuse a file that is larger than any radiograph, before it is opened.
+
+    Raises
+    ------
+    Refusal
+        ``too_large``.
+    """
+    size = ref.version.size_bytes
+    if size > limits.file_bytes:
+        raise Refusal(Reason.TOO_LARGE, f"{size} bytes, limit {limits.file_bytes}")
+
+
+def check_pixels(picture: Picture, colourfulness: float, check: PixelCheck) -> None:
+    """Refuse a picture that is no frontal chest radiograph.
+
+    Raises
+    ------
+    Refusal
+        ``not_a_chest_radiograph``.
+    """
+    if objection := check.objection(picture, colourfulness):
+        raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, objection)
+
+
+def _is_frontal(view_position: str) -> bool:
+    """``PA``, ``AP``, and what devices make of them: ``AP SUPINE``, ``CHEST PA``; not ``PA OBLIQUE``."""
+    words = set(re.split(r"[^A-Z]+", view_position))
+    return bool(words & _FRONTAL_VIEWS) and not words & {"LATERAL", "LAT", "OBLIQUE", "LL", "RL"}
+
+
+def check_size(header: ImageHeader, limits: Limits = Limits()) -> None:
+    """Refuse pictures too small to show anything, and those too large to decode.
+
+    Raises
+    ------
+    Refusal
+        ``too_small`` or ``too_large``.
+    """
+    rows, columns = header.rows, header.columns
+    if rows * columns > limits.pixels:
+        raise Refusal(Reason.TOO_LARGE, f"{columns} × {rows} pixels, limit {limits.pixels / 1e6:g} million")
+    if min(rows, columns) < MIN_SIDE_PX:
+        raise Refusal(
+            Reason.TOO_SMALL, f"{columns} × {rows} pixels, at least {MIN_SIDE_PX} on each side are needed"
+        )
+
+
+def _code(value: str) -> str:
+    return as_code(value) or "(missing)"

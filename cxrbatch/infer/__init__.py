@@ -1,0 +1,1 @@
+"""Score batches of images with the network of a bundle."""

@@ -1,1 +1,0 @@
-"""Training and evaluation of what a bundle holds; never imported while screening."""

@@ -1,0 +1,1 @@
+"""What every HTML page is made with: templates, style, plots, tables, wording."""

@@ -1,0 +1,57 @@
+"""What every page is made with: templates that escape, and styles and scripts named by their hash."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cxrbatch._lib.text import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A style sheet or script that stands within the page.
+
+    Attributes
+    ----------
+    text : Markup
+    source : Markup
+        Its hash as a Content-Security-Policy names it (CSP level 2, section 4.2.5).
+    """
+
+    text: Markup
+    source: Markup
+
+
+def load_asset(path: Path) -> Asset:
+    """Read one of the package's own files."""
+    content = path.read_bytes()
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
+    return Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
+
+
+SHARED = Path(__file__).parent
+"""Holds the templates and the style that several pages share."""
+
+
+def environment(folder: Path) -> Environment:
+    """Templates of a folder, and those that pages share.
+
+    Everything is escaped, control characters are shown, an unknown name is an error.
+    """
+    return Environment(
+        loader=FileSystemLoader((folder, SHARED)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+
+
+def _finalize(value: object) -> object:
+    # Jinja2 calls it for every value it writes, before it escapes; Markup is a subclass and left alone.
+    return visible(value) if type(value) is str else value

@@ -1,0 +1,129 @@
+"""What a compressed frame says of its own size, read before a decoder takes it at its word."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from pydicom import uid
+
+from cxrbatch.read.codecs import jpeg2000
+from cxrbatch.reasons import Reason, Refusal
+
+_SOF = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
+"""Frame headers of JPEG (ISO/IEC 10918-1 table B.1) and JPEG-LS (14495-1 C.1)."""
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
+_SOS, _EOI = 0xDA, 0xD9
+_RLE_HEADER_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Size of a picture.
+
+    Attributes
+    ----------
+    bits : int
+        Per sample.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+
+    def __str__(self) -> str:
+        return f"{self.columns} × {self.rows} × {self.samples} of {self.bits} bits"
+
+
+def require_fit(
+    frame: bytes, transfer_syntax: str, shape: tuple[int, ...], bits: int, most_ratio: float
+) -> None:
+    """Refuse a frame that would not decode to what the DICOM header says, or out of too few bytes.
+
+    Parameters
+    ----------
+    frame : bytes
+        One frame without encapsulation.
+    shape : tuple of int
+        What the header announces: (rows, columns) or (rows, columns, 3).
+    bits : int
+        BitsAllocated.
+    most_ratio : float
+        See `cxrbatch.limits.Limits.ratio`.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt`` or ``too_large``.
+    """
+    by_header = Announced(shape[0], shape[1], prod(shape[2:]), bits)
+    if transfer_syntax == uid.RLELossless:
+        _require_segments(frame, by_header)
+    else:
+        _require_same(_jpeg_family(frame, transfer_syntax), by_header, uid.UID(transfer_syntax).name)
+    n_bytes = prod(shape) * bits // 8
+    if n_bytes > most_ratio * len(frame):
+        raise Refusal(
+            Reason.TOO_LARGE,
+            f"{n_bytes} bytes of pixels out of {len(frame)} compressed, limit {most_ratio:g} times as many",
+        )
+
+
+def _require_same(found: Announced, by_header: Announced, name: str) -> None:
+    same = (found.rows, found.columns, found.samples) == (
+        by_header.rows,
+        by_header.columns,
+        by_header.samples,
+    )
+    if not same or found.bits > by_header.bits:
+        raise Refusal(Reason.CORRUPT, f"the header announces {by_header}, the {name} data {found}")
+
+
+def _require_segments(frame: bytes, by_header: Announced) -> None:
+    """One segment for each byte of a pixel, one behind the other (PS3.5 G.5)."""
+    if len(frame) < _RLE_HEADER_BYTES:
+        raise Refusal(Reason.TRUNCATED, "the RLE data ends inside its header")
+    n_segments, *starts = np.frombuffer(frame, "<u4", _RLE_HEADER_BYTES // 4).tolist()
+    expected = by_header.samples * by_header.bits // 8
+    if n_segments != expected:
+        raise Refusal(Reason.CORRUPT, f"the RLE data has {n_segments} segments, {expected} are needed")
+    used = starts[:n_segments]
+    if used[0] < _RLE_HEADER_BYTES or used != sorted(used):
+        raise Refusal(Reason.CORRUPT, "the segments of the RLE data overlap")
+
+
+def _jpeg_family(frame: bytes, transfer_syntax: str) -> Announced:
+    reader = _READERS.get(transfer_syntax, _jpeg)
+    try:
+        return reader(frame)
+    except (LookupError, jpeg2000.NoMainHeader) as error:
+        raise Refusal(Reason.CORRUPT, f"{uid.UID(transfer_syntax).name} data is damaged") from error
+
+
+def _jpeg(codestream: bytes) -> Announced:
+    """Frame header of the JPEG family, found as the decoders find it: bytes between segments do not count."""
+    place = 2
+    while place := codestream.find(0xFF, place) + 1:
+        marker = codestream[place]
+        if marker in _SOF:
+            header = codestream[place + 3 : place + 9]
+            rows, columns = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
+            return Announced(rows, columns, samples=header[5], bits=header[0])
+        if marker in (_SOS, _EOI):
+            break
+        if marker not in (0x00, 0xFF) and marker not in _WITHOUT_LENGTH:
+            place += 1 + int.from_bytes(codestream[place + 1 : place + 3], "big")
+    raise LookupError
+
+
+def _jpeg2000(codestream: bytes) -> Announced:
+    main = jpeg2000.MainHeader.of(codestream)
+    jpeg2000.require_main_header(codestream)
+    rows, columns = main.size[0] - main.origin[0], main.size[1] - main.origin[1]
+    return Announced(rows, columns, main.n_components, main.precision)
+
+
+_READERS: dict[str, Callable[[bytes], Announced]] = dict.fromkeys(
+    (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _jpeg2000
+)

@@ -1,0 +1,184 @@
+"""Compressed pixel data → stored values at a fraction of the size, where the format holds such a picture.
+
+RLE by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving
+out the highest resolution levels. What cannot be decoded so, for whatever reason, is left to
+`cxrbatch.read.codecs.decode`, which also says what is wrong.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import cast
+
+import imagecodecs
+import numpy as np
+from PIL import Image, Jpeg2KImagePlugin
+from pydicom import uid
+
+from cxrbatch.read.block_means import block_means, extent_in_blocks, strips
+from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
+from cxrbatch.read.codecs.jpeg2000 import MainHeader, n_levels
+from cxrbatch.resample import Box, NotReducible, ReducedPicture
+
+_MOST_DCT_HALVINGS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the header announces.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the full picture: (rows, columns) if it is monochrome.
+    bits : int
+        BitsAllocated.
+    signed : bool
+        Whether stored values are signed.
+    """
+
+    shape: tuple[int, ...]
+    bits: int
+    signed: bool
+
+
+def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int) -> ReducedPicture:
+    """Decode one monochrome frame at ``1 / 2**halvings`` of its size.
+
+    Returns
+    -------
+    ReducedPicture
+        Of stored values.
+
+    Raises
+    ------
+    NotReducible
+    """
+    try:
+        return _DECODERS[transfer_syntax](frame, form, halvings)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise NotReducible from error
+
+
+def draft(image: Image.Image, halvings: int) -> Box:
+    """Make Pillow decode a JPEG at ``1 / 2**halvings`` of its size, but at no less than 1/8, the means of its blocks.
+
+    Returns
+    -------
+    Box
+        Extent of the full picture in the smaller one.
+
+    Raises
+    ------
+    NotReducible
+        It cannot.
+    """
+    columns, rows = image.size
+    scale = 1 << min(halvings, _MOST_DCT_HALVINGS)
+    image.draft(None, (columns // scale, rows // scale))
+    if image.size != (-(-columns // scale), -(-rows // scale)):
+        raise NotReducible
+    return extent_in_blocks((rows, columns), scale)
+
+
+def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:
+    """Average each plane of bytes; putting the planes together is for means then, and not for pixels."""
+    block = 1 << halvings
+    if form.signed or len(form.shape) != 2:
+        raise NotReducible
+    planes = rle_planes(frame, form.shape[0] * form.shape[1])
+    means = [block_means(strips(plane.reshape(form.shape), block), block) for plane in planes]
+    if len(means) * 8 != form.bits:
+        raise NotReducible
+    stored = reduce(lambda high, low: high * np.float32(256) + low, means)
+    return ReducedPicture(stored, extent_in_blocks(form.shape, block))
+
+
+def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
+        if form.signed or image.mode != "L" or image.size[::-1] != form.shape:
+            raise NotReducible
+        extent = draft(image, halvings)
+        return ReducedPicture(np.asarray(image, np.float32), extent)
+
+
+def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    main = _plain_header(codestream, form, halvings)
+    with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
+        values = np.asarray(image)
+    # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
+    stored = values >> (8 * values.itemsize - main.precision)
+    pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if form.signed else 0)
+    return ReducedPicture(pixels, _low_pass_extent(form.shape, halvings))
+
+
+def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+    main = _plain_header(codestream, form, halvings)
+    with nothing_ignored():
+        values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
+    if main.precision == 8 * values.itemsize:
+        raise NotReducible
+    # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
+    lowest = -(1 << (main.precision - 1)) if form.signed else 0
+    stored = np.clip(values.view(f"i{values.itemsize}"), lowest, lowest + (1 << main.precision) - 1)
+    return ReducedPicture(stored.astype(np.float32), _low_pass_extent(form.shape, halvings))
+
+
+_Decoder = Callable[[bytes, Form, int], ReducedPicture]
+_DECODERS: dict[str, _Decoder] = {
+    uid.RLELossless: _rle,
+    uid.JPEGBaseline8Bit: _jpeg,
+    **dict.fromkeys((uid.JPEG2000Lossless, uid.JPEG2000), _jpeg2k),
+    **dict.fromkeys((uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _htj2k),
+}
+
+
+def can_reduce(transfer_syntax: str) -> bool:
+    """Whether the transfer syntax can hold pictures that decode at a fraction of their size."""
+    return transfer_syntax in _DECODERS
+
+
+def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
+    """Refuse whatever would come out otherwise than as the one picture that is meant."""
+    main = MainHeader.of(codestream)
+    one_tile = main.tile[0] >= main.size[0] and main.tile[1] >= main.size[1]
+    plain = (
+        main.size == form.shape
+        and main.origin == (0, 0)
+        and main.n_components == 1
+        and main.precision <= 16
+        and main.signed == form.signed
+    )
+    if not plain or not one_tile or n_levels(codestream) < halvings:
+        raise NotReducible
+    return main
+
+
+def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
+    """Where the full picture lies among the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
+
+    The filters are symmetric about every second sample, the first included: sample i of the level stands for what
+    lies around the middle of pixel ``i * 2**halvings``, and not around the middle of a block that begins there.
+    """
+    scale = 1 << halvings
+    before = 0.5 - 0.5 / scale
+    return before, before, before + shape[1] / scale, before + shape[0] / scale
+
+
+class _Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
+    """Pillow's reader with the right size: its ``reduce`` rounds, where ISO/IEC 15444-1 B-15 rounds up."""
+
+    def __init__(self, stream: io.BytesIO, halvings: int) -> None:
+        self._halvings = halvings
+        super().__init__(stream)
+
+    def _open(self) -> None:
+        super()._open()
+        scale = 1 << self._halvings
+        self._size = -(-self.width // scale), -(-self.height // scale)
+        tile = self.tile[0]
+        codec, _, *rest = cast("tuple[object, ...]", tile.args)
+        self.tile = [tile._replace(extents=(0, 0, *self.size), args=(codec, self._halvings, *rest))]

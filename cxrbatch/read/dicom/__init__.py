@@ -1,0 +1,1 @@
+"""Read DICOM radiographs: file → header → stored values → presentation values."""

@@ -1,0 +1,146 @@
+"""DICOM radiographs: file → dataset → presentation values."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, NoReturn
+
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset
+
+from cxrbatch.limits import Limits
+from cxrbatch.read import block_means
+from cxrbatch.read.codecs.decode import can_decode, is_lossy
+from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.dicom import pixel_data
+from cxrbatch.read.dicom.deflated import inflated
+from cxrbatch.read.dicom.encapsulated import frame_of_dataset, frame_of_file
+from cxrbatch.read.dicom.header import read_header
+from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
+from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, require_sane, too_deep
+from cxrbatch.read.dicom.stored_values import plain_frame, reduced_from_file, transfer_syntax
+from cxrbatch.read.greyscale import Presentation
+from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.records import CxrImage, ImageHeader, ImageRef
+
+# pydicom logs what it finds wrong, values included: none of it belongs on stderr.
+logging.getLogger("pydicom").addHandler(logging.NullHandler())
+logging.getLogger("pydicom").propagate = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDicom:
+    """A DICOM instance whose pixels have not been decoded; see `cxrbatch.read.OpenImage`.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        What stands before the pixels; with them, if the file was deflated.
+    pixels_begin : int
+        Where the next element begins in the file.
+    limits : Limits
+    """
+
+    ref: ImageRef
+    header: ImageHeader
+    dataset: Dataset
+    pixels_begin: int
+    limits: Limits
+
+    def decode(self, least_px: int | None = None) -> CxrImage:
+        """Decode to presentation values, inverted once if MONOCHROME1."""
+        halvings = block_means.halvings(self.header.rows, self.header.columns, least_px)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = self._while_reading(halvings) or self._after_reading(halvings)
+        return CxrImage(
+            ref=self.ref,
+            header=self.header,
+            pixels=found.pixels,
+            extent=found.extent,
+            colourfulness=found.colourfulness,
+            flags=found.flags | _header_flags(self.dataset, self.header),
+        )
+
+    def _while_reading(self, halvings: int) -> Presentation | None:
+        """Reduce pixels that are not compressed as they come in; None where that is not possible."""
+        if not halvings or "PixelData" in self.dataset:
+            return None
+        means = partial(reduced_from_file, self.dataset, self.ref.path, self.pixels_begin, halvings)
+        return reduced_presentation(self.dataset, means)
+
+    def _after_reading(self, halvings: int) -> Presentation:
+        if not can_decode(transfer_syntax(self.dataset)):
+            self._read_pixel_data()
+            return presentation(self.dataset, None, halvings)
+        frame = frame_of_file(self.ref.path, self.pixels_begin)
+        if not frame:
+            self._read_pixel_data()
+            frame = frame_of_dataset(self.dataset)
+        frame = plain_frame(self.dataset, frame, self.limits)
+        return presentation(self.dataset, frame, halvings)
+
+    def _read_pixel_data(self) -> None:
+        """Complete the dataset."""
+        if "PixelData" not in self.dataset:
+            element = pixel_data.pixel_data(self.ref.path, self.pixels_begin, self.dataset)
+            self.dataset[element.tag] = element
+
+
+def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
+    """Parse the header of a DICOM file; see `cxrbatch.read.open_image`."""
+    with warnings.catch_warnings(), ref.path.open("rb") as stream:
+        warnings.simplefilter("ignore")
+        plain = inflated(stream, limits)
+        dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
+        require_sane(dataset, limits.nesting)
+        header = read_header(dataset, ref.name)
+        if "Rows" not in dataset or "Columns" not in dataset:
+            _refuse_non_image(dataset)
+        return OpenDicom(ref, header, dataset, stream.tell(), limits)
+
+
+def _parse(stream: BinaryIO, limits: Limits, *, stop_before_pixels: bool) -> Dataset:
+    """Parse a file; one that ends inside an element gives an empty dataset (pydicom only warns)."""
+    longest = LONGEST_READ_BYTES if stop_before_pixels else limits.file_bytes
+    try:
+        return dcmread(stream, force=True, defer_size=longest, stop_before_pixels=stop_before_pixels)
+    except MemoryError:
+        raise
+    except RecursionError as error:
+        raise too_deep(limits.nesting) from error
+    except EOFError as error:
+        raise Refusal(Reason.TRUNCATED, "the file ends inside a DICOM element") from error
+    except Exception as error:  # pydicom raises whatever the damaged bytes led it to
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise Refusal(Reason.CORRUPT, f"the DICOM data cannot be parsed ({type(error).__name__})") from error
+
+
+def _refuse_non_image(dataset: Dataset) -> NoReturn:
+    """Tell a report, which nobody expects a score for, from an image whose header was cut off."""
+    meta = getattr(dataset, "file_meta", Dataset())
+    sop_class = el.text(dataset, "SOPClassUID") or el.text(meta, "MediaStorageSOPClassUID")
+    if not sop_class or "Image Storage" in uid.UID(sop_class).name:
+        raise Refusal(Reason.TRUNCATED, "the file ends before its header says how large the image is")
+    raise NotAnImage
+
+
+class NotAnImage(Refusal):
+    """DICOM without pixels (a report, a presentation state, a DICOMDIR): nobody expects a score for it."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.NOT_AN_IMAGE, "DICOM without pixel data")
+
+
+def _header_flags(dataset: Dataset, header: ImageHeader) -> frozenset[Flag]:
+    lossy = is_lossy(transfer_syntax(dataset)) or el.text(dataset, "LossyImageCompression") == "01"
+    found = {
+        Flag.AGE_UNKNOWN: header.age_years is None,
+        Flag.VIEW_UNKNOWN: not header.view_position,
+        Flag.BODY_PART_UNKNOWN: not header.body_part,
+        Flag.NO_PATIENT_ID: header.patient_key[0] != "dicom",
+        Flag.LOSSY: lossy,
+    }
+    return frozenset(flag for flag, holds in found.items() if holds)

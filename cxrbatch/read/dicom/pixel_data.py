@@ -1,0 +1,148 @@
+"""Pixel data of a file: the element, or uncompressed pixels in strips."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import data_element_generator
+
+from cxrbatch.read import block_means
+from cxrbatch.read.dicom import elements as el
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.resample import NotReducible
+
+_PIXEL_DATA = 0x7FE00010
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_DELIMITER_BYTES = 8
+_SYNTAXES = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the pixels lie in the file."""
+
+    rows: int
+    columns: int
+    dtype: np.dtype[Any]
+    implicit_vr: bool
+
+    @property
+    def n_bytes(self) -> int:
+        """Of one frame."""
+        return self.rows * self.columns * self.dtype.itemsize
+
+
+def layout(dataset: Dataset, syntax: uid.UID) -> Layout:
+    """Tell from a header how one monochrome frame lies in the file.
+
+    Raises
+    ------
+    NotReducible
+        It is compressed, in colour, or not little-endian.
+    """
+    bits, samples = el.integer(dataset, "BitsAllocated", 0), el.integer(dataset, "SamplesPerPixel", 1)
+    rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
+    if syntax not in _SYNTAXES or samples != 1 or bits not in (8, 16, 32) or min(rows, columns) < 1:
+        raise NotReducible
+    return Layout(
+        rows=rows,
+        columns=columns,
+        dtype=np.dtype(f"<u{bits // 8}"),
+        implicit_vr=syntax == uid.ImplicitVRLittleEndian,
+    )
+
+
+def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[Any]]:
+    """Read the pixels a few rows at a time, into the same memory again and again.
+
+    Parameters
+    ----------
+    begin : int
+        Where the element with the pixels begins.
+    block : int
+        Every strip but the last has a multiple of so many rows.
+
+    Yields
+    ------
+    ndarray of uint8, uint16 or uint32, shape (any, columns)
+        Valid until the next is asked for.
+
+    Raises
+    ------
+    NotReducible
+        They are not there, or not all of them.
+    """
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(_value_begins(stream, begin, of))
+        step = block_means.rows_per_strip(of.columns * of.dtype.itemsize, block)
+        memory = np.empty((min(step, of.rows), of.columns), of.dtype)
+        for row in range(0, of.rows, step):
+            strip = memory[: of.rows - row]
+            if stream.readinto(strip.data) != strip.nbytes:
+                raise NotReducible
+            yield strip
+
+
+def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
+    """Read the element with the pixels.
+
+    Parameters
+    ----------
+    begin : int
+        Where it begins.
+    of : Dataset
+        The header, encoded as the pixels are.
+
+    Raises
+    ------
+    Refusal
+        ``truncated``: it is not there, or not all of it.
+    """
+    implicit_vr, is_little_endian = of.original_encoding
+    with path.open("rb") as stream:
+        element = _pixel_element(stream, begin, bool(implicit_vr), is_little_endian is not False)
+        if element is None:
+            raise Refusal(
+                Reason.TRUNCATED, "the header announces an image, but PixelData is missing or cut off"
+            )
+        n_bytes = element.length
+        if n_bytes == _UNDEFINED_LENGTH:
+            n_bytes = stream.tell() - _DELIMITER_BYTES - element.value_tell
+        stream.seek(element.value_tell)
+        # A length is not believed: memory for it would be asked for at once.
+        left = os.fstat(stream.fileno()).st_size - element.value_tell
+        return element._replace(value=stream.read(min(n_bytes, left)))
+
+
+def _value_begins(stream: FileIO, begin: int, of: Layout) -> int:
+    element = _pixel_element(stream, begin, of.implicit_vr, is_little_endian=True)
+    if element is None:
+        raise NotReducible
+    complete = element.value_tell + of.n_bytes <= os.fstat(stream.fileno()).st_size
+    if not complete or not of.n_bytes <= element.length < _UNDEFINED_LENGTH:
+        raise NotReducible
+    return element.value_tell
+
+
+def _pixel_element(
+    stream: BinaryIO, begin: int, implicit_vr: bool, is_little_endian: bool
+) -> RawDataElement | None:
+    """Tag and length of PixelData, not its value; the stream is behind the value then. None where it is missing."""
+    stream.seek(begin)
+    elements = data_element_generator(stream, implicit_vr, is_little_endian, defer_size=0)
+    try:
+        element = next(elements, None)
+    except MemoryError:
+        raise
+    except Exception:  # pydicom raises whatever the damaged bytes led it to
+        return None
+    is_it = isinstance(element, RawDataElement) and element.tag == _PIXEL_DATA
+    return element if is_it else None

@@ -1,0 +1,225 @@
+"""DICOM dataset → stored values, of all pixels or of as many as are needed."""
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
+
+from cxrbatch.limits import Limits
+from cxrbatch.read import block_means
+from cxrbatch.read.codecs import decode, frame_header, jpeg2000, reduced
+from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.dicom import pixel_data
+from cxrbatch.read.greyscale import Stored, decoded_values, native_values
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.resample import NotReducible, ReducedPicture
+
+
+def transfer_syntax(dataset: Dataset) -> str:
+    """TransferSyntaxUID, or what a file without meta information was parsed as (PS3.5 10.1)."""
+    stated = el.text(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID")
+    if stated:
+        return stated
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRBigEndian if little is False else uid.ExplicitVRLittleEndian
+
+
+def is_signed(dataset: Dataset) -> bool:
+    """Whether stored values are signed (PixelRepresentation)."""
+    return el.integer(dataset, "PixelRepresentation", 0) == 1
+
+
+def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
+    """Make sure that a compressed frame is what the header announces, before it is decoded.
+
+    Returns
+    -------
+    bytes
+        The frame as it is, or what is in it.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``, ``truncated`` or ``too_large``.
+    """
+    frame, syntax = jpeg2000.bare(frame), transfer_syntax(dataset)
+    bits, _, _ = _bits(dataset)
+    if syntax != uid.RLELossless:
+        decode.require_end(frame)
+    frame_header.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
+    return frame
+
+
+def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
+    """Decode the first frame to stored values.
+
+    Parameters
+    ----------
+    frame : bytes or None
+        The compressed frame (see `plain_frame`); None if the pixels are not compressed.
+
+    Returns
+    -------
+    ndarray of (u)int8, (u)int16 or (u)int32, shape (rows, columns) or (rows, columns, 3)
+
+    Raises
+    ------
+    Refusal
+        ``unsupported_transfer_syntax``, ``truncated`` or ``corrupt``.
+    """
+    syntax = uid.UID(transfer_syntax(dataset))
+    bits_allocated, bits_stored, high_bit = _bits(dataset)
+    signed = is_signed(dataset)
+    if frame is not None:
+        decoded = _encapsulated(dataset, syntax, bits_allocated, frame)
+        return decoded_values(decoded, bits_stored, signed=signed)
+    if not syntax.is_transfer_syntax or syntax.is_encapsulated:
+        name = syntax.name if syntax.is_valid else "that is no UID"
+        raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {name}")
+    return native_values(_native(dataset, syntax), bits_stored, high_bit, signed=signed)
+
+
+def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -> ReducedPicture:
+    """Average the stored values of an uncompressed frame while it is read, a strip at a time.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The header.
+    begin : int
+        Where the element behind it begins in the file.
+
+    Raises
+    ------
+    NotReducible
+        The pixels are compressed, incomplete, padded, or otherwise not what can be averaged.
+    """
+    layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
+    _, bits_stored, high_bit = _bits(dataset)
+    signed = is_signed(dataset)
+    raw = pixel_data.strips(path, begin, layout, 1 << halvings)
+    values = (native_values(strip, bits_stored, high_bit, signed=signed, in_place=True) for strip in raw)
+    return _means(dataset, values, (layout.rows, layout.columns), halvings, bits_stored)
+
+
+def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedPicture:
+    """Decode stored values at a fraction of the size; see `cxrbatch.read.codecs.reduced`.
+
+    Parameters
+    ----------
+    frame : bytes or None
+        As in `stored_values`.
+
+    Raises
+    ------
+    NotReducible
+    """
+    syntax = transfer_syntax(dataset)
+    # Where padding is, only the full picture tells.
+    if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
+        raise NotReducible
+    form = reduced.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
+    return reduced.decode_reduced(frame, syntax, form, halvings)
+
+
+def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> ReducedPicture:
+    """Average decoded stored values.
+
+    Raises
+    ------
+    NotReducible
+        There is padding among them.
+    """
+    values = block_means.strips(stored, 1 << halvings)
+    return _means(dataset, values, stored.shape, halvings)
+
+
+def _means(
+    dataset: Dataset, values: Iterator[Stored], shape: tuple[int, ...], halvings: int, bits: int | None = None
+) -> ReducedPicture:
+    block = 1 << halvings
+    means = block_means.block_means(_without_padding(dataset, values), block, bits)
+    return ReducedPicture(means, block_means.extent_in_blocks(shape, block))
+
+
+def _without_padding(dataset: Dataset, values: Iterator[Stored]) -> Iterator[Stored]:
+    may_pad = el.number(dataset, "PixelPaddingValue") is not None
+    for strip in values:
+        if may_pad and _padded(dataset, strip).any():
+            raise NotReducible
+        yield strip
+
+
+def _bits(dataset: Dataset) -> tuple[int, int, int]:
+    allocated = el.integer(dataset, "BitsAllocated", 0)
+    stored = el.integer(dataset, "BitsStored", allocated)
+    high = el.integer(dataset, "HighBit", stored - 1)
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or not stored - 1 <= high < allocated:
+        raise Refusal(
+            Reason.CORRUPT,
+            f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high} contradict each other",
+        )
+    return allocated, stored, high
+
+
+def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int, frame: bytes) -> Stored:
+    photometric = el.text(dataset, "PhotometricInterpretation")
+    return decode.decode(frame, syntax, _shape(dataset), bits_allocated, photometric)
+
+
+def _shape(dataset: Dataset) -> tuple[int, ...]:
+    rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
+    samples = el.integer(dataset, "SamplesPerPixel", 1)
+    if min(rows, columns) < 1 or samples not in (1, 3):
+        raise Refusal(
+            Reason.CORRUPT, f"{columns} × {rows} pixels with {samples} samples, expected 1 or 3 samples"
+        )
+    return (rows, columns) if samples == 1 else (rows, columns, samples)
+
+
+def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
+    data = el.value_of(dataset, "PixelData")
+    if not isinstance(data, bytes) or dataset["PixelData"].is_undefined_length:
+        raise Refusal(Reason.CORRUPT, "PixelData is encapsulated, though the transfer syntax is a plain one")
+    expected = prod(_shape(dataset)) * _bits(dataset)[0] // 8
+    if el.text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
+        expected = expected // 3 * 2
+    if len(data) < expected:
+        raise Refusal(Reason.TRUNCATED, f"PixelData holds {len(data)} of {expected} bytes")
+    try:
+        pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, correct_unused_bits=False)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Refusal(Reason.CORRUPT, "PixelData does not fit what the header says of it") from error
+    return np.asarray(pixels)
+
+
+def valid_mask(dataset: Dataset, stored: Stored) -> NDArray[np.bool_] | None:
+    """Where a pixel is image and not padding (PS3.3 C.7.5.1.1.2); None where nothing is padding."""
+    if el.number(dataset, "PixelPaddingValue") is None:
+        return None
+    padded = _padded(dataset, stored)
+    return ~padded if padded.any() and not padded.all() else None
+
+
+def _padded(dataset: Dataset, stored: Stored) -> NDArray[np.bool_]:
+    padding = el.number(dataset, "PixelPaddingValue") or 0.0
+    limit = el.number(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((padding, padding if limit is None else limit))
+    low, high = _as_stored(low, stored.dtype), _as_stored(high, stored.dtype)
+    return (stored >= low) & (stored <= high)
+
+
+def _as_stored(value: float, dtype: np.dtype[np.integer]) -> int:
+    """Undo a wrong VR: the padding value of signed pixels is often written as unsigned, and the reverse."""
+    bits = dtype.itemsize * 8
+    wrapped = int(value) % (1 << bits)
+    return wrapped - (1 << bits) if dtype.kind == "i" and wrapped >= 1 << (bits - 1) else wrapped

@@ -1,0 +1,130 @@
+"""Modality LUT and VOI LUT of a DICOM image, as far as its header holds usable ones."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.greyscale import Lut, Stored, Values, Window, float32
+from cxrbatch.reasons import Flag, Reason, Refusal
+
+_IGNORED = frozenset((Flag.VOI_IGNORED,))
+_MIN_CONTRAST = 1e-3
+_N_PROBES = 257
+_STEEPEST = 3.0
+_ABSURD = 1e20
+_FIRST_MAPPED = range(-(1 << 15), 1 << 16)
+
+
+def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) -> Values:
+    """Apply the Modality LUT Sequence, else RescaleSlope and RescaleIntercept (PS3.3 C.11.1).
+
+    Parameters
+    ----------
+    stored : ndarray of integers, or of float32 where they are means, any shape
+    signed : bool
+        Whether stored values are signed.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``: rescaled values would overflow.
+    """
+    if lut := _lut(dataset, "ModalityLUTSequence", signed=signed):
+        return lut(stored)
+    slope = float32(el.number(dataset, "RescaleSlope") or 0.0) or np.float32(1)
+    intercept = float32(el.number(dataset, "RescaleIntercept") or 0.0)
+    if not max(abs(slope), abs(intercept)) < _ABSURD:
+        raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
+    values = stored.astype(np.float32)
+    values *= slope
+    values += intercept
+    return values
+
+
+def apply_voi(
+    dataset: Dataset, values: Values, valid: NDArray[np.bool_] | None
+) -> tuple[Values, frozenset[Flag]]:
+    """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); neither is a must.
+
+    A window that leaves no contrast in the picture is ignored, and the image flagged: such headers are wrong.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (rows, columns)
+    valid : ndarray of bool, same shape, or None
+        False where a pixel is padding.
+
+    Returns
+    -------
+    ndarray of float32, same shape
+    frozenset of Flag
+    """
+    stated = _has_voi(dataset)
+    transform = _lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0)) or _window(dataset)
+    if transform is None:
+        return values, _IGNORED if stated else frozenset()
+    mapped = transform(values)
+    used = mapped if valid is None else mapped[valid]
+    lowest, highest = float(used.min()), float(used.max())
+    if highest - lowest <= _MIN_CONTRAST * max(-lowest, highest, 1.0):
+        return values, _IGNORED
+    return mapped, frozenset()
+
+
+def keeps_means(dataset: Dataset, means: Values, *, signed: bool) -> bool:
+    """Whether the transforms may come after averaging in place of before it.
+
+    What they make of a mean is the mean of what they make of each pixel where they are straight, and nearly so where
+    they bend gently. A narrow window, or a steep LUT, would show how little the pixels of a block differ.
+
+    Parameters
+    ----------
+    means : ndarray of float32, any shape
+        Means of stored values.
+    """
+    probe = np.linspace(means.min(), means.max(), _N_PROBES, dtype=np.float32)
+    mapped, _ = apply_voi(dataset, modality_values(dataset, probe, signed=signed), None)
+    steepest = float(np.abs(np.diff(mapped)).max()) * (_N_PROBES - 1)
+    return steepest <= _STEEPEST * float(np.ptp(mapped))
+
+
+def _has_voi(dataset: Dataset) -> bool:
+    return el.is_stated(dataset, "VOILUTSequence") or bool(el.text(dataset, "WindowWidth"))
+
+
+def _window(dataset: Dataset) -> Window | None:
+    center, width = el.number(dataset, "WindowCenter"), el.number(dataset, "WindowWidth")
+    if center is None or width is None:
+        return None
+    window = Window(center, width, el.text(dataset, "VOILUTFunction").upper() or "LINEAR")
+    return window if window.is_valid else None
+
+
+def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
+    """Read the first item of a LUT sequence; None where it is missing or unusable."""
+    sequence = el.items(dataset, keyword)
+    descriptor = el.numbers(sequence[0], "LUTDescriptor") if sequence else []
+    if len(descriptor) != 3:
+        return None
+    entries, first = int(descriptor[0]) or 65536, int(descriptor[1])
+    table = _lut_table(sequence[0], entries, bits=int(descriptor[2]))
+    if table is None or first not in _FIRST_MAPPED:
+        return None
+    # The first value mapped is SS for signed pixels, and often written as US all the same.
+    return Lut(first - 65536 if signed and first > 32767 else first, table)
+
+
+def _lut_table(item: Dataset, entries: int, bits: int) -> Values | None:
+    data = el.value_of(item, "LUTData")
+    if isinstance(data, bytes):
+        # OW, and 8-bit entries may be packed two to a word (PS3.3 C.11.1.1.1)
+        packed = len(data) < 2 * entries and bits <= 8
+        little = item.is_little_endian is not False
+        dtype = np.dtype("u1") if packed else np.dtype("<u2" if little else ">u2")
+        table = np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
+    else:
+        table = np.asarray(el.numbers(item, "LUTData"))
+    if table.size < entries or entries < 2:
+        return None
+    return table[:entries].astype(np.float32)

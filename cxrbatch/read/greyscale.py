@@ -1,0 +1,214 @@
+"""From stored values to presentation values (DICOM PS3.4 N.2: Modality LUT → VOI LUT → Presentation LUT)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.resample import Box
+
+Stored = NDArray[np.integer]
+Values = NDArray[np.float32]
+
+_COLOUR_DISTANCE = 0.12
+_REC601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """Pixels as a radiologist sees them.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        0…1, bone white, padding 0.
+    extent, colourfulness, flags
+        As in `cxrbatch.records.CxrImage`.
+    """
+
+    pixels: Values
+    extent: Box | None = None
+    colourfulness: float = 0.0
+    flags: frozenset[Flag] = frozenset()
+
+
+def float32(number: float) -> np.float32:
+    """Round a number of a header; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.float32(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Lut:
+    """A lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    Attributes
+    ----------
+    first : int
+        Input value mapped to the first entry; smaller ones map there too, larger than the last to the last.
+    table : ndarray of float32, shape (n,)
+    """
+
+    first: int
+    table: Values
+
+    def __call__(self, values: NDArray[np.generic]) -> Values:
+        """Look up `values` of any shape."""
+        index = np.rint(values.astype(np.float32) - self.first)
+        return self.table[np.clip(index, 0, self.table.size - 1).astype(np.intp)]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A VOI window (PS3.3 C.11.2.1.2 and C.11.2.1.3).
+
+    Attributes
+    ----------
+    function : str
+        ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID``.
+    """
+
+    center: float
+    width: float
+    function: str = "LINEAR"
+
+    @property
+    def is_valid(self) -> bool:
+        """Width at least 1 for LINEAR, above 0 otherwise, both numbers finite in 32 bits."""
+        center, width = (float32(number) for number in (self.center, self.width))
+        finite = bool(np.isfinite(center) and np.isfinite(width))
+        return finite and bool(width >= 1 if self.function == "LINEAR" else width > 0)
+
+    def __call__(self, values: Values) -> Values:
+        """Map values to 0…1."""
+        with np.errstate(over="ignore"):  # so far beyond the window that it is clipped anyway
+            return self._mapped(values)
+
+    def _mapped(self, values: Values) -> Values:
+        center, width = np.float32(self.center), np.float32(self.width)
+        if self.function == "SIGMOID":
+            exponent = np.clip(-4 * (values - center) / width, -60, 60)
+            return (1 / (1 + np.exp(exponent))).astype(np.float32)
+        if self.function == "LINEAR":
+            if width == 1:
+                return (values > center - np.float32(0.5)).astype(np.float32)
+            center, width = center - np.float32(0.5), width - 1
+        mapped = values - center
+        mapped /= width  # in place: a full picture has 30 MB
+        mapped += np.float32(0.5)
+        return np.clip(mapped, 0, 1, out=mapped)
+
+
+def native_values(
+    raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, in_place: bool = False
+) -> Stored:
+    """Take the stored bits out of their container.
+
+    Bits above HighBit may hold an overlay or rubbish (PS3.5 8.1.1), and nothing guarantees sign extension.
+
+    Parameters
+    ----------
+    raw : ndarray of integers, any shape
+    in_place : bool
+        Put the values into the memory of `raw`.
+    """
+    container = raw.dtype.itemsize * 8
+    left = container - 1 - high_bit
+    kind = np.dtype(f"{'i' if signed else 'u'}{raw.dtype.itemsize}")
+    values = raw.view(kind) if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("=")).view(kind)
+    if left == 0 and bits_stored == container:
+        return values
+    out = values if in_place else None
+    if not signed and high_bit == bits_stored - 1:
+        return np.bitwise_and(values, values.dtype.type((1 << bits_stored) - 1), out=out)
+    return np.right_shift(np.left_shift(values, left, out=out), container - bits_stored, out=out)
+
+
+def decoded_values(decoded: Stored, bits_stored: int, *, signed: bool) -> Stored:
+    """Make values from a codestream signed where the header says so.
+
+    JPEG and JPEG-LS know no sign, and JPEG 2000 files often state the wrong one. A codestream has no rubbish
+    above its precision, so that unsigned values are taken as they are, even where they exceed BitsStored.
+    """
+    if not signed:
+        return decoded.view(f"u{decoded.dtype.itemsize}") if decoded.dtype.kind == "i" else decoded
+    wide = decoded.astype(np.int32)
+    fits = int(wide.max(initial=0)) < 1 << bits_stored and int(wide.min(initial=0)) >= -(1 << bits_stored)
+    bits = bits_stored if fits else decoded.dtype.itemsize * 8
+    return (wide << (32 - bits)) >> (32 - bits)
+
+
+def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highest: float) -> Values:
+    """Map ``lowest … highest`` to 0…1, clipped.
+
+    Parameters
+    ----------
+    values : ndarray of any number type and shape
+    """
+    span = np.float32(max(highest - lowest, float(np.finfo(np.float32).tiny)))
+    shares = values.astype(np.float32)
+    shares -= np.float32(lowest)
+    shares /= span
+    return np.clip(shares, 0, 1, out=shares)
+
+
+def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
+    """Map the smallest and largest value outside the padding to 0 and 1.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``: the transforms of the header made infinite values.
+    """
+    used = values if valid is None else values[valid]
+    lowest, highest = float(used.min()), float(used.max())
+    if not np.isfinite(float32(highest - lowest)):
+        raise Refusal(Reason.CORRUPT, "rescaling overflows: RescaleSlope or RescaleIntercept is absurd")
+    return full_range(values, lowest, highest)
+
+
+def luminance(rgb: Stored | Values, highest: int) -> Values:
+    """Grey of a colour picture by ITU-R BT.601; exactly the common value where the three channels agree.
+
+    Parameters
+    ----------
+    rgb : ndarray of integers, or of float32 where they are means, shape (rows, columns, 3)
+    highest : int
+        Value of full intensity.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        0…1.
+    """
+    if (rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all():
+        return full_range(rgb[..., 0], 0, highest)
+    return np.clip(rgb.astype(np.float32) @ _REC601 / np.float32(highest), 0, 1)
+
+
+def colourfulness(rgb: Stored | Values, highest: int) -> float:
+    """Share of pixels that are clearly coloured beyond a common tint.
+
+    Films photographed on a light box, and viewers with a blue palette, give radiographs one tint that follows
+    the brightness: it is fitted (each channel as a quadratic of the luminance) and does not count as colour.
+
+    Parameters
+    ----------
+    rgb : ndarray of integers, or of float32 where they are means, shape (rows, columns, 3)
+    highest : int
+        Value of full intensity.
+    """
+    # Every fourth pixel in each direction suffices for a share, and costs a sixteenth.
+    sample = rgb[::4, ::4].reshape(-1, 3).astype(np.float32) / np.float32(highest)
+    grey = sample @ _REC601
+    basis = np.stack([np.ones_like(grey), grey, grey * grey], axis=1)
+    tint = basis @ np.linalg.lstsq(basis, sample, rcond=None)[0]
+    return float((np.ptp(sample - tint, axis=1) > _COLOUR_DISTANCE).mean())
+
+
+def presentation_of_colours(rgb: Stored | Values, highest: int, extent: Box | None = None) -> Presentation:
+    """Grey of a colour picture, and how colourful it was; parameters as in `luminance` and `Presentation`."""
+    return Presentation(
+        pixels=luminance(rgb, highest), extent=extent, colourfulness=colourfulness(rgb, highest)
+    )

@@ -1,0 +1,1 @@
+"""Take PCR results back in."""

@@ -1,0 +1,302 @@
+"""The file of PCR results that a laboratory exports: CSV in, typed rows out.
+
+A cell is text until it is understood, so a PatientID keeps its leading zeros.
+"""
+
+import csv
+import datetime as dt
+import difflib
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import CxrbatchError, UsageProblem
+
+
+class Answer(StrEnum):
+    """What a result says; also the name of the option that takes words for it."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    INCONCLUSIVE = "inconclusive"
+
+
+WORDS: Mapping[Answer, tuple[str, ...]] = {
+    Answer.POSITIVE: ("positive", "pos", "positiv", "detected"),
+    Answer.NEGATIVE: ("negative", "neg", "negativ", "not detected", "undetected"),
+    Answer.INCONCLUSIVE: (
+        *("inconclusive", "indeterminate", "equivocal", "invalid"),
+        *("presumptive positive", "pending"),
+    ),
+}
+"""Words that are known without being named. No single letters or digits: of these every laboratory has its own."""
+
+_DELIMITERS = (",", ";", "\t")
+_NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
+_SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
+"""What Excel writes and reads as the first line to name the delimiter."""
+_TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+"""``="00123"``: how laboratory systems keep a spreadsheet from dropping zeros."""
+_PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of the columns; empty: not to be used. Upper and lower case are the same."""
+
+    patient_id: str = "patient_id"
+    issuer_of_patient_id: str = ""
+    accession_number: str = "accession_number"
+    date: str = "date"
+    result: str = "result"
+
+
+_OPTIONS = {
+    "patient_id": "--patient-column",
+    "issuer_of_patient_id": "--issuer-column",
+    "accession_number": "--accession-column",
+    "date": "--date-column",
+    "result": "--result-column",
+}
+_REQUIRED = ("date", "result")
+_EITHER = ("patient_id", "accession_number")
+
+
+def meanings(own: Mapping[Answer, Sequence[str]] | None = None) -> dict[str, Answer]:
+    """What words mean: `WORDS`, and one's own, which come first.
+
+    Raises
+    ------
+    UsageProblem
+        One's own word is named for two answers.
+    """
+    known = {plain(word): answer for answer, words in WORDS.items() for word in words}
+    named: dict[str, Answer] = {}
+    for answer, words in (own or {}).items():
+        for word in words:
+            if (other := named.setdefault(plain(word), answer)) is not answer:
+                raise UsageProblem(f"--{other} and --{answer}: {word!r} cannot mean both")
+    return known | named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFormat:
+    """How a file is to be read.
+
+    Attributes
+    ----------
+    delimiter : str
+        Empty: told from the header line (comma, semicolon, tab).
+    encoding : str
+        Of Python's names; a byte order mark is dropped.
+    date_format : str
+        As for ``strptime``; empty: ISO 8601.
+    words : mapping of str to Answer
+        From `meanings`.
+
+    Raises
+    ------
+    UsageProblem
+        A delimiter or a format of dates that cannot be one.
+    """
+
+    columns: Columns = Columns()
+    delimiter: str = ""
+    encoding: str = "utf-8-sig"
+    date_format: str = ""
+    words: Mapping[str, Answer] = field(default_factory=meanings)
+
+    def __post_init__(self) -> None:
+        delimiter = _NAMED_DELIMITERS.get(self.delimiter.lower(), self.delimiter)
+        if len(delimiter) > 1 or delimiter in ('"', "\r", "\n", " "):
+            raise UsageProblem(f"--delimiter {self.delimiter!r}: give one character, or tab")
+        object.__setattr__(self, "delimiter", delimiter)
+        if self.date_format and not _is_date_format(self.date_format):
+            raise UsageProblem(
+                f"--date-format {self.date_format!r}: has to hold day, month and year, such as %d.%m.%Y"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabRow:
+    """A row, blanks around its cells dropped.
+
+    Attributes
+    ----------
+    number : int
+        As a spreadsheet counts: the header is 1, empty rows count.
+    patient_id, issuer_of_patient_id, accession_number, date, result : str
+        The cells; empty where there is none.
+    day : datetime.date or None
+        None where the date was not understood.
+    answer : Answer or None
+        None where the word is unknown.
+    surplus : bool
+        More cells than columns: nobody knows which of them is which.
+    """
+
+    number: int
+    patient_id: str
+    issuer_of_patient_id: str
+    accession_number: str
+    date: str
+    result: str
+    day: dt.date | None
+    answer: Answer | None
+    surplus: bool = False
+
+
+def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
+    """Read the rows that are not empty.
+
+    Raises
+    ------
+    CxrbatchError
+        The file cannot be read, is empty, in another encoding, or its quotes do not match.
+    UsageProblem
+        A column is missing or there twice; the encoding is unknown.
+    """
+    text = _text(path, how.encoding)
+    separator = _SEPARATOR_LINE.match(text)
+    text = text[separator.end() :] if separator else text
+    delimiter = how.delimiter or (separator[1] if separator else _told_delimiter(text, how.columns))
+    try:
+        records = _records(text, delimiter)
+        _, header = next(records, (0, []))
+        if not header:
+            raise CxrbatchError(f"{_shown(path)}: is empty, without even a header line; did the export fail?")
+        positions = _positions(header, how.columns, path)
+        return [_row(number, cells, len(header), positions, how) for number, cells in records]
+    except csv.Error as error:
+        raise CxrbatchError(f"{_shown(path)}: no CSV: {error}; do the quotes match?") from error
+
+
+def plain(words: str) -> str:
+    """Spell words so that case, ``_`` and the number of blanks do not matter."""
+    return " ".join(words.replace("_", " ").split()).casefold()
+
+
+def _is_date_format(date_format: str) -> bool:
+    """Whether a date that is written so can be read again."""
+    written = _PROBE.strftime(date_format)
+    others = (_PROBE.replace(**{part: getattr(_PROBE, part) + 1}) for part in ("year", "month", "day"))
+    if written in (other.strftime(date_format) for other in others):
+        return False  # before strptime, which warns of days without a year
+    try:
+        return dt.datetime.strptime(written, date_format).date() == _PROBE.date()
+    except ValueError:
+        return False
+
+
+def _text(path: Path, encoding: str) -> str:
+    try:
+        content = path.read_bytes()
+        return content.decode(encoding).removeprefix("\ufeff")
+    except OSError as error:
+        raise CxrbatchError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
+    except LookupError as error:
+        raise UsageProblem(f"--encoding {encoding!r}: unknown; such as utf-8, cp1252, utf-16") from error
+    except UnicodeError as error:  # its own message would show what stands there
+        likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
+        raise CxrbatchError(
+            f"{_shown(path)}: is not {encoding.removesuffix('-sig')}; save it as UTF-8, or say what it is, "
+            f"probably --encoding {likely}"
+        ) from error
+
+
+def _told_delimiter(text: str, columns: Columns) -> str:
+    """The delimiter with which the header has most of the columns that are asked for."""
+    wanted = {plain(name) for name in asdict(columns).values()}
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        header = _header(text, delimiter)
+        return len(wanted & {plain(name) for name in header}), len(header)
+
+    return max(_DELIMITERS, key=fit)
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(_records(text, delimiter), (0, []))[1]
+    except csv.Error:
+        return []
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with anything in them, and their numbers."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    for number, cells in enumerate(reader, start=1):
+        cleaned = [_cell(cell) for cell in cells]
+        if any(cleaned):
+            yield number, cleaned
+
+
+def _cell(text: str) -> str:
+    stripped = text.strip()
+    formula = _TEXT_AS_FORMULA.fullmatch(stripped)
+    return formula[1].strip() if formula else stripped
+
+
+def _positions(header: Sequence[str], columns: Columns, path: Path) -> dict[str, int]:
+    """Where the columns are."""
+    names = [plain(name) for name in header]
+    positions = {}
+    for part, name in asdict(columns).items():
+        n_there = names.count(plain(name)) if name else 0
+        if n_there > 1:
+            raise UsageProblem(f"{_shown(path)}: column {name!r} is there twice; rename one of them")
+        if n_there:
+            positions[part] = names.index(plain(name))
+        elif part in _REQUIRED or name not in ("", getattr(Columns(), part)):
+            raise UsageProblem(f"{_shown(path)}: {_missing([part], columns, names)}")
+    if not positions.keys() & set(_EITHER):
+        raise UsageProblem(f"{_shown(path)}: {_missing(_EITHER, columns, names)}")
+    return positions
+
+
+def _missing(parts: Sequence[str], columns: Columns, names: Sequence[str]) -> str:
+    """Say which column is not there.
+
+    What is there is not said: where the first line is no header, it is a patient.
+    """
+    wanted = " or ".join(repr(getattr(columns, part)) for part in parts)
+    options = " or ".join(_OPTIONS[part] for part in parts)
+    is_header = any(plain(name) in names for name in asdict(columns).values() if name)
+    close = difflib.get_close_matches(plain(getattr(columns, parts[0])), names, n=1) if is_header else []
+    hint = f"is {close[0]!r} meant? " if close else ""
+    return f"no column {wanted} among the {len(names)} of its first line; {hint}name yours with {options}"
+
+
+def _row(
+    number: int, cells: Sequence[str], n_columns: int, positions: Mapping[str, int], how: LabFormat
+) -> LabRow:
+    # A row may be too short: Excel leaves out empty cells at the end.
+    texts = {
+        part: cells[positions[part]] if part in positions and positions[part] < len(cells) else ""
+        for part in _OPTIONS
+    }
+    return LabRow(
+        number=number,
+        **texts,
+        day=_day(texts["date"], how.date_format),
+        answer=how.words.get(plain(texts["result"])),
+        surplus=any(cells[n_columns:]),
+    )
+
+
+def _day(text: str, date_format: str) -> dt.date | None:
+    try:
+        if date_format:
+            return dt.datetime.strptime(text, date_format).date()
+        return dt.datetime.fromisoformat(text).date()
+    except ValueError:
+        return None
+
+
+def _shown(path: Path) -> str:
+    return visible(str(path))

@@ -1,0 +1,338 @@
+"""PCR results back in: whom a row of the laboratory's file is about, and whether it may be stored."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from cxrbatch._lib.atomic import check_folder
+from cxrbatch._lib.clock import Clock, system_clock
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import UsageProblem
+from cxrbatch.records import PatientKey
+from cxrbatch.report.table import csv_bytes
+from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
+from cxrbatch.state.records import PcrResult
+from cxrbatch.state.session import lasting
+from cxrbatch.state.store import State, opened
+
+FIRST_DAY = dt.date(2020, 1, 1)
+"""No PCR for this virus is older: its first protocol was published in January 2020 (Corman et al., Eurosurveillance
+25(3):2000045)."""
+
+
+class RowClass(StrEnum):
+    """What becomes of a row. People script these codes: add, never rename."""
+
+    NEW = "new"
+    KNOWN = "known"
+    UNMATCHED = "unmatched"
+    AMBIGUOUS = "ambiguous"
+    CONTRADICTORY = "contradictory"
+    NOT_UNDERSTOOD = "not_understood"
+    INCONCLUSIVE = "inconclusive"
+
+
+TAKEN = (RowClass.NEW, RowClass.KNOWN)
+"""Nothing is left to do about these."""
+
+COLUMNS = (
+    *("row", "class", "patient_id", "issuer_of_patient_id", "accession_number", "date", "result"),
+    *("problem", "what_to_do"),
+)
+"""Of the table of rows. People script them: append only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a row, what is wrong with it, and what to do."""
+
+    row_class: RowClass
+    problem: str = ""
+    what_to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortedRow:
+    """A row with its verdict; `result` is what to store, only of new ones."""
+
+    row: LabRow
+    verdict: Verdict
+    result: PcrResult | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether nothing is left to do about it."""
+        return self.verdict.row_class in TAKEN
+
+
+Patients = Callable[..., list[PatientKey]]
+"""`cxrbatch.state.store.State.patients`."""
+Swab = tuple[PatientKey, dt.date]
+"""A patient has one answer a day."""
+
+
+_NEW = Verdict(RowClass.NEW)
+_KNOWN = Verdict(RowClass.KNOWN)
+_SURPLUS = Verdict(
+    RowClass.NOT_UNDERSTOOD,
+    "more cells than columns, so that nobody knows which is which",
+    "put cells that hold the delimiter in quotes",
+)
+_NOBODY = Verdict(
+    RowClass.NOT_UNDERSTOOD,
+    "neither PatientID nor accession number",
+    "fill one in; if other rows have none either, check --patient-column and --accession-column",
+)
+_NO_DATE = Verdict(
+    RowClass.NOT_UNDERSTOOD,
+    "the date is missing or not understood",
+    "give the day of the swab; if all rows are so, say how dates are written with --date-format",
+)
+_NO_RESULT = Verdict(
+    RowClass.NOT_UNDERSTOOD, "the result is empty", "import the file again when the laboratory has one"
+)
+_UNKNOWN_WORD = Verdict(
+    RowClass.NOT_UNDERSTOOD,
+    "the word for the result is unknown",
+    "say what it means with --positive, --negative or --inconclusive",
+)
+_INCONCLUSIVE = Verdict(
+    RowClass.INCONCLUSIVE,
+    "neither positive nor negative",
+    "the patient stays on the list: wait for the final result, or swab again",
+)
+_UNMATCHED = Verdict(
+    RowClass.UNMATCHED,
+    "nobody with these identifiers was screened",
+    "check them (zeros at the start, issuer); if the radiograph is still to come, import again after it",
+)
+_AMBIGUOUS = Verdict(
+    RowClass.AMBIGUOUS,
+    "several patients have these identifiers",
+    "say which one: PatientID with its issuer (--issuer-column), or PatientID and accession number",
+)
+_TWO_PATIENTS = Verdict(
+    RowClass.CONTRADICTORY,
+    "PatientID and accession number are of different patients",
+    "find out who was swabbed, and correct the row",
+)
+_HALF_KNOWN = (
+    "check both; if the laboratory has accession numbers of its own, import again with --accession-column ''"
+)
+_ASK = "ask the laboratory which is right, and leave only that in the file"
+_KEPT = "ask the laboratory which is right; what is stored stays"
+
+
+def sort_rows(
+    rows: Sequence[LabRow], patients: Patients, known: Mapping[Swab, bool], today: dt.date
+) -> list[SortedRow]:
+    """Decide what becomes of every row.
+
+    Parameters
+    ----------
+    patients : callable
+        Whom an identifier fits.
+    known : mapping of (patient, day) to bool
+        The results that are stored; True for positive.
+    today : datetime.date
+        No swab is later.
+
+    Returns
+    -------
+    list of SortedRow
+        One for every row, in their order.
+    """
+    found = [_swab(row, patients, today) for row in rows]
+    said: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
+    for row, swab in zip(rows, found, strict=True):
+        if not isinstance(swab, Verdict):
+            said[swab].setdefault(_is_positive(row), row.number)
+    return [
+        SortedRow(row=row, verdict=swab)
+        if isinstance(swab, Verdict)
+        else _compared(row, swab, said[swab], known.get(swab))
+        for row, swab in zip(rows, found, strict=True)
+    ]
+
+
+def import_results(
+    path: Path, state_path: Path, how: LabFormat, *, dry_run: bool = False, clock: Clock = system_clock
+) -> list[SortedRow]:
+    """Store the new results of a file, all or none.
+
+    Parameters
+    ----------
+    path : Path
+        What the laboratory exported.
+    state_path : Path
+        Has to exist.
+    dry_run : bool
+        Only say what would be stored.
+
+    Returns
+    -------
+    list of SortedRow
+        One for every row of the file that is not empty.
+
+    Raises
+    ------
+    CxrbatchError
+        The file or the state cannot be read; nothing was stored.
+    UsageProblem
+        A column is missing, or there is no such state.
+    Locked
+        A run is at work on the state.
+    """
+    if not state_path.is_file():
+        raise UsageProblem(
+            f"--state {visible(str(state_path))}: no such file; name the one that cxrbatch screen --state made"
+        )
+    rows = read_lab_file(path, how)
+    now = clock()
+    with _state(state_path, dry_run=dry_run) as state:
+        known = {(result.patient_key, result.date): result.positive for result in state.results()}
+        sorted_rows = sort_rows(rows, cache(state.patients), known, now.date())
+        new = [item.result for item in sorted_rows if item.result]
+        if new and not dry_run:
+            state.add_results(new, now)
+    return sorted_rows
+
+
+def rows_csv(rows: Iterable[SortedRow]) -> bytes:
+    """One line for every row: what became of it, what is wrong, what to do."""
+    return csv_bytes(
+        COLUMNS,
+        (
+            {
+                "row": item.row.number,
+                "class": item.verdict.row_class,
+                "patient_id": item.row.patient_id,
+                "issuer_of_patient_id": item.row.issuer_of_patient_id,
+                "accession_number": item.row.accession_number,
+                "date": item.row.date,
+                "result": item.row.result,
+                "problem": item.verdict.problem,
+                "what_to_do": item.verdict.what_to_do,
+            }
+            for item in rows
+        ),
+    )
+
+
+def summary(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
+    """Count the rows in one line, without a word about anybody."""
+    counts = Counter(item.verdict.row_class for item in rows)
+    parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in TAKEN]
+    stored = f"dry run, nothing stored ({counts[RowClass.NEW]} results would be)"
+    return f"{len(rows)} rows = {' + '.join(parts)}; " + (
+        stored if dry_run else f"{counts[RowClass.NEW]} results stored"
+    )
+
+
+def check_table_place(out: Path, *inputs: Path) -> None:
+    """Find out before the work whether the table can be written.
+
+    Raises
+    ------
+    UsageProblem
+        No such folder, no file, or one of the inputs.
+    OutputError
+        The folder takes no new file.
+    """
+    if out.resolve() in {path.resolve() for path in inputs}:
+        raise UsageProblem(
+            f"--out {visible(str(out))}: would replace what it is made from; choose another name"
+        )
+    if out.exists() and not out.is_file():
+        raise UsageProblem(f"--out {visible(str(out))}: is not a file; choose another name")
+    check_folder(out.parent)
+
+
+@contextmanager
+def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
+    """A dry run only looks, and needs no lock."""
+    if dry_run:
+        with opened(path, read_only=True) as state:
+            yield state
+    else:
+        with lasting(path) as state:
+            yield state
+
+
+def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Verdict:
+    if row.surplus:
+        return _SURPLUS
+    if row.day is None:
+        return _NO_DATE
+    who = _unusable(row, row.day, today) or _who(row, patients)
+    return who if isinstance(who, Verdict) else (who, row.day)
+
+
+def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Verdict | None:
+    if not (row.patient_id or row.accession_number):
+        return _NOBODY
+    if not FIRST_DAY <= day <= today:
+        return Verdict(
+            RowClass.NOT_UNDERSTOOD,
+            f"in the future: today is {today}"
+            if day > today
+            else f"before {FIRST_DAY}, the first of all PCRs",
+            "correct the date; if many rows are so, check --date-format and the clock of this computer",
+        )
+    if row.answer is None:
+        return _UNKNOWN_WORD if row.result else _NO_RESULT
+    return _INCONCLUSIVE if row.answer is Answer.INCONCLUSIVE else None
+
+
+def _who(row: LabRow, patients: Patients) -> PatientKey | Verdict:
+    """The one patient whom everything in the row fits."""
+    issuer = row.issuer_of_patient_id or None
+    by_each = {
+        name: set(patients(**{column: value}, issuer_of_patient_id=issuer))
+        for name, column, value in (
+            ("PatientID", "patient_id", row.patient_id),
+            ("accession number", "accession_number", row.accession_number),
+        )
+        if value
+    }
+    fitting = set.intersection(*by_each.values())
+    if len(fitting) == 1:
+        return fitting.pop()
+    if fitting:
+        return _AMBIGUOUS
+    names = [name for name, found in by_each.items() if found]
+    if not names:
+        return _UNMATCHED
+    return _TWO_PATIENTS if len(names) > 1 else _half_known(*names)
+
+
+def _half_known(name: str) -> Verdict:
+    return Verdict(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
+
+
+def _compared(row: LabRow, swab: Swab, said: Mapping[bool, int], known: bool | None) -> SortedRow:
+    """Compare a row with what else was said of the patient and day, in the file (first rows) and in the state."""
+    positive = _is_positive(row)
+    if (other := said.get(not positive)) is not None:
+        problem = f"the same patient and day as row {other}, with another result"
+        return SortedRow(row=row, verdict=Verdict(RowClass.CONTRADICTORY, problem, _ASK))
+    if known is not None and known is not positive:
+        problem = f"stored for this patient and day is: {_word(known)}"
+        return SortedRow(row=row, verdict=Verdict(RowClass.CONTRADICTORY, problem, _KEPT))
+    if known is not None or said[positive] != row.number:
+        return SortedRow(row=row, verdict=_KNOWN)
+    key, day = swab
+    return SortedRow(row=row, verdict=_NEW, result=PcrResult(patient_key=key, date=day, positive=positive))
+
+
+def _is_positive(row: LabRow) -> bool:
+    return row.answer is Answer.POSITIVE
+
+
+def _word(positive: bool) -> str:
+    return (Answer.POSITIVE if positive else Answer.NEGATIVE).value

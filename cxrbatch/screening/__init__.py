@@ -1,0 +1,1 @@
+"""Screen a folder: compose all stages, from discovery to the report."""

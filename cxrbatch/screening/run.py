@@ -1,0 +1,212 @@
+"""A folder in, a report out: the one module that composes all stages."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from operator import attrgetter
+from pathlib import Path
+
+from cxrbatch import __version__
+from cxrbatch._lib.clock import after, night_of
+from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle.operating_points import choose_bundle
+from cxrbatch.discover import walk
+from cxrbatch.errors import UsageProblem
+from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
+from cxrbatch.report import check_writable, write_report
+from cxrbatch.report.pseudonym import Pseudonymiser
+from cxrbatch.screening.options import ScreenOptions
+from cxrbatch.screening.outcomes import Judge
+from cxrbatch.state import session
+from cxrbatch.state.codec import Outcome
+from cxrbatch.state.records import Evidence, Judgement, Recalled
+from cxrbatch.state.store import State
+from cxrbatch.triage.aggregate import aggregate
+from cxrbatch.triage.capacity import capacity_yield
+from cxrbatch.triage.duplicates import without_duplicates
+from cxrbatch.triage.probability import prevalence_note, with_probabilities
+from cxrbatch.triage.waiting_list import ListRules, waiting_list
+
+__all__ = ["ScreenOptions", "screen"]
+
+
+def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
+    """Score every radiograph in a folder and write the report.
+
+    Parameters
+    ----------
+    folder : Path
+        Only read, never written to.
+    out : Path
+        The CSV; ``.files.csv`` and ``.html`` are written beside it.
+
+    Raises
+    ------
+    CxrbatchError
+        No report was written; an earlier one is left as it was. What was read is remembered.
+    """
+    _check_places(folder, out, options.state)
+    if options.max_nights and not options.state:
+        raise UsageProblem("--max-nights: nights are only counted with --state FILE")
+    pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
+    bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
+    with _remembering(out, options) as state:
+        judgement, warnings = _begin(folder, bundle, options, state)
+        run_id = state.begin(judgement)
+        run = _run_folder(folder, bundle, options, state, judgement)
+        run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
+        write_report(pseudonymise(run) if pseudonymise else run, out)
+        state.finish(run_id, run, options.clock())
+    return run
+
+
+def _remembering(out: Path, options: ScreenOptions) -> AbstractContextManager[State]:
+    return session.lasting(options.state) if options.state else session.until_written(out)
+
+
+def _begin(
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State
+) -> tuple[Judgement, tuple[str, ...]]:
+    """Which night this is, and what decides the outcomes."""
+    now, last = options.clock(), state.last_night()
+    night = max(night_of(now), last or dt.date.min)
+    judgement = Judgement(
+        root=str(folder.resolve()),
+        settings=_settings(bundle, options),
+        bundle_sha256=bundle.sha256,
+        night=night,
+        moment=after(now, state.last_moment()),
+    )
+    return judgement, _clock_warnings(now, last, options) if last and options.state else ()
+
+
+def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> tuple[str, ...]:
+    n_nights = (night_of(now) - last).days
+    if n_nights < 0:
+        return (
+            f"The clock of this machine says {now:%Y-%m-%d %H:%M}, but the last run in the state was on the night "
+            f"of {last}: this run counts as of that night. Set the clock.",
+        )
+    if n_nights >= options.expire_nights:
+        return (
+            f"The last run in the state was {n_nights} nights ago, on the night of {last}: whoever waited then has "
+            "left the list (--expire). If the clock of this machine is wrong, set it and see docs/running.md.",
+        )
+    return ()
+
+
+def _settings(bundle: Bundle, options: ScreenOptions) -> str:
+    """Hash of whatever decides an outcome beside the file."""
+    parts = (
+        bundle.sha256,
+        __version__,
+        options.patients.rule,
+        options.device,
+        options.precision,
+        options.decode,
+        *dataclasses.astuple(replace(options.limits, seconds=0)),  # what took too long is tried again anyway
+        options.max_memory_bytes,
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _run_folder(
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+) -> TriageRun:
+    """Everything but the writing: discover → judge (read → gate → preprocess → infer) → list."""
+    started = options.clock()
+    found = list(walk(folder))
+    judged = Judge(bundle, options, state, judgement)(found)
+    outcomes = _without_duplicates(judged.files if options.state else _of_one_night(judged.files), state)
+    images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
+    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    if options.state:
+        patients = _waiting(outcomes, bundle, options, state, judgement)
+    else:
+        patients = aggregate(images, failures, bundle.aggregation, bundle.operating_points)
+    return TriageRun(
+        folder=str(folder),
+        n_found=len(found),
+        started=started,
+        duration_s=max((options.clock() - started).total_seconds(), 0.0),
+        patients=_with_probabilities(patients, bundle, options.prevalence),
+        images=tuple(sorted(images, key=attrgetter("name"))),
+        failures=tuple(sorted(failures, key=attrgetter("name"))),
+        provenance=judged.provenance,
+        notes=_notes(bundle, options.prevalence),
+        prevalence=options.prevalence,
+        n_remembered=judged.n_remembered,
+        capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)
+        if options.capacity
+        else None,
+    )
+
+
+def _of_one_night(files: Iterable[Recalled]) -> tuple[Recalled, ...]:
+    """Without a state there is no earlier night, though a killed run may have begun on one."""
+    return tuple(replace(file, first_night=dt.date.min) for file in files)
+
+
+def _without_duplicates(files: Iterable[Recalled], state: State) -> dict[int, Outcome]:
+    """Outcomes by the number of their file's version, second copies refused."""
+    in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
+    scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
+    verdicts = list(without_duplicates(image for _, image in scored))
+    state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, verdicts, strict=True)})
+    outcomes: dict[int, Outcome] = {file.id: file.outcome for file in in_order}
+    return outcomes | {number: outcome for (number, _), (outcome, _) in zip(scored, verdicts, strict=True)}
+
+
+def _waiting(
+    outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+) -> tuple[PatientTriage, ...]:
+    """The list across nights; thumbnails of those who have left it are dropped."""
+    oldest = judgement.night - dt.timedelta(days=options.expire_nights)
+    evidence = [_with_flags(item, outcomes.get(item.id)) for item in state.evidence(after=oldest)]
+    state.forget_thumbnails(before=oldest)
+    rules = ListRules(
+        tonight=judgement.night,
+        expire_nights=options.expire_nights,
+        max_nights=options.max_nights,
+        bundle_sha256=bundle.sha256,
+        aggregation=bundle.aggregation,
+        operating_points=bundle.operating_points,
+    )
+    patients = {item.outcome.header.patient_key for item in evidence if item.outcome.header}
+    return waiting_list(evidence, outcomes.keys(), state.result_dates(patients), rules)
+
+
+def _with_flags(item: Evidence, tonight: Outcome | None) -> Evidence:
+    """What was found beside an image in tonight's folder (a UID conflict) is not remembered with it."""
+    if not isinstance(tonight, ImageScore) or not isinstance(item.outcome, ImageScore):
+        return item
+    return replace(item, outcome=replace(item.outcome, flags=tonight.flags))
+
+
+def _with_probabilities(
+    patients: tuple[PatientTriage, ...], bundle: Bundle, prevalence: float | None
+) -> tuple[PatientTriage, ...]:
+    if prevalence is None:
+        return patients
+    return with_probabilities(patients, bundle.require_calibration(), prevalence)
+
+
+def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
+    if prevalence is None:
+        return bundle.notes
+    return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
+
+
+def _check_places(folder: Path, out: Path, state: Path | None) -> None:
+    if not folder.is_dir():
+        raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
+    for option, path in (("--out", out), ("--state", state)):
+        if path and path.resolve().is_relative_to(folder.resolve()):
+            raise UsageProblem(
+                f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
+            )
+    check_writable(out)

@@ -1,0 +1,143 @@
+"""What the state holds, as records."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from cxrbatch.records import PatientKey
+from cxrbatch.state.codec import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a run writes beside every outcome.
+
+    Attributes
+    ----------
+    root : str
+        The screened folder, without links.
+    settings : str
+        Hash of whatever decides an outcome beside the file.
+    bundle_sha256 : str
+    night : datetime.date
+        Tonight.
+    moment : datetime.datetime
+        Start of the run.
+    """
+
+    root: str
+    settings: str
+    bundle_sha256: str
+    night: dt.date
+    moment: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """An outcome of an earlier run, without its thumbnail."""
+
+    id: int
+    outcome: Outcome
+    first_night: dt.date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A version of a file that may bear on the list.
+
+    Attributes
+    ----------
+    root, name : str
+        Folder, and name relative to it.
+    mtime_ns : int
+        When it was last modified, since 1970 UTC.
+    first_night : datetime.date
+    first_seen : datetime.datetime
+        Start of the run that found it first; UTC.
+    duplicate_of : str
+        Name of the file of which it was a second copy when it was last found; empty for none.
+    """
+
+    id: int
+    root: str
+    name: str
+    mtime_ns: int
+    first_night: dt.date
+    first_seen: dt.datetime
+    bundle_sha256: str
+    outcome: Outcome
+    duplicate_of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSummary:
+    """An image in short, for statistics.
+
+    Attributes
+    ----------
+    written : datetime.datetime or None
+        When the file was last modified; None where that is not known.
+    status, reason : str
+        ``scored`` or ``not_scored``; reason code, empty where scored.
+    score_covid : float or None
+    """
+
+    first_night: dt.date
+    first_seen: dt.datetime
+    written: dt.datetime | None
+    patient_key: PatientKey
+    study_date: str
+    bundle_sha256: str
+    status: str
+    reason: str
+    score_covid: float | None
+    duplicate_of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcrResult:
+    """A result; `date` is the day of the swab."""
+
+    patient_key: PatientKey
+    date: dt.date
+    positive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A line of the list of a night, as it was reported.
+
+    Attributes
+    ----------
+    position : int
+        From 1; the rank where `status` is ``ranked``.
+    priority, reason : str
+        Empty for none.
+    flags : tuple of str
+    """
+
+    night: dt.date
+    patient_key: PatientKey
+    position: int
+    status: str
+    score: float | None
+    priority: str
+    nights_waiting: int
+    flags: tuple[str, ...]
+    reason: str
+    bundle_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run; `finished` is None for one that is running, was killed or failed."""
+
+    id: int
+    night: dt.date
+    started: dt.datetime
+    finished: dt.datetime | None
+    folder: str
+    bundle_sha256: str
+    n_found: int | None
+    n_scored: int | None
+    n_not_scored: int | None
+    n_skipped: int | None

@@ -1,0 +1,99 @@
+"""Tables of the state, and the steps that bring an older one up to date.
+
+A step is never edited after a release: append another one.
+"""
+
+import sqlite3
+
+APPLICATION_ID = 0x43585262
+"""``CXRb``: tells a state from any other SQLite file."""
+
+_TABLES = """
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    night TEXT NOT NULL,              -- ISO date, see cxrbatch._lib.clock
+    started TEXT NOT NULL,            -- ISO, UTC
+    finished TEXT,                    -- NULL: running, killed or failed
+    folder TEXT NOT NULL,
+    bundle_sha256 TEXT NOT NULL,
+    n_found INTEGER, n_scored INTEGER, n_not_scored INTEGER, n_skipped INTEGER
+);
+
+-- One row for every version of a file that was ever found. JSON where text may hold what is no UTF-8.
+CREATE TABLE image (
+    id INTEGER PRIMARY KEY,
+    root TEXT NOT NULL,               -- JSON; the screened folder
+    name TEXT NOT NULL,               -- JSON; relative to it
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    first_night TEXT NOT NULL,        -- ISO date
+    first_seen TEXT NOT NULL,         -- ISO, UTC
+    settings TEXT NOT NULL,           -- hash of whatever decides the outcome beside the file
+    bundle_sha256 TEXT NOT NULL,
+    judged TEXT NOT NULL,             -- ISO, UTC
+    status TEXT NOT NULL,             -- scored, not_scored, skipped
+    reason TEXT NOT NULL,             -- empty where scored
+    score_covid REAL,
+    patient_key TEXT NOT NULL,        -- JSON
+    patient_id TEXT NOT NULL,
+    issuer_of_patient_id TEXT NOT NULL,
+    accession_number TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    record TEXT NOT NULL,             -- JSON; see cxrbatch.state.codec
+    thumbnail BLOB NOT NULL,
+    duplicate_of TEXT NOT NULL DEFAULT '',  -- JSON; name of the file of which this is a second copy
+    UNIQUE (root, name, size_bytes, mtime_ns, ctime_ns)
+);
+CREATE INDEX image_night ON image (first_night);
+CREATE INDEX image_patient ON image (patient_key);
+CREATE INDEX image_uid ON image (sop_instance_uid) WHERE sop_instance_uid <> '';
+CREATE INDEX image_patient_id ON image (patient_id);
+CREATE INDEX image_accession ON image (accession_number) WHERE accession_number <> '';
+CREATE INDEX image_thumbnail ON image (first_night) WHERE thumbnail <> x'';
+
+-- PCR results, one for each patient and day.
+CREATE TABLE result (
+    patient_key TEXT NOT NULL,        -- JSON
+    date TEXT NOT NULL,               -- ISO; of the swab
+    positive INTEGER NOT NULL,
+    imported TEXT NOT NULL,           -- ISO, UTC
+    PRIMARY KEY (patient_key, date)
+) WITHOUT ROWID;
+
+-- The list as it was reported, one for each night: the last of its runs.
+CREATE TABLE listed (
+    night TEXT NOT NULL,
+    patient_key TEXT NOT NULL,        -- JSON
+    position INTEGER NOT NULL,        -- from 1, ranked ones first
+    status TEXT NOT NULL,             -- ranked, not_scored
+    score REAL,
+    priority TEXT NOT NULL,
+    nights_waiting INTEGER NOT NULL,
+    flags TEXT NOT NULL,              -- separated by ;
+    reason TEXT NOT NULL,
+    bundle_sha256 TEXT NOT NULL,
+    PRIMARY KEY (night, patient_key)
+) WITHOUT ROWID;
+"""
+
+STEPS = (_TABLES,)
+"""``STEPS[n]`` makes version n + 1 of version n."""
+VERSION = len(STEPS)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Version of the tables; 0 for an empty file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older state up to date, in one transaction."""
+    version = version_of(connection)
+    if version == VERSION:
+        return
+    steps = "".join(STEPS[version:])
+    connection.executescript(
+        f"BEGIN IMMEDIATE;{steps}"
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+    )

@@ -1,0 +1,59 @@
+"""Where a run remembers: in the user's state, or, without one, in a file that lasts until the report is written."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import NoLocks
+from cxrbatch.state.lock import lock_path, locked
+from cxrbatch.state.store import State, in_memory, make_folder, opened
+
+
+@contextmanager
+def lasting(path: Path) -> Iterator[State]:
+    """The user's state, for this process alone.
+
+    Raises
+    ------
+    Locked, StateError, OutputError
+    """
+    make_folder(path)
+    with locked(lock_path(path), f"state {visible(str(path))}"), opened(path) as state:
+        yield state
+
+
+@contextmanager
+def until_written(out: Path) -> Iterator[State]:
+    """Memory beside a report that is not written yet: what a killed run leaves, the next one finds.
+
+    It is removed when all went well, and kept when not. On a share without locks nothing is kept.
+
+    Raises
+    ------
+    Locked, StateError, OutputError
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock_path(out.with_name(f".{out.name}")), f"--out {out}"))
+        except NoLocks:
+            yield stack.enter_context(in_memory())
+        else:
+            yield stack.enter_context(_kept_until_written(out.with_name(f".{out.name}.partial")))
+
+
+@contextmanager
+def _kept_until_written(partial: Path) -> Iterator[State]:
+    with opened(partial, lasting=False) as state:
+        try:
+            yield state
+        except BaseException:
+            if not state.n_images():
+                _remove(partial)
+            raise
+    _remove(partial)
+
+
+def _remove(state: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        state.with_name(state.name + ending).unlink(missing_ok=True)

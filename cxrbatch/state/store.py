@@ -1,0 +1,501 @@
+"""What is remembered from run to run, in one SQLite file: images with their outcomes, PCR results, lists.
+
+Here it is stored and found; what it means for a list is decided in `cxrbatch.triage.waiting_list`.
+"""
+
+import datetime as dt
+import json
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from cxrbatch.errors import StateError
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, FoundFile, ImageHeader, PatientKey, PatientTriage, TriageRun
+from cxrbatch.state import schema
+from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
+from cxrbatch.state.records import Evidence, ImageSummary, Judgement, Listed, PcrResult, Recalled, Run
+
+_MODE = 0o600
+_JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
+"""Of these the next run may know better, though the file has not changed."""
+_ROWS_PER_COMMIT = 64
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "sop_instance_uid")
+_REMEMBER = """
+INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :night, :moment,
+    :settings, :bundle_sha256, :moment, :status, :reason, :score_covid, :patient_key, :patient_id,
+    :issuer_of_patient_id, :accession_number, :sop_instance_uid, :record, :thumbnail, '')
+ON CONFLICT (root, name, size_bytes, mtime_ns, ctime_ns) DO UPDATE SET
+    settings = excluded.settings, bundle_sha256 = excluded.bundle_sha256, judged = excluded.judged,
+    status = excluded.status, reason = excluded.reason, score_covid = excluded.score_covid,
+    patient_key = excluded.patient_key, patient_id = excluded.patient_id,
+    issuer_of_patient_id = excluded.issuer_of_patient_id, accession_number = excluded.accession_number,
+    sop_instance_uid = excluded.sop_instance_uid, record = excluded.record, thumbnail = excluded.thumbnail
+"""
+_OF_THIS_VERSION = """
+SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
+    AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
+"""
+# By name, said with the "+": by patient it would be as slow as the patient has images.
+_COPIED_ANEW = """
+SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
+    AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
+    AND sop_instance_uid = :sop_instance_uid ORDER BY id
+"""
+_EVIDENCE = """
+WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
+    (SELECT 1 FROM result WHERE result.patient_key = image.patient_key AND result.date >= image.first_night))
+SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
+    OR (sop_instance_uid <> '' AND sop_instance_uid IN
+        (SELECT sop_instance_uid FROM image WHERE patient_key IN waiting AND sop_instance_uid <> ''))
+    OR (root, name) IN
+        (SELECT root, name FROM image WHERE patient_key IN waiting AND status = 'not_scored')
+    ORDER BY id
+"""
+
+
+@contextmanager
+def opened(path: Path, *, lasting: bool = True, read_only: bool = False) -> Iterator["State"]:
+    """Open a state, which is made or brought up to date where needed.
+
+    Parameters
+    ----------
+    path : Path
+        On a local disk: SQLite's write-ahead log does not work over a network.
+    lasting : bool
+        False for the memory of a single run: a power cut may cost it.
+    read_only : bool
+        For commands that only look.
+
+    Raises
+    ------
+    StateError
+        There, or while it is in use: no such file, damaged, of a later version, full disk.
+    """
+    try:
+        with closing(_connect(path, lasting=lasting, read_only=read_only)) as connection:
+            yield State(connection)
+            connection.commit()
+    except sqlite3.Error as error:
+        raise StateError(f"state {path}: {_in_words(error)}") from error
+
+
+@contextmanager
+def in_memory() -> Iterator["State"]:
+    """A state of which nothing is written anywhere."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        schema.migrate(connection)
+        yield State(connection)
+
+
+def _connect(path: Path, *, lasting: bool, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    else:
+        _make_private(path)
+        # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
+        how = "" if lasting else "?vfs=unix-none"
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
+    connection.row_factory = sqlite3.Row
+    try:
+        if not lasting:
+            # Before all else, or SQLite wants shared memory, which shares have not.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        _check_version(connection, path, read_only=read_only)
+        if not read_only:
+            _prepare(connection, lasting=lasting)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a state, for its owner alone, where it is missing.
+
+    Raises
+    ------
+    StateError
+        It cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(
+            f"state {path}: its folder cannot be made: {error.strerror}; choose another place with --state"
+        ) from error
+
+
+def _make_private(path: Path) -> None:
+    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
+    make_folder(path)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
+    except OSError as error:
+        raise StateError(
+            f"state {path}: cannot be written: {error.strerror}; choose another place with --state"
+        ) from error
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    version = schema.version_of(connection)
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    empty = version == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    if not empty and application != schema.APPLICATION_ID:
+        raise StateError(f"state {path}: is an SQLite file of another program; choose another name")
+    if version > schema.VERSION:
+        raise StateError(
+            f"state {path}: version {version}, this cxrbatch knows versions up to {schema.VERSION}; "
+            "use the cxrbatch that wrote it, or a newer one"
+        )
+    if read_only and version < schema.VERSION:
+        raise StateError(
+            f"state {path}: version {version} of {schema.VERSION}; the next run brings it up to date"
+        )
+
+
+def _prepare(connection: sqlite3.Connection, *, lasting: bool) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'OFF'}")
+    schema.migrate(connection)
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    advice = {
+        "SQLITE_FULL": "the disk is full; free some space and run again",
+        "SQLITE_NOTADB": "this is no state; choose another name, or move it away",
+        "SQLITE_CORRUPT": "is damaged; move it away to begin anew, or put a backup in its place",
+        "SQLITE_READONLY": "cannot be written; make it and its folder writable for this user",
+        "SQLITE_CANTOPEN": "cannot be opened; is the name right, and its folder writable for this user?",
+        "SQLITE_IOERR": "reading or writing failed; is the disk full or gone?",
+    }
+    name = getattr(error, "sqlite_errorname", "")
+    return next((text for code, text in advice.items() if name.startswith(code)), str(error))
+
+
+class State:
+    """An open state; made by `opened`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._n_uncommitted = 0
+
+    # --- runs
+
+    def last_night(self) -> dt.date | None:
+        """The latest night of any run."""
+        night = self._connection.execute("SELECT max(night) FROM run").fetchone()[0]
+        return dt.date.fromisoformat(night) if night else None
+
+    def last_moment(self) -> dt.datetime | None:
+        """The latest beginning of any run; UTC."""
+        moment = self._connection.execute("SELECT max(started) FROM run").fetchone()[0]
+        return dt.datetime.fromisoformat(moment) if moment else None
+
+    def begin(self, judgement: Judgement) -> int:
+        """Note that a run has begun; its number."""
+        cursor = self._connection.execute(
+            "INSERT INTO run (night, started, folder, bundle_sha256) VALUES (?, ?, ?, ?)",
+            (
+                judgement.night.isoformat(),
+                _utc(judgement.moment),
+                judgement.root.encode("utf-8", "backslashreplace").decode(),
+                judgement.bundle_sha256,
+            ),
+        )
+        self._connection.commit()
+        return int(cursor.lastrowid or 0)
+
+    def finish(self, run_id: int, run: TriageRun, finished: dt.datetime) -> None:
+        """Note that a run has ended, and what its list was; the list of an earlier run of that night is replaced."""
+        night, bundle = self._connection.execute(
+            "SELECT night, bundle_sha256 FROM run WHERE id = ?", (run_id,)
+        ).fetchone()
+        self._connection.execute("DELETE FROM listed WHERE night = ?", (night,))
+        self._connection.executemany(
+            "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (night, *_listed(position, patient), bundle)
+                for position, patient in enumerate(run.patients, start=1)
+            ),
+        )
+        self._connection.execute(
+            "UPDATE run SET finished = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? WHERE id = ?",
+            (_utc(finished), run.n_found, run.n_scored, run.n_not_scored, run.n_skipped, run_id),
+        )
+        self._connection.commit()
+
+    def runs(self) -> Iterator[Run]:
+        """All runs, the first one first."""
+        for row in self._connection.execute("SELECT * FROM run ORDER BY id"):
+            content = dict(row)
+            content["night"] = dt.date.fromisoformat(row["night"])
+            content["started"] = dt.datetime.fromisoformat(row["started"])
+            content["finished"] = row["finished"] and dt.datetime.fromisoformat(row["finished"])
+            yield Run(**content)
+
+    # --- images
+
+    def recall(self, file: FoundFile, judgement: Judgement, *, thumbnail: bool) -> Recalled | None:
+        """What was found out about this very version of a file by a run with the same settings."""
+        row = self._connection.execute(_OF_THIS_VERSION, _version(file, judgement)).fetchone()
+        if row is None or row["reason"] in _JUDGED_ANEW:
+            return None
+        return Recalled(
+            id=row["id"],
+            outcome=decode(row["record"], self._thumbnail(row["id"]) if thumbnail else b""),
+            first_night=dt.date.fromisoformat(row["first_night"]),
+        )
+
+    def _thumbnail(self, id_: int) -> bytes:
+        return bytes(
+            self._connection.execute("SELECT thumbnail FROM image WHERE id = ?", (id_,)).fetchone()[0]
+        )
+
+    def remember(self, file: FoundFile, outcome: Outcome, judgement: Judgement) -> Recalled:
+        """Store an outcome; a version that was judged before keeps the night on which it came in.
+
+        Versions that differ in nothing but the time of change are one if their outcome is.
+        """
+        row = _image_row(file, outcome, judgement)
+        self._recognise(row, outcome)
+        self._connection.execute(_REMEMBER, row)
+        stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
+        self._n_uncommitted += 1
+        if self._n_uncommitted >= _ROWS_PER_COMMIT:
+            self.commit()
+        return Recalled(
+            id=stored["id"], outcome=outcome, first_night=dt.date.fromisoformat(stored["first_night"])
+        )
+
+    def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
+        """A file that was copied anew, with its times, or whose rights were changed, is the version that it was."""
+        for known in self._connection.execute(_COPIED_ANEW, row):
+            if _picture(decode(known["record"])) == _picture(outcome):
+                self._connection.execute(
+                    "UPDATE OR IGNORE image SET ctime_ns = ? WHERE id = ?", (row["ctime_ns"], known["id"])
+                )
+                return
+
+    def commit(self) -> None:
+        """Put what was remembered onto the disk; it is done by itself every now and then, and at the end."""
+        self._connection.commit()
+        self._n_uncommitted = 0
+
+    def mark_duplicates(self, duplicate_of: Mapping[int, str]) -> None:
+        """Store of which file an image is a second copy; an empty name for none."""
+        self._connection.executemany(
+            "UPDATE image SET duplicate_of = :name WHERE id = :id AND duplicate_of <> :name",
+            ({"id": id_, "name": _text(name) if name else ""} for id_, name in duplicate_of.items()),
+        )
+        self.commit()
+
+    def evidence(self, after: dt.date) -> list[Evidence]:
+        """Images of all patients of whom one came in after a night, and whatever may bear on them.
+
+        A patient does not count through an image with a result of the night on which it came in, or a later one: no
+        image is dated after that night (rule 5 of ``docs/nightly.md``).
+        """
+        rows = self._connection.execute(_EVIDENCE, {"after": after.isoformat()})
+        return [_evidence(row) for row in rows]
+
+    def images(self) -> Iterator[ImageSummary]:
+        """All images ever, in short, in the order in which they came in."""
+        rows = self._connection.execute(
+            "SELECT * FROM image WHERE status <> 'skipped' ORDER BY first_night, id"
+        )
+        for row in rows:
+            header = json.loads(row["record"])["header"]
+            yield ImageSummary(
+                first_night=dt.date.fromisoformat(row["first_night"]),
+                first_seen=dt.datetime.fromisoformat(row["first_seen"]),
+                written=_moment(row["mtime_ns"]),
+                patient_key=decode_key(row["patient_key"]),
+                study_date=header["study_date"] if header else "",
+                bundle_sha256=row["bundle_sha256"],
+                status=row["status"],
+                reason=row["reason"],
+                score_covid=row["score_covid"],
+                duplicate_of=json.loads(row["duplicate_of"] or '""'),
+            )
+
+    def forget_thumbnails(self, before: dt.date) -> None:
+        """Drop the small pictures of images that came in before a night."""
+        self._connection.execute(
+            "UPDATE image SET thumbnail = x'' WHERE first_night < ? AND thumbnail <> x''",
+            (before.isoformat(),),
+        )
+        self.commit()
+
+    # --- patients and their results
+
+    def patients(
+        self, *, patient_id: str = "", issuer_of_patient_id: str | None = None, accession_number: str = ""
+    ) -> list[PatientKey]:
+        """Whom an identifier fits, in a fixed order.
+
+        Parameters
+        ----------
+        patient_id, accession_number : str
+            Exactly as in the header; empty: not asked for.
+        issuer_of_patient_id : str or None
+            None: any.
+        """
+        asked = {
+            "patient_id": patient_id or None,
+            "issuer_of_patient_id": issuer_of_patient_id,
+            "accession_number": accession_number or None,
+        }
+        wanted = {column: value for column, value in asked.items() if value is not None}
+        if not wanted:
+            return []
+        condition = " AND ".join(f"{column} = :{column}" for column in wanted)
+        if accession_number:
+            condition += (
+                " AND accession_number <> ''"  # or else its index, which has no empty ones, is not used
+            )
+        rows = self._connection.execute(
+            f"SELECT DISTINCT patient_key FROM image WHERE status <> 'skipped' AND {condition} ORDER BY 1",  # noqa: S608
+            wanted,
+        )
+        return [decode_key(row[0]) for row in rows]
+
+    def add_results(self, results: Iterable[PcrResult], imported: dt.datetime) -> None:
+        """Store results, all or none; one of the same patient and day is replaced."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
+            (
+                (encode_key(result.patient_key), result.date.isoformat(), result.positive, _utc(imported))
+                for result in results
+            ),
+        )
+        self._connection.commit()
+
+    def results(self) -> list[PcrResult]:
+        """All results, by patient and date."""
+        return [
+            PcrResult(
+                patient_key=decode_key(row["patient_key"]),
+                date=dt.date.fromisoformat(row["date"]),
+                positive=bool(row["positive"]),
+            )
+            for row in self._connection.execute("SELECT * FROM result ORDER BY patient_key, date")
+        ]
+
+    def result_dates(self, patients: Iterable[PatientKey]) -> dict[PatientKey, list[dt.date]]:
+        """Days of the swabs of those of some patients that have a result."""
+        dates: defaultdict[PatientKey, list[dt.date]] = defaultdict(list)
+        for patient in patients:
+            asked = (encode_key(patient),)
+            for row in self._connection.execute(
+                "SELECT date FROM result WHERE patient_key = ? ORDER BY date", asked
+            ):
+                dates[patient].append(dt.date.fromisoformat(row["date"]))
+        return dict(dates)
+
+    def listings(self) -> Iterator[Listed]:
+        """The lists of all nights, by night and position."""
+        for row in self._connection.execute("SELECT * FROM listed ORDER BY night, position"):
+            content = dict(row)
+            content["night"] = dt.date.fromisoformat(row["night"])
+            content["patient_key"] = decode_key(row["patient_key"])
+            content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
+            yield Listed(**content)
+
+    # --- health
+
+    def problems(self) -> list[str]:
+        """What SQLite's own check finds wrong; nothing, where all is well."""
+        found = [row[0] for row in self._connection.execute("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def n_images(self) -> int:
+        """Versions of files that are remembered."""
+        return int(self._connection.execute("SELECT count(*) FROM image").fetchone()[0])
+
+
+def _utc(moment: dt.datetime) -> str:
+    """Of fixed length, so that moments are in order as text."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _moment(ns: int) -> dt.datetime | None:
+    return _EPOCH + dt.timedelta(microseconds=ns // 1000) if ns else None
+
+
+def _text(name: str) -> str:
+    return json.dumps(name)
+
+
+def _plain(text: str) -> str:
+    """Text for a column that people search; what is no UTF-8 is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _version(file: FoundFile, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "root": _text(judgement.root),
+        "name": _text(file.name),
+        "settings": judgement.settings,
+        **asdict(file.version),
+    }
+
+
+def _image_row(file: FoundFile, outcome: Outcome, judgement: Judgement) -> dict[str, Any]:
+    header = outcome.header or ImageHeader(patient_key=("file", outcome.name), patient_id=outcome.name)
+    return {
+        **_version(file, judgement),
+        **_in_columns(outcome),
+        "night": judgement.night.isoformat(),
+        "moment": _utc(judgement.moment),
+        "bundle_sha256": judgement.bundle_sha256,
+        "patient_key": encode_key(header.patient_key),
+        **{column: _plain(getattr(header, column)) for column in _HEADER_COLUMNS},
+        "record": encode(replace(outcome, header=header)),
+        "thumbnail": outcome.thumbnail,
+    }
+
+
+def _picture(outcome: Outcome) -> str:
+    return "" if isinstance(outcome, Failure) else outcome.picture
+
+
+def _in_columns(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Failure):
+        status = "skipped" if outcome.skipped else "not_scored"
+        return {"status": status, "reason": outcome.reason.value, "score_covid": None}
+    return {"status": "scored", "reason": "", "score_covid": outcome.scores[0]}
+
+
+def _evidence(row: sqlite3.Row) -> Evidence:
+    return Evidence(
+        id=row["id"],
+        root=json.loads(row["root"]),
+        name=json.loads(row["name"]),
+        mtime_ns=row["mtime_ns"],
+        first_night=dt.date.fromisoformat(row["first_night"]),
+        first_seen=dt.datetime.fromisoformat(row["first_seen"]),
+        bundle_sha256=row["bundle_sha256"],
+        outcome=decode(row["record"], row["thumbnail"]),
+        duplicate_of=json.loads(row["duplicate_of"] or '""'),
+    )
+
+
+def _listed(position: int, patient: PatientTriage) -> tuple[Any, ...]:
+    return (
+        encode_key(patient.patient_key),
+        position,
+        "ranked" if patient.is_ranked else "not_scored",
+        patient.score,
+        patient.priority or "",
+        patient.nights_waiting,
+        ";".join(patient.flags),
+        patient.reason or "",
+    )

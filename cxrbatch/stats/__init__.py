@@ -1,0 +1,1 @@
+"""Statistics on arrays: ranking, calibration, logistic regression."""

@@ -1,0 +1,170 @@
+"""Trained networks on disk, so that a training that was killed goes on where it was.
+
+The work folder of ``cxrbatch train … --out BUNDLE`` is ``BUNDLE.work``: one file per finished network, named by the
+hash of everything that decides its weights, and one for each that is being trained. Files appear whole or not at all.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+import secrets
+import types
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.collections import Case
+from cxrbatch.training.recipe import TrainRecipe
+
+Arrays = list[NDArray[Any]]
+_DECIDE_NO_WEIGHTS = ("name", "gate", "bootstraps", "folds", "sources", "test_share", "lungs")
+"""Keys of a recipe; which images teach, and in what crop, is in their digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """How a training runs; nothing here changes its weights.
+
+    Attributes
+    ----------
+    work : Path, optional
+        Folder of finished and unfinished networks; none are kept by default.
+    fresh : bool
+        Train again what is in it.
+    log_dir : Path, optional
+        Folder for TensorBoard: the loss of every step, a run per network.
+    say : callable, optional
+        Told, in a line, of every network whether it is trained or taken from `work`.
+    checkpoint_steps : int
+        Steps after which the state of an unfinished network is written.
+    name : str
+        Of the network, for people: in what is said and in `log_dir`.
+    """
+
+    work: Path | None = None
+    fresh: bool = False
+    log_dir: Path | None = None
+    say: Callable[[str], None] | None = None
+    checkpoint_steps: int = 100
+    name: str = ""
+
+    def named(self, name: str) -> "TrainOptions":
+        """The same for a part of what `name` was so far."""
+        return dataclasses.replace(self, name=f"{self.name}, {name}" if self.name else name)
+
+    def tell(self, what: str) -> None:
+        """Say something of what is trained."""
+        if self.say:
+            self.say(f"{self.name}: {what}" if self.name else what)
+
+    @property
+    def run_dir(self) -> Path | None:
+        """Folder of this network in `log_dir`."""
+        return self.log_dir / self.name.replace("/", "_") if self.log_dir else None
+
+
+def work_folder(bundle: Path) -> Path:
+    """Beside the bundle, with ``.work`` after its name."""
+    return bundle.resolve().with_name(f"{bundle.resolve().name}.work")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The files of one network."""
+
+    options: TrainOptions
+    key: str
+
+    def finished(self) -> Arrays | None:
+        """Weights of the trained network, if it is there."""
+        return self._load("npz")
+
+    def unfinished(self) -> Arrays | None:
+        """State in the midst of the training, if it is there."""
+        return self._load("unfinished.npz")
+
+    def save_finished(self, arrays: Arrays) -> None:
+        """Keep the trained network, and nothing else of it."""
+        self._save("npz", arrays)
+        if self.options.work:
+            self._path("unfinished.npz").unlink(missing_ok=True)
+
+    def save_unfinished(self, arrays: Arrays) -> None:
+        """Keep the state, instead of an earlier one."""
+        self._save("unfinished.npz", arrays)
+
+    def _path(self, suffix: str) -> Path:
+        assert self.options.work is not None  # noqa: S101 - asked by those who looked
+        return self.options.work / f"{self.key}.{suffix}"
+
+    def _load(self, suffix: str) -> Arrays | None:
+        if self.options.work is None or self.options.fresh:
+            return None
+        # A file that is not there or cannot be read is as good as none: the network is trained again.
+        unreadable = (OSError, EOFError, ValueError, zipfile.BadZipFile)
+        with contextlib.suppress(*unreadable), self._path(suffix).open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            return [archive[name] for name in sorted(archive.files)]
+        return None
+
+    def _save(self, suffix: str, arrays: Arrays) -> None:
+        if self.options.work is None:
+            return
+        self.options.work.mkdir(parents=True, exist_ok=True)
+        path = self._path(suffix)
+        unseen = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp.npz")
+        try:
+            np.savez(unseen, allow_pickle=False, **_named(arrays))
+            unseen.replace(path)
+        finally:
+            unseen.unlink(missing_ok=True)
+
+
+def _named(arrays: Arrays) -> dict[str, Any]:
+    return {f"{index:05}": array for index, array in enumerate(arrays)}
+
+
+def dataset_digest(images: NDArray[np.uint8], cases: Sequence[Case]) -> str:
+    """SHA-256 of images and of what training knows of them: label, patient and domain, in their order."""
+    digest = hashlib.sha256(json.dumps([(case.label, case.patient, case.domain) for case in cases]).encode())
+    digest.update(json.dumps(images.shape).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()
+
+
+def network_key(digest: str, recipe: TrainRecipe, seed: int, program: Sequence[types.ModuleType]) -> str:
+    """Hash of all that decides a network's weights, but for the machine.
+
+    Parameters
+    ----------
+    digest : str
+        Of the images that teach, see `dataset_digest`.
+    program : sequence of module
+        Whose source decides it too.
+    """
+    whole = dataclasses.asdict(recipe)
+    whole["fit"]["seeds"], whole["network"]["looks"] = [seed], []
+    parts = {
+        "images": digest,
+        "recipe": {key: value for key, value in whole.items() if key not in _DECIDE_NO_WEIGHTS},
+    }
+    return content_key(parts, program)
+
+
+def content_key(parts: Mapping[str, Any], program: Sequence[types.ModuleType]) -> str:
+    """Hash of JSON-ready parts, of the versions that compute, and of the source of modules."""
+    everything = {
+        **parts,
+        "versions": [np.__version__, tf.__version__, keras.__version__],
+        "program": [inspect.getsource(module) for module in program],
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:32]

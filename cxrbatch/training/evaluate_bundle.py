@@ -1,0 +1,213 @@
+"""``cxrbatch evaluate``: what a bundle is worth on the sources of a recipe, its own or another one."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
+from cxrbatch.errors import RecipeError, UsageProblem
+from cxrbatch.evaluation.evaluate import evaluate
+from cxrbatch.evaluation.sections import confound_floor
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.write import write_evaluation
+from cxrbatch.infer.predictor import KerasPredictor
+from cxrbatch.infer.runtime import Precision, start
+from cxrbatch.pages.wording import interval
+from cxrbatch.training.calibration import Calibration, Line
+from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
+from cxrbatch.training.ensemble import Crops
+from cxrbatch.training.inspect_network import internals
+from cxrbatch.training.leave_one_out import left_out_sites, score_folds
+from cxrbatch.training.looks import prepare_looks
+from cxrbatch.training.recipe import TrainRecipe, load_recipe, read_recipe
+from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
+from cxrbatch.training.splits import Roles, assign_roles
+
+Say = Callable[[str], None]
+_OF_TRAINING = ("calibration", "aggregation")
+"""Parts of the evaluation that say how the bundle was made, and are not measured again."""
+
+
+def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None, say: Say) -> dict[str, Any]:
+    """Measure a bundle and write the figures, the page and the card.
+
+    Parameters
+    ----------
+    bundle, recipe : Path
+    out : Path
+        Folder to write.
+    data : Path, optional
+        Folder that holds the sources; by default the recipe's own.
+    say : callable
+        Told, in a line each, what takes time and what takes no part.
+
+    Returns
+    -------
+    dict
+        The evaluation, see `cxrbatch.evaluation.evaluate.evaluate`.
+
+    Raises
+    ------
+    BundleError
+        The bundle is broken.
+    RecipeError
+        The recipe is wrong, or a source is not there.
+    UsageProblem
+        Every source of the recipe has taught the bundle.
+    """
+    spec, loaded = load_recipe(recipe, TrainRecipe), load_bundle(bundle)
+    predictor = KerasPredictor(loaded, start(precision=Precision.FLOAT32))
+    dataset = load_dataset(spec.sources, data or recipe.parent, loaded.preprocess)
+    folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
+    options = TrainOptions(work=folder, say=say)
+    crops = _crops(loaded, spec, data or recipe.parent, dataset, options)
+    sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, crops)
+    evaluation = {
+        **{key: loaded.evaluation[key] for key in _OF_TRAINING if key in loaded.evaluation},
+        **evaluate(
+            sites,
+            loaded.aggregation,
+            loaded.operating_points,
+            spec.bootstraps,
+            **internals(loaded.model_path, dataset),
+        ),
+        **_measured_on(loaded, dataset),
+    }
+    write_evaluation(out, loaded, evaluation, sites)
+    return evaluation
+
+
+def _measured_on(bundle: Bundle, dataset: Dataset) -> dict[str, Any]:
+    """Counts of the images, where they are not those that the bundle tells of its training."""
+    counts = {"images": count(dataset), "excluded": count_excluded(dataset.excluded)}
+    told = all(bundle.training.get(key) == value for key, value in counts.items())
+    return {} if told else counts
+
+
+def _scorer(predictor: KerasPredictor) -> Scorer:
+    def score(images: NDArray[np.uint8]) -> NDArray[np.floating]:
+        return predictor({"pixels": images})["scores"]
+
+    return score
+
+
+def _crops(bundle: Bundle, recipe: TrainRecipe, data: Path, dataset: Dataset, options: TrainOptions) -> Crops:
+    """What the networks of the folds look through, where there will be any."""
+    return prepare_looks(recipe, data, dataset.cases, options).crops if is_own_recipe(bundle, recipe) else {}
+
+
+def find_sites(
+    bundle: Bundle,
+    recipe: TrainRecipe,
+    dataset: Dataset,
+    score: Scorer,
+    options: TrainOptions,
+    crops: Crops | None = None,
+) -> list[SiteScores]:
+    """Scores of every image of a data set on which a bundle can be measured fairly.
+
+    Parameters
+    ----------
+    score : callable
+        By the bundle's network.
+    options : TrainOptions
+        For the networks of the folds, where the recipe is the bundle's own.
+    crops : mapping of str to keras.Model, optional
+        Of the looks of those networks.
+
+    Raises
+    ------
+    UsageProblem
+        There is none.
+    """
+    if is_own_recipe(bundle, recipe):
+        return _own_sites(bundle, recipe, dataset, score, options, crops or {})
+    sites = list(_foreign_sites(taught_sources(bundle), dataset, score, options.tell))
+    if not sites:
+        raise UsageProblem(
+            f"every source of the recipe took part in the training of bundle {bundle.id}, so that nothing can be "
+            "measured; name other sources, or give the recipe by which the bundle was trained"
+        )
+    return sites
+
+
+def is_own_recipe(bundle: Bundle, recipe: TrainRecipe) -> bool:
+    """Whether a bundle was trained by a recipe; folds, the gate and the name change nothing of its network."""
+    try:
+        made_by = read_recipe(bundle.training.get("recipe"), TrainRecipe)
+    except RecipeError:
+        return False
+    return _of_the_network(made_by) == _of_the_network(recipe)
+
+
+def _of_the_network(recipe: TrainRecipe) -> TrainRecipe:
+    return dataclasses.replace(recipe, name="", gate="", folds=(), bootstraps=1)
+
+
+def taught_sources(bundle: Bundle) -> frozenset[str] | None:
+    """Sources that took part in the training of a bundle; None where that is not known."""
+    taught = bundle.training.get("taught", bundle.training.get("images"))
+    return None if taught is None else frozenset(taught)
+
+
+def _own_sites(
+    bundle: Bundle,
+    recipe: TrainRecipe,
+    dataset: Dataset,
+    score: Scorer,
+    options: TrainOptions,
+    crops: Crops,
+) -> list[SiteScores]:
+    """Left-out sites by networks that were trained without them, the others by the bundle's."""
+    roles = assign_roles(dataset, recipe)
+    folds = score_folds(dataset, roles.teaching, recipe, crops, options)
+    sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(roles, score)]
+    if _has_taught(bundle, roles):
+        return sites
+    options.tell("the images are not those that taught the bundle: who was held out is not known")
+    return [site for site in sites if site.exposure is not Exposure.HELD_OUT]
+
+
+def _has_taught(bundle: Bundle, roles: Roles) -> bool:
+    digest = dataset_digest(roles.teaching.images, roles.teaching.cases)
+    return bool(bundle.training.get("taught_sha256") == digest)
+
+
+def _calibration(bundle: Bundle) -> Calibration:
+    lines = bundle.evaluation["calibration"]
+    return Calibration(**{question: Line(**line) for question, line in lines.items()})
+
+
+def _foreign_sites(
+    taught: frozenset[str] | None, dataset: Dataset, score: Scorer, say: Say
+) -> Iterator[SiteScores]:
+    patients = {case.patient for case in dataset.cases if case.source in (taught or ())}
+    for source, part in by_source(dataset):
+        unseen = part.select(lambda case: case.patient not in patients)
+        if unseen.cases:
+            exposure = Exposure.UNKNOWN if taught is None else Exposure.UNTAUGHT
+            yield score_site(source, exposure, unseen, score)
+        else:
+            say(f"{source} is left out: it took part in the training of the bundle")
+
+
+def summary(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """What the command prints: headline, floor, and the verdict in words."""
+    headline = evaluation["headline"]
+    if headline is None:
+        yield "Headline: none; no site has five patients on either side of a question."
+    else:
+        yield (
+            f"Headline, the worst within one site: AUROC {interval(headline['auroc'])}, {headline['question']} "
+            f"at {headline['site']} ({headline['exposure']}), {headline['n_positive']} against "
+            f"{headline['n_negative']} patients."
+        )
+    yield "Confound floor, AUROC without any image:"
+    for who, area in confound_floor(evaluation):
+        yield f"  {area}  {who}"
+    yield from evaluation["verdict"]

@@ -1,0 +1,63 @@
+"""From trained networks to the one that is shipped: radiograph in, scores out, standard operations only."""
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from cxrbatch.training.calibration import Calibration
+from cxrbatch.training.ensemble import Committee
+from cxrbatch.training.network import CERTAIN
+
+
+def export_scores(committee: Committee, calibration: Calibration) -> keras.Model:
+    """Average the logits of a committee and turn them into scores, with standard layers only.
+
+    With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
+
+    Returns
+    -------
+    keras.Model
+        Values 0–255 → scores (batch, 3) in the order of `cxrbatch.records.FINDINGS`.
+    """
+    radiograph = _radiograph(committee)
+    mean = {look: _mean_logits(committee, look, radiograph) for look in dict.fromkeys(committee.looks)}
+    abnormal, covid = (mean[look] for look in committee.looks)
+    a, b = calibration.abnormal, calibration.covid_given_abnormal
+    is_abnormal = layers.Dense(3, "sigmoid", name="abnormal_abnormal_normal", trainable=False)
+    is_covid = layers.Dense(3, "sigmoid", name="covid_other_any", trainable=False)
+    scores = layers.Multiply(name="scores")([is_abnormal(abnormal), is_covid(covid)])
+    is_abnormal.set_weights(
+        _arrays([[a.slope, a.slope, -a.slope], [0, 0, 0]], [a.intercept, a.intercept, -a.intercept])
+    )
+    is_covid.set_weights(_arrays([[0, 0, 0], [b.slope, -b.slope, 0]], [b.intercept, -b.intercept, CERTAIN]))
+    return keras.Model(radiograph, scores, name="cxrbatch")
+
+
+def _radiograph(committee: Committee) -> keras.KerasTensor:
+    """The input of the crop, if there is one: only layers, not its operations, can be called again."""
+    for crop in committee.crops.values():
+        return crop.input
+    network = committee.members[0][committee.looks[0]]
+    return layers.Input(network.input.shape[1:], name="radiograph")
+
+
+def _mean_logits(committee: Committee, look: str, radiograph: keras.KerasTensor) -> keras.KerasTensor:
+    seen = committee.crops[look].output if look in committee.crops else radiograph
+    logits = [_on(seen, member[look]) for member in committee.members]
+    return layers.Average()(logits) if len(logits) > 1 else logits[0]
+
+
+def _on(radiograph: keras.KerasTensor, network: keras.Model) -> keras.KerasTensor:
+    """The output of a network, its very layers called on another input."""
+    called = {id(network.input): radiograph}
+    for layer in network.layers[1:]:
+        given = layer.input
+        called[id(layer.output)] = layer(
+            [called[id(tensor)] for tensor in given] if isinstance(given, list) else called[id(given)]
+        )
+    return called[id(network.output)]
+
+
+def _arrays(kernel: list[list[float]], bias: list[float]) -> list[NDArray[np.float32]]:
+    return [np.array(kernel, np.float32), np.array(bias, np.float32)]

@@ -1,0 +1,168 @@
+"""Leave-one-source-out: networks that never saw a site, and what they make of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.loading import Dataset, hold_out, without_patients
+from cxrbatch.errors import RecipeError
+from cxrbatch.evaluation.perturbations import AUDITS
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
+from cxrbatch.training.checkpoint import TrainOptions
+from cxrbatch.training.ensemble import Committee, Crops, shown
+from cxrbatch.training.fit import check_teaching, fit
+from cxrbatch.training.logit_offset import anchor
+from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
+from cxrbatch.training.recipe import TrainRecipe
+
+_LEAST_SLOPE = (0.1, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldScores:
+    """Logits of the images that a fold left out.
+
+    Attributes
+    ----------
+    left_out : tuple of str
+        Domains.
+    cases : tuple of Case
+    logits : ndarray of float32, shape (networks, n, 2)
+        Of each network by itself; what is shipped is their mean.
+    audits : mapping of str to ndarray of float32, shape (n, 2)
+        Mean logits of the changed images, by the name of the change.
+    """
+
+    left_out: tuple[str, ...]
+    cases: tuple[Case, ...]
+    logits: NDArray[np.float32]
+    audits: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def mean_logits(self) -> NDArray[np.float32]:
+        """Of the ensemble, shape (n, 2)."""
+        return self.logits.mean(axis=0)
+
+
+def score_folds(
+    dataset: Dataset,
+    teaching: Dataset,
+    recipe: TrainRecipe,
+    crops: Crops,
+    options: TrainOptions | None = None,
+) -> list[FoldScores]:
+    """Train without each fold, one network per look and seed, and score what was left out.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All images: what is left out of it is scored.
+    teaching : Dataset
+        Those that may teach.
+    crops : mapping of str to keras.Model
+        Of the looks, see `cxrbatch.training.looks`.
+    """
+    return [
+        _score_fold(dataset, teaching, left_out, recipe, crops, options or TrainOptions())
+        for left_out in tqdm(recipe.folds, desc="folds", disable=None)
+    ]
+
+
+def _score_fold(
+    dataset: Dataset,
+    teaching: Dataset,
+    left_out: Sequence[str],
+    recipe: TrainRecipe,
+    crops: Crops,
+    options: TrainOptions,
+) -> FoldScores:
+    _, rest = hold_out(dataset, left_out)
+    if not rest.cases:
+        raise RecipeError(f"folds: no image of {' or '.join(left_out)} to leave out")
+    committee = fit_all(without_patients(teaching, rest), recipe, crops, options.named(_name(left_out)))
+    audits = {name: committee.logits(change(rest.images)).mean(axis=0) for name, change in AUDITS.items()}
+    return FoldScores(tuple(left_out), rest.cases, committee.logits(rest.images), audits)
+
+
+def _name(left_out: Sequence[str]) -> str:
+    return f"without {', '.join(left_out)}"
+
+
+def fit_all(teaching: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Committee:
+    """Networks for every look, one per seed.
+
+    Raises
+    ------
+    RecipeError
+        Nothing teaches what is to be learnt.
+    """
+    check_teaching(teaching.cases, recipe)
+    looks = dict.fromkeys(recipe.network.looks)
+    images = {look: shown(crops, look, teaching.images) for look in looks}
+    names = {look: options.named(look) if len(looks) > 1 else options for look in looks}
+    members = [
+        {look: _fit(images[look], teaching.cases, recipe, seed, names[look]) for look in looks}
+        for seed in recipe.fit.seeds
+    ]
+    return Committee(crops=crops, looks=recipe.network.looks, members=tuple(members))
+
+
+def _fit(
+    images: NDArray[np.uint8], cases: Sequence[Case], recipe: TrainRecipe, seed: int, options: TrainOptions
+) -> keras.Model:
+    network = fit(images, cases, recipe, seed, options)
+    if recipe.fit.method == "pairs":
+        anchor(network, images, cases)
+    return network
+
+
+def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
+    """The scores of every domain that a fold left out."""
+    return [_left_out_site(fold, site, calibration) for fold in folds for site in fold.left_out]
+
+
+def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> SiteScores:
+    here = [index for index, case in enumerate(fold.cases) if site in (case.source, case.domain)]
+    return SiteScores(
+        site=site,
+        exposure=Exposure.LEFT_OUT,
+        cases=tuple(fold.cases[index] for index in here),
+        scores=calibration.scores(fold.mean_logits[here]),
+        networks=calibration.scores(fold.logits[:, here]),
+        audits={name: calibration.scores(logits[here]) for name, logits in fold.audits.items()},
+    )
+
+
+def calibrate(folds: Sequence[FoldScores]) -> Calibration:
+    """Fit both lines on left-out images; a question without a left-out answer keeps its logit."""
+    return Calibration(abnormal=_line(folds, 0), covid_given_abnormal=_line(folds, 1))
+
+
+def _line(folds: Sequence[FoldScores], question: int) -> Line:
+    parts = [part for fold in folds for part in _answered(fold, question)]
+    if not parts:
+        return Line()
+    logits, y_true, domains, patients = (np.concatenate(column) for column in zip(*parts, strict=True))
+    answers = Answers(logits=logits, y_true=y_true, domains=domains, patients=patients)
+    return fit_line(answers, least_slope=_LEAST_SLOPE[question])
+
+
+def _answered(fold: FoldScores, question: int) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Logits, answers, domains and patients of the left-out domains in which both answers occur."""
+    labels = np.array([case.label for case in fold.cases])
+    domains = np.array([case.domain for case in fold.cases])
+    patients = np.array([case.patient for case in fold.cases])
+    logits = fold.mean_logits[:, question]
+    yes, no = np.isin(labels, list(POSITIVE[question])), np.isin(labels, list(NEGATIVE[question]))
+    for domain in np.unique(domains):
+        here = (domains == domain) & (yes | no)
+        if np.unique(yes[here]).size == 2 and np.ptp(logits[here]) > 0:
+            name = np.full(here.sum(), f"{domain} left out with {fold.left_out}")
+            yield logits[here], yes[here], name, patients[here]

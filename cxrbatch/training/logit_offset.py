@@ -1,0 +1,61 @@
+"""Where zero is: matched pairs fix differences of logits only, so a trained network's zero is an accident.
+
+Thresholds and calibration are measured on networks of the folds and used on the network that ships; without a common
+zero they would mean nothing there.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.datasets.labelled import Case
+from cxrbatch.evaluation.scoring import score
+from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
+
+
+def anchor(network: keras.Model, images: NDArray[np.uint8], cases: Sequence[Case]) -> None:
+    """Shift the logits of a network so that the middle of what taught it is at zero.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Its last layer is dense; its bias is changed.
+    images : ndarray of uint8, shape (n, height, width)
+        That taught it.
+    cases : sequence of Case
+        Of the images.
+    """
+    logits = score(network, images)
+    kernel, bias = network.layers[-1].get_weights()
+    shift = [middle(logits[:, question], cases, question) for question in range(len(bias))]
+    network.layers[-1].set_weights([kernel, bias - np.array(shift, bias.dtype)])
+
+
+def middle(logits: NDArray[np.floating], cases: Sequence[Case], question: int) -> float:
+    """Halfway between the mean logits of both answers, mean over the domains that have both.
+
+    A domain weighs as much as its rarer answer has images; 0 where no domain has both.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (n,)
+        Of one question.
+    cases : sequence of Case
+    question : int
+        Position in `cxrbatch.training.network.QUESTIONS`.
+    """
+    found = np.array(list(_middles(logits, cases, question)))
+    return float(np.average(found[:, 0], weights=found[:, 1])) if found.size else 0.0
+
+
+def _middles(
+    logits: NDArray[np.floating], cases: Sequence[Case], question: int
+) -> Iterator[tuple[float, int]]:
+    labels, domains = (np.array([getattr(case, key) for case in cases]) for key in ("label", "domain"))
+    yes, no = (np.isin(labels, list(answer[question])) for answer in (POSITIVE, NEGATIVE))
+    for domain in np.unique(domains):
+        ill, well = logits[yes & (domains == domain)], logits[no & (domains == domain)]
+        if ill.size and well.size:
+            yield float(ill.mean() + well.mean()) / 2, min(ill.size, well.size)

@@ -1,0 +1,195 @@
+"""Where the lungs are: a small segmentation network, and the crop that brings them to one place and size.
+
+Children and adults, deep and shallow breaths, wide and narrow collimation: after the crop the same pixel lies in the
+same part of the lung. The crop is part of the exported network, from standard operations of Keras.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cxrbatch.datasets.lung_masks import MaskedLungs
+from cxrbatch.evaluation.scoring import score
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.training.augment import augment, geometry
+from cxrbatch.training.network import conv
+from cxrbatch.training.recipe import AugmentSpec, LungSpec
+
+_REDUCE = 2  # the outline of a lung needs no finer look
+_CELL_PX = 2 * _REDUCE
+"""Side of a cell of the mask, in pixels of the radiograph."""
+_SHARPNESS = 4.0
+_FLOOR = 2e-4  # share of a cell that is lung everywhere: without any lung found, the crop is nearly all
+_EDGE_SHARE = 0.01
+_CHANGES = AugmentSpec(
+    rotate_degrees=15.0,
+    log_scale=0.25,
+    shift=0.1,
+    shading=0.15,
+    log_gamma=0.45,
+    log_gain=0.3,
+    offset=0.12,
+    least_resolution=0.15,
+    noise=0.08,
+    n_erased=1,
+    erased_size=0.3,
+    n_markers=3,
+)
+_IN_PLACE = dataclasses.replace(
+    _CHANGES, flip=False, rotate_degrees=0.0, log_scale=0.0, log_aspect=0.0, shift=0.0
+)
+"""Those of them that leave the mask where it is."""
+
+
+def build_segmenter(preprocess: PreprocessSpec, width: int) -> keras.Model:
+    """Untrained U-Net (Ronneberger et al. 2015, arXiv:1505.04597).
+
+    Returns
+    -------
+    keras.Model
+        Values 0–255, shape (batch, height, width, 1) → logits of lung, (batch, height / 4, width / 4, 1).
+    """
+    radiograph = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")
+    x = layers.AveragePooling2D(_REDUCE)(layers.Rescaling(1 / 255)(radiograph))
+    x = _conv(x, width, size=5, strides=2)
+    finer = []
+    for factor in (1, 2, 4):
+        x = _conv(x, factor * width)
+        finer.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = _conv(_conv(x, 6 * width), 6 * width)
+    for factor, skipped in zip((4, 2, 1), reversed(finer), strict=True):
+        x = layers.UpSampling2D(interpolation="bilinear")(x)
+        x = _conv(layers.Concatenate()([x, skipped]), factor * width)
+    return keras.Model(radiograph, layers.Conv2D(1, 1, name="is_lung")(x), name="lungs")
+
+
+def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    return layers.ReLU()(conv(x, width, size, strides))
+
+
+def fit_segmenter(examples: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> keras.Model:
+    """Train the segmentation network; the result is frozen.
+
+    Same seed, machine and versions: the same weights.
+    """
+    keras.utils.set_random_seed(spec.seed)
+    tf.config.experimental.enable_op_determinism()
+    network = build_segmenter(preprocess, spec.width)
+    step = _make_step(network, spec)
+    rng = np.random.default_rng(spec.seed)
+    for number in tqdm(range(spec.steps), desc="lungs", disable=None, leave=False):
+        drawn = rng.choice(len(examples.images), spec.batch_size)
+        step(
+            examples.images[drawn, ..., None],
+            examples.masks[drawn, ..., None],
+            tf.constant([spec.seed, number]),
+        )
+    network.trainable = False
+    return network
+
+
+def _make_step(network: keras.Model, spec: LungSpec) -> Any:
+    schedule = keras.optimizers.schedules.CosineDecay(spec.learning_rate, spec.steps)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=spec.weight_decay)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> None:
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        images, masks = (tf.cast(each, tf.float32) / 255 for each in (images, masks))
+        images, masks = geometry(images, seeds[0], _CHANGES), geometry(masks, seeds[0], _CHANGES)
+        images = augment(images, seeds[1], _IN_PLACE)
+        with tf.GradientTape() as tape:
+            loss = _overlap_loss(network(images * 255, training=True), _cells(masks))
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+
+    return step
+
+
+def _cells(masks: tf.Tensor) -> tf.Tensor:
+    return tf.nn.avg_pool2d(masks, _CELL_PX, _CELL_PX, "VALID")
+
+
+def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy, and how far the soft Dice coefficient is from one (Milletari et al. 2016, arXiv:1606.04797)."""
+    found = tf.sigmoid(logits)
+    both, either = tf.reduce_sum(found * masks, (1, 2, 3)), tf.reduce_sum(found + masks, (1, 2, 3))
+    dice = tf.reduce_mean((2 * both + 1) / (either + 1))
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(masks, logits)) + (1 - dice) / 2
+
+
+def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
+    """Twice the overlap over the sum of areas (Dice 1945), mean over radiographs; a cell is lung or not."""
+    found = _is_lung(segmenter, examples.images)
+    true = _cells(tf.constant(examples.masks[..., None], tf.float32)).numpy()[..., 0] >= 127.5
+    both, either = (found & true).sum((1, 2)), found.sum((1, 2)) + true.sum((1, 2))
+    return float(np.mean(2 * both / np.maximum(either, 1)))
+
+
+def lung_masks(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels are lung, shape (n, height, width), for images of that shape."""
+    cells = _is_lung(segmenter, images)
+    return cells.repeat(_CELL_PX, axis=1).repeat(_CELL_PX, axis=2)
+
+
+def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(score(segmenter, images)[..., 0] >= 0)
+
+
+def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:
+    """The box around both lungs, enlarged to the whole frame.
+
+    Parameters
+    ----------
+    segmenter : keras.Model
+        From `fit_segmenter`.
+    margin : float
+        What is added on each side, as a share of the box.
+
+    Returns
+    -------
+    keras.Model
+        Values 0–255 → values 0–255, both of shape (batch, height, width, 1).
+    """
+    radiograph = segmenter.input
+    # Half precision, where the network runs in it, would move the box by more than a cell.
+    mask = ops.sigmoid(_SHARPNESS * ops.cast(segmenter.output, "float32")) + _FLOOR
+    _, height, width, _ = radiograph.shape
+    upper, rows = _extent(ops.sum(mask, axis=(2, 3)), margin, height)
+    left, columns = _extent(ops.sum(mask, axis=(1, 3)), margin, width)
+    none = ops.zeros_like(rows)
+    # Output pixel (x, y) is read at (columns·x + left, rows·y + upper).
+    transform = ops.stack([columns, none, left, none, rows, upper, none, none], axis=1)
+    crop = ops.image.affine_transform(
+        radiograph, transform, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
+    )
+    return keras.Model(radiograph, crop, name="lung_crop")
+
+
+def _extent(area: keras.KerasTensor, margin: float, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Start and scale of the stretch that holds the lungs along one axis, for pixel centres.
+
+    Parameters
+    ----------
+    area : tensor, shape (batch, cells)
+        Lung per cell.
+    size : int
+        Pixels.
+    """
+    share = area / ops.sum(area, axis=1, keepdims=True)
+    before = ops.cumsum(share, axis=1) - share
+    low, high = (
+        _CELL_PX * ops.sum(ops.clip((edge - before) / share, 0.0, 1.0), axis=1)
+        for edge in (_EDGE_SHARE, 1 - _EDGE_SHARE)
+    )
+    start, length = low - margin * (high - low), (1 + 2 * margin) * (high - low)
+    scale = length / size
+    return start + scale / 2 - 0.5, scale

@@ -1,0 +1,81 @@
+"""The network: a small residual CNN with one logit per question.
+
+Two questions, so that each is taught only where its answer is within one hospital: *abnormal* (against normal)
+and *COVID-19* (against pneumonia of another cause, given abnormal).
+"""
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.training.recipe import NetworkSpec
+
+QUESTIONS = ("abnormal", "covid_given_abnormal")
+"""Order of the logits."""
+
+CERTAIN = 40.0
+"""A logit whose sigmoid is exactly 1 in float32."""
+
+
+def build_logits(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
+    """Untrained network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`."""
+    inputs = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.AveragePooling2D(spec.reduce)(x)
+    if spec.equalise_bins:
+        x = _equalise(x, spec.equalise_bins)
+    x = layers.ReLU()(conv(x, spec.widths[0], size=5))
+    for width in spec.widths[1:]:
+        x = _residual(x, width, strides=2)
+        for _ in range(spec.extra_blocks):
+            x = _residual(x, width, strides=1)
+    x = layers.GlobalAveragePooling2D()(x) if spec.head == "mean" else layers.Flatten()(x)
+    x = layers.Dropout(spec.dropout)(x)
+    # From zero, so that a question which no domain teaches keeps a logit of exactly 0.
+    logits = layers.Dense(len(QUESTIONS), kernel_initializer="zeros")(x)
+    return keras.Model(inputs, logits, name="cxrbatch")
+
+
+def _equalise(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:
+    """Histogram equalisation of each image by itself, from standard layers: any grey-value curve gives the same.
+
+    The equalised value is the sum over grey-value bins of (share of pixels in the bin) × (how far the pixel's value
+    lies into or beyond the bin, 0–1). The mean of the second factor over the pixels is
+    about the share of pixels above the middle of the bin, from which the first one follows.
+    """
+    into_bin = layers.Conv2D(bins, 1, trainable=False)
+    share = layers.Dense(bins, trainable=False)
+    total = layers.Conv2D(1, 1, use_bias=False, trainable=False)
+    depth = layers.ReLU(max_value=1.0)(into_bin(x))
+    shares = share(layers.GlobalAveragePooling2D(keepdims=True)(depth))
+    equalised = total(layers.Multiply()([depth, shares]))
+    into_bin.set_weights([np.full((1, 1, 1, bins), bins, np.float32), -np.arange(bins, dtype=np.float32)])
+    share.set_weights(_shares_from_means(bins))
+    total.set_weights([np.ones((1, 1, bins, 1), np.float32)])
+    return equalised
+
+
+def _shares_from_means(bins: int) -> list[NDArray[np.float32]]:
+    """Kernel and bias that turn the shares of pixels above the middle of each bin into the shares within each bin.
+
+    Above the lower edge of a bin lies the mean of what lies above its middle and above the middle of the one before:
+    all pixels for the first bin, none beyond the last.
+    """
+    kernel = (np.eye(bins, k=1) - np.eye(bins, k=-1)) / 2
+    kernel[0, 0], kernel[-1, -1] = -0.5, 0.5
+    return [kernel.astype(np.float32), np.eye(1, bins, dtype=np.float32)[0]]
+
+
+def _residual(x: keras.KerasTensor, width: int, strides: int) -> keras.KerasTensor:
+    """Basic block of He et al. 2016 (arXiv:1512.03385)."""
+    shortcut = x if strides == 1 else conv(layers.AveragePooling2D(strides)(x), width, size=1)
+    x = layers.ReLU()(conv(x, width, strides=strides))
+    return layers.ReLU()(layers.Add()([shortcut, conv(x, width)]))
+
+
+def conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    """Convolution and batch normalisation; the activation is the caller's."""
+    x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
+    return layers.BatchNormalization(momentum=0.95)(x)

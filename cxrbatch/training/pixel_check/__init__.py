@@ -1,0 +1,1 @@
+"""Train the pixel check: which images are frontal chest radiographs."""

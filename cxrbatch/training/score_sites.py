@@ -1,0 +1,72 @@
+"""Sites scored by the network of a bundle: sources that never taught, and patients who were held out."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.datasets.loading import Dataset
+from cxrbatch.evaluation.evaluate import thresholds
+from cxrbatch.evaluation.patients import Floats
+from cxrbatch.evaluation.perturbations import AUDITS
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.training.splits import Roles
+
+Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+"""Images (n, height, width) → scores (n, 3)."""
+OWN_SPLIT = "own split"
+
+
+def unseen_sites(roles: Roles, score: Scorer) -> list[SiteScores]:
+    """Every source with patients who did not teach, and the own split, if there is one."""
+    taught = roles.taught_sources
+    sites = [
+        score_site(source, Exposure.HELD_OUT if source in taught else Exposure.UNTAUGHT, part, score)
+        for source, part in by_source(roles.unseen)
+    ]
+    if roles.own_split.cases:
+        sites.append(score_site(OWN_SPLIT, Exposure.HELD_OUT, roles.own_split, score))
+    return sites
+
+
+def by_source(dataset: Dataset) -> list[tuple[str, Dataset]]:
+    """The images of each source."""
+    indices: dict[str, list[int]] = {}
+    for index, case in enumerate(dataset.cases):
+        indices.setdefault(case.source, []).append(index)
+    return [(source, dataset.at(of_source)) for source, of_source in sorted(indices.items())]
+
+
+def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -> SiteScores:
+    """Score the images of one site, and changed ones where the site has more than one label."""
+    scores = _scores(score, dataset.images)
+    is_asked = len({case.label for case in dataset.cases}) > 1
+    audits = AUDITS.items() if is_asked else ()
+    return SiteScores(
+        site=site,
+        exposure=exposure,
+        cases=dataset.cases,
+        scores=scores,
+        networks=scores[np.newaxis],
+        audits={name: _scores(score, change(dataset.images)) for name, change in audits},
+    )
+
+
+def _scores(score: Scorer, images: NDArray[np.uint8]) -> Floats:
+    return np.asarray(score(images), np.float64)
+
+
+def own_split_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
+    """Operating points as they are often chosen: on held-out patients of the sources that teach.
+
+    Returns
+    -------
+    OperatingPoints or None
+        They say where they were measured. None without an own split.
+    """
+    return thresholds(
+        [site for site in sites if site.site == OWN_SPLIT],
+        rule,
+        measured_on="held-out patients of the sources that taught; elsewhere they may mean little",
+    )

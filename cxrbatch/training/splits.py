@@ -1,0 +1,66 @@
+"""Who teaches, who is held out, and whom the bundle's network never saw."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.loading import Dataset
+from cxrbatch.training.recipe import TrainRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """A data set, parted by patient.
+
+    Attributes
+    ----------
+    teaching : Dataset
+        What the bundle's network is trained on.
+    own_split : Dataset
+        The patients who might have taught, had they not been held out at random.
+    unseen : Dataset
+        All images of patients who do not teach; holds `own_split`.
+    """
+
+    teaching: Dataset
+    own_split: Dataset
+    unseen: Dataset
+
+    @property
+    def taught_sources(self) -> frozenset[str]:
+        """Sources of at least one image that teaches."""
+        return frozenset(case.source for case in self.teaching.cases)
+
+
+def assign_roles(dataset: Dataset, recipe: TrainRecipe) -> Roles:
+    """Part a data set by what a recipe says: ``teaches`` of its sources, ``test_share``, ``fit.method``."""
+    candidates = _candidates(dataset, recipe)
+    held_out = {case.patient for case in candidates.cases if _is_held_out(case.patient, recipe.test_share)}
+    teaching = candidates.select(lambda case: case.patient not in held_out)
+    taught = {case.patient for case in teaching.cases}
+    return Roles(
+        teaching=teaching,
+        own_split=candidates.select(lambda case: case.patient in held_out),
+        unseen=dataset.select(lambda case: case.patient not in taught),
+    )
+
+
+def one_label_sources(cases: Sequence[Case]) -> frozenset[str]:
+    """Sources with one label only: matched pairs never teach from them."""
+    labels: dict[str, set[str]] = {}
+    for case in cases:
+        labels.setdefault(case.source, set()).add(case.label)
+    return frozenset(source for source, found in labels.items() if len(found) == 1)
+
+
+def _candidates(dataset: Dataset, recipe: TrainRecipe) -> Dataset:
+    """Images that may teach."""
+    allowed = dataset.select(lambda case: case.path not in dataset.test_only)
+    mute = one_label_sources(allowed.cases) if recipe.fit.method == "pairs" else frozenset()
+    return allowed.select(lambda case: case.source not in mute)
+
+
+def _is_held_out(patient: str, share: float) -> bool:
+    """At random by the patient's name, so that no other patient who comes or goes changes it."""
+    return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8]) < share * 2**64

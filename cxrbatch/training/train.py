@@ -1,0 +1,169 @@
+"""``cxrbatch train``: from a recipe to a bundle whose evaluation was measured on sources that did not teach."""
+
+import dataclasses
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
+from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
+from cxrbatch.errors import RecipeError
+from cxrbatch.evaluation.evaluate import evaluate, once, operating_points
+from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.site_scores import SiteScores
+from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
+from cxrbatch.training.choose_aggregation import choose_rule, compare_rules
+from cxrbatch.training.export import export_scores
+from cxrbatch.training.fit import METHODS
+from cxrbatch.training.inspect_network import internals
+from cxrbatch.training.leave_one_out import calibrate, fit_all, left_out_sites, score_folds
+from cxrbatch.training.looks import Looks, prepare_looks
+from cxrbatch.training.recipe import TrainRecipe, load_recipe
+from cxrbatch.training.score_calibration import fit_score_calibration
+from cxrbatch.training.score_sites import own_split_points, unseen_sites
+from cxrbatch.training.splits import Roles, assign_roles
+from cxrbatch.triage.probability import ScoreCalibration
+
+
+def train(
+    recipe: Path,
+    out: Path,
+    data: Path | None = None,
+    *,
+    fresh: bool = False,
+    log_dir: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Bundle:
+    """Train what a recipe describes: a network per fold to measure with, then the one that is shipped.
+
+    Parameters
+    ----------
+    recipe : Path
+        TOML, see `cxrbatch.training.recipe.TrainRecipe`.
+    out : Path
+        Folder of the bundle; an existing one is replaced. Finished networks are kept beside it in ``<out>.work``,
+        where a run after a kill, or of a recipe that shares networks with this one, finds them.
+    data : Path, optional
+        Folder that holds the sources; by default the recipe's own.
+    fresh : bool
+        Train every network again.
+    log_dir : Path, optional
+        Folder for TensorBoard.
+    say : callable, optional
+        Told, in a line, of every network that is trained or found.
+
+    Raises
+    ------
+    RecipeError
+        The recipe is wrong, or a source is not there.
+    UsageProblem
+        Something else than a bundle is in the place of `out`.
+    """
+    spec = load_recipe(recipe, TrainRecipe)
+    gate = _gate(spec, recipe.parent)
+    check_replaceable(out)  # now, not after an hour
+    dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
+    options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir, say=say)
+    looks = prepare_looks(spec, data or recipe.parent, dataset.cases, options)
+    return train_on(dataset, spec, out, gate, looks=looks, options=options)
+
+
+def train_on(
+    dataset: Dataset,
+    recipe: TrainRecipe,
+    out: Path,
+    gate: Path,
+    *,
+    looks: Looks | None = None,
+    options: TrainOptions | None = None,
+) -> Bundle:
+    """Train on images already loaded; see `train`."""
+    looks, options = looks or Looks(), options or TrainOptions()
+    roles = assign_roles(dataset, recipe)
+    folds = score_folds(dataset, roles.teaching, recipe, looks.crops, options)
+    calibration = calibrate(folds)
+    comparison = compare_rules(folds, [calibration.scores(fold.mean_logits) for fold in folds])
+    rule = choose_rule(comparison)
+    committee = fit_all(roles.teaching, recipe, looks.crops, options.named("bundle"))
+    model = export_scores(committee, calibration)
+    left_out = left_out_sites(folds, calibration)
+    sites = [*left_out, *unseen_sites(roles, lambda images: score(model, images))]
+    points = operating_points(sites, rule) or own_split_points(sites, rule)
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = Path(scratch) / "model.keras"
+        model.save(saved)
+        return write_bundle(
+            out,
+            name=recipe.name,
+            model=saved,
+            gate=gate,
+            preprocess=recipe.preprocess,
+            aggregation=rule,
+            operating_points=points,
+            calibration=_score_calibration(left_out, rule),
+            training=_training(dataset, roles, recipe, looks, model),
+            evaluation={
+                **evaluate(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
+                "calibration": dataclasses.asdict(calibration),
+                "aggregation": comparison,
+            },
+        )
+
+
+def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibration | None:
+    """What a score is worth as evidence; None where no left-out domain has patients with COVID-19 and without."""
+    units = once(left_out, rule)
+    try:
+        return fit_score_calibration(
+            units.scores[:, 0], units.labelled("covid"), units.domains, units.patients
+        )
+    except ValueError:
+        return None
+
+
+def _gate(recipe: TrainRecipe, folder: Path) -> Path:
+    gate = folder / recipe.gate if recipe.gate else DEFAULT_BUNDLE / "gate.npz"
+    if not gate.is_file():
+        raise RecipeError(
+            f"gate {gate}: no such file; python -m cxrbatch.training.pixel_check.train makes one"
+        )
+    return gate
+
+
+def _training(
+    dataset: Dataset, roles: Roles, recipe: TrainRecipe, looks: Looks, network: keras.Model
+) -> dict[str, Any]:
+    teaching = roles.teaching
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "images": count(dataset),
+        "taught": count(teaching),
+        "taught_sha256": dataset_digest(teaching.images, teaching.cases),
+        "stopping": _stopping(recipe, len(teaching.cases)),
+        "excluded": count_excluded(dataset.excluded),
+        "parameters": network.count_params(),
+        "lungs": _lungs(looks),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _lungs(looks: Looks) -> dict[str, Any] | None:
+    if looks.dice is None:
+        return None
+    return {"dice": looks.dice, "n_masks": looks.n_masks, "n_held_out": looks.n_held_out}
+
+
+def _stopping(recipe: TrainRecipe, n_images: int) -> str:
+    n_steps = METHODS[recipe.fit.method].n_steps(recipe.fit, n_images)
+    return f"after {n_steps} steps, fixed by the recipe; no validation on the sources that teach"

@@ -1,0 +1,1 @@
+"""From scored images to ranked patients."""

@@ -1,0 +1,174 @@
+"""From images to patients: one row each, ranked by COVID-19 score."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.reasons import Flag, Reason
+from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage
+
+Item = TypeVar("Item", ImageScore, Failure)
+Scores = tuple[float, float, float]
+_DECIMALS = 6
+
+
+def _mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores.mean(axis=0)
+
+
+def _max(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores[scores[:, 0].argmax()]
+
+
+RULES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"mean": _mean, "max": _max}
+"""How several images make one score: float64 (n_images, 3) → (3,). Which one a bundle uses was chosen on data."""
+
+
+def aggregate(
+    images: Iterable[ImageScore],
+    failures: Iterable[Failure],
+    rule: str,
+    operating_points: OperatingPoints | None,
+) -> tuple[PatientTriage, ...]:
+    """Group by patient and rank.
+
+    Parameters
+    ----------
+    images : iterable of ImageScore
+    failures : iterable of Failure
+        Skipped ones are nobody's image and are left out.
+    rule : str
+        Key of `RULES`.
+    operating_points : OperatingPoints or None
+        None: no patient gets a priority.
+
+    Returns
+    -------
+    tuple of PatientTriage
+        Ranked ones by falling score, ties by patient key; then those without any score, by patient key.
+    """
+    scored = _grouped(images)
+    unscored = _grouped(failure for failure in failures if not failure.skipped)
+    return rank(
+        triage(key, [scored[key]] if key in scored else [], unscored.get(key, []), rule, operating_points)
+        for key in scored.keys() | unscored.keys()
+    )
+
+
+def triage(
+    key: PatientKey,
+    groups: Sequence[Sequence[ImageScore]],
+    failures: Sequence[Failure],
+    rule: str,
+    operating_points: OperatingPoints | None,
+) -> PatientTriage:
+    """One patient, without a rank.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of ImageScore
+        Images that are combined; of several groups (nights) the one with the highest COVID-19 score decides, the
+        first of such. A later image can so raise a score, and never lowers it.
+    failures : sequence of Failure
+        Images of the patient without a score; the first one gives the reason where there is no group.
+    """
+    if not groups:
+        return _not_scored(key, failures)
+    scores, decisive = max(
+        ((_combined(group, RULES[rule]), group) for group in groups), key=lambda one: one[0][0]
+    )
+    top = max(decisive, key=lambda image: image.scores[0])
+    images = [image for group in groups for image in group]
+    return PatientTriage(
+        rank=None,
+        priority=operating_points.priority(scores[0]) if operating_points else None,
+        patient_id=top.header.patient_id,
+        issuer_of_patient_id=top.header.issuer_of_patient_id,
+        accession_number=top.header.accession_number,
+        study_date=top.header.study_date,
+        score=scores[0],
+        scores=scores,
+        n_images=len(images),
+        top_image=top.name,
+        flags=_flags(images, failures),
+        thumbnail=top.thumbnail,
+        patient_key=key,
+    )
+
+
+def rank(patients: Iterable[PatientTriage]) -> tuple[PatientTriage, ...]:
+    """Put patients in order and number those with a score.
+
+    Who has waited for the longest allowed time comes first, by nights; then all by falling score, ties by patient
+    key; last those without a score, by patient key.
+    """
+    ranked: list[PatientTriage] = []
+    unscored: list[PatientTriage] = []
+    for patient in patients:
+        (unscored if patient.score is None else ranked).append(patient)
+    numbered = enumerate(sorted(ranked, key=_place), start=1)
+    return (
+        *(replace(patient, rank=number) for number, patient in numbered),
+        *sorted(unscored, key=lambda patient: patient.patient_key),
+    )
+
+
+def _place(patient: PatientTriage) -> tuple[int, float, PatientKey]:
+    nights = patient.nights_waiting if Flag.MAX_WAIT in patient.flags else 0
+    return -nights, -(patient.score or 0.0), patient.patient_key
+
+
+def _grouped(items: Iterable[Item]) -> dict[PatientKey, list[Item]]:
+    groups: defaultdict[PatientKey, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=lambda item: item.name):
+        key = item.header.patient_key if item.header else ("file", item.name)
+        groups[key].append(item)
+    return groups
+
+
+def _combined(
+    group: Sequence[ImageScore], rule: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> Scores:
+    """Rounded to what is printed, so that the order of the list can be checked against its figures."""
+    covid, pneumonia, normal = rule(np.array([image.scores for image in group], dtype=np.float64))
+    return round(float(covid), _DECIMALS), round(float(pneumonia), _DECIMALS), round(float(normal), _DECIMALS)
+
+
+def _flags(group: Sequence[ImageScore], failures: Sequence[Failure]) -> tuple[Flag, ...]:
+    flags = {flag for image in group for flag in image.flags}
+    scored = {image.header.sop_instance_uid for image in group} - {""}
+    if any(failure.reason is not Reason.DUPLICATE and _uid(failure) not in scored for failure in failures):
+        flags.add(Flag.SOME_IMAGES_NOT_SCORED)
+    if len({image.header.identity_digest for image in group} - {""}) > 1:
+        flags.add(Flag.IDENTITY_CONFLICT)
+    return tuple(sorted(flags))
+
+
+def _uid(failure: Failure) -> str:
+    return failure.header.sop_instance_uid if failure.header else ""
+
+
+def _not_scored(key: PatientKey, failures: Sequence[Failure]) -> PatientTriage:
+    first = failures[0]
+    header = first.header
+    return PatientTriage(
+        rank=None,
+        priority=None,
+        patient_id=header.patient_id if header else first.name,
+        issuer_of_patient_id=header.issuer_of_patient_id if header else "",
+        accession_number=header.accession_number if header else "",
+        study_date=header.study_date if header else "",
+        score=None,
+        scores=None,
+        n_images=len(failures),
+        top_image=first.name,
+        reason=first.reason,
+        detail=first.detail,
+        thumbnail=first.thumbnail,
+        patient_key=key,
+    )

@@ -1,0 +1,213 @@
+"""What a number of swabs buys: from the measured curve of a bundle to tonight's list.
+
+With prevalence p, whoever tests everybody above a threshold tests the share p·TPR + (1 − p)·FPR of the list and
+reaches the share TPR of those who are PCR-positive. So the share tested names a point of the ROC curve, and that
+point the share reached.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch.reasons import Flag
+from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
+from cxrbatch.triage.probability import percent
+
+Floats = NDArray[np.float64]
+
+ASSUMPTION = (
+    "All of this takes tonight's patients to be like those on whom it was measured, which nobody has checked; "
+    "models of this kind have often done worse in hospitals that were new to them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCurve:
+    """The ROC curve of the COVID-19 score within a hospital (`cxrbatch.evaluation.roc_curve`).
+
+    Attributes
+    ----------
+    fpr, tpr, low, high : ndarray of float64, shape (n,)
+        From 0 to 1, `fpr` rising, the others not falling; `low` and `high` are the 95 % band of `tpr` at each point.
+    measured_on : str
+        Patients, in words.
+    """
+
+    fpr: Floats
+    tpr: Floats
+    low: Floats
+    high: Floats
+    measured_on: str = ""
+
+    @classmethod
+    def of(cls, evaluation: Mapping[str, Any]) -> "ListCurve | None":
+        """Take that of a bundle's evaluation; None where there is none."""
+        found = evaluation.get("list_curve")
+        if not found:
+            return None
+        fpr, tpr, low, high = (np.array(found[name], np.float64) for name in ("fpr", "tpr", "low", "high"))
+        return cls(fpr, tpr, low, high, str(found["measured_on"]))
+
+    def reached(self, tested: float, prevalence: float) -> Expected:
+        """Share of those who are PCR-positive that the top of a list holds, with the interval of the band.
+
+        Parameters
+        ----------
+        tested : float
+            Share of the list that is tested from the top, 0–1.
+        prevalence : float
+            Above 0 and below 1.
+        """
+        value, low, high = (
+            float(np.interp(tested, prevalence * tpr + (1 - prevalence) * self.fpr, tpr))
+            for tpr in (self.tpr, self.low, self.high)
+        )
+        return Expected(value=value, low=low, high=high)
+
+
+def capacity_yield(
+    n_swabs: int,
+    patients: Iterable[PatientTriage],
+    evaluation: Mapping[str, Any],
+    prevalence: float | None,
+) -> CapacityYield:
+    """What the first `n_swabs` patients of a list are expected to hold.
+
+    Parameters
+    ----------
+    n_swabs : int
+        1 or more.
+    patients : iterable of PatientTriage
+        Of the run; who is not ranked is not counted.
+    evaluation : mapping
+        Of the bundle.
+    prevalence : float or None
+        Share of the patients with COVID-19, above 0 and below 1.
+
+    Returns
+    -------
+    CapacityYield
+        Without figures where there is no prevalence, no curve or nobody ranked.
+    """
+    ranked = [patient for patient in patients if patient.is_ranked]
+    curve = ListCurve.of(evaluation)
+    asked = CapacityYield(
+        n_swabs=n_swabs,
+        n_ranked=len(ranked),
+        n_max_wait=sum(Flag.MAX_WAIT in patient.flags for patient in ranked),
+        prevalence=prevalence,
+        measured_on=curve.measured_on if curve else "",
+    )
+    if curve is None or prevalence is None or not ranked:
+        return asked
+    at_random = min(1.0, n_swabs / len(ranked))
+    return replace(
+        asked,
+        from_top=_reach(expected_share(curve, asked, prevalence), asked, prevalence),
+        at_random=_reach(_certain(at_random), asked, prevalence),
+    )
+
+
+def expected_share(curve: ListCurve, asked: CapacityYield, prevalence: float) -> Expected:
+    """Share of those who are PCR-positive that the first of the list hold, 0–1.
+
+    Of those who stand at the top because of their wait nothing is known but the prevalence: they count as a list in
+    random order, before that of the others, which the curve describes.
+    """
+    if asked.n_swabs >= asked.n_ranked:
+        return _certain(1.0)
+    if asked.n_swabs <= asked.n_max_wait:
+        return _certain(asked.n_swabs / asked.n_ranked)
+    waited = asked.n_max_wait / asked.n_ranked
+    others = curve.reached(
+        (asked.n_swabs - asked.n_max_wait) / (asked.n_ranked - asked.n_max_wait), prevalence
+    )
+    value, low, high = (waited + (1 - waited) * share for share in (others.value, others.low, others.high))
+    return Expected(value=value, low=low, high=high)
+
+
+def _certain(value: float) -> Expected:
+    return Expected(value=value, low=value, high=value)
+
+
+def _reach(share: Expected, asked: CapacityYield, prevalence: float) -> Reach:
+    n_tested, n_positive = min(asked.n_swabs, asked.n_ranked), prevalence * asked.n_ranked
+    value, low, high = (each * n_positive for each in (share.value, share.low, share.high))
+    return Reach(
+        share=share,
+        positives=Expected(value=value, low=low, high=high),
+        tests_per_positive=Expected(
+            value=_per(n_tested, value), low=_per(n_tested, high), high=_per(n_tested, low)
+        ),
+    )
+
+
+def _per(n_tested: int, positives: float) -> float:
+    return n_tested / positives if positives > 0 else math.inf
+
+
+def capacity_note(found: CapacityYield) -> str:
+    """What a reader of the list must know of it, in words."""
+    return " ".join(_sentences(found))
+
+
+def _sentences(found: CapacityYield) -> Iterator[str]:
+    n_swabs = "1 swab" if found.n_swabs == 1 else f"{found.n_swabs} swabs"
+    first = f"the first {found.n_swabs} of {found.n_ranked} ranked patients"
+    if found.n_swabs >= found.n_ranked:
+        yield f"{n_swabs}, {found.n_ranked} ranked: there is one for each of them, in whatever order."
+    elif not found.measured_on:
+        yield (
+            f"{n_swabs}: what {first} hold cannot be said. The bundle has no measured curve, so that nothing is "
+            "known of how its list compares with random order."
+        )
+    elif found.from_top is None or found.at_random is None or found.prevalence is None:
+        yield (
+            f"{n_swabs}: what {first} hold cannot be said without a prevalence. State with --prevalence the share of "
+            "tonight's patients expected to have COVID-19."
+        )
+    else:
+        yield from _comparison(f"{n_swabs}: {first}", found.from_top, found.at_random)
+        yield from _grounds(found, found.prevalence)
+
+
+def _comparison(first: str, top: Reach, random: Reach) -> Iterator[str]:
+    share, positives, tests = top.share, top.positives, top.tests_per_positive
+    yield (
+        f"{first} are expected to hold {_share(share.value)} ({_share(share.low)} to {_share(share.high)}) of all "
+        f"who are PCR-positive: {positives.value:.1f} ({positives.low:.1f} to {positives.high:.1f}), "
+        f"{_tests(tests.value)} ({_tests(tests.low)} to {_tests(tests.high)}) swabs for each."
+    )
+    yield (
+        f"In random order as many swabs reach {_share(random.share.value)}: {random.positives.value:.1f}, "
+        f"{_tests(random.tests_per_positive.value)} swabs for each."
+    )
+    if share.low <= random.share.value <= share.high:
+        yield "The interval includes random order: the list may be no better."
+    elif share.high < random.share.value:
+        yield "Random order would be better."
+
+
+def _grounds(found: CapacityYield, prevalence: float) -> Iterator[str]:
+    if found.n_max_wait:
+        who, count = ("patient comes", "counts") if found.n_max_wait == 1 else ("patients come", "count")
+        yield f"{found.n_max_wait} {who} first because of the wait, whatever the score, and {count} as random order."
+        if found.n_max_wait >= found.n_swabs:
+            yield "They need all swabs, so that the order is that of waiting: raise --max-nights, or leave it out."
+    yield (
+        f"The prevalence of {percent(prevalence)} was stated and not measured. The list was measured on "
+        f"{found.measured_on}, within each of these places; in brackets the 95 % interval. Patients without a "
+        f"score are not counted. {ASSUMPTION}"
+    )
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
+
+
+def _tests(number: float) -> str:
+    return "no limit" if math.isinf(number) else f"{number:.1f}"

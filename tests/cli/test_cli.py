@@ -1,0 +1,361 @@
+"""The command line as a user and cron meet it."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cxrbatch.bundle.bundle import OperatingPoints, load_bundle
+from cxrbatch.bundle.operating_points import write_operating_points
+from cxrbatch.cli.app import cli
+from cxrbatch.errors import CxrbatchError
+from tests.bundle.test_bundle import rewrite
+
+
+def cxrbatch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cxrbatch", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def quickly(*arguments: str | Path) -> tuple[int, str]:
+    """Exit code and stdout of a command in this process, where TensorFlow is started once; errors are raised."""
+    result = CliRunner().invoke(cli, [*map(str, arguments)], standalone_mode=False, catch_exceptions=False)
+    return result.return_value or 0, result.stdout
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["screen", "--help"],
+        ["predict", "--help"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["doctor", "--help"],
+        ["audit", "--help"],
+        ["bundle", "import", "--help"],
+        ["results", "import", "--help"],
+    ],
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from cxrbatch.cli.app import cli\n"
+        f"cli.main({arguments!r}, standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'pandas', 'numpy', 'pydicom', 'PIL', 'jinja2', 'imagecodecs'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "module", ["cxrbatch.prepare", "cxrbatch.engines.pool", "cxrbatch.report", "cxrbatch.screening.run"]
+)
+def test_reading_and_reporting_need_no_tensorflow(module: str) -> None:
+    code = f"import sys, {module}; assert not {{'tensorflow', 'keras'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_option_has_a_help_text() -> None:
+    groups = [command for command in cli.commands.values() if isinstance(command, click.Group)]
+    below = [command for group in groups for command in group.commands.values()]
+    for command in [*cli.commands.values(), *below]:
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"
+
+
+def test_sample_night(sample_night: Path, tmp_path: Path) -> None:
+    out = tmp_path / "où sont mes patients" / "report.csv"
+    out.parent.mkdir()
+    result = cxrbatch("screen", sample_night, "--out", out)
+    assert result.returncode == 3, result.stderr
+    assert one_line(result).startswith(
+        "31 files found = 22 scored + 7 not scored + 2 skipped; 21 patients ranked"
+    )
+    assert result.stdout == ""
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "report.csv",
+        "report.files.csv",
+        "report.html",
+    ]
+
+
+def test_all_scored_is_0_and_a_second_copy_needs_no_score(sample_night: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("1.dcm", "2.dcm"):
+        shutil.copy(sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm", tmp_path / "in" / name)
+    result = cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
+    assert result.returncode == 0, result.stderr
+    assert "2 files found = 1 scored + 1 not scored" in result.stderr
+
+
+def test_no_image_is_4(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    result = cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
+    assert result.returncode == 4
+    assert "mounted" in one_line(result)
+
+
+def test_missing_folder_is_2(tmp_path: Path) -> None:
+    result = cxrbatch("screen", tmp_path / "nothing", "--out", tmp_path / "report.csv")
+    assert result.returncode == 2
+    assert "no such folder" in one_line(result)
+
+
+@pytest.mark.parametrize(("out", "code"), [("/dev/null/report.csv", 2), ("/proc/report.csv", 1)])
+def test_unwritable_out_fails_before_the_work(sample_night: Path, out: str, code: int) -> None:
+    result = cxrbatch("screen", sample_night, "--out", out)
+    assert result.returncode == code
+    assert str(Path(out).parent) in one_line(result)
+
+
+def test_broken_bundle_is_1(sample_night: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
+    (broken / "model.keras").write_bytes(b"nonsense")
+    result = cxrbatch("screen", sample_night, "--out", tmp_path / "report.csv", "--bundle", broken)
+    assert result.returncode == 1
+    assert "model.keras differs from its hash" in one_line(result)
+    assert not (tmp_path / "report.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--batch-size", "0"], ["--workers", "none"], ["--device", "tpu"], ["--frobnicate"]],
+)
+def test_wrong_options_are_2(sample_night: Path, tmp_path: Path, arguments: list[str]) -> None:
+    result = cxrbatch("screen", sample_night, "--out", tmp_path / "report.csv", *arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_regular_expression_without_group_is_2(sample_night: Path, tmp_path: Path) -> None:
+    result = cxrbatch("screen", sample_night, "--out", tmp_path / "report.csv", "--patient-from", "[a-z]+")
+    assert result.returncode == 2
+    assert "group" in one_line(result)
+
+
+def test_predict(sample_night: Path, tmp_path: Path) -> None:
+    text = tmp_path / "two\nlines.txt"
+    text.write_text("no picture")
+    images = [
+        sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm",
+        text,
+        sample_night / "emergency" / "SAMPLE-002" / "IM0001.dcm",
+    ]
+    result = cxrbatch("predict", *images, "--out", tmp_path / "résultats", DISPLAY="")
+    assert result.returncode == 3
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [line[:2] for line in lines] == [
+        [str(images[0]), "scored"],
+        [str(images[1]).replace("\n", "\\n"), "not_scored"],
+        [str(images[2]), "scored"],
+    ]
+    scores = [float(cell.split("=")[1]) for cell in lines[0][2:5]]
+    assert sum(scores) == pytest.approx(1, abs=3e-6)
+    assert sorted(path.name for path in (tmp_path / "résultats").iterdir()) == [
+        "IM0001.dcm.2.result.png",
+        "IM0001.dcm.result.png",
+        "two\nlines.txt.result.png",
+    ]
+
+
+def test_predict_and_screen_agree(sample_night: Path, tmp_path: Path) -> None:
+    image = sample_night / "pictures" / "SAMPLE-023.png"
+    (tmp_path / "in").mkdir()
+    shutil.copy(image, tmp_path / "in")
+    cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
+    line = cxrbatch("predict", image).stdout
+    row = (tmp_path / "report.files.csv").read_text().splitlines()[1].split(",")
+    assert [cell.split("=")[1] for cell in line.split("\t")[2:5]] == row[-3:]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def calibrated(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """Scores that are probabilities at a prevalence of one half."""
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "calibrated"))
+    rewrite(folder, calibration={"slope": 1.0, "intercept": 0.0, "measured_on": "nobody"})
+    return folder
+
+
+def at_5_percent(score: str) -> float:
+    """Prior odds of 1/19."""
+    odds = float(score) / (1 - float(score)) / 19
+    return odds / (1 + odds)
+
+
+def test_prevalence_adds_probabilities_and_changes_nothing_else(
+    sample_night: Path, tmp_path: Path, calibrated: Path
+) -> None:
+    plain, asked = tmp_path / "plain.csv", tmp_path / "asked.csv"
+    for out, options in ((plain, []), (asked, ["--prevalence", "5%"])):
+        assert quickly("screen", sample_night, "--out", out, "--bundle", calibrated, *options)[0] == 3
+    for before, after in zip(rows(plain), rows(asked), strict=True):
+        assert after == before | {"probability": after["probability"]}
+        assert before["probability"] == ""
+        if after["score"]:
+            assert float(after["probability"]) == pytest.approx(at_5_percent(after["score"]), abs=1e-6)
+    assert plain.with_suffix(".files.csv").read_bytes() == asked.with_suffix(".files.csv").read_bytes()
+    assert "Probability at a prevalence of 5 %" in asked.with_suffix(".html").read_text()
+    assert "Probability at" not in plain.with_suffix(".html").read_text()
+
+
+def test_pseudonyms_keep_the_probabilities(sample_night: Path, tmp_path: Path, calibrated: Path) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef0123456789abcdef")
+    out = tmp_path / "report.csv"
+    options = ("--prevalence", "0.05", "--pseudonymise", tmp_path / "key")
+    quickly("screen", sample_night / "emergency", "--out", out, "--bundle", calibrated, *options)
+    assert not [row for row in rows(out) if "SAMPLE" in "".join(row.values())]
+    assert all(
+        float(row["probability"]) == pytest.approx(at_5_percent(row["score"]), abs=1e-6) for row in rows(out)
+    )
+
+
+@pytest.mark.parametrize("command", ["screen", "predict"])
+@pytest.mark.parametrize(
+    ("prevalence", "message"), [("5%", "has no calibration"), ("5", "such as 0.05 or 5%"), ("0", "such as")]
+)
+def test_prevalence_that_cannot_be_used_is_2(
+    command: str, prevalence: str, message: str, sample_night: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    target = (
+        sample_night / "emergency" if command == "screen" else sample_night / "pictures" / "SAMPLE-023.png"
+    )
+    options = ("--out", tmp_path / "report.csv", "--bundle", tiny_bundle, "--prevalence", prevalence)
+    result = cxrbatch(command, target, *options)
+    assert result.returncode == 2
+    assert message in one_line(result)
+    assert result.stdout == ""
+    assert not (tmp_path / "report.csv").exists()
+
+
+def test_operating_points_of_a_file(sample_night: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    points = OperatingPoints(urgent=1.0, high=0.0, measured_on="our ward")
+    write_operating_points(tmp_path / "points.json", load_bundle(tiny_bundle), points)
+    options = ("--bundle", tiny_bundle, "--operating-points", tmp_path / "points.json")
+    out = tmp_path / "report.csv"
+    assert quickly("screen", sample_night / "emergency", "--out", out, *options)[0] == 0
+    assert {row["priority"] for row in rows(out)} == {"high"}
+    assert "were measured on our ward" in out.with_suffix(".html").read_text()
+
+
+def test_operating_points_of_another_bundle_are_2(
+    sample_night: Path, tmp_path: Path, tiny_bundle: Path, calibrated: Path
+) -> None:
+    points = OperatingPoints(urgent=1.0, high=0.0)
+    write_operating_points(tmp_path / "points.json", load_bundle(tiny_bundle), points)
+    options = ("--bundle", calibrated, "--operating-points", tmp_path / "points.json")
+    result = cxrbatch("screen", sample_night, "--out", tmp_path / "report.csv", *options)
+    assert result.returncode == 2
+    assert load_bundle(tiny_bundle).sha256[:12] in one_line(result)
+    assert not (tmp_path / "report.csv").exists()
+
+
+def test_predict_says_what_was_asked_in_columns_of_its_own(
+    sample_night: Path, tmp_path: Path, calibrated: Path
+) -> None:
+    image = sample_night / "pictures" / "SAMPLE-023.png"
+    points = OperatingPoints(urgent=1.0, high=0.0)
+    write_operating_points(tmp_path / "points.json", load_bundle(calibrated), points)
+    plain = quickly("predict", image, "--bundle", calibrated)[1].rstrip("\n")
+    options = ("--operating-points", tmp_path / "points.json", "--prevalence", "0.05")
+    asked = quickly("predict", image, "--bundle", calibrated, *options)[1].rstrip("\n")
+    assert asked.startswith(f"{plain}\tpriority=high\tprobability=")
+    covid = plain.split("\t")[2].removeprefix("covid=")
+    assert float(asked.rsplit("=", 1)[1]) == pytest.approx(at_5_percent(covid), abs=2e-6)
+
+
+@pytest.fixture
+def student_model(tmp_path: Path) -> Path:
+    import keras
+
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    model = keras.Sequential(
+        [layers.Input((32, 32, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2, "softmax")]
+    )
+    model.save(tmp_path / "corona.h5")
+    return tmp_path / "corona.h5"
+
+
+def test_bundle_import_and_screen(student_model: Path, sample_night: Path, tmp_path: Path) -> None:
+    result = cxrbatch(
+        "bundle", "import", student_model, "--labels", "COVID, normal", "--out", tmp_path / "mine"
+    )
+    assert result.returncode == 0, result.stderr
+    assert one_line(result).startswith(f"bundle {load_bundle(tmp_path / 'mine').id} written to")
+    out = tmp_path / "report.csv"
+    assert quickly("screen", sample_night / "emergency", "--out", out, "--bundle", tmp_path / "mine")[0] == 0
+    table = rows(out)
+    assert [row["priority"] for row in table] == [""] * 5
+    assert [row["rank"] for row in table] == ["1", "2", "3", "4", "5"]
+    assert all(float(row["score_pneumonia"]) == 0 for row in table)
+    assert all(
+        float(row["score_covid"]) + float(row["score_normal"]) == pytest.approx(1, abs=2e-6) for row in table
+    )
+    page = out.with_suffix(".html").read_text()
+    assert "the list has an order, no bands" in page
+    assert "what its scores are worth is unknown" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--labels", "covid,pneumonia,normal"], 1, "2 outputs for 3 labels"),
+        (["--labels", "covid,healthy"], 2, "choose from"),
+        (["--labels", "covid,normal", "--size", "big"], 2, "such as 224x224"),
+        (["--labels", "covid,normal", "--size", "64x64"], 1, "takes 32×32"),
+    ],
+)
+def test_bundle_import_that_cannot_be(
+    options: list[str], code: int, message: str, student_model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CxrbatchError, match=message) as error:
+        quickly("bundle", "import", student_model, "--out", tmp_path / "mine", *options)
+    assert error.value.exit_code == code
+    assert not (tmp_path / "mine").exists()
+
+
+def test_unexpected_errors_say_no_more_than_their_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cxrbatch.cli import app as module
+
+    def fail(**_: object) -> None:
+        raise KeyError("Doe^Jane")
+
+    monkeypatch.setattr(module.cli, "main", fail)
+    monkeypatch.setattr(module, "keep_quiet", lambda: None)  # which holds for the whole process
+    monkeypatch.delenv("CXRBATCH_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as exit_code:
+        module.main()
+    assert exit_code.value.code == 1
+    assert "KeyError" in (error := capsys.readouterr().err)
+    assert "Jane" not in error
+
+
+def test_version() -> None:
+    from cxrbatch import __version__
+
+    assert __version__ in CliRunner().invoke(cli, ["--version"]).output

@@ -1,0 +1,40 @@
+"""What a run says, in the words of `reference_model`."""
+
+from dataclasses import replace
+
+from cxrbatch.records import TriageRun
+from tests.triage.reference_model import Line
+
+SPOKEN_OF = {"some_images_not_scored", "patient_changed", "max_wait"}
+"""Flags that the rules set."""
+
+
+def lines(run: TriageRun) -> list[Line]:
+    """The list."""
+    return [
+        Line(
+            patient=patient.patient_key,
+            rank=patient.rank,
+            score=patient.score,
+            priority=patient.priority or "",
+            nights_waiting=patient.nights_waiting,
+            flags=frozenset(str(flag) for flag in patient.flags) & SPOKEN_OF,
+            reason=patient.reason or "",
+            n_images=patient.n_images,
+        )
+        for patient in run.patients
+    ]
+
+
+def rounded(lines_: list[Line]) -> list[Line]:
+    """As a run gives scores: to six decimals."""
+    return [replace(line, score=line.score and round(line.score, 6)) for line in lines_]
+
+
+def books(run: TriageRun) -> dict[str, tuple[str, str]]:
+    """Status and reason of every file."""
+    scored = {image.name: ("scored", "") for image in run.images}
+    return scored | {
+        failure.name: ("skipped" if failure.skipped else "not_scored", str(failure.reason))
+        for failure in run.failures
+    }

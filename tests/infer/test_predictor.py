@@ -1,0 +1,174 @@
+"""Batches through the network."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import phantom
+import pytest
+from numpy.typing import NDArray
+
+from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.errors import BundleError, UsageProblem
+from cxrbatch.infer import runtime
+from cxrbatch.infer.predictor import KerasPredictor, score_images
+from cxrbatch.infer.runtime import Device, Precision, Runtime
+from cxrbatch.preprocess import PreprocessSpec, preprocess
+from cxrbatch.records import ModelInput
+from tests.bundle.test_bundle import rewrite
+from tests.factories.records import header
+
+
+@pytest.fixture(scope="module")
+def started() -> Runtime:
+    return runtime.start(Device.CPU)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path) -> Bundle:
+    return load_bundle(tiny_bundle)
+
+
+def pictures(n: int) -> NDArray[np.uint8]:
+    """Pictures of different brightness and texture, so that their scores differ."""
+    rng = np.random.default_rng(5)
+    scale = rng.integers(20, 256, (n, 1, 1))
+    return (rng.random((n, 64, 64)) * scale).astype(np.uint8)
+
+
+def predictions(
+    bundle: Bundle, started: Runtime, batch_size: int, pixels: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    return KerasPredictor(bundle, started, batch_size)({"pixels": pixels})["scores"]
+
+
+def test_scores_are_those_of_the_network(bundle: Bundle, started: Runtime) -> None:
+    model = started.tensorflow.keras.models.load_model(bundle.model_path)
+    pixels = pictures(5)
+    expected = np.asarray(model(pixels[..., np.newaxis].astype(np.float32)))
+    np.testing.assert_allclose(predictions(bundle, started, 2, pixels), expected, atol=1e-5)
+    assert np.ptp(expected[:, 0]) > 0.05  # else the other tests here could not fail
+
+
+def test_neighbours_and_place_in_the_batch_change_no_bit(bundle: Bundle, started: Runtime) -> None:
+    pixels = pictures(21)
+    together = predictions(bundle, started, 8, pixels)
+    alone = np.concatenate([predictions(bundle, started, 8, pixels[i : i + 1]) for i in range(21)])
+    backwards = predictions(bundle, started, 8, pixels[::-1])[::-1]
+    assert np.array_equal(together, alone)
+    assert np.array_equal(together, backwards)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_batch_size_changes_next_to_nothing(bundle: Bundle, started: Runtime, batch_size: int) -> None:
+    pixels = pictures(70)
+    expected = predictions(bundle, started, 16, pixels)
+    actual = predictions(bundle, started, batch_size, pixels)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    assert np.array_equal(actual[:, 0].argsort(), expected[:, 0].argsort())
+
+
+def test_a_batch_that_does_not_fit_is_halved(
+    bundle: Bundle, started: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = KerasPredictor(bundle, started, 16)
+    pixels = pictures(20)
+    expected = predictor({"pixels": pixels})["scores"]
+    score, sizes = KerasPredictor._score, []
+
+    def small_device(self: KerasPredictor, chunk: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append(self.batch_size)
+        if self.batch_size > 4:
+            raise started.tensorflow.errors.ResourceExhaustedError(None, None, "out of memory")
+        return score(self, chunk)
+
+    monkeypatch.setattr(KerasPredictor, "_score", small_device)
+    np.testing.assert_allclose(predictor({"pixels": pixels})["scores"], expected, atol=1e-5)
+    assert sizes == [16, 8, 4, 4, 4, 4, 4]
+    assert predictor.batch_size == 4
+
+
+def test_a_device_too_small_for_one_image(
+    bundle: Bundle, started: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise started.tensorflow.errors.ResourceExhaustedError(None, None, "out of memory")
+
+    monkeypatch.setattr(KerasPredictor, "_score", full)
+    with pytest.raises(MemoryError):
+        KerasPredictor(bundle, started, 4)({"pixels": pictures(1)})
+
+
+@pytest.mark.parametrize("precision", [Precision.MIXED_BFLOAT16, Precision.MIXED_FLOAT16])
+def test_mixed_precision_moves_scores_a_little(
+    bundle: Bundle, started: Runtime, precision: Precision
+) -> None:
+    mixed = Runtime(
+        tensorflow=started.tensorflow, device="CPU", precision=precision, batch_size=started.batch_size
+    )
+    pixels = pictures(8)
+    difference = np.abs(predictions(bundle, mixed, 8, pixels) - predictions(bundle, started, 8, pixels))
+    assert 0 < difference.max() < 0.05
+
+
+@pytest.mark.parametrize("precision", [Precision.MIXED_FLOAT16, Precision.MIXED_BFLOAT16])
+def test_the_shipped_network_finds_the_same_lungs_in_half_precision(
+    started: Runtime, precision: Precision
+) -> None:
+    films = [phantom.radiograph(160, 160, seed=seed) for seed in range(4)]
+    images = np.stack([preprocess(film, PreprocessSpec()) for film in films])
+    full, half = (
+        KerasPredictor(load_bundle(), dataclasses.replace(started, precision=each), batch_size=4)(
+            {"pixels": images}
+        )["scores"]
+        for each in (Precision.FLOAT32, precision)
+    )
+    assert half == pytest.approx(full, abs=0.05)
+
+
+def test_the_key_travels_with_the_pixels(started: Runtime) -> None:
+    """A predictor that reads the picture's number back from its pixels must find it under that picture's name."""
+    inputs = [
+        ModelInput(name=f"{i}.png", header=header(str(i)), pixels=np.full((4, 4), i, np.uint8))
+        for i in range(50)
+    ]
+
+    def read_back(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        number = arrays["pixels"][:, 0, 0] / np.float32(100)
+        return {"scores": np.stack([number, 1 - number, 0 * number], axis=1)}
+
+    scores = list(score_images(iter(inputs), read_back, 8, started))
+    assert [image.name for image in scores] == [image.name for image in inputs]
+    assert [round(image.scores[0] * 100) for image in scores] == list(range(50))
+    assert [image.header.patient_id for image in scores] == [str(i) for i in range(50)]
+
+
+def test_no_images_no_scores(started: Runtime, bundle: Bundle) -> None:
+    assert list(score_images(iter(()), KerasPredictor(bundle, started), 8, started)) == []
+
+
+def test_gpu_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch, started: Runtime) -> None:
+    monkeypatch.setattr(started.tensorflow.config, "list_physical_devices", lambda _: [])
+    with pytest.raises(UsageProblem, match="no GPU"):
+        runtime.start(Device.GPU)
+
+
+def test_a_network_of_another_shape(tiny_bundle: Path, started: Runtime) -> None:
+    from dataclasses import replace
+
+    from cxrbatch.preprocess import PreprocessSpec
+
+    bundle = replace(load_bundle(tiny_bundle), preprocess=PreprocessSpec(height=32, width=32))
+    with pytest.raises(BundleError, match="expected"):
+        KerasPredictor(bundle, started)
+
+
+def test_a_network_that_cannot_be_loaded(tiny_bundle: Path, started: Runtime, tmp_path: Path) -> None:
+    """Somebody packed rubbish under a right hash."""
+    broken = Path(shutil.copytree(tiny_bundle, tmp_path / "broken"))
+    (broken / "model.keras").write_bytes(b"nonsense")
+    rewrite(broken)
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        KerasPredictor(load_bundle(broken), started)

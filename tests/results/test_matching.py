@@ -1,0 +1,798 @@
+"""PCR results back in: what becomes of every row, and what is stored."""
+
+import csv
+import datetime as dt
+import io
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrbatch.cli.app import cli
+from cxrbatch.errors import CxrbatchError, Locked, StateError, UsageProblem
+from cxrbatch.reasons import Reason
+from cxrbatch.records import FoundFile, PatientKey
+from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
+from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summary
+from cxrbatch.state.lock import lock_path, locked
+from cxrbatch.state.records import Judgement, PcrResult
+from cxrbatch.state.store import opened
+from tests.cli.test_cli import cxrbatch as in_a_process
+from tests.cli.test_cli import one_line
+from tests.conftest import REPOSITORY
+from tests.factories.records import failure, image_score
+
+NOW = dt.datetime(2026, 11, 22, 6, 0, tzinfo=dt.UTC)
+TODAY = NOW.date()
+DAY = dt.date(2026, 11, 21)
+JUDGEMENT = Judgement(root="/export", settings="s", bundle_sha256="b", night=TODAY, moment=NOW)
+
+PATIENTS: tuple[dict[str, Any], ...] = (
+    {"patient": "0042", "accession_number": "A1"},
+    {"patient": "0042", "accession_number": "A2"},
+    {"patient": "42", "accession_number": "A3"},
+    {
+        "patient": "77",
+        "accession_number": "B1",
+        "issuer_of_patient_id": "NORTH",
+        "patient_key": ("dicom", "NORTH", "77"),
+    },
+    {
+        "patient": "77",
+        "accession_number": "B2",
+        "issuer_of_patient_id": "SOUTH",
+        "patient_key": ("dicom", "SOUTH", "77"),
+    },
+    {"patient": "80", "accession_number": "C1"},
+    {"patient": "81", "accession_number": "C1"},
+    {"patient": "82", "accession_number": ""},
+)
+"""Two IDs that are the same number; one ID of two issuers; one accession number of two patients; one without."""
+
+
+def key(patient_id: str, issuer: str = "") -> PatientKey:
+    return ("dicom", issuer, patient_id)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    path = tmp_path / "state.sqlite"
+    with opened(path) as opened_state:
+        for number, fields in enumerate(PATIENTS):
+            name = f"{number}.dcm"
+            opened_state.remember(
+                FoundFile(path=Path(name), name=name), image_score(name, 0.5, **fields), JUDGEMENT
+            )
+    return path
+
+
+def run(state: Path, content: str | bytes, *, dry_run: bool = False, **how: Any) -> list[SortedRow]:
+    file = state.with_name("pcr.csv")
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return import_results(file, state, LabFormat(**how), dry_run=dry_run, clock=lambda: NOW)
+
+
+def classes(rows: Sequence[SortedRow]) -> list[tuple[int, str]]:
+    return [(item.row.number, item.verdict.row_class.value) for item in rows]
+
+
+def stored(state: Path) -> list[PcrResult]:
+    with opened(state, read_only=True) as opened_state:
+        return opened_state.results()
+
+
+def result(patient: PatientKey, positive: bool, day: dt.date = DAY) -> PcrResult:
+    return PcrResult(patient_key=patient, date=day, positive=positive)
+
+
+# --- who is meant
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("0042,,", key("0042")),
+        ("42,,", key("42")),
+        ("  0042  ,,", key("0042")),
+        ('="0042",,', key("0042")),
+        (",,A2", key("0042")),
+        (",,A3", key("42")),
+        ("0042,,A1", key("0042")),
+        ("77,NORTH,", key("77", "NORTH")),
+        ("77,,B2", key("77", "SOUTH")),
+        (",SOUTH,B2", key("77", "SOUTH")),
+        ("81,,C1", key("81")),
+        ("82,,", key("82")),
+        ("042,,", "unmatched"),
+        ("00042,,", "unmatched"),
+        ("4 2,,", "unmatched"),
+        ("77,WEST,", "unmatched"),
+        (",,a1", "unmatched"),
+        (",NORTH,B2", "unmatched"),
+        ("99,,Z9", "unmatched"),
+        ("77,,", "ambiguous"),
+        (",,C1", "ambiguous"),
+        ("42,,A1", "contradictory"),
+        ("0042,,Z9", "contradictory"),
+        ("99,,A1", "contradictory"),
+        ("80,,B1", "contradictory"),
+        (",,", "not_understood"),
+        (",NORTH,", "not_understood"),
+    ],
+)
+def test_matching_is_exact(state: Path, row: str, expected: PatientKey | str) -> None:
+    content = f"patient_id,issuer,accession_number,date,result\n{row},2026-11-21,positive\n"
+    rows = run(state, content, columns=Columns(issuer_of_patient_id="issuer"))
+    if isinstance(expected, str):
+        assert classes(rows) == [(2, expected)]
+        assert stored(state) == []
+    else:
+        assert classes(rows) == [(2, "new")]
+        assert stored(state) == [result(expected, positive=True)]
+
+
+def test_what_was_not_scored_is_matched_and_what_is_no_radiograph_is_not(state: Path) -> None:
+    with opened(state) as opened_state:
+        for name, patient, skipped in (("n.dcm", "90", False), ("s.dcm", "91", True)):
+            outcome = failure(name, Reason.LATERAL_VIEW, patient, skipped=skipped)
+            opened_state.remember(FoundFile(path=Path(name), name=name), outcome, JUDGEMENT)
+    rows = run(state, "patient_id,date,result\n90,2026-11-21,neg\n91,2026-11-21,neg\n")
+    assert classes(rows) == [(2, "new"), (3, "unmatched")]
+    assert stored(state) == [result(key("90"), positive=False)]
+
+
+def test_accession_numbers_of_the_laboratory_are_left_aside(state: Path) -> None:
+    content = "patient_id,accession_number,date,result\n82,LAB-1,2026-11-21,neg\n"
+    (row,) = run(state, content)
+    assert row.verdict.row_class is RowClass.CONTRADICTORY
+    assert "--accession-column ''" in row.verdict.what_to_do
+    assert classes(run(state, content, columns=Columns(accession_number=""))) == [(2, "new")]
+
+
+# --- dates
+
+
+@pytest.mark.parametrize(
+    ("date", "date_format", "expected"),
+    [
+        ("2026-11-21", "", "new"),
+        ("2026-11-21T23:59:59", "", "new"),
+        ("2026-11-21 08:15", "", "new"),
+        ("2026-11-21T23:30:00-08:00", "", "new"),  # the day that is written, wherever that is
+        ("20261121", "", "new"),
+        ("21.11.2026", "%d.%m.%Y", "new"),
+        ("11/21/26", "%m/%d/%y", "new"),
+        ("20261121081500", "%Y%m%d%H%M%S", "new"),
+        ("21.11.2026", "", "not_understood"),
+        ("2026-11-21", "%d.%m.%Y", "not_understood"),
+        ("21.11.2026 08:15", "%d.%m.%Y", "not_understood"),
+        ("2026-11-31", "", "not_understood"),
+        ("", "", "not_understood"),
+        ("yesterday", "", "not_understood"),
+        ("46347", "", "not_understood"),  # the same day as a spreadsheet counts
+        ("2026-11-23", "", "not_understood"),
+        ("2019-12-31", "", "not_understood"),
+        ("0026-11-21", "", "not_understood"),
+    ],
+)
+def test_dates(state: Path, date: str, date_format: str, expected: str) -> None:
+    rows = run(state, f"patient_id,date,result\n82,{date},positive\n", date_format=date_format)
+    assert classes(rows) == [(2, expected)]
+    assert stored(state) == ([result(key("82"), positive=True)] if expected == "new" else [])
+
+
+def test_today_and_the_first_day_are_possible(state: Path) -> None:
+    rows = run(state, "patient_id,date,result\n82,2026-11-22,pos\n82,2020-01-01,neg\n")
+    assert classes(rows) == [(2, "new"), (3, "new")]
+
+
+def test_a_date_in_the_future_says_what_today_is(state: Path) -> None:
+    (row,) = run(state, "patient_id,date,result\n82,2026-11-23,pos\n")
+    assert row.verdict.problem == "in the future: today is 2026-11-22"
+
+
+@pytest.mark.parametrize("date_format", ["%d.%m.", "%H:%M", "%Y-%m", "no format", "%Y-%m-%d %!"])
+def test_formats_without_day_month_and_year(date_format: str) -> None:
+    with pytest.raises(UsageProblem, match="day, month and year"):
+        LabFormat(date_format=date_format)
+
+
+# --- words
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        *((word, "new") for answer in (Answer.POSITIVE, Answer.NEGATIVE) for word in WORDS[answer]),
+        *((word, "inconclusive") for word in WORDS[Answer.INCONCLUSIVE]),
+        ("POSITIVE", "new"),
+        ("Not  Detected", "new"),
+        ("NOT_DETECTED", "new"),
+        ("", "not_understood"),
+        ("maybe", "not_understood"),
+        ("positive?", "not_understood"),
+        ("1", "not_understood"),
+        ("n", "not_understood"),
+    ],
+)
+def test_words(state: Path, word: str, expected: str) -> None:
+    assert classes(run(state, f"patient_id,date,result\n82,2026-11-21,{word}\n")) == [(2, expected)]
+    assert len(stored(state)) == (expected == "new")
+
+
+def test_words_say_what_they_say() -> None:
+    assert [meanings()[word] for word in ("detected", "not detected", "pending")] == list(Answer)
+
+
+def test_words_of_ones_own_come_first(state: Path) -> None:
+    own = {Answer.POSITIVE: ["1", "Nachweis"], Answer.NEGATIVE: ["0"], Answer.INCONCLUSIVE: ["pos"]}
+    content = "patient_id,date,result\n82,2026-11-21,1\n80,2026-11-21,0\n81,2026-11-21,pos\n42,2026-11-21,NACHWEIS\n"
+    rows = run(state, content, words=meanings(own))
+    assert classes(rows) == [(2, "new"), (3, "new"), (4, "inconclusive"), (5, "new")]
+    assert stored(state) == [
+        result(key("42"), positive=True),
+        result(key("80"), positive=False),
+        result(key("82"), positive=True),
+    ]
+
+
+def test_a_word_cannot_mean_both() -> None:
+    with pytest.raises(UsageProblem, match="--positive and --negative: 'X ' cannot mean both"):
+        meanings({Answer.POSITIVE: ["x"], Answer.NEGATIVE: ["X "]})
+
+
+# --- the same patient and day again
+
+
+def test_one_patient_and_day_with_two_answers_stores_neither(state: Path) -> None:
+    content = (
+        "patient_id,accession_number,date,result\n"
+        "0042,,2026-11-21,pos\n"
+        "82,,2026-11-21,pos\n"
+        ",A2,2026-11-21T10:00,neg\n"  # the same patient by accession number
+        "0042,,2026-11-21,pos\n"
+        "0042,,2026-11-20,neg\n"
+    )
+    rows = run(state, content)
+    assert classes(rows) == [
+        (2, "contradictory"),
+        (3, "new"),
+        (4, "contradictory"),
+        (5, "contradictory"),
+        (6, "new"),
+    ]
+    assert [row.verdict.problem for row in rows] == [
+        "the same patient and day as row 4, with another result",
+        "",
+        "the same patient and day as row 2, with another result",
+        "the same patient and day as row 4, with another result",
+        "",
+    ]
+    assert stored(state) == [
+        result(key("0042"), positive=False, day=dt.date(2026, 11, 20)),
+        result(key("82"), positive=True),
+    ]
+
+
+def test_the_state_is_never_overruled(state: Path) -> None:
+    run(state, "patient_id,date,result\n82,2026-11-21,neg\n")
+    before = stored(state)
+    (row,) = run(state, "patient_id,date,result\n82,2026-11-21,pos\n")
+    assert row.verdict.row_class is RowClass.CONTRADICTORY
+    assert row.verdict.problem == "stored for this patient and day is: negative"
+    both = run(state, "patient_id,date,result\n82,2026-11-21,neg\n82,2026-11-21,pos\n")
+    assert classes(both) == [(2, "contradictory"), (3, "contradictory")]
+    assert stored(state) == before == [result(key("82"), positive=False)]
+
+
+def test_an_inconclusive_row_contradicts_nothing(state: Path) -> None:
+    rows = run(state, "patient_id,date,result\n82,2026-11-21,invalid\n82,2026-11-21,pos\n82,2026-11-21,POS\n")
+    assert classes(rows) == [(2, "inconclusive"), (3, "new"), (4, "known")]
+
+
+def test_again_is_known_and_new_days_are_new(state: Path) -> None:
+    content = "patient_id,date,result\n82,2026-11-20,neg\n77,2026-11-21,neg\n"
+    assert classes(run(state, content)) == [(2, "new"), (3, "ambiguous")]
+    before = stored(state)
+    assert classes(run(state, content)) == [(2, "known"), (3, "ambiguous")]
+    assert stored(state) == before
+    assert classes(run(state, content + "82,2026-11-21,pos\n"))[2:] == [(4, "new")]
+
+
+def test_unmatched_rows_come_in_later(state: Path) -> None:
+    content = "patient_id,date,result\nLATE,2026-11-21,pos\n"
+    assert classes(run(state, content)) == [(2, "unmatched")]
+    with opened(state) as opened_state:
+        file = FoundFile(path=Path("late.dcm"), name="late.dcm")
+        opened_state.remember(file, image_score("late.dcm", 0.1, "LATE"), JUDGEMENT)
+    assert classes(run(state, content)) == [(2, "new")]
+
+
+# --- how laboratories write files
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(state: Path) -> None:
+    content = "\ufeffpatient_id,date,result\n82,2026-11-21,pos\n"
+    assert classes(run(state, content, encoding="utf-8")) == [(2, "new")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "patient_id,date,result\n0042,2026-11-21,pos\n",
+        "patient_id;date;result\n0042;2026-11-21;pos\n",
+        "patient_id\tdate\tresult\n0042\t2026-11-21\tpos\n",
+        "\ufeffpatient_id,date,result\r\n0042,2026-11-21,pos\r\n",
+        "patient_id,date,result\r0042,2026-11-21,pos",
+        '"patient_id","date","result"\n"0042","2026-11-21","pos"\n',
+        "PATIENT_ID , Date , RESULT\n 0042 , 2026-11-21 , pos \n",
+        'patient_id, date, result\n"0042", "2026-11-21", "pos"\n',
+        'sep=;\r\npatient_id;date;result\r\n="0042";2026-11-21;pos\r\n',
+        "sep=|\npatient_id|date|result\n0042|2026-11-21|pos\n",
+        "order,patient_id,date,result,comment\n7,0042,2026-11-21,pos\n",
+        "patient_id,date,result\n0042,2026-11-21,pos,,\n",
+        "family, first, middle name;patient_id;date;result\nDoe, J., R.;0042;2026-11-21;pos\n",
+        'name;"ward; floor";patient_id;result;date\n"Doe, J.";"A\nB";0042;pos;2026-11-21\n',
+    ],
+)
+def test_ways_to_write_the_same(state: Path, content: str) -> None:
+    (row,) = run(state, content)
+    assert (row.row.patient_id, row.row.date, row.row.result) == ("0042", "2026-11-21", "pos")
+    assert stored(state) == [result(key("0042"), positive=True)]
+
+
+def test_rows_are_numbered_as_in_a_spreadsheet(state: Path) -> None:
+    content = (
+        '\npatient_id,date,result,note\n\n82,2026-11-21,pos,"two\nlines"\n,,,\n  \n80,2026-11-21,neg\n\n'
+    )
+    assert classes(run(state, content)) == [(4, "new"), (7, "new")]
+
+
+def test_shifted_cells_are_not_read(state: Path) -> None:
+    content = "patient_id,name,date,result\n82,Doe, J.,2026-11-21,pos\n80,Roe,2026-11-21,neg\n"
+    rows = run(state, content)
+    assert classes(rows) == [(2, "not_understood"), (3, "new")]
+    assert rows[0].verdict.problem == "more cells than columns, so that nobody knows which is which"
+
+
+@pytest.mark.parametrize("delimiter", ["tab", "TAB", "\\t", "\t"])
+def test_delimiter_by_name(state: Path, delimiter: str) -> None:
+    content = "patient_id\tdate\tresult\n82\t2026-11-21\tpos\n"
+    assert classes(run(state, content, delimiter=delimiter)) == [(2, "new")]
+
+
+@pytest.mark.parametrize("delimiter", ["::", '"', "\n", " "])
+def test_delimiters_that_cannot_be(delimiter: str) -> None:
+    with pytest.raises(UsageProblem, match="give one character, or tab"):
+        LabFormat(delimiter=delimiter)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8"])
+def test_encodings(state: Path, encoding: str) -> None:
+    content = "patient_id,date,résultat\n82,2026-11-21,détecté\n".encode(encoding)
+    own = meanings({Answer.POSITIVE: ["détecté"]})
+    rows = run(state, content, encoding=encoding, words=own, columns=Columns(result="résultat"))
+    assert classes(rows) == [(2, "new")]
+
+
+@pytest.mark.parametrize(("encoding", "likely"), [("latin-1", "cp1252"), ("utf-16", "utf-16")])
+def test_another_encoding_than_stated(state: Path, encoding: str, likely: str) -> None:
+    with pytest.raises(CxrbatchError, match=f"is not utf-8; .* probably --encoding {likely}$") as error:
+        run(state, "patient_id,name,date,result\n82,Müller,2026-11-21,pos\n".encode(encoding))
+    assert error.value.exit_code == 1
+    assert stored(state) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty, without even a header line"),
+        (b"\n \n", "is empty, without even a header line"),
+        (b'patient_id,date,result\n"82,2026-11-21,pos\n80,2026-11-21,neg\n', "do the quotes match"),
+        (b'patient_id,date,result\n"82,2026-11-21,pos\n"80",2026-11-21,neg\n', "do the quotes match"),
+    ],
+)
+def test_files_that_cannot_be_read(state: Path, content: bytes, message: str) -> None:
+    with pytest.raises(CxrbatchError, match=message) as error:
+        run(state, content)
+    assert error.value.exit_code == 1
+
+
+def test_missing_and_unreadable_files(state: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.csv", tmp_path):
+        with pytest.raises(CxrbatchError, match="cannot be read") as error:
+            import_results(path, state, LabFormat())
+        assert error.value.exit_code == 1
+
+
+def test_a_night_without_results(state: Path) -> None:
+    rows = run(state, "patient_id,date,result\n")
+    assert rows == []
+    assert summary(rows, dry_run=False) == "0 rows = 0 new + 0 known; 0 results stored"
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "message"),
+    [
+        ("patient_id,date", {}, "no column 'result' among the 2 of its first line; name yours"),
+        ("patient_id,result", {}, "no column 'date'"),
+        ("date,result", {}, "no column 'patient_id' or 'accession_number'"),
+        ("patient_id,date,result", {"accession_number": "Order"}, "no column 'Order'"),
+        ("patient_id,date,result", {"issuer_of_patient_id": "Issuer"}, "no column 'Issuer'.*--issuer-column"),
+        ("accession_number,date,result", {"patient_id": "MRN"}, "no column 'MRN'"),
+        ("patientid,date,result", {}, "is 'patientid' meant"),
+        ("Dante,0042,2026-11-21", {}, "no column 'date' among the 3 of its first line; name yours"),
+        ("patient_id,date,date,result", {}, "column 'date' is there twice"),
+        ("0042,Doe,2026-11-21", {}, "no column 'date' among the 3 of its first line; name yours"),
+    ],
+)
+def test_missing_columns(state: Path, header: str, columns: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageProblem, match=message) as error:
+        run(state, f"{header}\n1,2,3,4\n", columns=Columns(**columns))
+    assert error.value.exit_code == 2
+    said = str(error.value).removeprefix(str(state.parent))
+    assert not any(text in said.lower() for text in ("0042", "doe", "dante"))
+
+
+def test_unknown_encoding(state: Path) -> None:
+    for encoding in ("klingon", "base64"):
+        with pytest.raises(UsageProblem, match=f"--encoding '{encoding}'"):
+            run(state, "patient_id,date,result\n", encoding=encoding)
+
+
+def test_many_rows_in_a_few_seconds(tmp_path: Path) -> None:
+    state, n_patients, n_days = tmp_path / "state.sqlite", 1000, 100
+    with opened(state) as opened_state:
+        for number in range(n_patients):
+            outcome = image_score(f"{number}", 0.5, f"{number:05}", accession_number=f"A{number}")
+            opened_state.remember(FoundFile(path=Path(f"{number}"), name=f"{number}"), outcome, JUDGEMENT)
+    days = [TODAY - dt.timedelta(days=age) for age in range(n_days)]
+    lines = (f"{number:05},{day},neg\n" for day in days for number in range(n_patients))
+    content = "patient_id,date,result\n" + "".join(lines)
+    before = time.process_time()
+    rows = run(state, content)
+    assert time.process_time() - before < 15  # measured: 2 s; much more would be quadratic
+    assert summary(rows, dry_run=False) == "100000 rows = 100000 new + 0 known; 100000 results stored"
+    assert len(stored(state)) == 100_000
+
+
+# --- storing
+
+
+def test_a_dry_run_stores_nothing(state: Path) -> None:
+    before = state.read_bytes()
+    rows = run(state, "patient_id,date,result\n82,2026-11-21,pos\nX,2026-11-21,pos\n", dry_run=True)
+    assert classes(rows) == [(2, "new"), (3, "unmatched")]
+    assert state.read_bytes() == before
+    assert stored(state) == []
+
+
+def test_all_or_none(state: Path) -> None:
+    with closing(sqlite3.connect(state)) as connection:
+        connection.execute(
+            "CREATE TRIGGER full AFTER INSERT ON result WHEN (SELECT count(*) FROM result) = 3 "
+            "BEGIN SELECT RAISE(ABORT, 'third'); END"
+        )
+        connection.commit()
+    with pytest.raises(StateError, match="third"):
+        run(state, "patient_id,date,result\n42,2026-11-21,pos\n80,2026-11-21,neg\n82,2026-11-21,neg\n")
+    assert stored(state) == []
+
+
+def test_a_run_at_work_is_waited_for(state: Path) -> None:
+    content = "patient_id,date,result\n82,2026-11-21,pos\n"
+    with locked(lock_path(state), "state"):
+        assert classes(run(state, content, dry_run=True)) == [(2, "new")]
+        with pytest.raises(Locked, match="in use by process") as error:
+            run(state, content)
+    assert error.value.exit_code == 5
+    assert stored(state) == []
+    assert classes(run(state, content)) == [(2, "new")]
+    assert not lock_path(state).exists()
+
+
+def test_a_state_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    file = tmp_path / "pcr.csv"
+    file.write_text("patient_id,date,result\n82,2026-11-21,pos\n")
+    for dry_run in (False, True):
+        with pytest.raises(
+            UsageProblem, match="no such file; name the one that cxrbatch screen --state made"
+        ):
+            import_results(file, tmp_path / "state.sqlite", LabFormat(), dry_run=dry_run)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_state_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "pcr.csv"
+    file.write_text("patient_id,date,result\n82,2026-11-21,pos\n")
+    for dry_run in (False, True):
+        with pytest.raises(StateError, match="no state"):
+            import_results(file, file, LabFormat(), dry_run=dry_run)
+    assert file.read_text() == "patient_id,date,result\n82,2026-11-21,pos\n"
+
+
+# --- the command
+
+
+@pytest.fixture
+def cxrbatch(state: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command on the state, at a fixed time; it raises what `cxrbatch.cli.app.main` turns into a line."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(NOW.timestamp())))
+
+    def call(content: str, *options: str) -> Result:
+        state.with_name("pcr.csv").write_text(content, encoding="utf-8")
+        arguments = ["results", "import", str(state.with_name("pcr.csv")), "--state", str(state), *options]
+        return CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+
+    return call
+
+
+MIXED = "patient_id,date,result\n82,2026-11-20,pos\n=9+9,2026-11-20,neg\n77,2026-11-20,neg\n"
+
+
+def test_command_stores_and_is_quiet_when_all_is_well(cxrbatch: Any, state: Path) -> None:
+    done = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n")
+    assert (done.return_value, done.stdout) == (0, "")
+    assert done.stderr == "1 rows = 1 new + 0 known; 1 results stored\n"
+    again = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n")
+    assert (again.return_value, again.stdout) == (0, "")
+    assert again.stderr == "1 rows = 0 new + 1 known; 0 results stored\n"
+
+
+def test_command_lists_what_was_not_taken(cxrbatch: Any, state: Path) -> None:
+    done = cxrbatch(MIXED)
+    assert done.return_value == 3
+    assert done.stdout == (
+        "row,class,patient_id,issuer_of_patient_id,accession_number,date,result,problem,what_to_do\n"
+        "3,unmatched,'=9+9,,,2026-11-20,neg,nobody with these identifiers was screened,"
+        '"check them (zeros at the start, issuer); if the radiograph is still to come, import again after it"\n'
+        "4,ambiguous,77,,,2026-11-20,neg,several patients have these identifiers,"
+        '"say which one: PatientID with its issuer (--issuer-column), or PatientID and accession number"\n'
+    )
+    assert done.stderr == "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; 1 results stored\n"
+    assert stored(state) == [result(key("82"), positive=True, day=dt.date(2026, 11, 20))]
+
+
+def test_command_dry_run_shows_every_row(cxrbatch: Any, state: Path) -> None:
+    done = cxrbatch(MIXED, "--dry-run")
+    assert done.return_value == 3
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["row"], row["class"]) for row in rows] == [
+        ("2", "new"),
+        ("3", "unmatched"),
+        ("4", "ambiguous"),
+    ]
+    assert done.stderr == (
+        "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; dry run, nothing stored (1 results would be)\n"
+    )
+    assert stored(state) == []
+
+
+def test_command_writes_the_whole_table(cxrbatch: Any, state: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    done = cxrbatch(MIXED, "--out", str(out))
+    assert (done.return_value, done.stdout) == (3, "")
+    assert "77" not in done.stderr
+    assert stat.S_IMODE(out.stat().st_mode) == 0o640
+    with out.open(encoding="utf-8", newline="") as stream:
+        assert [row["class"] for row in csv.DictReader(stream)] == ["new", "unmatched", "ambiguous"]
+
+
+def test_command_takes_a_german_excel_file(cxrbatch: Any, state: Path) -> None:
+    content = (
+        "Fallnummer;Abnahme;Befund\r\n"
+        '="0042";21.11.2026 08:15;nicht nachgewiesen\r\n'
+        "82;21.11.2026 09:00;POS\r\n"
+    )
+    columns = ("--patient-column", "Fallnummer", "--date-column", "Abnahme", "--result-column", "Befund")
+    done = cxrbatch(content, *columns, "--date-format", "%d.%m.%Y %H:%M", "--negative", "nicht nachgewiesen")
+    assert done.return_value == 0
+    assert stored(state) == [result(key("0042"), positive=False), result(key("82"), positive=True)]
+
+
+@pytest.mark.parametrize("name", ["pcr.csv", "state.sqlite", ".", "nowhere/rows.csv"])
+def test_command_replaces_no_input(cxrbatch: Any, state: Path, tmp_path: Path, name: str) -> None:
+    before = state.read_bytes()
+    with pytest.raises(UsageProblem, match="--out"):
+        cxrbatch(MIXED, "--out", str(tmp_path / name))
+    assert state.read_bytes() == before
+    assert (tmp_path / "pcr.csv").read_text() == MIXED
+
+
+def import_options() -> list[click.Option]:
+    group = cli.commands["results"]
+    assert isinstance(group, click.Group)
+    return [option for option in group.commands["import"].params if isinstance(option, click.Option)]
+
+
+def test_help_names_every_known_word() -> None:
+    text = {option.name: option.help or "" for option in import_options()}
+    for answer, words in WORDS.items():
+        assert ", ".join(words) in text[answer.value]
+
+
+def test_the_page_names_every_option_class_and_known_word() -> None:
+    page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+    assert [option.opts[0] for option in import_options() if f"| `{option.opts[0]}" not in page] == []
+    assert [kind for kind in RowClass if f"| `{kind}` |" not in page] == []
+    for answer, words in WORDS.items():
+        (line,) = (line for line in page.splitlines() if line.startswith(f"| `--{answer} WORD`"))
+        assert line.endswith(" | " + ", ".join(f"`{word}`" for word in words) + " |")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "message"),
+    [
+        ("patient_id,date,result\n82,2020-11-20,pos\n", [], 0, "1 rows = 1 new"),
+        ("", [], 1, "is empty"),
+        ("patient,date,result\n", [], 2, "name yours with --patient-column"),
+        ("patient_id,date,result\n", ["--date-format", "%d"], 2, "day, month and year"),
+        ("patient_id,date,result\n82,2020-11-20,DOE\n", [], 3, "1 not_understood"),
+    ],
+)
+def test_one_line_and_the_right_exit_code(
+    state: Path, tmp_path: Path, content: str, options: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "pcr.csv").write_text(content)
+    done = in_a_process("results", "import", tmp_path / "pcr.csv", "--state", state, *options)
+    assert done.returncode == code
+    assert message in one_line(done)
+    assert "DOE" not in done.stderr
+
+
+def test_exit_code_while_a_run_is_on(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "pcr.csv").write_text("patient_id,date,result\n82,2020-11-20,pos\n")
+    with locked(lock_path(state), "state"):
+        done = in_a_process("results", "import", tmp_path / "pcr.csv", "--state", state)
+    assert done.returncode == 5
+    assert f"in use by process {os.getpid()}" in one_line(done)
+
+
+# --- properties
+
+CELLS = {
+    "patient_id": ("0042", "42", "77", "80", "81", "82", "nobody", ""),
+    "issuer_of_patient_id": ("", "", "NORTH", "SOUTH"),
+    "accession_number": ("", "", "A1", "A2", "A3", "B1", "C1", "nobody"),
+    "date": ("2026-11-20", "2026-11-21", "2026-11-23", "1999-01-01", "soon"),
+    "result": ("pos", "POSITIVE", "neg", "not detected", "invalid", "maybe", ""),
+}
+LAB_ROWS = st.lists(st.tuples(*map(st.sampled_from, CELLS.values())), max_size=12)
+KNOWN = st.dictionaries(
+    st.tuples(
+        st.sampled_from([key("0042"), key("42"), key("82")]),
+        st.sampled_from([dt.date(2026, 11, 20), dt.date(2026, 11, 21)]),
+    ),
+    st.booleans(),
+)
+
+
+def matching(**identifiers: str | None) -> list[PatientKey]:
+    """As the state does it, from the list of patients."""
+    headers = [image_score("x", 0.5, **fields).header for fields in PATIENTS]
+    wanted = {name: value for name, value in identifiers.items() if value is not None}
+    fitting = [h for h in headers if all(getattr(h, name) == value for name, value in wanted.items())]
+    return sorted({header.patient_key for header in fitting})
+
+
+def written(rows: Sequence[tuple[str, ...]], delimiter: str = ",") -> str:
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=delimiter).writerows([tuple(CELLS), *rows])
+    return stream.getvalue()
+
+
+def read(rows: Sequence[tuple[str, ...]], folder: Path, delimiter: str = ",") -> list[LabRow]:
+    (folder / "rows.csv").write_text(written(rows, delimiter), encoding="utf-8", newline="")
+    return read_lab_file(
+        folder / "rows.csv", LabFormat(columns=Columns(issuer_of_patient_id="issuer_of_patient_id"))
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rows")
+
+
+def expected_classes(
+    rows: Sequence[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool]
+) -> list[str]:
+    """The rules once more, row against row."""
+    words = {"pos": True, "POSITIVE": True, "neg": False, "not detected": False}
+    days = {"2026-11-20": dt.date(2026, 11, 20), "2026-11-21": dt.date(2026, 11, 21)}
+
+    def person(cells: tuple[str, ...]) -> str | PatientKey:
+        patient, issuer, accession, *_ = cells
+        fit = [set(matching(patient_id=patient, issuer_of_patient_id=issuer or None))] if patient else []
+        fit += (
+            [set(matching(accession_number=accession, issuer_of_patient_id=issuer or None))]
+            if accession
+            else []
+        )
+        both = set.intersection(*fit)
+        if not both:
+            return "contradictory" if any(fit) else "unmatched"
+        return "ambiguous" if len(both) > 1 else both.pop()
+
+    def claim(cells: tuple[str, ...]) -> str | tuple[PatientKey, dt.date, bool]:
+        if not (cells[0] or cells[2]) or cells[3] not in days or cells[4] not in {*words, "invalid"}:
+            return "not_understood"
+        if cells[4] == "invalid":
+            return "inconclusive"
+        who = person(cells)
+        return who if isinstance(who, str) else (who, days[cells[3]], words[cells[4]])
+
+    claims = [claim(cells) for cells in rows]
+    accounted = []
+    for index, mine in enumerate(claims):
+        if isinstance(mine, str):
+            accounted.append(mine)
+            continue
+        who, day, positive = mine
+        if (who, day, not positive) in claims or known.get((who, day)) is (not positive):
+            accounted.append("contradictory")
+        else:
+            again = (who, day) in known or mine in claims[:index]
+            accounted.append("known" if again else "new")
+    return accounted
+
+
+@given(rows=LAB_ROWS, known=KNOWN, delimiter=st.sampled_from(",;\t"))
+def test_every_row_lands_in_exactly_one_class(
+    rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool], delimiter: str, folder: Path
+) -> None:
+    rows = [cells for cells in rows if any(cells)]
+    sorted_rows = sort_rows(read(rows, folder, delimiter), matching, known, TODAY)
+    assert [item.row.number for item in sorted_rows] == list(range(2, len(rows) + 2))
+    assert [item.verdict.row_class.value for item in sorted_rows] == expected_classes(rows, known)
+    for item in sorted_rows:
+        assert (item.result is not None) == (item.verdict.row_class is RowClass.NEW)
+        assert bool(item.verdict.problem) == bool(item.verdict.what_to_do) == (not item.is_taken)
+
+
+@given(rows=LAB_ROWS, known=KNOWN)
+def test_twice_stores_nothing_new_and_changes_nothing(
+    rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool], folder: Path
+) -> None:
+    lab_rows = read(rows, folder)
+    first = sort_rows(lab_rows, matching, known, TODAY)
+    new = {(r.patient_key, r.date): r.positive for item in first if (r := item.result)}
+    assert len(new) == sum(item.result is not None for item in first)
+    assert not new.keys() & known.keys()
+    second = sort_rows(lab_rows, matching, known | new, TODAY)
+    for before, after in zip(first, second, strict=True):
+        expected = RowClass.KNOWN if before.is_taken else before.verdict.row_class
+        assert after.verdict.row_class is expected
+        assert after.result is None
+
+
+@given(rows=LAB_ROWS)
+def test_order_of_the_rows_does_not_decide_what_is_stored(rows: list[tuple[str, ...]], folder: Path) -> None:
+    def results(ordered: Sequence[tuple[str, ...]]) -> set[PcrResult]:
+        return {r for item in sort_rows(read(ordered, folder), matching, {}, TODAY) if (r := item.result)}
+
+    assert results(rows) == results(rows[::-1])
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+    start=st.sampled_from(["", "patient_id,date,result\n", 'patient_id;date;result\n"']),
+)
+def test_any_text_is_read_or_refused_in_one_line(text: str, start: str, folder: Path) -> None:
+    (folder / "any.csv").write_text(start + text, encoding="utf-8", newline="")
+    said: list[str] = []
+    try:
+        rows = read_lab_file(folder / "any.csv", LabFormat())
+    except CxrbatchError as error:
+        said, rows = str(error).splitlines(), []
+    assert len(said) <= 1
+    assert len({row.number for row in rows}) == len(rows)

@@ -1,0 +1,348 @@
+"""What is remembered: comes back as it was, is private, and says clearly when it cannot be used."""
+
+import datetime as dt
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrbatch.errors import StateError
+from cxrbatch.reasons import Flag, Reason
+from cxrbatch.records import Failure, FileVersion, FoundFile, ImageHeader, ImageScore
+from cxrbatch.state import schema
+from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
+from cxrbatch.state.records import PcrResult
+from cxrbatch.state.store import opened
+from tests.factories.records import failure, image_score
+from tests.factories.stored import found, judgement, moment, night
+
+names = st.text(st.characters(codec=None), max_size=8)  # lone surrogates too: names that are no UTF-8
+headers = st.builds(
+    ImageHeader,
+    patient_key=st.lists(names, min_size=1, max_size=3).map(tuple),
+    patient_id=names,
+)
+scores = st.floats(0, 1)
+outcomes = st.builds(
+    ImageScore,
+    name=names,
+    header=headers,
+    scores=st.tuples(scores, scores, scores),
+    picture=st.text("0123456789abcdef", min_size=64, max_size=64),
+    flags=st.frozensets(st.sampled_from(Flag)),
+) | st.builds(
+    Failure,
+    name=names,
+    reason=st.sampled_from(Reason),
+    detail=names,
+    header=st.none() | headers,
+    skipped=st.booleans(),
+)
+
+
+@given(outcomes)
+def test_records_come_back_to_the_last_bit(outcome: Outcome) -> None:
+    text = encode(outcome)
+    assert text.isascii()
+    assert decode(text) == outcome
+    if outcome.header:
+        assert decode_key(encode_key(outcome.header.patient_key)) == outcome.header.patient_key
+
+
+def test_the_age_is_not_stored() -> None:
+    """With the day of the study it would tell the day of birth."""
+    stored = encode(image_score("a", 0.5, age_years=51.2345))
+    assert "51.2345" not in stored
+    restored = decode(stored)
+    assert restored.header is not None
+    assert restored.header.age_years is None
+
+
+def test_only_the_same_version_and_settings_are_recalled(tmp_path: Path) -> None:
+    file, outcome = (
+        found("a/\udcff.dcm", 10, 20),
+        replace(image_score("a/\udcff.dcm", 0.5), thumbnail=b"jpeg"),
+    )
+    with opened(tmp_path / "state") as state:
+        new = state.remember(file, outcome, judgement())
+        recalled = state.recall(file, judgement(3), thumbnail=True)
+        assert recalled is not None
+        assert (recalled.id, recalled.outcome, recalled.first_night) == (new.id, outcome, night(0))
+        bare = state.recall(file, judgement(3), thumbnail=False)
+        assert bare is not None
+        assert bare.outcome == replace(outcome, thumbnail=b"")
+        assert state.recall(found("a/\udcff.dcm", 10, 21), judgement(), thumbnail=True) is None
+        assert state.recall(found("a/b.dcm", 10, 20), judgement(), thumbnail=True) is None
+        assert state.recall(file, judgement(settings="other"), thumbnail=True) is None
+        assert state.recall(file, replace(judgement(), root="/mnt"), thumbnail=True) is None
+
+
+@pytest.mark.parametrize("reason", [Reason.UNREADABLE, Reason.STILL_CHANGING])
+def test_what_may_be_better_tomorrow_is_judged_anew(tmp_path: Path, reason: Reason) -> None:
+    with opened(tmp_path / "state") as state:
+        state.remember(found("a"), failure("a", reason, "A"), judgement())
+        assert state.recall(found("a"), judgement(), thumbnail=True) is None
+        state.remember(found("b"), failure("b", Reason.CORRUPT, "A"), judgement())
+        assert state.recall(found("b"), judgement(), thumbnail=True) is not None
+
+
+def test_judged_again_it_came_in_when_it_first_did(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as state:
+        first = state.remember(found("a"), image_score("a", 0.1), judgement(0))
+        again = state.remember(
+            found("a"), image_score("a", 0.9), judgement(5, bundle="c" * 64, settings="new")
+        )
+        assert (again.id, again.first_night) == (first.id, night(0))
+        (item,) = state.evidence(after=night(-1))
+        assert (item.first_seen, item.bundle_sha256) == (moment(0), "c" * 64)
+        assert isinstance(item.outcome, ImageScore)
+        assert item.outcome.scores[0] == 0.9
+
+
+def test_evidence_is_whoever_had_an_image_lately_and_what_bears_on_it(tmp_path: Path) -> None:
+    old, lately = judgement(0), judgement(10)
+    with opened(tmp_path / "state") as state:
+        for name, outcome, when in (
+            ("1", image_score("1", 0.5, "gone"), old),
+            ("2", image_score("2", 0.5, "A"), old),
+            ("3", image_score("3", 0.5, "A", sop_instance_uid="1.2"), lately),
+            ("4", image_score("4", 0.5, "B", sop_instance_uid="1.2"), old),
+            ("5", failure("5", Reason.CORRUPT, "C"), lately),
+            ("6", failure("6", Reason.NOT_AN_IMAGE, "D", skipped=True), lately),
+        ):
+            state.remember(found(name), outcome, when)
+        state.remember(found("5", 99), image_score("5", 0.5, "E"), old)
+        assert [item.name for item in state.evidence(after=night(9))] == ["2", "3", "4", "5", "5"]
+        assert state.evidence(after=night(10)) == []
+
+
+def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as state:
+        for name, patient, number in (
+            ("1", "A", 3),
+            ("2", "B", 3),
+            ("3", "B", 5),
+            ("4", "C", 0),
+            ("5", "C", 3),
+        ):
+            state.remember(found(name), image_score(name, 0.5, patient), judgement(number))
+        swabs = (("A", 3), ("B", 4), ("C", 2))
+        state.add_results(
+            [PcrResult(patient_key=("dicom", "", who), date=night(day), positive=True) for who, day in swabs],
+            moment(6),
+        )
+        assert [item.name for item in state.evidence(after=night(2))] == ["2", "3", "4", "5"]
+
+
+def test_second_copies_and_thumbnails(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as state:
+        rows = [
+            state.remember(found(name), replace(image_score(name, 0.5), thumbnail=b"x"), judgement(number))
+            for number, name in enumerate(("a", "b"))
+        ]
+        state.mark_duplicates({rows[0].id: "", rows[1].id: "a"})
+        state.forget_thumbnails(before=night(1))
+        seen = [(item.duplicate_of, item.outcome.thumbnail) for item in state.evidence(after=night(-9))]
+        assert seen == [("", b""), ("a", b"x")]
+        state.mark_duplicates({rows[1].id: ""})
+        assert [item.duplicate_of for item in state.evidence(after=night(-9))] == ["", ""]
+
+
+def test_results(tmp_path: Path) -> None:
+    a, b = ("dicom", "", "A"), ("dicom", "", "B")
+    with opened(tmp_path / "state") as state:
+        first = [
+            PcrResult(patient_key=a, date=night(1), positive=True),
+            PcrResult(patient_key=b, date=night(1), positive=False),
+        ]
+        later = [
+            PcrResult(patient_key=a, date=night(3), positive=True),
+            PcrResult(patient_key=a, date=night(1), positive=False),
+        ]
+        state.add_results(first, moment(1))
+        state.add_results(later, moment(3))
+        assert state.results() == [later[1], later[0], first[1]]
+        assert state.result_dates([b, ("dicom", "", "C"), a]) == {a: [night(1), night(3)], b: [night(1)]}
+        assert state.result_dates([b]) == {b: [night(1)]}
+
+
+def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as state:
+        for number, (patient, issuer, accession) in enumerate(
+            [("007", "X", "1"), ("007", "Y", "2"), ("7", "X", "1"), ("", "X", "")]
+        ):
+            name = str(number)
+            key = ("dicom", issuer, patient)
+            score = image_score(
+                name, 0.5, patient, patient_key=key, issuer_of_patient_id=issuer, accession_number=accession
+            )
+            state.remember(found(name), score, judgement())
+        assert state.patients(patient_id="007") == [("dicom", "X", "007"), ("dicom", "Y", "007")]
+        assert state.patients(patient_id="007", issuer_of_patient_id="Y") == [("dicom", "Y", "007")]
+        assert state.patients(accession_number="1") == [("dicom", "X", "007"), ("dicom", "X", "7")]
+        assert state.patients(patient_id="007", accession_number="1") == [("dicom", "X", "007")]
+        assert state.patients(patient_id="07") == []
+        assert state.patients() == []
+
+
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "state"
+    with opened(path) as state:
+        state.remember(found("a"), image_score("a", 0.5), judgement())
+        for file in path.parent.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [file.name for file in path.parent.iterdir()] == ["state"]
+
+
+def test_an_empty_file_becomes_a_state_and_reopens(tmp_path: Path) -> None:
+    path = tmp_path / "état d'été"
+    path.touch()
+    for expected in (0, 1):
+        with opened(path) as state:
+            assert state.n_images() == expected
+            assert state.problems() == []
+            state.remember(found("a"), image_score("a", 0.5), judgement())
+    connection = sqlite3.connect(path)
+    assert schema.version_of(connection) == schema.VERSION
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_what_a_killed_process_had_stored_is_there(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from cxrbatch.state.store import opened\n"
+        "from tests.factories.stored import found, judgement\n"
+        "from tests.factories.records import image_score\n"
+        "with opened(Path(sys.argv[1])) as state:\n"
+        "    for i in range(1000): state.remember(found(str(i)), image_score(str(i), 0.5), judgement())\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code, tmp_path / "state"], check=False)
+    assert result.returncode == -9
+    with opened(tmp_path / "state") as state:
+        assert state.n_images() == 1000 - 1000 % 64
+        assert state.problems() == []
+
+
+def damaged(path: Path) -> None:
+    with opened(path) as state:
+        for i in range(200):
+            state.remember(found(str(i)), image_score(str(i), 0.5), judgement())
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content) - 4096] = os.urandom(len(content) - 8192)
+    path.write_bytes(content)
+
+
+def of_another_program(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (x)")
+    connection.commit()
+    connection.close()
+
+
+def of_a_later_version(path: Path) -> None:
+    with opened(path):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 100), "this is no state"),
+        (damaged, "is damaged"),
+        (of_another_program, "of another program"),
+        (of_a_later_version, f"version {schema.VERSION + 1}"),
+        (lambda path: path.mkdir(), "cannot be written"),
+    ],
+)
+def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, make: object, message: str) -> None:
+    path = tmp_path / "state"
+    make(path)  # type: ignore[operator]
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(StateError, match=message), opened(path) as state:
+        list(state.images())
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_looking_at_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="cannot be opened"), opened(tmp_path / "state", read_only=True):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE: the kernel refuses to let the file grow, as a full disk does."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from cxrbatch.errors import StateError\n"
+        "from cxrbatch.state.store import opened\n"
+        "from tests.factories.stored import found, judgement\n"
+        "from tests.factories.records import image_score\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
+        "try:\n"
+        "    with opened(Path(sys.argv[1])) as state:\n"
+        "        for i in range(5000): state.remember(found(str(i)), image_score(str(i), 0.5), judgement())\n"
+        "except StateError as error:\n"
+        "    print(error); sys.exit(1)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "state"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "is the disk full" in result.stdout
+    with opened(tmp_path / "state") as state:
+        assert state.problems() == []
+        assert 64 <= state.n_images() < 5000
+
+
+def test_nights_are_those_of_the_runs(tmp_path: Path) -> None:
+    with opened(tmp_path / "state") as state:
+        assert state.last_night() is None
+        state.begin(judgement(3))
+        state.begin(judgement(1))
+        assert state.last_night() == night(3)
+        first, second = state.runs()
+        assert (first.night, first.started, first.finished) == (night(3), moment(3), None)
+        assert second.night - first.night == dt.timedelta(days=-2)
+
+
+def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) -> None:
+    def copied(ctime_ns: int, size_bytes: int = 10) -> FoundFile:
+        version = FileVersion(size_bytes=size_bytes, mtime_ns=20, ctime_ns=ctime_ns)
+        return replace(found("a.dcm"), version=version)
+
+    first = image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.2")
+    with opened(tmp_path / "state") as state:
+        row = state.remember(copied(1), first, judgement(0))
+        assert state.recall(copied(2), judgement(1), thumbnail=False) is None
+        again = state.remember(copied(2), first, judgement(1))
+        assert (again.id, again.first_night) == (row.id, night(0))
+        assert state.recall(copied(2), judgement(2), thumbnail=False) is not None
+        others: list[Outcome] = [
+            image_score("a.dcm", 0.5, picture="y", sop_instance_uid="1.2"),
+            image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.3"),
+            image_score("a.dcm", 0.5, "Q", picture="x", sop_instance_uid="1.2"),
+            failure("a.dcm", Reason.CORRUPT, "P"),
+        ]
+        for number, other in enumerate(others, start=3):
+            assert state.remember(copied(number), other, judgement(number)).first_night == night(number)
+        cut = failure("a.dcm", Reason.TRUNCATED, "P")
+        assert state.remember(copied(9), cut, judgement(9)).first_night == night(6)
+        assert state.remember(copied(9, size_bytes=11), cut, judgement(9)).first_night == night(9)
+        assert state.n_images() == 6

@@ -1,0 +1,78 @@
+import itertools
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrbatch.training.fit import matched_loss
+from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE, Batch, batches
+from tests.factories.collections import case, collection
+
+CASES = collection(4).cases
+
+
+def some_batches(n: int = 20, seed: int = 0) -> list[Batch]:
+    return list(itertools.islice(batches(CASES, (6, 4), seed), n))
+
+
+def test_pairs_never_cross_domains_and_point_from_yes_to_no() -> None:
+    for batch in some_batches():
+        for question, i, j in np.argwhere(batch.is_pair):
+            yes, no = CASES[batch.indices[i]], CASES[batch.indices[j]]
+            assert yes.domain == no.domain
+            assert yes.label in POSITIVE[question]
+            assert no.label in NEGATIVE[question]
+
+
+def test_a_source_with_one_label_is_never_drawn() -> None:
+    drawn = {CASES[index].source for batch in some_batches(50) for index in batch.indices}
+    assert drawn == {"north", "south"}
+
+
+def test_same_seed_same_batches() -> None:
+    first, again, other = some_batches(3), some_batches(3), some_batches(3, seed=1)
+    assert all((a.indices == b.indices).all() for a, b in zip(first, again, strict=True))
+    assert any((a.indices != b.indices).any() for a, b in zip(first, other, strict=True))
+
+
+def test_a_patient_with_many_images_is_drawn_as_often_as_another() -> None:
+    cases = [case("a/many", "pneumonia", "a")] * 9 + [
+        case("a/one", "pneumonia", "a"),
+        case("a/well", "normal", "a"),
+    ]
+    drawn = [cases[batch.indices[0]].patient for batch in itertools.islice(batches(cases, (1, 0), 0), 2000)]
+    assert 0.46 < drawn.count("a/many") / 2000 < 0.54
+
+
+def test_labels_explained_by_the_source_alone_teach_nothing() -> None:
+    cases = [case(f"a/{i}", "covid", "a") for i in range(5)] + [
+        case(f"b/{i}", "normal", "b") for i in range(5)
+    ]
+    assert next(batches(cases, (8, 4), 0)).indices.size == 0
+    both = [*cases, case("b/ill", "pneumonia", "b")]
+    batch = next(batches(both, (8, 4), 0))
+    logits = tf.Variable(np.random.default_rng(0).normal(size=(16, 2)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        loss = matched_loss(logits, batch.is_pair)
+    by_source = np.array([both[index].source == "b" for index in batch.indices], np.float32)
+    # The gradient of a coefficient of the source in the logit: exactly what a source-only score would learn.
+    assert abs(float(by_source @ tape.gradient(loss, logits)[:, 0].numpy())) < 1e-6
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_an_offset_per_domain_leaves_the_loss_alone(north: float, south: float) -> None:
+    batch = some_batches(1)[0]
+    offsets = {"north": north, "south/east": south, "south/west": -south}
+    logits = np.random.default_rng(0).normal(size=(len(batch.indices), 2))
+    moved = logits + np.array([[offsets[CASES[index].domain]] * 2 for index in batch.indices])
+    before = matched_loss(tf.constant(logits, tf.float32), batch.is_pair)
+    after = matched_loss(tf.constant(moved, tf.float32), batch.is_pair)
+    assert np.isclose(before, after, atol=1e-4)
+
+
+def test_loss_of_one_pair_is_the_logistic_of_the_difference() -> None:
+    is_pair = np.zeros((2, 2, 2), bool)
+    is_pair[0, 0, 1] = True
+    loss = matched_loss(tf.constant([[3.0, 9.0], [1.0, -9.0]]), is_pair)
+    assert np.isclose(float(loss), np.log1p(np.exp(-2.0)))
