@@ -34,8 +34,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from phantom import radiograph
 
 from benchmarks.growth import screen, write_folder
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import walk
-from cxrbatch.records import FileVersion, FoundFile, ImageHeader, ImageScore, PatientKey
+from cxrbatch.records import FoundFile, ImageHeader, ImageScore, PatientKey
 from cxrbatch.screening.options import EXPIRE_NIGHTS
 from cxrbatch.state.records import Judgement, PcrResult
 from cxrbatch.state.store import State, opened

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.resample import Box, ReducedPicture
 
@@ -28,22 +29,6 @@ class FileKind(StrEnum):
     DICOM = "dicom"
     PNG = "png"
     JPEG = "jpeg"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileVersion:
-    """What tells, without reading it, whether a file is still the same.
-
-    Attributes
-    ----------
-    size_bytes, mtime_ns, ctime_ns : int
-        Size, time of modification and time of change (of content, name or rights), as the file system gives them; -1
-        and zeros where it gave none.
-    """
-
-    size_bytes: int = -1
-    mtime_ns: int = 0
-    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import classify, discover, sniff, walk
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileKind, FileVersion, FoundFile, ImageRef
+from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - where there is one: thousands of folders take seconds on a disk
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 200

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.handover import still_changing
+from cxrbatch._lib.safe_open import FileVersion
+from cxrbatch.discover import still_changing
 from cxrbatch.reasons import Reason
-from cxrbatch.records import FileVersion, FoundFile
+from cxrbatch.records import FoundFile
 
 NOW_NS = 1_772_400_000 * 10**9
 SECOND_NS = 10**9

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import classify
 from cxrbatch.errors import UsageProblem
 from cxrbatch.limits import (
@@ -22,7 +23,7 @@ from cxrbatch.limits import (
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileVersion, ImageRef
+from cxrbatch.records import Failure, ImageRef
 
 GIB = 1 << 30
 SPEC = PreprocessSpec(height=16, width=16)

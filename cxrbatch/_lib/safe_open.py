@@ -8,10 +8,26 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cxrbatch.records import FileVersion
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileVersion:
+    """What tells, without reading it, whether a file is still the same.
+
+    Attributes
+    ----------
+    size_bytes, mtime_ns, ctime_ns : int
+        Size, time of modification and time of change (of content, name or rights), as the file system gives them; -1
+        and zeros where it gave none.
+    """
+
+    size_bytes: int = -1
+    mtime_ns: int = 0
+    ctime_ns: int = 0
+
 
 _UNKNOWN = FileVersion()
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

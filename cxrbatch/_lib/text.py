@@ -13,6 +13,9 @@ _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 _FORMULA = re.compile(r"^(?='*[\t\r\n])|(?:^|(?<=;))(?=[\s\ufeff']*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
+_CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
+
+
 def visible(text: str) -> str:
     r"""Show what would break a line, reorder it or not encode, as an escape (``\n``, ``\u202e``, ``\udcff``)."""
     return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
@@ -21,3 +24,8 @@ def visible(text: str) -> str:
 def neutralise(text: str) -> str:
     """Put a ``'`` before whatever a spreadsheet would take for a formula."""
     return _FORMULA.sub("'", text)
+
+
+def as_code(value: str) -> str:
+    """Give back a DICOM code string (PS3.5 6.2), and of anything else only that it is none: it could be a name."""
+    return value if _CODE_STRING.fullmatch(value) else "(not a code)"

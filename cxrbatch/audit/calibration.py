@@ -20,9 +20,9 @@ from cxrbatch.audit.estimate import (
     no_figure,
     share,
 )
+from cxrbatch.bundle.calibration import LEAST
 from cxrbatch.stats.logistic import fit_logistic, logistic
 from cxrbatch.stats.ranking import Bools, Estimate, Floats, Ranking, estimates
-from cxrbatch.triage.probability import LEAST
 
 SECTION = "calibration"
 BINS = 5

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cxrbatch._lib.atomic import check_places, write_together
+from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import visible
 from cxrbatch.audit.estimate import Quantity
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.page import audit_html
 from cxrbatch.bundle.operating_points import write_operating_points
 from cxrbatch.errors import UsageProblem
-from cxrbatch.report.table import csv_bytes
 
 COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")
 """Of ``audit.csv``. People script them: append only."""

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS, Priority
-from cxrbatch.triage.probability import ScoreCalibration
 
 T = TypeVar("T")
 FORMAT = 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrbatch._lib.toml import load_recipe
 from cxrbatch.errors import RecipeError
-from cxrbatch.training.recipe import load_recipe
 
 _PATHS = ("folder", "out", "state", "operating_points", "bundle", "pseudonymise")
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from cxrbatch.datasets.collections import LOADERS, Case, Excluded
 from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
+from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
 from cxrbatch.engines.pool import ReaderPool, default_workers
@@ -19,7 +20,6 @@ from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import Failure, ImageHeader, ImageRef, ModelInput
-from cxrbatch.training.recipe import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)

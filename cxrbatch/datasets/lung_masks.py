@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.discover import classify
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec, area_resize, content_box, preprocess
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Refusal
 from cxrbatch.records import ImageRef
-from cxrbatch.training.recipe import LungSpec
 
 _SUFFIX = "_mask"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrbatch._lib.atomic import write_together
+from cxrbatch._lib.csv import Row, csv_bytes
 from cxrbatch._lib.text import visible
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.errors import OutputError
@@ -14,7 +15,6 @@ from cxrbatch.evaluation.page import evaluation_html
 from cxrbatch.evaluation.patients import to_units
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.records import FINDINGS
-from cxrbatch.report.table import Row, csv_bytes
 
 _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
 

@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from cxrbatch._lib.codes import as_code
+from cxrbatch._lib.text import as_code
 from cxrbatch.limits import Limits
 from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason, Refusal

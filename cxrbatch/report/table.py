@@ -4,13 +4,10 @@ Text is neutralised for spreadsheets and escaped so that one record is one line 
 are left alone.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
-from cxrbatch._lib.codes import as_code
-from cxrbatch._lib.text import neutralise, visible
+from cxrbatch._lib.csv import Row, csv_bytes
+from cxrbatch._lib.text import as_code
 from cxrbatch.records import FINDINGS, Failure, ImageHeader, ImageScore, PatientTriage, TriageRun
 
 _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
@@ -28,9 +25,6 @@ FILE_COLUMNS = (
 """Of ``report.files.csv``. People script them: append only."""
 
 _HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid")
-
-Cell = str | int | float | None
-Row = Mapping[str, Cell]
 
 
 def patients_csv(run: TriageRun) -> bytes:
@@ -83,21 +77,3 @@ def _header(header: ImageHeader | None) -> Row:
 
 def _scores(scores: tuple[float, ...] | None) -> Row:
     return dict(zip(_SCORES, scores, strict=True)) if scores else {}
-
-
-def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
-    """Write rows as a table, text neutralised and escaped; a column that a row has not is an empty cell."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return stream.getvalue().encode("utf-8")
-
-
-def _cell(value: Cell) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        # A backslash is doubled: a name that holds what looks like an escape is not the name that was escaped.
-        return visible(neutralise(value.replace("\\", "\\\\")))
-    return str(value) if isinstance(value, int) else f"{value:.6f}"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from cxrbatch._lib.atomic import check_folder
 from cxrbatch._lib.clock import Clock, system_clock
+from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
-from cxrbatch.report.table import csv_bytes
 from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
 from cxrbatch.state.records import PcrResult
 from cxrbatch.state.session import lasting

@@ -14,12 +14,11 @@ from tqdm import tqdm
 from cxrbatch import __version__
 from cxrbatch._lib.prefetch import taken_ahead
 from cxrbatch.bundle.bundle import Bundle
-from cxrbatch.discover import classify
+from cxrbatch.discover import classify, still_changing
 from cxrbatch.engines.pool import ReaderPool, default_workers
 from cxrbatch.engines.worker import Prepared
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.gate.pixel_check import StoredCheck
-from cxrbatch.handover import still_changing
 from cxrbatch.infer import runtime
 from cxrbatch.infer.predictor import KerasPredictor, score_images
 from cxrbatch.limits import share_memory

@@ -4,7 +4,7 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-from cxrbatch._lib.codes import as_code
+from cxrbatch._lib.text import as_code
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientKey
 

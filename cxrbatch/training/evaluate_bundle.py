@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch._lib.toml import load_recipe, read_recipe
 from cxrbatch.bundle.bundle import Bundle, load_bundle
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError, UsageProblem
@@ -24,7 +25,7 @@ from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import left_out_sites, score_folds
 from cxrbatch.training.looks import prepare_looks
-from cxrbatch.training.recipe import TrainRecipe, load_recipe, read_recipe
+from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Roles, assign_roles
 

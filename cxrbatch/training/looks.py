@@ -11,11 +11,12 @@ import keras
 
 from cxrbatch.datasets.collections import Case
 from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
+from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training import augment, lungs
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, content_key
 from cxrbatch.training.ensemble import Crops
-from cxrbatch.training.recipe import LungSpec, TrainRecipe
+from cxrbatch.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

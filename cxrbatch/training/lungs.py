@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cxrbatch.datasets.lung_masks import MaskedLungs
+from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.evaluation.scoring import score
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.augment import augment, geometry
 from cxrbatch.training.network import conv
-from cxrbatch.training.recipe import AugmentSpec, LungSpec
+from cxrbatch.training.recipe import AugmentSpec
 
 _REDUCE = 2  # the outline of a lung needs no finer look
 _CELL_PX = 2 * _REDUCE

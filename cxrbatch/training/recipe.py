@@ -1,21 +1,10 @@
-"""Recipes: runs described as data (TOML), read strictly into frozen dataclasses.
+"""Describe a training as data: the recipe, read strictly from TOML into frozen dataclasses."""
 
-An unknown key, a missing key or a value of another type is an error that names the file, the key, what was
-expected and what was found.
-"""
-
-import dataclasses
-import difflib
-import tomllib
-import types
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Any, TypeVar
 
-from cxrbatch.errors import RecipeError
+from cxrbatch._lib.toml import check_known, check_within
+from cxrbatch.datasets.spec import LungSpec, SourceSpec
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.records import FINDINGS
 
 ARCHITECTURES = ("residual", "classic")
 """What ``network.architecture`` may say; `cxrbatch.training.architectures.BUILDERS` builds them."""
@@ -23,32 +12,6 @@ LOOKS = ("whole", "lungs")
 """What ``network.looks`` may say: the whole picture, or the box around the lungs (`cxrbatch.training.lungs`)."""
 METHODS = ("pairs", "classes")
 """What ``fit.method`` may say; `cxrbatch.training.fit.METHODS` are they."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSpec:
-    """One collection of radiographs.
-
-    Attributes
-    ----------
-    layout : str
-        How it is laid out: a key of `cxrbatch.datasets.collections.LOADERS`.
-    folder : str
-        Relative to ``--data``, and within it.
-    teaches : tuple of str
-        Labels of this source that may teach, of `cxrbatch.records.FINDINGS`; its other images only test.
-    """
-
-    layout: str
-    folder: str
-    teaches: tuple[str, ...] = FINDINGS
-
-    def __post_init__(self) -> None:
-        _check_within("folder", self.folder)
-        for label in self.teaches:
-            _check_known("teaches", label, FINDINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,52 +50,18 @@ class NetworkSpec:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_known("architecture", self.architecture, ARCHITECTURES)
+        check_known("architecture", self.architecture, ARCHITECTURES)
         for look in self.looks:
-            _check_known("looks", look, LOOKS)
+            check_known("looks", look, LOOKS)
         if len(self.looks) != 2:
             raise ValueError(
                 f"looks must name one look for each of the two questions, found {len(self.looks)}"
             )
         if not self.widths or min(self.widths) < 1 or self.reduce < 1:
             raise ValueError("widths and reduce must be at least 1")
-        _check_known("head", self.head, ("flatten", "mean"))
+        check_known("head", self.head, ("flatten", "mean"))
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be within [0, 1)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LungSpec:
-    """The segmentation network that finds the lungs (`cxrbatch.training.lungs`), for the look ``lungs``.
-
-    Attributes
-    ----------
-    images, masks : str
-        Folders of radiographs and of their ``<stem>_mask.png``, relative to ``--data``, and within it.
-    width : int
-        Channels of the first stage.
-    margin : float
-        Added on each side of the box around the lungs, as a share of it.
-    hold_out_every : int
-        Every n-th patient is kept for measuring the overlap.
-    """
-
-    images: str = ""
-    masks: str = ""
-    width: int = 12
-    steps: int = 1200
-    batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
-    seed: int = 0
-    margin: float = 0.08
-    hold_out_every: int = 7
-
-    def __post_init__(self) -> None:
-        _check_within("images", self.images)
-        _check_within("masks", self.masks)
-        if min(self.width, self.steps, self.batch_size) < 1 or self.hold_out_every < 2:
-            raise ValueError("width, steps and batch_size must be at least 1, hold_out_every at least 2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +136,7 @@ class FitSpec:
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        _check_known("method", self.method, METHODS)
+        check_known("method", self.method, METHODS)
         if self.steps < 1 or self.abnormal_pairs < 1 or self.covid_pairs < 0:
             raise ValueError("steps and abnormal_pairs must be at least 1, covid_pairs at least 0")
         if self.epochs < 1 or self.batch_size < 1:
@@ -252,7 +181,7 @@ class TrainRecipe:
     fit: FitSpec = field(default_factory=FitSpec)
 
     def __post_init__(self) -> None:
-        _check_within("gate", self.gate)
+        check_within("gate", self.gate)
         if not 0 <= self.test_share < 1:
             raise ValueError("test_share must be within [0, 1)")
         if not all(self.folds):
@@ -263,112 +192,3 @@ class TrainRecipe:
             raise ValueError(
                 "network.looks names lungs: lungs.images and lungs.masks must say where these are outlined"
             )
-
-
-def _check_known(key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{key} must be {' or '.join(known)}, found {value!r}")
-
-
-def _check_within(key: str, place: str) -> None:
-    """Whoever wrote a recipe decides what is read below a folder, and not what is read beside it."""
-    if PurePath(place).is_absolute() or ".." in PurePath(place).parts:
-        raise ValueError(f"{key} must be relative and without .., found {place!r}")
-
-
-def load_recipe(path: Path, kind: type[T]) -> T:
-    """Read a TOML file into a dataclass.
-
-    Parameters
-    ----------
-    path : Path
-    kind : type
-        A dataclass whose fields are str, int, float, bool, tuples of these, or further dataclasses; or one of several
-        of these; or None, for what may be left out.
-
-    Raises
-    ------
-    RecipeError
-        The file cannot be read, or says something that `kind` does not know.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not TOML: {error}") from error
-    return read_recipe(table, kind, f"{path}: ")
-
-
-def read_recipe(table: Any, kind: type[T], where: str = "") -> T:
-    """Read a table into a dataclass, as `load_recipe` does with a file's.
-
-    Parameters
-    ----------
-    table : mapping
-        From TOML or JSON.
-    where : str
-        Start of every message.
-
-    Raises
-    ------
-    RecipeError
-        The table says something that `kind` does not know.
-    """
-    return typing.cast(T, _dataclass(kind, table, where))
-
-
-def _dataclass(kind: type, table: Any, where: str) -> Any:
-    if not isinstance(table, dict):
-        raise RecipeError(f"{where}expected a table, found {table!r}")
-    hints = typing.get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise RecipeError(f"{where}unknown key {key!r}{_did_you_mean(key, hints)}")
-    for known in dataclasses.fields(kind):
-        optional = known.default is not known.default_factory  # MISSING twice: the key is required
-        if not optional and known.name not in table:
-            raise RecipeError(f"{where}key {known.name!r} is missing")
-    values = {key: _value(hints[key], value, f"{where}{key}: ") for key, value in table.items()}
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"{where}{error}") from error
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(typing.cast(type, kind), value, where)
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"{where}expected a list, found {value!r}")
-        item = typing.get_args(kind)[0]
-        return tuple(_value(item, entry, f"{where}[{index}]: ") for index, entry in enumerate(value))
-    if typing.get_origin(kind) is types.UnionType:
-        return _one_of(typing.get_args(kind), value, where)
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise RecipeError(f"{where}expected {_name(kind)}, found {value!r} ({_name(type(value))})")
-    return value
-
-
-def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if type(value) in kinds:
-        return value
-    *others, last = (kind for kind in kinds if kind is not types.NoneType)
-    if not others:
-        return _value(last, value, where)
-    expected = f"{', '.join(map(_name, others))} or {_name(last)}"
-    raise RecipeError(f"{where}expected {expected}, found {value!r} ({_name(type(value))})")
-
-
-def _name(kind: type | types.GenericAlias) -> str:
-    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
-    return names.get(typing.cast(type, kind), getattr(kind, "__name__", str(kind)))
-
-
-def _did_you_mean(key: str, known: typing.Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"

@@ -7,8 +7,8 @@ logit(score) yields the log likelihood ratio itself (log of the Bayes factor), w
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.bundle.calibration import LEAST, ScoreCalibration
 from cxrbatch.training.calibration import Answers, regress
-from cxrbatch.triage.probability import LEAST, ScoreCalibration
 
 
 def fit_score_calibration(

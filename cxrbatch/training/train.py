@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from cxrbatch._lib.toml import load_recipe
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.evaluate import evaluate, once, operating_points
@@ -24,11 +26,10 @@ from cxrbatch.training.fit import METHODS
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import calibrate, fit_all, left_out_sites, score_folds
 from cxrbatch.training.looks import Looks, prepare_looks
-from cxrbatch.training.recipe import TrainRecipe, load_recipe
+from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_calibration import fit_score_calibration
 from cxrbatch.training.score_sites import own_split_points, unseen_sites
 from cxrbatch.training.splits import Roles, assign_roles
-from cxrbatch.triage.probability import ScoreCalibration
 
 
 def train(

@@ -2,60 +2,11 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientTriage
-
-LEAST = 1e-6
-"""Scores are printed with six decimals: 0 and 1 mean within this of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreCalibration:
-    """What a COVID-19 score is worth as evidence: log likelihood ratio = slope · logit(score) + intercept.
-
-    The likelihood ratio is that of COVID-19 against everything else, and knows no prevalence: a score whose log
-    likelihood ratio is 0 leaves the prior odds as they were.
-
-    Attributes
-    ----------
-    slope : float
-        0 or above; below 0 the probabilities would contradict the order of the list.
-    intercept : float
-    measured_on : str
-        Patients on whom the two were fitted, in words.
-    """
-
-    slope: float
-    intercept: float
-    measured_on: str = ""
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.slope) and self.slope >= 0 and math.isfinite(self.intercept)):
-            raise ValueError("calibration: slope must be at least 0, slope and intercept finite")
-
-    @property
-    def temperature(self) -> float:
-        """1 / slope, as temperature scaling states it (Guo et al. 2017, arXiv:1706.04599); inf for slope 0."""
-        return 1 / self.slope if self.slope else math.inf
-
-    def log_likelihood_ratio(self, score: float) -> float:
-        """Of COVID-19 against everything else, in nats; the score is kept 1e-6 away from 0 and 1."""
-        return self.slope * _logit(min(max(score, LEAST), 1 - LEAST)) + self.intercept
-
-    def probability(self, score: float, prevalence: float) -> float:
-        """Posterior odds = prior odds × likelihood ratio.
-
-        Parameters
-        ----------
-        score : float
-            COVID-19 score, 0–1.
-        prevalence : float
-            Share of the patients screened who have COVID-19, above 0 and below 1.
-        """
-        log_odds = _logit(prevalence) + self.log_likelihood_ratio(score)
-        return 0.5 * (1 + math.tanh(0.5 * log_odds))  # the logistic function, which overflows nowhere
 
 
 def parse_prevalence(text: str) -> float:
@@ -104,7 +55,3 @@ def prevalence_note(calibration: ScoreCalibration, prevalence: float) -> str:
         "not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The likelihood ratio was "
         f"measured on {measured}; at another hospital it can be far off. The order of the list does not depend on it."
     )
-
-
-def _logit(p: float) -> float:
-    return math.log(p) - math.log1p(-p)

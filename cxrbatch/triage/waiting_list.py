@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from cxrbatch.bundle.bundle import OperatingPoints
-from cxrbatch.handover import is_temporary
+from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage, Priority
 from cxrbatch.state.records import Evidence

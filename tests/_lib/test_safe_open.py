@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrbatch._lib import safe_open
-from cxrbatch._lib.safe_open import NotRegular, has_changed, held, opened, version_of
-from cxrbatch.records import FileVersion
+from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, held, opened, version_of
 
 
 def known(path: Path) -> FileVersion:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, OperatingPoints, load_bundle, write_bundle
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.bundle.operating_points import choose_bundle, with_operating_points, write_operating_points
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import Priority
-from cxrbatch.triage.probability import ScoreCalibration
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from typing import Any
 import click
 import pytest
 
+from cxrbatch._lib.toml import load_recipe
 from cxrbatch.cli.app import cli
 from cxrbatch.cli.recipe import ScreenRecipe, screen_defaults
 from cxrbatch.errors import RecipeError
 from cxrbatch.screening.options import EXPIRE_NIGHTS
-from cxrbatch.training.recipe import TrainRecipe, load_recipe
+from cxrbatch.training.recipe import TrainRecipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 NIGHTLY = PIPELINES / "nightly.toml"

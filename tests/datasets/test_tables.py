@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrbatch._lib.toml import load_recipe
 from cxrbatch.datasets.collections import LOADERS, Case, Excluded
 from cxrbatch.datasets.loading import count_excluded, load_dataset
+from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import LABELS, label_of, load_folder, load_table, published_table, year_in
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS
-from cxrbatch.training.recipe import SourceSpec, TrainRecipe, load_recipe
+from cxrbatch.training.recipe import TrainRecipe
 from tests.factories.dicom_files import write_dicom
 
 HEADER = "file,label,patient,source"

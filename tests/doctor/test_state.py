@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from cxrbatch._lib.clock import Clock
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.doctor import Setup
 from cxrbatch.doctor import state as state_checks
 from cxrbatch.doctor.check import Level, Observation
 from cxrbatch.reasons import Reason
-from cxrbatch.records import FileVersion, FoundFile, Provenance, TriageRun
+from cxrbatch.records import FoundFile, Provenance, TriageRun
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import schema
 from cxrbatch.state.lock import lock_path, locked

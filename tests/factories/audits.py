@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.audit.figures import Audit, audit
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import FileVersion, FoundFile, PatientKey, PatientTriage, Provenance, TriageRun
+from cxrbatch.records import FoundFile, PatientKey, PatientTriage, Provenance, TriageRun
 from cxrbatch.state.records import Judgement, PcrResult
 from cxrbatch.state.store import opened
 from tests.factories.records import failure, image_score

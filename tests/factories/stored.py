@@ -3,7 +3,8 @@
 import datetime as dt
 from pathlib import Path
 
-from cxrbatch.records import FileVersion, FoundFile
+from cxrbatch._lib.safe_open import FileVersion
+from cxrbatch.records import FoundFile
 from cxrbatch.state.codec import Outcome
 from cxrbatch.state.records import Evidence, Judgement
 

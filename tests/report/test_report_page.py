@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
 from cxrbatch.report.page import CAUTION, render_page
 from cxrbatch.triage.capacity import capacity_yield
-from cxrbatch.triage.probability import ScoreCalibration, prevalence_note, with_probabilities
+from cxrbatch.triage.probability import prevalence_note, with_probabilities
 
 SHA256 = {"report.files.csv": 64 * "a", "report.csv": 64 * "b"}
 CHROMIUM = shutil.which("chromium") or ""

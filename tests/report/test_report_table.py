@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import neutralise, visible
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
-from cxrbatch.report.table import csv_bytes, files_csv, patients_csv
+from cxrbatch.report.table import files_csv, patients_csv
 
 
 def test_patients_table_byte_for_byte(run: TriageRun) -> None:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.errors import StateError
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, FileVersion, FoundFile, ImageHeader, ImageScore
+from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore
 from cxrbatch.state import schema
 from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
 from cxrbatch.state.records import PcrResult

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cxrbatch._lib.toml import load_recipe
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.network_outputs import features
@@ -16,7 +17,7 @@ from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.cross_entropy import cross_entropy, epochs
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS, check_teaching, fit
-from cxrbatch.training.recipe import TrainRecipe, load_recipe
+from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.train import train
 from tests.factories.collections import case, collection, committee
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
+from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.calibration import Calibration, Line
@@ -17,7 +18,7 @@ from cxrbatch.training.export import export_scores
 from cxrbatch.training.looks import prepare_looks
 from cxrbatch.training.lungs import build_segmenter, fit_segmenter, lung_crop, lung_masks, mean_dice
 from cxrbatch.training.network import build_logits
-from cxrbatch.training.recipe import LungSpec, NetworkSpec, TrainRecipe
+from cxrbatch.training.recipe import NetworkSpec, TrainRecipe
 from tests.factories.collections import case
 
 SMALL = PreprocessSpec(height=64, width=64)

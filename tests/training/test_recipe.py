@@ -4,20 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch._lib.toml import load_recipe, read_recipe
 from cxrbatch.datasets.collections import LOADERS
+from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.records import FINDINGS
 from cxrbatch.training import fit
 from cxrbatch.training.architectures import BUILDERS
-from cxrbatch.training.recipe import (
-    ARCHITECTURES,
-    METHODS,
-    FitSpec,
-    SourceSpec,
-    TrainRecipe,
-    load_recipe,
-    read_recipe,
-)
+from cxrbatch.training.recipe import ARCHITECTURES, METHODS, FitSpec, TrainRecipe
 
 SHIPPED = Path(__file__).parents[2] / "pipelines" / "train.toml"
 SMALLEST = 'name = "x"\nfolds = [["nih"]]\n[[sources]]\nlayout = "nih"\nfolder = "f"\n'

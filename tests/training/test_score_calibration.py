@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.training.score_calibration import fit_score_calibration
-from cxrbatch.triage.probability import ScoreCalibration
 
 Floats = NDArray[np.float64]
 

@@ -9,13 +9,14 @@ from PIL import Image
 
 from cxrbatch.bundle.bundle import Bundle, load_bundle
 from cxrbatch.datasets.loading import Dataset, hold_out, load_dataset
+from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import fit
 from cxrbatch.training.network import build_logits
-from cxrbatch.training.recipe import FitSpec, NetworkSpec, SourceSpec, TrainRecipe
+from cxrbatch.training.recipe import FitSpec, NetworkSpec, TrainRecipe
 from cxrbatch.training.train import train_on
 from tests.factories.collections import collection, committee
 

@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.triage.aggregate import aggregate
-from cxrbatch.triage.probability import (
-    ScoreCalibration,
-    parse_prevalence,
-    percent,
-    prevalence_note,
-    with_probabilities,
-)
+from cxrbatch.triage.probability import parse_prevalence, percent, prevalence_note, with_probabilities
 from tests.factories.records import failure, image_score
 
 AS_IS = ScoreCalibration(slope=1.0, intercept=0.0)

@@ -1,0 +1,31 @@
+"""Write tables as CSV that no spreadsheet takes for formulas: UTF-8, LF, numbers with six decimals.
+
+Text is neutralised for spreadsheets and escaped so that one record is one line (`cxrbatch._lib.text`).
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+
+from cxrbatch._lib.text import neutralise, visible
+
+Cell = str | int | float | None
+Row = Mapping[str, Cell]
+
+
+def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
+    """Write rows as a table, text neutralised and escaped; a column that a row has not is an empty cell."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return stream.getvalue().encode("utf-8")
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        # A backslash is doubled: a name that holds what looks like an escape is not the name that was escaped.
+        return visible(neutralise(value.replace("\\", "\\\\")))
+    return str(value) if isinstance(value, int) else f"{value:.6f}"
