@@ -25,7 +25,7 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.engines.allocator import retain_freed_memory
 from cxrbatch.read.png_inflate import inflated
 
 Values = NDArray[Any]
@@ -94,7 +94,7 @@ def _item_bytes(stream: BinaryIO) -> int:
 
 # --- an eighth of each side
 
-_keep_freed_memory = cache(keep_freed_memory)
+_keep_freed_memory = cache(retain_freed_memory)
 
 
 def cheapest(path: Path) -> Values:

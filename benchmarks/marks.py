@@ -20,19 +20,19 @@ def watch(started: float, found: dict[str, float]) -> None:
 
     stages: Any = import_module("cxrbatch.screening.run")
     state: Any = import_module("cxrbatch.state.store").State
-    remember, write_report = state.remember, stages.write_report
+    put, write_report = state.put, stages.write_report
 
-    def noted(self: Any, file: Any, outcome: Any, judgement: Any) -> Any:
+    def noted(self: Any, file: Any, outcome: Any, context: Any) -> Any:
         if isinstance(outcome, ImageScore):
             found.setdefault("first", time.monotonic() - started)
-        return remember(self, file, outcome, judgement)
+        return put(self, file, outcome, context)
 
     def timed(*args: Any) -> None:
         begun = time.monotonic()
         write_report(*args)
         found["report"] = time.monotonic() - begun
 
-    state.remember, stages.write_report = noted, timed
+    state.put, stages.write_report = noted, timed
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.engines.allocator import retain_freed_memory
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.records import ImageRef
 
 _LEAST_PX = load_bundle().preprocess.least_px
-keep_freed_memory()  # as reader processes do
+retain_freed_memory()  # as reader processes do
 
 
 def reading(path: Path) -> object:

@@ -38,8 +38,8 @@ from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import walk
 from cxrbatch.records import FoundFile, ImageHeader, ImageScore, PatientKey
 from cxrbatch.screening.options import EXPIRE_NIGHTS
-from cxrbatch.state.records import Judgement, PcrResult
-from cxrbatch.state.store import State, opened
+from cxrbatch.state.records import PcrResult, RunContext
+from cxrbatch.state.store import State, open_state
 
 _N_DRAWN = 12
 _THUMBNAIL_BYTES = 2048
@@ -80,7 +80,7 @@ def write_old(folder: Path, n_files: int) -> None:
         path.write_bytes(contents[number % _N_DRAWN] + number.to_bytes(4))
 
 
-def learn(export: Path, state: Path, out: Path) -> Judgement:
+def learn(export: Path, state: Path, out: Path) -> RunContext:
     """Screen the folder while nothing old is in it: as what later runs will look for its files."""
     screen(export, out, 1, "--state", str(state))
     connection = sqlite3.connect(state)
@@ -88,7 +88,7 @@ def learn(export: Path, state: Path, out: Path) -> Judgement:
         "SELECT root, settings, bundle_sha256, first_night, first_seen FROM image"
     ).fetchone()
     connection.close()
-    return Judgement(
+    return RunContext(
         root=json.loads(root),
         settings=settings,
         bundle_sha256=bundle,
@@ -97,14 +97,14 @@ def learn(export: Path, state: Path, out: Path) -> Judgement:
     )
 
 
-def fill(state: State, past: Past, in_folder: list[FoundFile], tonight: Judgement) -> None:
+def fill(state: State, past: Past, in_folder: list[FoundFile], tonight: RunContext) -> None:
     """Remember all images; the latest are those that lie in the folder."""
     chance = random.Random(0)  # noqa: S311 - made-up scores
     n_gone = past.n_images - len(in_folder)
     for number in range(past.n_images):
         file = in_folder[number - n_gone] if number >= n_gone else _gone(number)
         ago = past.nights_ago(number)
-        state.remember(file, _scored(file.name, number, ago, chance), _before(tonight, ago))
+        state.put(file, _scored(file.name, number, ago, chance), _before(tonight, ago))
     state.add_results(_results(past, tonight, chance), tonight.moment)
 
 
@@ -114,9 +114,9 @@ def _gone(number: int) -> FoundFile:
     return FoundFile(path=Path(name), name=name, version=version)
 
 
-def _before(tonight: Judgement, nights: int) -> Judgement:
+def _before(tonight: RunContext, nights: int) -> RunContext:
     ago = dt.timedelta(days=nights)
-    return Judgement(
+    return RunContext(
         root=tonight.root,
         settings=tonight.settings,
         bundle_sha256=tonight.bundle_sha256,
@@ -154,7 +154,7 @@ def _scored(name: str, number: int, nights_ago: int, chance: random.Random) -> I
     )
 
 
-def _results(past: Past, tonight: Judgement, chance: random.Random) -> Iterator[PcrResult]:
+def _results(past: Past, tonight: RunContext, chance: random.Random) -> Iterator[PcrResult]:
     for number in range(past.n_images):
         if chance.random() < past.tested:
             day = tonight.night - dt.timedelta(days=past.nights_ago(number) - 1)
@@ -169,7 +169,7 @@ def watch(folder: Path, out: Path, state: Path) -> None:
     started = time.perf_counter()
     spent: defaultdict[str, float] = defaultdict(float)
 
-    from cxrbatch.engines.pool import ReaderPool  # noqa: PLC0415
+    from cxrbatch.engines.pool import WorkerPool  # noqa: PLC0415
     from cxrbatch.screening import run as stages  # noqa: PLC0415 - the time of the import counts
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,8 +188,8 @@ def watch(folder: Path, out: Path, state: Path) -> None:
 
     patch(stages, "walk", lambda root: list(walk(root)))
     for owner, name in (
-        (ReaderPool, "prepare"),
-        *((State, name) for name in ("recall", "mark_duplicates", "evidence", "result_dates")),
+        (WorkerPool, "prepare"),
+        *((State, name) for name in ("get", "mark_duplicates", "stored_images", "result_dates")),
         *((State, name) for name in ("forget_thumbnails", "finish")),
         *((stages, name) for name in ("without_duplicates", "waiting_list", "write_report")),
     ):
@@ -250,7 +250,7 @@ def compare(scratch: Path, options: argparse.Namespace) -> None:
     in_folder = [file for file in walk(export) if file.name.startswith("old/")]
     begun = time.monotonic()
     past = Past(n_images=options.state_images, n_nights=options.nights, tested=options.tested)
-    with opened(state, lasting=False) as memory:
+    with open_state(state, durable=False) as memory:
         fill(memory, past, in_folder, tonight)
     print(f"state: {past.n_images} images, {state.stat().st_size / 2**20:.0f} MiB", end=", ")
     print(f"filled in {time.monotonic() - begun:.0f} s", flush=True)

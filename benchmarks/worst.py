@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.speed_files import FORMATS, Stored, write
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.engines.allocator import retain_freed_memory
 from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import Failure, ImageRef
@@ -136,8 +136,8 @@ def read(
     """Read a file as a reader process does, and tell the outcome, seconds, address space and memory in bytes."""
     bundle = load_bundle()
     check = StoredCheck(bundle.gate_path)
-    check.objection(np.zeros((256, 256), np.float32))
-    keep_freed_memory()
+    check.rejection(np.zeros((256, 256), np.float32))
+    retain_freed_memory()
     options = PrepareOptions(spec=bundle.preprocess, pixel_check=check, full_size=full_size)
     ref = classify(path, path.name)
     if not isinstance(ref, ImageRef):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, opened, version_of
+from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, open_regular, version_of
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
@@ -148,19 +148,19 @@ def classify(path: Path, name: str, version: FileVersion = _UNKNOWN) -> ImageRef
         ``still_changing`` and not skipped.
     """
     try:
-        with opened(path, follow=version == _UNKNOWN) as stream:
+        with open_regular(path, follow=version == _UNKNOWN) as stream:
             head, now = stream.read(_HEAD_BYTES), os.fstat(stream.fileno())
-        no_image = _no_image(name, head)
+        non_image = _describe_non_image(name, head)
     except NotRegular as thing:
         head, now = b"", thing.found
-        no_image = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
+        non_image = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
     except OSError as error:
         return Failure(name=name, reason=Reason.UNREADABLE, detail=_in_words(error))
     if kind := sniff(head):
         return ImageRef(path=path, name=name, kind=kind, version=version)
     if has_changed(version, now):
         return Failure(name=name, reason=Reason.STILL_CHANGING, detail="it changed after it was found")
-    return no_image
+    return non_image
 
 
 def sniff(head: bytes) -> FileKind | None:
@@ -188,7 +188,7 @@ def _starts_with_element(head: bytes) -> bool:
     return element < 0x1000 and (explicit or (order == "little" and 0 < length <= 1024 and length % 2 == 0))
 
 
-def _no_image(name: str, head: bytes) -> Failure:
+def _describe_non_image(name: str, head: bytes) -> Failure:
     """Text named .png is somebody's missing radiograph; a README is not."""
     named_image = Path(name).suffix.lower() in _IMAGE_SUFFIXES
     if not head:
@@ -208,7 +208,7 @@ def is_temporary(name: str) -> bool:
     return name.lower().endswith(_TEMPORARY_ENDINGS)
 
 
-def still_changing(file: FoundFile, settle_s: float, now_ns: int) -> Failure | None:
+def check_settled(file: FoundFile, settle_s: float, now_ns: int) -> Failure | None:
     """Refuse a file that may still be written to.
 
     Parameters

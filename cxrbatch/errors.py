@@ -44,7 +44,7 @@ class ExportVanished(CxrbatchError):
     """The folder went away during the run: an unmounted share must not look like a folder of broken files."""
 
 
-class ReadersFailed(CxrbatchError):
+class WorkersFailed(CxrbatchError):
     """Reader processes end before they have read anything: the fault of the machine, not of a file."""
 
 

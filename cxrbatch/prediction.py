@@ -9,7 +9,7 @@ from cxrbatch import gate
 from cxrbatch._lib.atomic import write_together
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.pool import ReaderPool, default_workers
+from cxrbatch.engines.pool import WorkerPool, default_workers
 from cxrbatch.errors import OutputError
 from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.infer import runtime
@@ -39,7 +39,7 @@ def predict(
     """
     options = PrepareOptions(spec=bundle.preprocess, pixel_check=StoredCheck(bundle.gate_path))
     found = [classify(path, str(path)) for path in paths]
-    with ReaderPool(options, default_workers(), WORK_BYTES) as pool:
+    with WorkerPool(options, default_workers(), WORK_BYTES) as pool:
         results = pool.prepare(item for item in found if isinstance(item, ImageRef))
         prepared = [next(results) if isinstance(item, ImageRef) else item for item in found]
     inputs = [item for item in prepared if isinstance(item, ModelInput)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch import gate, read
-from cxrbatch._lib.safe_open import NotRegular, has_changed, held
+from cxrbatch._lib.safe_open import NotRegular, has_changed, hold_open
 from cxrbatch.limits import Limits
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
@@ -64,7 +64,7 @@ class PrepareOptions:
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
     try:
-        with held(ref.path, ref.version) as (path, descriptor):
+        with hold_open(ref.path, ref.version) as (path, descriptor):
             return _prepared_in_peace(replace(ref, path=path), descriptor, options)
     except NotRegular:
         refusal = Refusal(Reason.STILL_CHANGING, "something else took its place")
@@ -85,7 +85,7 @@ def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) 
 def with_header(failure: Failure, ref: ImageRef, options: PrepareOptions) -> Failure:
     """Say whose file it is that could not be decoded, as far as its header tells."""
     try:
-        with held(ref.path, ref.version) as (path, descriptor):
+        with hold_open(ref.path, ref.version) as (path, descriptor):
             place = replace(ref, path=path)
             header = read.open_image(place, options.patients, options.limits).header
             known = _identified(replace(failure, header=header), place, options)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxrbatch._lib.safe_open import FileVersion
-from cxrbatch.discover import still_changing
+from cxrbatch.discover import check_settled
 from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile
 
@@ -22,23 +22,23 @@ def file(name: str = "a.dcm", age_s: float = 3600) -> FoundFile:
     ("age_s", "changing"), [(0, True), (59.9, True), (60, False), (-59.9, True), (-60, False)]
 )
 def test_files_that_were_just_written(age_s: float, changing: bool) -> None:
-    refused = still_changing(file(age_s=age_s), 60, NOW_NS)
+    refused = check_settled(file(age_s=age_s), 60, NOW_NS)
     assert (refused is not None) is changing
     if refused:
         assert (refused.reason, refused.detail) == (Reason.STILL_CHANGING, "last modified less than 60 s ago")
 
 
 def test_by_default_a_fresh_copy_is_read_at_once() -> None:
-    assert still_changing(file(age_s=0), 0, NOW_NS) is None
+    assert check_settled(file(age_s=0), 0, NOW_NS) is None
 
 
 @pytest.mark.parametrize("name", ["a.dcm.part", "s/a.TMP", "study.lock"])
 def test_names_that_say_so(name: str) -> None:
-    refused = still_changing(file(name), 0, NOW_NS)
+    refused = check_settled(file(name), 0, NOW_NS)
     assert refused is not None
     assert (refused.name, refused.reason, refused.skipped) == (name, Reason.STILL_CHANGING, False)
 
 
 @pytest.mark.parametrize("name", ["a.part.dcm", "tmp/a.dcm", "parts"])
 def test_names_that_only_look_so(name: str) -> None:
-    assert still_changing(file(name), 0, NOW_NS) is None
+    assert check_settled(file(name), 0, NOW_NS) is None

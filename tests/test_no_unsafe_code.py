@@ -130,8 +130,8 @@ def test_nothing_unsafe(module: Path) -> None:
         ("archive.extractall()", "1: extractall"),
     ],
 )
-def test_what_would_be_noticed(source: str, objection: str) -> None:
-    assert objection in unsafe(source)
+def test_what_would_be_noticed(source: str, rejection: str) -> None:
+    assert rejection in unsafe(source)
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ N_GOOD = 200
 class Mined(StoredCheck):
     """The pixel check, but for pictures of one grey: they do what a broken decoder does."""
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         grey = round(float(np.mean(picture)) * 255)  # type: ignore[arg-type]
         if grey in MINES and np.ptp(picture) == 0:  # type: ignore[arg-type]
             MINES[grey]()
-        return super().objection(picture, colourfulness)
+        return super().rejection(picture, colourfulness)
 
 
 def _crash() -> None:

@@ -79,7 +79,7 @@ def test_the_gate_comes_before_the_pixels(tmp_path: Path) -> None:
 
 
 class Doubtful:
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         return "a hand"
 
 
@@ -94,12 +94,12 @@ def test_a_refused_picture_can_be_seen_in_the_report(tmp_path: Path) -> None:
 
 
 class Unexpected:
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         raise KeyError("Doe^Jane")
 
 
 class Greedy:
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         raise MemoryError
 
 

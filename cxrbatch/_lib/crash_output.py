@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 
-def keep_quiet() -> None:
+def suppress_library_output() -> None:
     """Silence libraries, let errors that nobody catches say no more than their type, and leave no memory dump.
 
     Nothing of that with ``CXRBATCH_DEBUG`` set.
@@ -23,10 +23,10 @@ def keep_quiet() -> None:
     logging.getLogger().addHandler(logging.NullHandler())  # or Python itself writes what no handler takes
     threading.excepthook = _type_only
     sys.unraisablehook = _type_only
-    leave_no_dump()
+    disable_core_dump()
 
 
-def leave_no_dump() -> None:
+def disable_core_dump() -> None:
     """Let a crash write no memory to the disk: it would hold pictures and names."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

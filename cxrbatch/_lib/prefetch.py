@@ -18,7 +18,7 @@ class _End:
         self.error = error
 
 
-class _Ahead(Generic[T]):
+class _Prefetcher(Generic[T]):
     """Items that a thread takes from an iterator, as long as fewer than `n_ahead` wait."""
 
     def __init__(self, items: Iterable[T], n_ahead: int) -> None:
@@ -58,7 +58,7 @@ class _Ahead(Generic[T]):
 
 
 @contextlib.contextmanager
-def taken_ahead(items: Iterable[T], n_ahead: int, stop: Callable[[], object]) -> Iterator[Iterator[T]]:
+def prefetch(items: Iterable[T], n_ahead: int, stop: Callable[[], object]) -> Iterator[Iterator[T]]:
     """Let a thread take items from an iterator while something else is done.
 
     Parameters
@@ -75,7 +75,7 @@ def taken_ahead(items: Iterable[T], n_ahead: int, stop: Callable[[], object]) ->
     iterator
         The same items in the same order.
     """
-    ahead = _Ahead(items, n_ahead)
+    ahead = _Prefetcher(items, n_ahead)
     try:
         yield iter(ahead)
     finally:

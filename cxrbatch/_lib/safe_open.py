@@ -52,7 +52,7 @@ class NotRegular(Exception):
 
 
 @contextmanager
-def opened(path: Path, *, follow: bool) -> Iterator[BinaryIO]:
+def open_regular(path: Path, *, follow: bool) -> Iterator[BinaryIO]:
     """Open a regular file for reading, and nothing else.
 
     What is something else already is not touched: a device may act on being opened. What becomes something else just
@@ -108,7 +108,7 @@ def _require_regular(found: os.stat_result) -> None:
 
 
 @contextmanager
-def held(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
+def hold_open(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
     """Open a file once for all who read it, so that they read the same one, whatever happens to its name meanwhile.
 
     Parameters
@@ -128,7 +128,7 @@ def held(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
     NotRegular
     OSError
     """
-    with opened(path, follow=version == _UNKNOWN) as stream:
+    with open_regular(path, follow=version == _UNKNOWN) as stream:
         other = Path(f"/proc/self/fd/{stream.fileno()}")
         yield other if other.exists() else path, stream.fileno()
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.audit.episodes import Wait
+from cxrbatch.audit.episodes import Episode
 from cxrbatch.audit.estimate import (
     BOOTSTRAPS,
     FEWEST,
-    Quantity,
+    AuditEstimate,
     counted,
     estimated,
     no_figure,
@@ -63,22 +63,24 @@ class Scored:
         return min(self.n_positive, self.n - self.n_positive)
 
 
-def scored_by(waits: Sequence[Wait], bundle_sha256: str) -> Scored:
+def scored_by(episodes: Sequence[Episode], bundle_sha256: str) -> Scored:
     """Choose the ranked waits of a bundle that have a result."""
     chosen = [
-        wait
-        for wait in waits
-        if wait.is_ranked and wait.is_positive is not None and wait.bundle_sha256 == bundle_sha256
+        episode
+        for episode in episodes
+        if episode.is_ranked and episode.is_positive is not None and episode.bundle_sha256 == bundle_sha256
     ]
-    number = {key: str(index) for index, key in enumerate(sorted({wait.patient_key for wait in chosen}))}
+    number = {
+        key: str(index) for index, key in enumerate(sorted({episode.patient_key for episode in chosen}))
+    }
     return Scored(
-        np.array([wait.is_positive for wait in chosen], np.bool_),
-        np.array([wait.score for wait in chosen], np.float64),
-        np.array([number[wait.patient_key] for wait in chosen], np.str_),
+        np.array([episode.is_positive for episode in chosen], np.bool_),
+        np.array([episode.score for episode in chosen], np.float64),
+        np.array([number[episode.patient_key] for episode in chosen], np.str_),
     )
 
 
-def calibration(scored: Scored) -> Iterator[Quantity]:
+def calibration(scored: Scored) -> Iterator[AuditEstimate]:
     """``auroc``, ``slope``, ``intercept`` with 95 % intervals, and mean score and share PCR-positive by quintile."""
     enough = scored.n_fewer >= FEWEST
     yield counted(SECTION, "n_positive", scored.n_positive)
@@ -88,7 +90,7 @@ def calibration(scored: Scored) -> Iterator[Quantity]:
     yield estimated(SECTION, "slope", slope, scored.n)
     yield estimated(SECTION, "intercept", intercept, scored.n)
     for number, chosen in enumerate(_quintiles(scored), start=1):
-        yield Quantity(
+        yield AuditEstimate(
             section=SECTION,
             name=f"quintile_{number}_score",
             n=int(chosen.sum()),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.audit.estimate import Quantity, compared, counted, share, week_of
+from cxrbatch.audit.estimate import AuditEstimate, compared, counted, share, week_of
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.reasons import Reason
 from cxrbatch.state.records import ImageSummary
@@ -99,7 +99,7 @@ def counted_images(images: Iterable[ImageSummary]) -> list[ImageSummary]:
     return [image for image in images if not image.duplicate_of and image.reason not in _COUNTED_ELSEWHERE]
 
 
-def drift(images: Sequence[ImageSummary], bundle: Bundle) -> Iterator[Quantity]:
+def drift(images: Sequence[ImageSummary], bundle: Bundle) -> Iterator[AuditEstimate]:
     """By week: new images, share urgent, share not scored, those by reason, and stability indices.
 
     ``psi_to_bundle`` is held against the reference of the bundle, ``psi_to_first_weeks`` against the hospital's own;
@@ -133,7 +133,7 @@ def _own(scores: Mapping[str, Floats]) -> tuple[Reference | None, Mapping[str, F
     return reference, scores, chosen
 
 
-def _counts(images: Sequence[ImageSummary], week: str) -> Iterator[Quantity]:
+def _counts(images: Sequence[ImageSummary], week: str) -> Iterator[AuditEstimate]:
     yield counted(SECTION, "n_images", len(images), week)
     yield share(SECTION, "not_scored", map(_is_not_scored, images), week)
     reasons = Counter(image.reason for image in images if image.reason)
@@ -143,7 +143,7 @@ def _counts(images: Sequence[ImageSummary], week: str) -> Iterator[Quantity]:
 
 def _indices(
     name: str, reference: Reference | None, weeks: Mapping[str, Floats], without: set[str]
-) -> Iterator[Quantity]:
+) -> Iterator[AuditEstimate]:
     if reference is None:
         return
     for week, scores in weeks.items():
@@ -154,8 +154,8 @@ def _indices(
             if scores.size >= ENOUGH_IMAGES
             else (None, None)
         )
-        yield Quantity(section=SECTION, name=name, n=scores.size, week=week, value=psi)
-        yield Quantity(section=SECTION, name=f"{name}_by_chance", n=scores.size, week=week, value=chance)
+        yield AuditEstimate(section=SECTION, name=name, n=scores.size, week=week, value=psi)
+        yield AuditEstimate(section=SECTION, name=f"{name}_by_chance", n=scores.size, week=week, value=chance)
 
 
 def _is_not_scored(image: ImageSummary) -> bool:

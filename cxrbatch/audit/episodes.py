@@ -20,7 +20,7 @@ from itertools import pairwise
 from cxrbatch.audit.estimate import week_of
 from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientKey
-from cxrbatch.state.records import ImageSummary, Listed, PcrResult
+from cxrbatch.state.records import ImageSummary, ListEntry, PcrResult
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -31,7 +31,7 @@ RESULT_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Episode:
     """One wait of one patient; see above.
 
     Attributes
@@ -85,10 +85,10 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waits:
+class Episodes:
     """All waits by first night and position, and the number of results that fit none."""
 
-    waits: tuple[Wait, ...]
+    episodes: tuple[Episode, ...]
     n_results: int
     n_results_outside: int
 
@@ -98,17 +98,17 @@ class _Stretch:
 
     __slots__ = ("_begun", "first", "last_night", "reached_max_wait", "since")
 
-    def __init__(self, first: Listed) -> None:
+    def __init__(self, first: ListEntry) -> None:
         self.first = first
         self.since = _since(first)
         self.reached_max_wait = False
         self.add(first)
 
-    def goes_on(self, listed: Listed, night_before: dt.date | None) -> bool:
+    def goes_on(self, listed: ListEntry, night_before: dt.date | None) -> bool:
         """Whether a line of a later list is of the same wait."""
         return self.last_night == night_before and _since(listed) <= self._begun
 
-    def add(self, listed: Listed) -> None:
+    def add(self, listed: ListEntry) -> None:
         """Take in a line."""
         self._begun = _since(listed)
         self.since = min(self.since, self._begun)
@@ -116,43 +116,43 @@ class _Stretch:
         self.reached_max_wait |= Flag.MAX_WAIT in listed.flags
 
 
-def find_waits(
+def find_episodes(
     nights: Collection[dt.date],
-    listings: Iterable[Listed],
+    list_entries: Iterable[ListEntry],
     results: Iterable[PcrResult],
     images: Iterable[ImageSummary],
-) -> Waits:
+) -> Episodes:
     """Part the lists of all nights into waits, and give each its result.
 
     Parameters
     ----------
     nights : collection of datetime.date
         Those with a list, an empty one too; at least one.
-    listings : iterable of Listed
+    list_entries : iterable of Listed
         By night.
     results : iterable of PcrResult
         By patient and date.
     images : iterable of ImageSummary
     """
-    stretches = _stretches(nights, listings)
+    stretches = _stretches(nights, list_entries)
     found, n_results, n_outside = _first_results(stretches, results)
     arrivals = _arrivals(images)
     last = max(nights)
-    waits = [
-        _wait(stretch, found.get((key, stretch.first.night)), arrivals.get(key, ()), last)
+    episodes = [
+        _episode(stretch, found.get((key, stretch.first.night)), arrivals.get(key, ()), last)
         for key, of_one in stretches.items()
         for stretch in of_one
     ]
-    waits.sort(key=lambda wait: (wait.first_night, wait.position))
-    return Waits(waits=tuple(waits), n_results=n_results, n_results_outside=n_outside)
+    episodes.sort(key=lambda episode: (episode.first_night, episode.position))
+    return Episodes(episodes=tuple(episodes), n_results=n_results, n_results_outside=n_outside)
 
 
 def _stretches(
-    nights: Iterable[dt.date], listings: Iterable[Listed]
+    nights: Iterable[dt.date], list_entries: Iterable[ListEntry]
 ) -> Mapping[PatientKey, Sequence[_Stretch]]:
     night_before = {after: before for before, after in pairwise(sorted(nights))}
     stretches: defaultdict[PatientKey, list[_Stretch]] = defaultdict(list)
-    for listed in listings:
+    for listed in list_entries:
         of_patient = stretches[listed.patient_key]
         if of_patient and of_patient[-1].goes_on(listed, night_before.get(listed.night)):
             of_patient[-1].add(listed)
@@ -161,7 +161,7 @@ def _stretches(
     return stretches
 
 
-def _since(listed: Listed) -> dt.date:
+def _since(listed: ListEntry) -> dt.date:
     return listed.night - dt.timedelta(days=listed.nights_waiting)
 
 
@@ -197,10 +197,12 @@ def _arrived(image: ImageSummary) -> dt.datetime:
     return min(image.first_seen, image.written or image.first_seen)
 
 
-def _wait(stretch: _Stretch, result: PcrResult | None, images: Sequence[ImageSummary], last: dt.date) -> Wait:
+def _episode(
+    stretch: _Stretch, result: PcrResult | None, images: Sequence[ImageSummary], last: dt.date
+) -> Episode:
     first = stretch.first
     seen = [_arrived(image) for image in images if stretch.since <= image.first_night <= first.night]
-    return Wait(
+    return Episode(
         patient_key=first.patient_key,
         first_night=first.night,
         last_night=stretch.last_night,

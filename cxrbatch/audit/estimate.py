@@ -19,7 +19,7 @@ _Z = 1.959963984540054  # 97.5 % of a normal distribution lie below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class AuditEstimate:
     """A row of ``audit.csv``.
 
     Attributes
@@ -43,18 +43,18 @@ class Quantity:
     high: float | None = None
 
 
-def estimated(section: str, name: str, estimate: Estimate, n: int, week: str = ALL) -> Quantity:
+def estimated(section: str, name: str, estimate: Estimate, n: int, week: str = ALL) -> AuditEstimate:
     """A figure with an interval; what is not a number is None."""
     value, low, high = map(_finite, (estimate.value, estimate.low, estimate.high))
-    return Quantity(section=section, name=name, n=n, week=week, value=value, low=low, high=high)
+    return AuditEstimate(section=section, name=name, n=n, week=week, value=value, low=low, high=high)
 
 
-def counted(section: str, name: str, n: int, week: str = ALL) -> Quantity:
+def counted(section: str, name: str, n: int, week: str = ALL) -> AuditEstimate:
     """A number of waits or images, which is exact."""
-    return Quantity(section=section, name=name, n=n, week=week, value=n)
+    return AuditEstimate(section=section, name=name, n=n, week=week, value=n)
 
 
-def share(section: str, name: str, marks: Iterable[bool], week: str = ALL) -> Quantity:
+def share(section: str, name: str, marks: Iterable[bool], week: str = ALL) -> AuditEstimate:
     """How many of them are true."""
     marked = list(marks)
     found = wilson(sum(marked), len(marked)) if len(marked) >= FEWEST else no_figure()
@@ -84,7 +84,7 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     )
 
 
-def compared(section: str, name: str, a: Quantity, b: Quantity) -> Quantity:
+def compared(section: str, name: str, a: AuditEstimate, b: AuditEstimate) -> AuditEstimate:
     """How much larger one share is than another one of other waits or images."""
     known = a.n >= FEWEST and b.n >= FEWEST
     found = difference(_estimate(a), _estimate(b)) if known else no_figure()
@@ -97,9 +97,9 @@ def week_of(night: dt.date) -> str:
     return f"{year}-W{week:02d}"
 
 
-def _estimate(quantity: Quantity) -> Estimate:
+def _estimate(estimate: AuditEstimate) -> Estimate:
     value, low, high = (
-        math.nan if part is None else part for part in (quantity.value, quantity.low, quantity.high)
+        math.nan if part is None else part for part in (estimate.value, estimate.low, estimate.high)
     )
     return Estimate(value=value, low=low, high=high)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from cxrbatch.audit.at_k import at_k, verification
 from cxrbatch.audit.calibration import calibration, scored_by
 from cxrbatch.audit.drift import counted_images, drift
-from cxrbatch.audit.episodes import Waits, find_waits
-from cxrbatch.audit.estimate import ALL, Quantity
+from cxrbatch.audit.episodes import Episodes, find_episodes
+from cxrbatch.audit.estimate import ALL, AuditEstimate
 from cxrbatch.audit.gain import Curve, gain, gain_curves
 from cxrbatch.audit.threshold import SECTION as THRESHOLD
 from cxrbatch.audit.threshold import threshold
 from cxrbatch.audit.waiting import waiting
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.errors import StateError
-from cxrbatch.state.store import opened
+from cxrbatch.state.store import open_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +40,19 @@ class Audit:
     first_night: dt.date
     last_night: dt.date
     n_nights: int
-    found: Waits
+    found: Episodes
     n_other_bundles: int
-    quantities: tuple[Quantity, ...]
+    estimates: tuple[AuditEstimate, ...]
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
-    def get(self, section: str, name: str, week: str = ALL) -> Quantity:
+    def get(self, section: str, name: str, week: str = ALL) -> AuditEstimate:
         """One of the quantities; an empty one where there is none of that name."""
-        found = (one for one in self.quantities if (one.section, one.name, one.week) == (section, name, week))
-        return next(found, Quantity(section=section, name=name, n=0, week=week))
+        found = (one for one in self.estimates if (one.section, one.name, one.week) == (section, name, week))
+        return next(found, AuditEstimate(section=section, name=name, n=0, week=week))
 
     def weeks(self, section: str) -> list[str]:
         """Weeks of which a section speaks, rising; the whole time last."""
-        weeks = {one.week for one in self.quantities if one.section == section}
+        weeks = {one.week for one in self.estimates if one.section == section}
         return [*sorted(weeks - {ALL}), *sorted(weeks & {ALL})]
 
     @property
@@ -92,15 +92,15 @@ def audit(
     StateError
         There is no such state, or no list in it.
     """
-    with opened(state_path, read_only=True) as state:
+    with open_state(state_path, read_only=True) as state:
         nights = {run.night for run in state.runs() if run.finished}
         if not nights:
             raise StateError(
                 f"state {state_path}: holds no list yet; cxrbatch screen with --state makes one every night"
             )
         images = list(state.images())
-        found = find_waits(nights, state.listings(), state.results(), images)
-    scored = scored_by(found.waits, bundle.sha256)
+        found = find_episodes(nights, state.list_entries(), state.results(), images)
+    scored = scored_by(found.episodes, bundle.sha256)
     return Audit(
         bundle=bundle,
         capacity=capacity,
@@ -109,21 +109,23 @@ def audit(
         last_night=max(nights),
         n_nights=len(nights),
         found=found,
-        n_other_bundles=sum(wait.is_ranked and wait.is_positive is not None for wait in found.waits)
+        n_other_bundles=sum(
+            episode.is_ranked and episode.is_positive is not None for episode in found.episodes
+        )
         - scored.n,
-        quantities=(
+        estimates=(
             *_of_the_list(found, capacity),
             *calibration(scored),
             *threshold(scored, sensitivity),
             *drift(counted_images(images), bundle),
         ),
-        curves=gain_curves(found.waits),
+        curves=gain_curves(found.episodes),
     )
 
 
-def _of_the_list(found: Waits, capacity: int | None) -> Iterator[Quantity]:
+def _of_the_list(found: Episodes, capacity: int | None) -> Iterator[AuditEstimate]:
     if capacity is not None:
-        yield from at_k(found.waits, capacity)
-    yield from verification(found.waits, capacity)
-    yield from gain(found.waits)
-    yield from waiting(found.waits)
+        yield from at_k(found.episodes, capacity)
+    yield from verification(found.episodes, capacity)
+    yield from gain(found.episodes)
+    yield from waiting(found.episodes)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.audit.episodes import Wait
-from cxrbatch.audit.estimate import BOOTSTRAPS, FEWEST, Quantity, estimated, no_figure
+from cxrbatch.audit.episodes import Episode
+from cxrbatch.audit.estimate import BOOTSTRAPS, FEWEST, AuditEstimate, estimated, no_figure
 from cxrbatch.records import PatientKey
 from cxrbatch.stats.ranking import Bools, Estimate, Floats, rank
 
@@ -51,7 +51,7 @@ class _Night:
         return np.clip((at * value.size - before[:, None]) / tied[:, None], 0, 1)
 
 
-def gain(waits: Sequence[Wait]) -> Iterator[Quantity]:
+def gain(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
     """Share of the PCR-positive found by testing a share of the night, and the gain, for each order.
 
     ``found_list_20``: share of the PCR-positive among the first 20 % of the ranked patients of their night who have a
@@ -59,16 +59,16 @@ def gain(waits: Sequence[Wait]) -> Iterator[Quantity]:
     the area between the gain curve and the diagonal as a share of that of a perfect order, which within a night is
     2 · AUROC − 1 and is weighted by n₊ n₋ / n. ``gain_list_minus_arrival``: their difference.
     """
-    nights, n_patients = _nights(waits)
+    nights, n_patients = _nights(episodes)
     n = sum(night.positive.size for night in nights)
     figures = _measured(nights, n_patients) if _enough(nights) else {}
     for name in _names():
         yield estimated(SECTION, name, figures.get(name, no_figure()), n)
 
 
-def gain_curves(waits: Sequence[Wait]) -> dict[str, Curve]:
+def gain_curves(episodes: Sequence[Episode]) -> dict[str, Curve]:
     """The curve of each order, for a plot; nothing where there are too few."""
-    nights, n_patients = _nights(waits)
+    nights, n_patients = _nights(episodes)
     if not _enough(nights):
         return {}
     once = np.ones((1, n_patients))
@@ -79,23 +79,23 @@ def _points(found: Floats) -> Curve:
     return tuple(zip(_GRID.tolist(), found.tolist(), strict=True))
 
 
-def _nights(waits: Sequence[Wait]) -> tuple[list[_Night], int]:
-    usable = [wait for wait in waits if wait.is_ranked and wait.is_positive is not None]
-    number = {key: index for index, key in enumerate(sorted({wait.patient_key for wait in usable}))}
-    by_night: defaultdict[object, list[Wait]] = defaultdict(list)
-    for wait in usable:
-        by_night[wait.first_night].append(wait)
+def _nights(episodes: Sequence[Episode]) -> tuple[list[_Night], int]:
+    usable = [episode for episode in episodes if episode.is_ranked and episode.is_positive is not None]
+    number = {key: index for index, key in enumerate(sorted({episode.patient_key for episode in usable}))}
+    by_night: defaultdict[object, list[Episode]] = defaultdict(list)
+    for episode in usable:
+        by_night[episode.first_night].append(episode)
     return [_night(chosen, number) for chosen in by_night.values()], len(number)
 
 
-def _night(waits: list[Wait], number: Mapping[PatientKey, int]) -> _Night:
-    earliest = min(wait.arrived for wait in waits)
+def _night(episodes: list[Episode], number: Mapping[PatientKey, int]) -> _Night:
+    earliest = min(episode.arrived for episode in episodes)
     return _Night(
-        positive=np.array([wait.is_positive is True for wait in waits]),
-        patient=np.array([number[wait.patient_key] for wait in waits]),
+        positive=np.array([episode.is_positive is True for episode in episodes]),
+        patient=np.array([number[episode.patient_key] for episode in episodes]),
         orders={
-            "list": np.array([wait.score for wait in waits], np.float64),
-            "arrival": np.array([-(wait.arrived - earliest).total_seconds() for wait in waits]),
+            "list": np.array([episode.score for episode in episodes], np.float64),
+            "arrival": np.array([-(episode.arrived - earliest).total_seconds() for episode in episodes]),
         },
     )
 

@@ -10,7 +10,7 @@ from cxrbatch import __version__
 from cxrbatch.audit.calibration import BINS
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.sections import all_sections
-from cxrbatch.audit.summary import words
+from cxrbatch.audit.summary import summary
 from cxrbatch.pages.environment import SHARED, environment, load_asset
 from cxrbatch.pages.svg import CHANCE, SIDE, Figure, Plot, dot, line
 from cxrbatch.report.page import CAUTION
@@ -33,15 +33,15 @@ def audit_html(audit: Audit, table_sha256: str) -> str:
     str
         HTML; the same for the same arguments.
     """
-    tested = [wait for wait in audit.found.waits if wait.is_positive is not None]
+    tested = [episode for episode in audit.found.episodes if episode.is_positive is not None]
     return (
         _environment()
         .get_template("page.html")
         .render(
             audit=audit,
             n_tested=len(tested),
-            n_positive=sum(wait.is_positive is True for wait in tested),
-            said=words(audit),
+            n_positive=sum(episode.is_positive is True for episode in tested),
+            said=summary(audit),
             sections=all_sections(audit),
             figure=Figure(caption="Order and score, by the results", plots=tuple(_plots(audit))),
             version=__version__,

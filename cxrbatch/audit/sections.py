@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cxrbatch.audit.drift import ENOUGH_IMAGES, OWN_WEEKS, SHIFTED, STABLE, bundle_reference
 from cxrbatch.audit.episodes import RESULT_DAYS
-from cxrbatch.audit.estimate import ALL, FEWEST, Quantity
+from cxrbatch.audit.estimate import ALL, FEWEST, AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.gain import ORDERS, SHARES
 from cxrbatch.audit.summary import between
@@ -168,7 +168,7 @@ def _calibration(audit: Audit) -> Section | None:
 
 
 def _quintiles(audit: Audit) -> Section | None:
-    names = [one.name for one in audit.quantities if one.name.endswith("_score") and "quintile" in one.name]
+    names = [one.name for one in audit.estimates if one.name.endswith("_score") and "quintile" in one.name]
     return section(
         "quintiles",
         "By score",
@@ -262,7 +262,7 @@ def _reasons(audit: Audit, week: str) -> Iterator[str]:
             yield f"{n} {reason.replace('_', ' ')}"
 
 
-def _index(found: Quantity, chance: Quantity) -> Cell:
+def _index(found: AuditEstimate, chance: AuditEstimate) -> Cell:
     if found.value is None:
         return Cell("too few" if found.n else "–", note=f"n = {found.n}" if found.n else "")
     mark = f"above {SHIFTED}" if found.value > SHIFTED else ""
@@ -287,9 +287,9 @@ def _week(week: str) -> Cell:
     return Cell("all nights" if week == ALL else week)
 
 
-def _share(quantity: Quantity) -> Cell:
-    return Cell(between(quantity, percent), note=f"n = {quantity.n}")
+def _share(estimate: AuditEstimate) -> Cell:
+    return Cell(between(estimate, percent), note=f"n = {estimate.n}")
 
 
-def _figure(quantity: Quantity) -> Cell:
-    return Cell(between(quantity), note=f"n = {quantity.n}")
+def _figure(estimate: AuditEstimate) -> Cell:
+    return Cell(between(estimate), note=f"n = {estimate.n}")

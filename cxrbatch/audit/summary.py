@@ -4,33 +4,33 @@ from collections.abc import Callable, Iterator
 
 from cxrbatch.audit.drift import SHIFTED
 from cxrbatch.audit.episodes import RESULT_DAYS
-from cxrbatch.audit.estimate import ALL, FEWEST, Quantity
+from cxrbatch.audit.estimate import ALL, FEWEST, AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.pages.wording import figure, percent
 
 
-def words(audit: Audit) -> list[str]:
+def summary(audit: Audit) -> list[str]:
     """Say what a reader must know before the figures."""
     return [sentence for rule in _RULES for sentence in rule(audit)]
 
 
-def between(quantity: Quantity, write: Callable[[float | None], str] = figure) -> str:
+def between(estimate: AuditEstimate, write: Callable[[float | None], str] = figure) -> str:
     """A figure with its interval where it has one."""
-    if quantity.value is None:
+    if estimate.value is None:
         return "too few"
-    if quantity.low is None or quantity.high is None:
-        return write(quantity.value)
-    return f"{write(quantity.value)} ({write(quantity.low)} to {write(quantity.high)})"
+    if estimate.low is None or estimate.high is None:
+        return write(estimate.value)
+    return f"{write(estimate.value)} ({write(estimate.low)} to {write(estimate.high)})"
 
 
 def _too_few_results(audit: Audit) -> Iterator[str]:
-    tested = [wait.is_positive for wait in audit.found.waits if wait.is_positive is not None]
+    tested = [episode.is_positive for episode in audit.found.episodes if episode.is_positive is not None]
     n_positive = sum(tested)
     if min(n_positive, len(tested) - n_positive) < FEWEST:
         yield (
             f"Too few results to say what the order was worth: {n_positive} waits with a PCR-positive and "
-            f"{len(tested) - n_positive} with a PCR-negative result, of {len(audit.found.waits)}; at least {FEWEST} "
-            "of either are needed, and many more for narrow intervals."
+            f"{len(tested) - n_positive} with a PCR-negative result, of {len(audit.found.episodes)}; at least "
+            f"{FEWEST} of either are needed, and many more for narrow intervals."
         )
 
 
@@ -79,7 +79,7 @@ def _reached_max_wait(audit: Audit) -> Iterator[str]:
     n = audit.get("waiting", "n_max_wait").n
     if n:
         yield (
-            f"{n} of {len(audit.found.waits)} waits {_was(n)} as long as --max-nights allows, or longer (flag "
+            f"{n} of {len(audit.found.episodes)} waits {_was(n)} as long as --max-nights allows, or longer (flag "
             "max_wait)."
         )
 
@@ -89,7 +89,7 @@ def _scores_shifted(audit: Audit) -> Iterator[str]:
         ("psi_to_first_weeks", "those of this hospital's first weeks"),
         ("psi_to_bundle", "those of the bundle's reference"),
     ):
-        measured = [one for one in audit.quantities if one.name == name and one.value is not None]
+        measured = [one for one in audit.estimates if one.name == name and one.value is not None]
         if measured and (last := measured[-1]).value is not None and last.value > SHIFTED:
             yield (
                 f"Scores are distributed otherwise than {reference}: population stability index "
@@ -110,12 +110,12 @@ def _more_not_scored(audit: Audit) -> Iterator[str]:
 
 def _knows_arrival(audit: Audit) -> bool:
     """Whether any night has patients who did not arrive at the same moment."""
-    nights = {wait.first_night for wait in audit.found.waits}
-    return len({(wait.first_night, wait.arrived) for wait in audit.found.waits}) > len(nights)
+    nights = {episode.first_night for episode in audit.found.episodes}
+    return len({(episode.first_night, episode.arrived) for episode in audit.found.episodes}) > len(nights)
 
 
 def _arrival_unknown(audit: Audit) -> Iterator[str]:
-    if audit.found.waits and not _knows_arrival(audit):
+    if audit.found.episodes and not _knows_arrival(audit):
         yield (
             "The order of arrival is not known, because the files of each night were written at the same moment: it "
             "counts as random order."

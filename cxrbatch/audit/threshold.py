@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cxrbatch.audit.calibration import Scored
-from cxrbatch.audit.estimate import BOOTSTRAPS, Quantity, counted, estimated, no_figure
+from cxrbatch.audit.estimate import BOOTSTRAPS, AuditEstimate, counted, estimated, no_figure
 from cxrbatch.stats.ranking import Estimate, Floats, Measure, Ranking, estimates
 
 SECTION = "threshold"
@@ -44,7 +44,7 @@ def missing(scored: Scored) -> tuple[int, int]:
     return max(0, ENOUGH_POSITIVE - scored.n_positive), max(0, ENOUGH_NEGATIVE - n_negative)
 
 
-def threshold(scored: Scored, sensitivity: float) -> Iterator[Quantity]:
+def threshold(scored: Scored, sensitivity: float) -> Iterator[AuditEstimate]:
     """Least scores of the bands ``urgent`` and ``high``, and ``…_specificity``: share of the PCR-negative below.
 
     ``missing_positive`` and ``missing_negative``: results that are missing for them; then there are none.

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from cxrbatch.audit.episodes import Wait
-from cxrbatch.audit.estimate import FEWEST, Quantity, counted
+from cxrbatch.audit.episodes import Episode
+from cxrbatch.audit.estimate import FEWEST, AuditEstimate, counted
 
 SECTION = "waiting"
 
-GROUPS: Mapping[str, Callable[[Wait], bool]] = {
+GROUPS: Mapping[str, Callable[[Episode], bool]] = {
     "all": lambda _: True,
-    "pcr_positive": lambda wait: wait.is_positive is True,
-    "pcr_negative": lambda wait: wait.is_positive is False,
-    "left_without_result": lambda wait: wait.is_positive is None and not wait.is_open,
-    "still_waiting": lambda wait: wait.is_positive is None and wait.is_open,
-    "not_scored": lambda wait: not wait.is_ranked,
+    "pcr_positive": lambda episode: episode.is_positive is True,
+    "pcr_negative": lambda episode: episode.is_positive is False,
+    "left_without_result": lambda episode: episode.is_positive is None and not episode.is_open,
+    "still_waiting": lambda episode: episode.is_positive is None and episode.is_open,
+    "not_scored": lambda episode: not episode.is_ranked,
 }
 FIGURES: Mapping[str, Callable[[Sequence[int]], float]] = {
     "mean": lambda nights: float(np.mean(nights)),
@@ -27,12 +27,12 @@ FIGURES: Mapping[str, Callable[[Sequence[int]], float]] = {
 }
 
 
-def waiting(waits: Sequence[Wait]) -> Iterator[Quantity]:
+def waiting(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
     """Mean, 95th percentile and maximum of each group, and how many waits reached ``max_wait``."""
     for group, belongs in GROUPS.items():
-        nights = [wait.nights for wait in waits if belongs(wait)]
+        nights = [episode.nights for episode in episodes if belongs(episode)]
         yield counted(SECTION, f"n_{group}", len(nights))
         for name, figure in FIGURES.items():
             value = figure(nights) if len(nights) >= FEWEST else None
-            yield Quantity(section=SECTION, name=f"{name}_{group}", n=len(nights), value=value)
-    yield counted(SECTION, "n_max_wait", sum(wait.reached_max_wait for wait in waits))
+            yield AuditEstimate(section=SECTION, name=f"{name}_{group}", n=len(nights), value=value)
+    yield counted(SECTION, "n_max_wait", sum(episode.reached_max_wait for episode in episodes))

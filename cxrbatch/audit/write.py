@@ -8,7 +8,7 @@ from pathlib import Path
 from cxrbatch._lib.atomic import check_places, write_together
 from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import visible
-from cxrbatch.audit.estimate import Quantity
+from cxrbatch.audit.estimate import AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.page import audit_html
 from cxrbatch.bundle.operating_points import write_operating_points
@@ -41,7 +41,7 @@ def write_audit(audit: Audit, out: Path) -> None:
     OutputError
         They cannot be written; earlier ones are as they were.
     """
-    content = audit_csv(audit.quantities)
+    content = audit_csv(audit.estimates)
     page = audit_html(audit, hashlib.sha256(content).hexdigest())
     write_together({_page(out): page.encode("utf-8"), out: content})
 
@@ -60,9 +60,9 @@ def write_recommended(audit: Audit, path: Path) -> bool:
     return points is not None
 
 
-def audit_csv(quantities: Iterable[Quantity]) -> bytes:
+def audit_csv(estimates: Iterable[AuditEstimate]) -> bytes:
     """One row for each figure; empty cells where there are too few."""
-    return csv_bytes(COLUMNS, (asdict(one) | {"quantity": one.name} for one in quantities))
+    return csv_bytes(COLUMNS, (asdict(one) | {"quantity": one.name} for one in estimates))
 
 
 def _page(out: Path) -> Path:

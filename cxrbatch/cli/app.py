@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cxrbatch import __version__
-from cxrbatch._lib.crash_output import keep_quiet
+from cxrbatch._lib.crash_output import suppress_library_output
 from cxrbatch.cli.audit import audit
 from cxrbatch.cli.bundle import bundle
 from cxrbatch.cli.doctor import doctor
@@ -52,7 +52,7 @@ for _command in (screen, predict, results, audit, doctor, train, evaluate, bundl
 
 def main() -> None:
     """Entry point: runs a command and turns errors into one line and an exit code."""
-    keep_quiet()
+    suppress_library_output()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
     log = Log(format_of(sys.argv[1:]))
     try:

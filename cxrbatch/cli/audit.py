@@ -42,7 +42,7 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
     either file. Exit code 3: done, but there are too few results for the operating points asked for.
     """
     from cxrbatch.audit.figures import audit as run_audit
-    from cxrbatch.audit.summary import words
+    from cxrbatch.audit.summary import summary
     from cxrbatch.audit.write import check_out, write_audit, write_recommended
     from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
 
@@ -54,7 +54,7 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
         sensitivity=options["recommend_sensitivity"],
     )
     write_audit(audited, out)
-    for sentence in words(audited):
+    for sentence in summary(audited):
         click.echo(sentence)
     say(f"audit of {audited.n_nights} night{'s' if audited.n_nights != 1 else ''} written to {out}")
     if write_operating_points and not write_recommended(audited, write_operating_points):

@@ -33,11 +33,11 @@ def doctor(shape: str, **stated: Any) -> int:
     Exit codes: 0 no problem · 1 a problem · 2 wrong usage or recipe
     """  # noqa: D301 - \b keeps click from re-wrapping
     from cxrbatch.doctor import Setup, examine
-    from cxrbatch.doctor.output import as_json, as_text, is_well
+    from cxrbatch.doctor.output import as_json, as_text, is_healthy
 
     from_recipe = click.get_current_context().default_map
     asked = screen.make_context("screen", [], default_map=from_recipe).params | stated
     setup = Setup(folder=asked["folder"], out=asked["out"], options=screen_options(asked))
     observations = list(examine(setup))
     click.echo((as_json if shape == "json" else as_text)(observations))
-    return 0 if is_well(observations) else 1
+    return 0 if is_healthy(observations) else 1

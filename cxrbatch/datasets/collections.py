@@ -8,19 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
-from cxrbatch.datasets.labelled import ADULT_YEARS, Case, Excluded, Loader
+from cxrbatch.datasets.labelled import ADULT_YEARS, Excluded, LabelledImage, Loader
 from cxrbatch.datasets.tables import load_folder, load_table, published_table, year_in
-
-__all__ = (
-    "LOADERS",
-    "Case",
-    "Excluded",
-    "Loader",
-    "load_ieee8023",
-    "load_kaggle",
-    "load_nih",
-    "load_radiography_database",
-)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 _OUTSIDE = "file outside the folder of the table"
@@ -51,13 +40,13 @@ _IEEE8023_LABELS = {
 }
 
 
-def load_ieee8023(folder: Path) -> Iterator[Case | Excluded]:
+def load_ieee8023(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """Rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
     for row in published_table(folder / "metadata.csv"):
         yield _ieee8023_case(folder, row)
 
 
-def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
+def _ieee8023_case(folder: Path, row: dict[str, str]) -> LabelledImage | Excluded:
     name = PurePath(row["folder"] or "images", row["filename"])
     if _leads_out(name):
         return Excluded(source="ieee8023", name=row["filename"], reason=_OUTSIDE)
@@ -66,7 +55,7 @@ def _ieee8023_case(folder: Path, row: dict[str, str]) -> Case | Excluded:
     reason = _ieee8023_exclusion(path, row, age)
     if reason:
         return Excluded(source="ieee8023", name=row["filename"], reason=reason)
-    return Case(
+    return LabelledImage(
         path=path,
         label=_IEEE8023_LABELS[row["finding"]],
         patient=f"ieee8023/{row['patientid']}",
@@ -91,23 +80,25 @@ def _ieee8023_exclusion(path: Path, row: dict[str, str], age: float | None) -> s
     return "" if path.is_file() else "file missing"
 
 
-def load_kaggle(folder: Path) -> Iterator[Case | Excluded]:
+def load_kaggle(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """Kaggle ``chest_xray`` (Kermany et al. 2018, CC BY 4.0): children of 1–5 years of one hospital."""
     for path in _images(folder):
         label = {"NORMAL": "normal", "PNEUMONIA": "pneumonia"}.get(path.parent.name)
         patient = re.search(r"(person\d+|IM-\d+)", path.name)
         if label and patient:
-            yield Case(path=path, label=label, patient=f"kaggle/{patient[1]}", source="kaggle")
+            yield LabelledImage(path=path, label=label, patient=f"kaggle/{patient[1]}", source="kaggle")
         else:
             yield Excluded(source="kaggle", name=path.name, reason="no label or patient in the name")
 
 
-def load_nih(folder: Path) -> Iterator[Case | Excluded]:
+def load_nih(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """Subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``: adults."""
     for path in _images(folder):
         label = {"No_Finding": "normal", "Pneumonia": "pneumonia"}.get(path.parent.name)
         if label:
-            yield Case(path=path, label=label, patient=f"nih/{path.stem.split('_')[0]}", source="nih")
+            yield LabelledImage(
+                path=path, label=label, patient=f"nih/{path.stem.split('_')[0]}", source="nih"
+            )
         else:
             yield Excluded(source="nih", name=path.name, reason=f"finding {path.parent.name}")
 
@@ -115,7 +106,7 @@ def load_nih(folder: Path) -> Iterator[Case | Excluded]:
 _RADIOGRAPHY_SOURCES = {"mostly BIMCV-COVID19+": "bimcv", "RSNA (NIH) adult": "rsna"}
 
 
-def load_radiography_database(folder: Path) -> Iterator[Case | Excluded]:
+def load_radiography_database(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """COVID-19 Radiography Database (Chowdhury et al. 2020, Rahman et al. 2021) with a ``sources.csv``.
 
     Each collection in it has one class only, so it can test but never teach. The patient is the file, because
@@ -128,14 +119,14 @@ def load_radiography_database(folder: Path) -> Iterator[Case | Excluded]:
             yield _radiography_case(folder / row["file"], row["likely_source"])
 
 
-def _radiography_case(path: Path, origin: str) -> Case | Excluded:
+def _radiography_case(path: Path, origin: str) -> LabelledImage | Excluded:
     source = _RADIOGRAPHY_SOURCES.get(origin)
     label = {"COVID": "covid", "Normal": "normal"}.get(path.parent.name)
     if source is None or label is None:
         return Excluded(source="radiography_database", name=path.name, reason=f"origin: {origin}")
     if not path.is_file():
         return Excluded(source="radiography_database", name=path.name, reason="file missing")
-    return Case(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
+    return LabelledImage(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
 
 
 def _leads_out(name: PurePath) -> bool:

@@ -9,7 +9,7 @@ ADULT_YEARS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class LabelledImage:
     """One labelled frontal radiograph.
 
     Attributes
@@ -61,4 +61,4 @@ class Excluded:
     reason: str
 
 
-Loader = Callable[[Path], Iterator[Case | Excluded]]
+Loader = Callable[[Path], Iterator[LabelledImage | Excluded]]

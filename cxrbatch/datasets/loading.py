@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.collections import LOADERS, Case, Excluded
+from cxrbatch.datasets.collections import LOADERS
+from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
-from cxrbatch.engines.pool import ReaderPool, default_workers
+from cxrbatch.engines.pool import WorkerPool, default_workers
 from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
@@ -37,12 +38,12 @@ class Dataset:
         Those of the cases that must not teach, by their path.
     """
 
-    cases: tuple[Case, ...]
+    cases: tuple[LabelledImage, ...]
     images: NDArray[np.uint8]
     excluded: tuple[Excluded, ...] = ()
     test_only: frozenset[Path] = frozenset()
 
-    def select(self, wanted: Callable[[Case], bool]) -> "Dataset":
+    def select(self, wanted: Callable[[LabelledImage], bool]) -> "Dataset":
         """The images of some cases."""
         chosen = [index for index, case in enumerate(self.cases) if wanted(case)]
         return self.at(chosen)
@@ -63,7 +64,7 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     """
     by_source = [(source, list(_rows(source, data))) for source in sources]
     rows = [row for _, rows_of_one in by_source for row in rows_of_one]
-    cases = [row for row in rows if isinstance(row, Case)]
+    cases = [row for row in rows if isinstance(row, LabelledImage)]
     excluded = [row for row in rows if isinstance(row, Excluded)]
     decoded = list(zip(cases, _decode(cases, spec), strict=True))
     good = [
@@ -76,16 +77,16 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     return without_duplicates(Dataset(kept, np.stack(images), tuple(excluded), _test_only(by_source)))
 
 
-def _test_only(by_source: Iterable[tuple[SourceSpec, Iterable[Case | Excluded]]]) -> frozenset[Path]:
+def _test_only(by_source: Iterable[tuple[SourceSpec, Iterable[LabelledImage | Excluded]]]) -> frozenset[Path]:
     return frozenset(
         row.path
         for source, rows in by_source
         for row in rows
-        if isinstance(row, Case) and row.label not in source.teaches
+        if isinstance(row, LabelledImage) and row.label not in source.teaches
     )
 
 
-def _rows(source: SourceSpec, data: Path) -> Iterable[Case | Excluded]:
+def _rows(source: SourceSpec, data: Path) -> Iterable[LabelledImage | Excluded]:
     if source.layout not in LOADERS:
         raise RecipeError(f"source layout {source.layout!r} is unknown; known: {', '.join(LOADERS)}")
     place = data / source.folder
@@ -94,17 +95,17 @@ def _rows(source: SourceSpec, data: Path) -> Iterable[Case | Excluded]:
     return LOADERS[source.layout](place)
 
 
-def _decode(cases: Sequence[Case], spec: PreprocessSpec) -> Iterable[ModelInput | str]:
+def _decode(cases: Sequence[LabelledImage], spec: PreprocessSpec) -> Iterable[ModelInput | str]:
     """The prepared image, or the reason why screening would not score the file, in the order of `cases`."""
     found = [classify(case.path, case.path.name) for case in cases]
-    with ReaderPool(PrepareOptions(spec=spec), default_workers()) as pool:
+    with WorkerPool(PrepareOptions(spec=spec), default_workers()) as pool:
         prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))
         for item in tqdm(found, desc="decode", disable=None):
             result = item if isinstance(item, Failure) else next(prepared)
             yield result if isinstance(result, ModelInput) else str(result.reason)
 
 
-def _seen(case: Case, header: ImageHeader) -> Case:
+def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:
     """What the file itself says, where the source says nothing."""
     return dataclasses.replace(
         case,
@@ -116,7 +117,7 @@ def _seen(case: Case, header: ImageHeader) -> Case:
     )
 
 
-def _unreadable(case: Case, reason: str) -> Excluded:
+def _unreadable(case: LabelledImage, reason: str) -> Excluded:
     return Excluded(source=case.source, name=case.path.name, reason=f"not scored: {reason}")
 
 

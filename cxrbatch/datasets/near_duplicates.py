@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.preprocess import area_resize
 
 MOST_BITS = 70
@@ -130,7 +130,7 @@ def _smooth(picture: Floats) -> Floats:
 
 
 def keep_one_each(
-    cases: Sequence[Case], pairs: Sequence[Pair]
+    cases: Sequence[LabelledImage], pairs: Sequence[Pair]
 ) -> tuple[list[int], dict[int, str], list[str]]:
     """Remove duplicates and name the people behind them.
 

@@ -13,7 +13,7 @@ from typing import cast
 
 import pandas as pd
 
-from cxrbatch.datasets.labelled import ADULT_YEARS, Case, Excluded
+from cxrbatch.datasets.labelled import ADULT_YEARS, Excluded, LabelledImage
 from cxrbatch.discover import discover
 from cxrbatch.errors import RecipeError
 from cxrbatch.records import ImageRef
@@ -51,7 +51,7 @@ def _plain(words: str) -> str:
     return " ".join(re.split(r"[\s_-]+", words.strip())).casefold()
 
 
-def load_folder(folder: Path) -> Iterator[Case | Excluded]:
+def load_folder(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """Load a tree ``label/image`` or ``label/patient/image``; the source is the folder's name.
 
     Files are told by their content, as in screening, so DICOM without a suffix is found. Without a folder of the
@@ -74,7 +74,7 @@ def load_folder(folder: Path) -> Iterator[Case | Excluded]:
             yield Excluded(source=source, name=found.name, reason=f"not scored: {found.reason}")
 
 
-def _file_case(found: ImageRef, source: str) -> Case | Excluded:
+def _file_case(found: ImageRef, source: str) -> LabelledImage | Excluded:
     label_folder, *between = PurePosixPath(found.name).parent.parts or ("",)
     label = label_of(label_folder)
     if label is None:
@@ -83,10 +83,12 @@ def _file_case(found: ImageRef, source: str) -> Case | Excluded:
     if _MASKS & {part.casefold() for part in between}:
         return Excluded(source=source, name=found.name, reason="a mask")
     named = [part for part in between if part.casefold() not in _PICTURES]
-    return Case(path=found.path, label=label, patient=f"{source}/{(named or [found.name])[0]}", source=source)
+    return LabelledImage(
+        path=found.path, label=label, patient=f"{source}/{(named or [found.name])[0]}", source=source
+    )
 
 
-def load_table(place: Path) -> Iterator[Case | Excluded]:
+def load_table(place: Path) -> Iterator[LabelledImage | Excluded]:
     """Load the files that a CSV names: `TABLE_COLUMNS`, and ``view``, ``age``, ``sex``, ``year`` where known.
 
     Parameters
@@ -146,8 +148,8 @@ def _unusable_age(age: str) -> str:
     return "younger than 18" if float(age) < ADULT_YEARS else ""
 
 
-def _row_case(folder: Path, row: Mapping[str, str]) -> Case:
-    return Case(
+def _row_case(folder: Path, row: Mapping[str, str]) -> LabelledImage:
+    return LabelledImage(
         path=folder / row["file"],
         label=LABELS[_plain(row["label"])],
         patient=f"{row['source']}/{row['patient']}",

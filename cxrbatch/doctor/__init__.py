@@ -6,7 +6,7 @@ A check is a function of a `Setup` that yields observations; `CHECKS` names them
 from collections.abc import Callable, Iterator
 
 from cxrbatch.doctor import bundle, decoders, packages, paths, state
-from cxrbatch.doctor.check import Level, Observation, Setup, problem, said_by
+from cxrbatch.doctor.check import Level, Observation, Setup, from_error, problem
 from cxrbatch.errors import CxrbatchError
 
 __all__ = ["CHECKS", "Level", "Observation", "Setup", "examine"]
@@ -32,7 +32,7 @@ def examine(setup: Setup) -> Iterator[Observation]:
         try:
             yield from check(setup)
         except CxrbatchError as error:
-            yield said_by(error, name)
+            yield from_error(error, name)
         except OSError as error:
             yield problem(name, f"cannot be checked: {error.strerror}", "run as the user who runs the night")
         except Exception as error:

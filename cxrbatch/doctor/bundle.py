@@ -6,7 +6,7 @@ import numpy as np
 
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.bundle.operating_points import choose_bundle
-from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by
+from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.gate.pixel_check import ChestCheck
 from cxrbatch.infer import runtime
@@ -22,7 +22,7 @@ def bundle(setup: Setup) -> Iterator[Observation]:
         chosen = choose_bundle(options.bundle, options.operating_points, options.prevalence)
         ChestCheck.load(chosen.gate_path)
     except CxrbatchError as error:
-        yield said_by(error, "bundle", _INSTALL)
+        yield from_error(error, "bundle", _INSTALL)
     else:
         yield ok("bundle", f"{chosen.id}, all files as their hashes say")
 
@@ -33,7 +33,7 @@ def network(setup: Setup) -> Iterator[Observation]:
     try:
         chosen = load_bundle(options.bundle)
     except CxrbatchError as error:
-        yield said_by(error, "network", _INSTALL)
+        yield from_error(error, "network", _INSTALL)
         return
     started = runtime.start(options.device, options.precision)
     predictor = KerasPredictor(chosen, started, options.batch_size)

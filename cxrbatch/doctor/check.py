@@ -62,7 +62,7 @@ def problem(check: str, found: str, advice: str) -> Observation:
     return Observation(check=check, level=Level.PROBLEM, found=found, advice=advice)
 
 
-def said_by(
+def from_error(
     error: CxrbatchError, check: str, advice: str = "mend this, then run doctor again"
 ) -> Observation:
     """What an error says; where it says what to do, that stands behind its first semicolon."""

@@ -18,8 +18,8 @@ from pydicom.encaps import encapsulate
 from cxrbatch import read
 from cxrbatch.discover import classify
 from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
-from cxrbatch.engines.pool import ReaderPool, default_workers
-from cxrbatch.errors import ReadersFailed
+from cxrbatch.engines.pool import WorkerPool, default_workers
+from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import WORK_BYTES
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
@@ -139,9 +139,9 @@ def readers(setup: Setup) -> Iterator[Observation]:
 
 def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
     try:
-        with ReaderPool(PrepareOptions(spec=PreprocessSpec()), n_workers, WORK_BYTES) as pool:
+        with WorkerPool(PrepareOptions(spec=PreprocessSpec()), n_workers, WORK_BYTES) as pool:
             results = list(pool.prepare([ref] * n_workers)) if isinstance(ref, ImageRef) else []
-    except ReadersFailed as failed:
+    except WorkersFailed as failed:
         return problem("readers", str(failed), "install cxrbatch again; is there memory left?")
     if results and not any(isinstance(result, Failure) for result in results):
         return ok("readers", f"{n_workers} processes")

@@ -28,11 +28,11 @@ def _plural(n: int, what: str) -> str:
 
 def as_json(observations: Sequence[Observation]) -> str:
     """One object: ``ok``, and ``checks`` with what each found."""
-    content = {"ok": is_well(observations), "checks": [asdict(item) for item in observations]}
+    content = {"ok": is_healthy(observations), "checks": [asdict(item) for item in observations]}
     return json.dumps(content, indent=1)
 
 
-def is_well(observations: Sequence[Observation]) -> bool:
+def is_healthy(observations: Sequence[Observation]) -> bool:
     """Whether nothing is a problem."""
     return not _count(observations, Level.PROBLEM)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cxrbatch._lib.atomic import check_folder
 from cxrbatch._lib.text import visible
-from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by, warning
+from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.report import check_writable
 from cxrbatch.report.pseudonym import Pseudonymiser
@@ -50,7 +50,7 @@ def report(setup: Setup) -> Iterator[Observation]:
         else:
             check_writable(setup.out)
     except CxrbatchError as error:
-        yield said_by(error, "report")
+        yield from_error(error, "report")
     else:
         yield ok("report", f"{visible(str(setup.out))}: can be written")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from cxrbatch._lib.clock import Clock, night_of
 from cxrbatch._lib.text import visible
-from cxrbatch.doctor.check import Observation, Setup, ok, problem, said_by, warning
+from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.doctor.paths import nearest_folder
 from cxrbatch.errors import StateError
 from cxrbatch.state import schema
 from cxrbatch.state.lock import holder, lock_path
 from cxrbatch.state.records import Run
-from cxrbatch.state.store import State, opened
+from cxrbatch.state.store import State, open_state
 
 NETWORK_FILE_SYSTEMS = re.compile(
     r"9p|afs|beegfs|ceph|cifs|davfs|fuse\.(davfs2|glusterfs|rclone|sshfs)|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb(fs|\d)"
@@ -43,11 +43,11 @@ def state(setup: Setup) -> Iterator[Observation]:
         yield warning("state", f"process {process} is at work on it", "wait until it ends")
     yield from _version(path)
     try:
-        with opened(path, read_only=True) as opened_state:
+        with open_state(path, read_only=True) as opened_state:
             yield from _content(opened_state)
             yield from _nights(opened_state, setup.options.clock, running=process is not None)
     except StateError as error:
-        yield said_by(error, "state")
+        yield from_error(error, "state")
 
 
 def file_system_of(path: Path, mounts: str) -> str:
@@ -101,7 +101,7 @@ def _owner_and_mode(path: Path) -> Iterator[Observation]:
 
 
 def _version(path: Path) -> Iterator[Observation]:
-    """An older one is brought up to date by the next run; of others `opened` says what is wrong."""
+    """An older one is brought up to date by the next run; of others `open_state` says what is wrong."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             version = schema.version_of(connection)

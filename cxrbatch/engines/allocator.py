@@ -7,7 +7,7 @@ _KEPT_BYTES = 64 << 20
 _LARGEST_IN_HEAP_BYTES = 32 << 20
 
 
-def keep_freed_memory() -> None:
+def retain_freed_memory() -> None:
     """Tell the C library's allocator not to give memory back after each picture (mallopt(3), glibc only).
 
     By default large arrays are mapped anew each time, and filled with zeros page by page by the kernel, which took a

@@ -11,8 +11,8 @@ from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self
 
-from cxrbatch.engines.worker import Numbered, Prepared, Reader, ReaderDied
-from cxrbatch.errors import ReadersFailed
+from cxrbatch.engines.worker import Numbered, Prepared, Worker, WorkerDied
+from cxrbatch.errors import WorkersFailed
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef
@@ -28,7 +28,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class ReaderPool:
+class WorkerPool:
     """Prepares images in processes of their own.
 
     Parameters
@@ -45,7 +45,7 @@ class ReaderPool:
         self._options = options
         self._n_workers = n_workers
         self._memory_bytes = memory_bytes
-        self._readers: list[Reader] = []
+        self._workers: list[Worker] = []
         self._files: Iterator[Numbered] = iter(())
         self._done: dict[int, Prepared] = {}
         self._killed: set[int] = set()
@@ -59,14 +59,14 @@ class ReaderPool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-        for reader in self._readers:
-            reader.end()
+        for worker in self._workers:
+            worker.end()
 
     def stop(self) -> None:
         """Kill the processes; whoever waits for a result, in another thread, gets no more of them."""
         self._is_over = True
-        for reader in self._readers:
-            reader.kill()
+        for worker in self._workers:
+            worker.kill()
 
     def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
         """Start preparing at once, and hand out the results in the order of `refs`.
@@ -76,76 +76,76 @@ class ReaderPool:
 
         Raises
         ------
-        ReadersFailed
+        WorkersFailed
             A process ended before it could read anything.
         """
         self._files = enumerate(refs)
-        self._give()
+        self._submit()
         return self._in_order()
 
     def _in_order(self) -> Iterator[Prepared]:
         for number in count():
             while number not in self._done:
-                if self._is_over or not any(reader.waiting for reader in self._readers):
+                if self._is_over or not any(worker.waiting for worker in self._workers):
                     return
                 self._collect()
-                self._give()
+                self._submit()
             result = self._done.pop(number)
-            self._give()
+            self._submit()
             yield result
 
-    def _give(self) -> None:
+    def _submit(self) -> None:
         """Hand out files as long as one may be in flight and a reader wants it."""
         while self._n_in_flight() < self._n_workers * _IN_FLIGHT and self._wants_more():
             file = next(self._files, None)
             if file is None:
                 return
-            self._freest().give(file)
+            self._freest().submit(file)
 
     def _n_in_flight(self) -> int:
-        return len(self._done) + sum(len(reader.waiting) for reader in self._readers)
+        return len(self._done) + sum(len(worker.waiting) for worker in self._workers)
 
     def _wants_more(self) -> bool:
-        return len(self._readers) < self._n_workers or len(self._freest().waiting) < _AHEAD
+        return len(self._workers) < self._n_workers or len(self._freest().waiting) < _AHEAD
 
-    def _freest(self) -> Reader:
-        if len(self._readers) < self._n_workers:
+    def _freest(self) -> Worker:
+        if len(self._workers) < self._n_workers:
             return self._start()
-        return min(self._readers, key=lambda reader: len(reader.waiting))
+        return min(self._workers, key=lambda worker: len(worker.waiting))
 
-    def _start(self) -> Reader:
-        reader = Reader(self._options, self._memory_bytes)
-        self._readers.append(reader)
-        return reader
+    def _start(self) -> Worker:
+        worker = Worker(self._options, self._memory_bytes)
+        self._workers.append(worker)
+        return worker
 
     def _collect(self) -> None:
         """Wait until a reader says something, or dies."""
-        ready = wait([reader.results for reader in self._readers])
+        ready = wait([worker.results for worker in self._workers])
         if self._is_over:
             return
-        for reader in [reader for reader in self._readers if reader.results in ready]:
+        for worker in [worker for worker in self._workers if worker.results in ready]:
             try:
-                if found := reader.take():
+                if found := worker.receive():
                     number, self._done[number] = found
-            except ReaderDied as death:
-                self._replace(reader, death.exit_code)
+            except WorkerDied as death:
+                self._replace(worker, death.exit_code)
 
-    def _replace(self, dead: Reader, exit_code: int) -> None:
+    def _replace(self, dead: Worker, exit_code: int) -> None:
         """Let another reader go on with the files of one that died; of the file that it died of, with the header."""
         if not dead.has_started:
-            raise ReadersFailed(
+            raise WorkersFailed(
                 f"a reader process ended before it could read anything ({_ending(exit_code)}); cxrbatch doctor tells "
                 "more, and with --max-memory it may have been given too little"
             )
-        self._readers.remove(dead)
+        self._workers.remove(dead)
         if dead.waiting and self._is_to_blame(dead, exit_code):
             self._blame(dead, exit_code)
         if dead.waiting:
             successor = self._start()
             for file in dead.waiting:
-                successor.give(file, self._blamed.get(file[0]))
+                successor.submit(file, self._blamed.get(file[0]))
 
-    def _blame(self, dead: Reader, exit_code: int) -> None:
+    def _blame(self, dead: Worker, exit_code: int) -> None:
         number, ref = dead.waiting[0]
         if number in self._blamed:  # not even its header can be read
             dead.waiting.popleft()
@@ -153,7 +153,7 @@ class ReaderPool:
         else:
             self._blamed[number] = self._failure(ref, exit_code)
 
-    def _is_to_blame(self, dead: Reader, exit_code: int) -> bool:
+    def _is_to_blame(self, dead: Worker, exit_code: int) -> bool:
         """Whether its first file ended a reader: damage may be left from an earlier one, and somebody may kill it.
 
         Where the kernel did, for want of memory, it will do so again.

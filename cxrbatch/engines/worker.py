@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cxrbatch._lib.crash_output import leave_no_dump
-from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch._lib.crash_output import disable_core_dump
+from cxrbatch.engines.allocator import retain_freed_memory
 from cxrbatch.prepare import PrepareOptions, prepare, with_header
 from cxrbatch.records import Failure, ImageRef, ModelInput
 
@@ -32,7 +32,7 @@ _NICENESS = 5
 """The parent, which scores for all readers, goes before them, or TensorFlow would start late and the network wait."""
 
 
-class ReaderDied(Exception):
+class WorkerDied(Exception):
     """The process is gone, or not to be trusted any more.
 
     Attributes
@@ -47,7 +47,7 @@ class ReaderDied(Exception):
         self.exit_code = exit_code
 
 
-class Reader:
+class Worker:
     """A reader process, and the files it was given.
 
     Parameters
@@ -82,7 +82,7 @@ class Reader:
         files.close()
         results.close()
 
-    def give(self, file: Numbered, failure: Failure | None = None) -> None:
+    def submit(self, file: Numbered, failure: Failure | None = None) -> None:
         """Hand over a file to be read after those before it.
 
         Parameters
@@ -91,27 +91,27 @@ class Reader:
             What is known of a file that ended its reader: only its header is read then, to say whose it is.
         """
         self.waiting.append(file)
-        with contextlib.suppress(OSError):  # it died: `take` says so, and which files are left
+        with contextlib.suppress(OSError):  # it died: `receive` says so, and which files are left
             self._files.send((file[1], failure))
 
-    def take(self) -> tuple[int, Prepared] | None:
+    def receive(self) -> tuple[int, Prepared] | None:
         """Take the next result, or None where it only says that it is ready; waits until there is something.
 
         Raises
         ------
-        ReaderDied
+        WorkerDied
         """
         try:
             result = self.results.recv()
         except Exception:
-            raise ReaderDied(self.end()) from None
+            raise WorkerDied(self.end()) from None
         if not self.has_started:
             self.has_started = result == _READY
             return None
         number, ref = self.waiting[0]
         if not isinstance(result, Prepared) or result.name != ref.name:
             self.end()
-            raise ReaderDied(0)
+            raise WorkerDied(0)
         self.waiting.popleft()
         self.is_fresh = False
         return number, result
@@ -139,7 +139,7 @@ def _serve(files: Connection, results: Connection, options: PrepareOptions, memo
     _be_quiet()
     with contextlib.suppress(OSError):  # where that is not allowed, they compete
         os.nice(_NICENESS)
-    keep_freed_memory()
+    retain_freed_memory()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if memory_bytes:
         _limit_memory(memory_bytes)
@@ -170,7 +170,7 @@ def _be_quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM,))
-    leave_no_dump()
+    disable_core_dump()
     if not os.environ.get("CXRBATCH_DEBUG"):
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
-from cxrbatch.evaluation.contrasts import COVID, FEWEST, Question
-from cxrbatch.evaluation.patients import Bools, Floats, Names, Units
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.evaluation.contrasts import COVID, FEWEST, Contrast
+from cxrbatch.evaluation.patients import Bools, Floats, Names, PatientScores
 from cxrbatch.evaluation.subgroups import age_band, sex, view
 from cxrbatch.stats.logistic import fit_logistic
 from cxrbatch.stats.ranking import Ranking, auroc, balanced_weights, estimates, prevalence_score
@@ -20,13 +20,13 @@ _DIVISIONS = 4
 _PARTS = 5  # of rows and columns, by equal counts
 
 
-def pooled(units: Units, bootstraps: int) -> dict[str, Any] | None:
+def pooled(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
     """COVID-19 against all else across sites, by the COVID-19 score; None where one of the two is missing."""
-    y_true = units.labelled("covid")
+    y_true = scored.labelled("covid")
     if not 0 < y_true.sum() < y_true.size:
         return None
     measures = {"auroc": Ranking.auroc, "auprc": Ranking.auprc}
-    found = estimates(measures, y_true, units.scores[:, COVID], units.patients, bootstraps=bootstraps)
+    found = estimates(measures, y_true, scored.scores[:, COVID], scored.patients, bootstraps=bootstraps)
     return {
         "n_positive": int(y_true.sum()),
         "n_negative": int((~y_true).sum()),
@@ -34,21 +34,21 @@ def pooled(units: Units, bootstraps: int) -> dict[str, Any] | None:
     }
 
 
-def source_alone(units: Units) -> float | None:
+def source_alone(scored: PatientScores) -> float | None:
     """AUROC of COVID-19 against all else for somebody who knows the source of each image and sees none."""
-    y_true = units.labelled("covid")
-    area = auroc(y_true, prevalence_score(y_true, units.sources)) if y_true.any() else float("nan")
+    y_true = scored.labelled("covid")
+    area = auroc(y_true, prevalence_score(y_true, scored.sources)) if y_true.any() else float("nan")
     return None if np.isnan(area) else area
 
 
-def domain_alone(units: Units) -> dict[str, float]:
+def domain_alone(scored: PatientScores) -> dict[str, float]:
     """The same within each source, for somebody who knows the publisher: cross-validated over patients.
 
     Only sources with several publishers and with patients enough, with COVID-19 and with something else.
     """
     found = {}
-    for source in np.unique(units.sources).tolist():
-        part = units.where(units.sources == source)
+    for source in np.unique(scored.sources).tolist():
+        part = scored.where(scored.sources == source)
         y_true = part.labelled("covid")
         enough = min(y_true.sum(), (~y_true).sum()) >= FEWEST
         if enough and np.unique(part.domains).size > 1:
@@ -56,26 +56,26 @@ def domain_alone(units: Units) -> dict[str, float]:
     return found
 
 
-def place_alone(units: Units, question: Question) -> float | None:
+def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
     """AUROC of a question for somebody who knows where each image came from and sees none; cross-validated.
 
     None where all came from one place.
     """
-    part = units.where(units.labelled(question.positive, question.negative))
+    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
     if np.unique(part.domains).size < 2:
         return None
-    return _foretold([part.domains], part.labelled(question.positive), part.patients)
+    return _foretold([part.domains], part.labelled(contrast.positive), part.patients)
 
 
-def matrix(units: Units) -> Iterator[dict[str, Any]]:
+def matrix(scored: PatientScores) -> Iterator[dict[str, Any]]:
     """Ill patients of each source against healthy ones of each: which sources the COVID-19 score tells apart.
 
     COVID-19 where the source has it, else any pneumonia.
     """
-    healthy = {source: _scores(units, source, "normal") for source in np.unique(units.sources).tolist()}
+    healthy = {source: _scores(scored, source, "normal") for source in np.unique(scored.sources).tolist()}
     for ill_of in healthy:
-        label = "covid" if _scores(units, ill_of, "covid").size else "pneumonia"
-        ill = _scores(units, ill_of, label)
+        label = "covid" if _scores(scored, ill_of, "covid").size else "pneumonia"
+        ill = _scores(scored, ill_of, label)
         for healthy_of, well in healthy.items():
             if min(ill.size, well.size) >= FEWEST:
                 yield {
@@ -88,11 +88,11 @@ def matrix(units: Units) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _scores(units: Units, source: str, label: str) -> Floats:
-    return units.scores[(units.sources == source) & units.labelled(label), COVID]
+def _scores(scored: PatientScores, source: str, label: str) -> Floats:
+    return scored.scores[(scored.sources == source) & scored.labelled(label), COVID]
 
 
-def metadata_alone(units: Units, question: Question) -> dict[str, Any] | None:
+def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] | None:
     """AUROC of what is known of an image without looking at its pixels: cross-validated over patients.
 
     Ridge logistic regression on view, sex, age band, year, and height and width of the file, each one-hot with
@@ -103,12 +103,12 @@ def metadata_alone(units: Units, question: Question) -> dict[str, Any] | None:
     dict or None
         ``auroc`` and ``fields``, those that differ between the patients; None where none does.
     """
-    part = units.where(units.labelled(question.positive, question.negative))
+    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
     columns = {name: read(part.cases.tolist()) for name, read in FIELDS.items()}
     known = {name: values for name, values in columns.items() if np.unique(values).size > 1}
     if not known:
         return None
-    y_true = part.labelled(question.positive)
+    y_true = part.labelled(contrast.positive)
     return {"auroc": _foretold(list(known.values()), y_true, part.patients), "fields": list(known)}
 
 
@@ -152,18 +152,18 @@ def _one_hot(values: Names) -> Floats:
     return (values[:, None] == np.unique(values)[None]).astype(np.float64)
 
 
-def _each(of_case: Callable[[Case], str]) -> Callable[[Sequence[Case]], Names]:
+def _each(of_case: Callable[[LabelledImage], str]) -> Callable[[Sequence[LabelledImage]], Names]:
     return lambda cases: np.array([of_case(case) for case in cases], np.str_)
 
 
-def _year(case: Case) -> str:
+def _year(case: LabelledImage) -> str:
     return str(case.year or "unknown")
 
 
-def _size(name: str) -> Callable[[Sequence[Case]], Names]:
+def _size(name: str) -> Callable[[Sequence[LabelledImage]], Names]:
     """Height or width of the file in parts of equal counts; 0 is unknown."""
 
-    def read(cases: Sequence[Case]) -> Names:
+    def read(cases: Sequence[LabelledImage]) -> Names:
         sizes = np.array([getattr(case, name) for case in cases])
         known = sizes[sizes > 0]
         if not known.size:
@@ -174,7 +174,7 @@ def _size(name: str) -> Callable[[Sequence[Case]], Names]:
     return read
 
 
-FIELDS: Mapping[str, Callable[[Sequence[Case]], Names]] = {
+FIELDS: Mapping[str, Callable[[Sequence[LabelledImage]], Names]] = {
     "view": _each(view),
     "sex": _each(sex),
     "age": _each(age_band),

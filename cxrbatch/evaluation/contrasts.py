@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.patients import Bools, Floats, Names, Units
+from cxrbatch.evaluation.patients import Bools, Floats, Names, PatientScores
 
 FEWEST = 5
 """Patients on either side, or no figure is given."""
@@ -40,7 +40,7 @@ RANKED_BY: Mapping[str, Callable[[Floats], Floats]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ContrastSample:
     """The patients who answer a question.
 
     Attributes
@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Contrast:
     """A contrast that a site can answer by itself.
 
     Attributes
@@ -75,30 +75,32 @@ class Question:
     negative: str
     ranked_by: str = "covid"
 
-    def ask(self, units: Units) -> Answer:
+    def ask(self, scored: PatientScores) -> ContrastSample:
         """Truth and score of the patients with one of the two labels."""
-        part = units.where(units.labelled(self.positive, self.negative))
-        return Answer(part.labelled(self.positive), RANKED_BY[self.ranked_by](part.scores), part.patients)
+        part = scored.where(scored.labelled(self.positive, self.negative))
+        return ContrastSample(
+            part.labelled(self.positive), RANKED_BY[self.ranked_by](part.scores), part.patients
+        )
 
-    def is_answered(self, units: Units) -> bool:
+    def is_answered(self, scored: PatientScores) -> bool:
         """Whether there are patients enough, and a share of COVID-19 that is not the same for all.
 
         A network that was never taught COVID-19 against other pneumonia gives a constant share: no answer, not one
         half.
         """
-        answer = self.ask(units)
-        n_positive = int(answer.y_true.sum())
-        enough = min(n_positive, answer.y_true.size - n_positive) >= FEWEST
-        return enough and (self.ranked_by != COVID_SHARE or bool(np.ptp(answer.y_score) > 0))
+        sample = self.ask(scored)
+        n_positive = int(sample.y_true.sum())
+        enough = min(n_positive, sample.y_true.size - n_positive) >= FEWEST
+        return enough and (self.ranked_by != COVID_SHARE or bool(np.ptp(sample.y_score) > 0))
 
 
-QUESTIONS = (
-    Question(text="COVID-19 against normal", positive="covid", negative="normal"),
-    Question(text="COVID-19 against other pneumonia", positive="covid", negative="pneumonia"),
-    Question(
+CONTRASTS = (
+    Contrast(text="COVID-19 against normal", positive="covid", negative="normal"),
+    Contrast(text="COVID-19 against other pneumonia", positive="covid", negative="pneumonia"),
+    Contrast(
         text="COVID-19 against other pneumonia", positive="covid", negative="pneumonia", ranked_by=COVID_SHARE
     ),
-    Question(
+    Contrast(
         text="pneumonia against normal", positive="pneumonia", negative="normal", ranked_by="1 − normal"
     ),
 )

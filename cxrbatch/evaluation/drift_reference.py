@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.evaluation.contrasts import COVID
-from cxrbatch.evaluation.patients import Units
+from cxrbatch.evaluation.patients import PatientScores
 
 _PARTS = 10
 _DECIMALS = 6  # as scores are printed
 
 
-def score_reference(units: Units, scored_by: str) -> dict[str, Any] | None:
+def score_reference(scored: PatientScores, scored_by: str) -> dict[str, Any] | None:
     """Deciles of the COVID-19 score, and the share of the patients between them.
 
     The mix of ill and healthy is that of collections: a hospital's own first weeks are a better reference.
@@ -29,12 +29,12 @@ def score_reference(units: Units, scored_by: str) -> dict[str, Any] | None:
         before it and below the one after it (as NumPy's ``searchsorted(side="right")`` counts); ``n`` units;
         ``measured_on``, in words. None where there is no patient.
     """
-    scores = units.scores[:, COVID]
+    scores = scored.scores[:, COVID]
     if not scores.size:
         return None
     edges = np.round(np.quantile(scores, np.arange(1, _PARTS) / _PARTS), _DECIMALS)
     part = np.searchsorted(edges, np.round(scores, _DECIMALS), side="right")
-    sources = ", ".join(np.unique(units.sources))
+    sources = ", ".join(np.unique(scored.sources))
     return {
         "measured_on": f"{scores.size} patients of {sources}, scored by {scored_by}",
         "n": scores.size,

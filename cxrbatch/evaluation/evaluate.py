@@ -14,14 +14,14 @@ import numpy as np
 
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.evaluation import confounds
-from cxrbatch.evaluation.contrasts import COVID, QUESTIONS, Answer
+from cxrbatch.evaluation.contrasts import CONTRASTS, COVID, ContrastSample
 from cxrbatch.evaluation.drift_reference import score_reference
-from cxrbatch.evaluation.patients import Units, join, to_units
+from cxrbatch.evaluation.patients import PatientScores, join, to_patient_scores
 from cxrbatch.evaluation.perturbations import rank_shift
 from cxrbatch.evaluation.roc_curve import list_curve
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.subgroups import strata
-from cxrbatch.evaluation.summary import UNSEEN, caveats, verdict
+from cxrbatch.evaluation.summary import UNSEEN, caveats, summary
 from cxrbatch.stats.ranking import (
     Measure,
     Ranking,
@@ -39,7 +39,7 @@ HIGH_SENSITIVITY = 0.95
 SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
 _FEWEST_OF_A_PUBLISHER = 10
 _SCORED_BY = {
-    Exposure.UNTAUGHT: "the network of the bundle",
+    Exposure.NOT_TRAINED_ON: "the network of the bundle",
     Exposure.LEFT_OUT: "networks of the same recipe that were trained without them",
 }
 
@@ -73,8 +73,8 @@ def evaluate(
         Plain text, numbers, lists and dicts; a figure that does not exist is None.
     """
     asked = [*sites, *publishers(sites)]
-    everybody = once(sites, rule)
-    unseen = once([site for site in sites if site.exposure in UNSEEN], rule)
+    everybody = one_row_per_patient(sites, rule)
+    unseen = one_row_per_patient([site for site in sites if site.exposure in UNSEEN], rule)
     across = unseen if confounds.source_alone(unseen) is not None else everybody
     within = [row for site in asked for row in within_site(site, rule, points, bootstraps)]
     evaluation = {
@@ -95,7 +95,7 @@ def evaluate(
         "weight_randomisation": weight_randomisation,
     }
     plain = jsonable(evaluation)
-    return {"verdict": verdict(plain), "caveats": caveats(plain), **plain}
+    return {"verdict": summary(plain), "caveats": caveats(plain), **plain}
 
 
 def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:
@@ -126,21 +126,21 @@ def _part(site: SiteScores, domain: str) -> SiteScores:
         cases=tuple(site.cases[index] for index in chosen),
         scores=site.scores[chosen],
         networks=site.networks[:, chosen],
-        audits={name: scores[chosen] for name, scores in site.audits.items()},
+        perturbed={name: scores[chosen] for name, scores in site.perturbed.items()},
         features=None if site.features is None else site.features[chosen],
     )
 
 
-def once(sites: Sequence[SiteScores], rule: str) -> Units:
+def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores:
     """Each patient once: where the networks had seen nothing of the site, else anywhere; the smallest such site.
 
     So a publisher that was left out by itself comes before the source that it is part of.
     """
-    parts: list[Units] = [to_units((), np.empty((0, 3)), rule)]
+    parts: list[PatientScores] = [to_patient_scores((), np.empty((0, 3)), rule)]
     for site in sorted(sites, key=lambda site: (site.exposure not in UNSEEN, len(site.cases))):
-        units = to_units(site.cases, site.scores, rule)
+        scored = to_patient_scores(site.cases, site.scores, rule)
         seen = np.concatenate([part.patients for part in parts])
-        parts.append(units.where(~np.isin(units.patients, seen)))
+        parts.append(scored.where(~np.isin(scored.patients, seen)))
     return join(parts)
 
 
@@ -148,30 +148,32 @@ def within_site(
     site: SiteScores, rule: str, points: OperatingPoints | None, bootstraps: int
 ) -> Iterator[dict[str, Any]]:
     """Figures of every question that a site can answer by itself."""
-    units = to_units(site.cases, site.scores, rule)
-    questions = [question for question in QUESTIONS if question.is_answered(units)]
-    if not questions:
+    scored = to_patient_scores(site.cases, site.scores, rule)
+    contrasts = [contrast for contrast in CONTRASTS if contrast.is_answered(scored)]
+    if not contrasts:
         return
-    networks = [to_units(site.cases, scores, rule) for scores in site.networks]
-    audits = {name: to_units(site.cases, scores, rule) for name, scores in site.audits.items()}
-    for question in questions:
-        answer = question.ask(units)
+    networks = [to_patient_scores(site.cases, scores, rule) for scores in site.networks]
+    perturbed = {name: to_patient_scores(site.cases, scores, rule) for name, scores in site.perturbed.items()}
+    for contrast in contrasts:
+        sample = contrast.ask(scored)
         yield {
             "site": site.site,
             "exposure": str(site.exposure),
-            "question": question.text,
-            "ranked_by": question.ranked_by,
-            **_figures(answer, points if question.ranked_by == "covid" else None, bootstraps),
-            "source_alone": confounds.place_alone(units, question),
-            "auroc_of_each_network": [auroc(answer.y_true, question.ask(each).y_score) for each in networks],
-            "audits": {name: _audit(answer, question.ask(changed)) for name, changed in audits.items()},
+            "question": contrast.text,
+            "ranked_by": contrast.ranked_by,
+            **_figures(sample, points if contrast.ranked_by == "covid" else None, bootstraps),
+            "source_alone": confounds.place_alone(scored, contrast),
+            "auroc_of_each_network": [auroc(sample.y_true, contrast.ask(each).y_score) for each in networks],
+            "audits": {
+                name: _perturbed(sample, contrast.ask(changed)) for name, changed in perturbed.items()
+            },
         }
 
 
-def _figures(answer: Answer, points: OperatingPoints | None, bootstraps: int) -> dict[str, Any]:
-    y_true, y_score = answer.y_true, answer.y_score
+def _figures(sample: ContrastSample, points: OperatingPoints | None, bootstraps: int) -> dict[str, Any]:
+    y_true, y_score = sample.y_true, sample.y_score
     thresholds = {"urgent": points.urgent, "high": points.high} if points else {}
-    found = _estimates(answer, thresholds, bootstraps)
+    found = _estimates(sample, thresholds, bootstraps)
     slope, intercept = calibration_line(y_true, y_score)
     return {
         "n_positive": int(y_true.sum()),
@@ -195,7 +197,7 @@ def _figures(answer: Answer, points: OperatingPoints | None, bootstraps: int) ->
     }
 
 
-def _estimates(answer: Answer, thresholds: Mapping[str, float], bootstraps: int) -> dict[str, Any]:
+def _estimates(sample: ContrastSample, thresholds: Mapping[str, float], bootstraps: int) -> dict[str, Any]:
     measures: dict[str, Measure] = {
         "auroc": Ranking.auroc,
         "auprc": Ranking.auprc,
@@ -205,7 +207,7 @@ def _estimates(answer: Answer, thresholds: Mapping[str, float], bootstraps: int)
     for name, threshold in thresholds.items():
         measures[f"{name} sensitivity"] = _sensitivity_from(threshold)
         measures[f"{name} specificity"] = _specificity_from(threshold)
-    found = estimates(measures, answer.y_true, answer.y_score, answer.patients, bootstraps=bootstraps)
+    found = estimates(measures, sample.y_true, sample.y_score, sample.patients, bootstraps=bootstraps)
     return {name: dataclasses.asdict(estimate) for name, estimate in found.items()}
 
 
@@ -217,7 +219,7 @@ def _specificity_from(threshold: float) -> Measure:
     return lambda ranking: ranking.specificity(threshold)
 
 
-def _audit(before: Answer, after: Answer) -> dict[str, float]:
+def _perturbed(before: ContrastSample, after: ContrastSample) -> dict[str, float]:
     return {
         "auroc": auroc(after.y_true, after.y_score),
         "median_rank_shift": rank_shift(before.y_score, after.y_score),
@@ -235,22 +237,22 @@ def headline(within: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def _strata(site: SiteScores, rule: str, bootstraps: int) -> Iterator[dict[str, Any]]:
-    units = to_units(site.cases, site.scores, rule)
-    for question in QUESTIONS:
-        if question.is_answered(units):
-            for row in strata(units, question, bootstraps):
-                yield {"site": site.site, "question": question.text, "ranked_by": question.ranked_by, **row}
+    scored = to_patient_scores(site.cases, site.scores, rule)
+    for contrast in CONTRASTS:
+        if contrast.is_answered(scored):
+            for row in strata(scored, contrast, bootstraps):
+                yield {"site": site.site, "question": contrast.text, "ranked_by": contrast.ranked_by, **row}
 
 
 def _metadata(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
-    units = to_units(site.cases, site.scores, rule)
+    scored = to_patient_scores(site.cases, site.scores, rule)
     told: set[str] = set()
-    for question in QUESTIONS:
-        if question.is_answered(units) and question.text not in told:
-            told.add(question.text)
-            row = confounds.metadata_alone(units, question)
+    for contrast in CONTRASTS:
+        if contrast.is_answered(scored) and contrast.text not in told:
+            told.add(contrast.text)
+            row = confounds.metadata_alone(scored, contrast)
             if row:
-                yield {"site": site.site, "question": question.text, **row}
+                yield {"site": site.site, "question": contrast.text, **row}
 
 
 def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
@@ -266,8 +268,8 @@ def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints 
 
 def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
     """The same of any sites; whoever asks for seen ones says so in `measured_on`."""
-    units = once(sites, rule)
-    covid = units.scores[units.labelled("covid"), COVID]
+    scored = one_row_per_patient(sites, rule)
+    covid = scored.scores[scored.labelled("covid"), COVID]
     if not covid.size:
         return None
     return OperatingPoints(
@@ -280,9 +282,9 @@ def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") ->
 def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:
     """Share of the patients of each source, exposure and label at or above each operating point."""
     for exposure in Exposure:
-        units = once([site for site in sites if site.exposure is exposure], rule)
-        for source, label in sorted(set(zip(units.sources.tolist(), units.labels.tolist(), strict=True))):
-            covid = units.scores[(units.sources == source) & (units.labels == label), COVID]
+        scored = one_row_per_patient([site for site in sites if site.exposure is exposure], rule)
+        for source, label in sorted(set(zip(scored.sources.tolist(), scored.labels.tolist(), strict=True))):
+            covid = scored.scores[(scored.sources == source) & (scored.labels == label), COVID]
             yield {
                 "source": source,
                 "exposure": str(exposure),
@@ -299,7 +301,9 @@ def reference(sites: Sequence[SiteScores], rule: str) -> dict[str, Any] | None:
     Those that never taught were scored by the very network that scores a hospital's patients.
     """
     for exposure, scored_by in _SCORED_BY.items():
-        found = score_reference(once([site for site in sites if site.exposure is exposure], rule), scored_by)
+        found = score_reference(
+            one_row_per_patient([site for site in sites if site.exposure is exposure], rule), scored_by
+        )
         if found:
             return found
     return None

@@ -123,7 +123,7 @@ def _headline(evaluation: Mapping[str, Any]) -> str:
     row = headline_row(evaluation)
     if row is None:
         return "## Headline\n\nNo site has enough patients on both sides of any question.\n"
-    unseen = row["exposure"] in (Exposure.LEFT_OUT, Exposure.UNTAUGHT)
+    unseen = row["exposure"] in (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
     kind = "that took no part in training" if unseen else "of all, though it may have taught"
     lines = [
         f"## Headline\n\n**AUROC {interval(row['auroc'])}** within the worst site {kind}: {_text(row['question'])} "
@@ -182,12 +182,12 @@ def _reporting(evaluation: Mapping[str, Any]) -> str:
 
 
 def _data(bundle: Bundle, evaluation: Mapping[str, Any]) -> Iterator[str]:
-    taught = set(bundle.training.get("images", {}))
+    trained_on = set(bundle.training.get("images", {}))
     tested = {row["source"] for row in evaluation.get("shares", ())} | set(evaluation.get("images") or {})
-    named = [text for sources, text in DATA_LICENCES.items() if (taught | tested) & set(sources)]
+    named = [text for sources, text in DATA_LICENCES.items() if (trained_on | tested) & set(sources)]
     if named:
         yield "".join(["## Data: licences and citations\n\n", *named])
-    if taught:
+    if trained_on:
         yield "Because of the non-commercial images the weights are for research use only.\n"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.records import FINDINGS
 from cxrbatch.triage.aggregate import RULES
 
@@ -17,7 +17,7 @@ Names = NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
+class PatientScores:
     """Patients, each once per label under which there are images.
 
     Attributes
@@ -36,11 +36,11 @@ class Units:
     cases: NDArray[np.object_]
     scores: Floats
 
-    def where(self, mask: Bools) -> "Units":
+    def where(self, mask: Bools) -> "PatientScores":
         """Some of them."""
-        return Units(**{name: getattr(self, name)[mask] for name in _COLUMNS})
+        return PatientScores(**{name: getattr(self, name)[mask] for name in _COLUMNS})
 
-    def at(self, site: str) -> "Units":
+    def at(self, site: str) -> "PatientScores":
         """Those of a source or a domain."""
         return self.where((self.domains == site) | (self.sources == site))
 
@@ -49,10 +49,12 @@ class Units:
         return np.isin(self.labels, labels)
 
 
-_COLUMNS = tuple(column.name for column in dataclasses.fields(Units))
+_COLUMNS = tuple(column.name for column in dataclasses.fields(PatientScores))
 
 
-def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> Units:
+def to_patient_scores(
+    cases: Sequence[LabelledImage], scores: NDArray[np.floating], rule: str
+) -> PatientScores:
     """Aggregate images to patients as the report does.
 
     Parameters
@@ -68,7 +70,7 @@ def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> 
         groups.setdefault((case.patient, case.label), []).append(index)
     first = [cases[images[0]] for images in groups.values()]
     combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in groups.values()]
-    return Units(
+    return PatientScores(
         patients=np.array([case.patient for case in first], np.str_),
         labels=np.array([case.label for case in first], np.str_),
         domains=np.array([case.domain for case in first], np.str_),
@@ -78,6 +80,8 @@ def to_units(cases: Sequence[Case], scores: NDArray[np.floating], rule: str) -> 
     )
 
 
-def join(parts: Sequence[Units]) -> Units:
+def join(parts: Sequence[PatientScores]) -> PatientScores:
     """All units of several sets, at least one."""
-    return Units(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS})
+    return PatientScores(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    )

@@ -132,7 +132,7 @@ class Expectation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Perturbation:
     """A change, and what ought to happen.
 
     Attributes
@@ -152,15 +152,15 @@ class Audit:
     text: str
 
 
-def _lose(name: str, change: Callable[[Images], Images], text: str) -> Audit:
-    return Audit(name=name, change=change, expectation=Expectation.MUST_LOSE, text=text)
+def _lose(name: str, change: Callable[[Images], Images], text: str) -> Perturbation:
+    return Perturbation(name=name, change=change, expectation=Expectation.MUST_LOSE, text=text)
 
 
-def _stay(name: str, change: Callable[[Images], Images], text: str) -> Audit:
-    return Audit(name=name, change=change, expectation=Expectation.MUST_STAY, text=text)
+def _stay(name: str, change: Callable[[Images], Images], text: str) -> Perturbation:
+    return Perturbation(name=name, change=change, expectation=Expectation.MUST_STAY, text=text)
 
 
-AUDIT_TABLE: tuple[Audit, ...] = (
+PERTURBATIONS: tuple[Perturbation, ...] = (
     _lose("lungs blacked out", lungs_blacked_out, "neck, shoulders, flanks and abdomen are left"),
     _lose("border only", border_only, "a frame of 12 % on each side is left"),
     _lose(
@@ -173,7 +173,7 @@ AUDIT_TABLE: tuple[Audit, ...] = (
         histogram_only,
         "the pixels are sorted; only how many there are of each grey is left",
     ),
-    Audit(
+    Perturbation(
         name="lungs only",
         change=lungs_only,
         expectation=Expectation.MAY_MOVE,
@@ -190,10 +190,14 @@ AUDIT_TABLE: tuple[Audit, ...] = (
 )
 """In the order of reports."""
 
-AUDITS: Mapping[str, Callable[[Images], Images]] = {audit.name: audit.change for audit in AUDIT_TABLE}
+PERTURBATION_BY_NAME: Mapping[str, Callable[[Images], Images]] = {
+    perturbation.name: perturbation.change for perturbation in PERTURBATIONS
+}
 """The changes by name."""
 
-EXPECTATIONS: Mapping[str, Expectation] = {audit.name: audit.expectation for audit in AUDIT_TABLE}
+EXPECTATIONS: Mapping[str, Expectation] = {
+    perturbation.name: perturbation.expectation for perturbation in PERTURBATIONS
+}
 """What ought to happen, by name."""
 
 

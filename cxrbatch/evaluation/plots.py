@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.bundle.bundle import OperatingPoints
-from cxrbatch.evaluation.contrasts import QUESTIONS
+from cxrbatch.evaluation.contrasts import CONTRASTS
 from cxrbatch.evaluation.evaluate import publishers
-from cxrbatch.evaluation.patients import Units, to_units
+from cxrbatch.evaluation.patients import PatientScores, to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
 from cxrbatch.pages.wording import figure, percent
@@ -41,12 +41,14 @@ def curve_figures(
         Key of `cxrbatch.triage.aggregate.RULES`.
     """
     at = {(site.site, site.exposure): site for site in (*publishers(sites), *sites)}
-    questions = {(question.text, question.ranked_by): question for question in QUESTIONS}
+    contrasts = {(contrast.text, contrast.ranked_by): contrast for contrast in CONTRASTS}
     for row in rows:
         site = at.get((row["site"], row["exposure"]))
         if site:
-            answer = questions[row["question"], row["ranked_by"]].ask(to_units(site.cases, site.scores, rule))
-            yield Figure(caption=_caption(row), plots=tuple(_curves(row, answer.y_true, answer.y_score)))
+            sample = contrasts[row["question"], row["ranked_by"]].ask(
+                to_patient_scores(site.cases, site.scores, rule)
+            )
+            yield Figure(caption=_caption(row), plots=tuple(_curves(row, sample.y_true, sample.y_score)))
 
 
 def histogram_figure(sites: Sequence[SiteScores], rule: str, points: OperatingPoints | None) -> Figure:
@@ -61,7 +63,7 @@ def histogram_figure(sites: Sequence[SiteScores], rule: str, points: OperatingPo
         Drawn as vertical lines.
     """
     plots = tuple(
-        _histogram(f"{site.site}, {site.exposure}", to_units(site.cases, site.scores, rule), points)
+        _histogram(f"{site.site}, {site.exposure}", to_patient_scores(site.cases, site.scores, rule), points)
         for site in sites
     )
     return Figure(caption="COVID-19 score of the patients of each site, by label", plots=plots)
@@ -124,11 +126,11 @@ def _reliability(y_true: Bools, y_score: Floats) -> Plot:
     )
 
 
-def _histogram(title: str, units: Units, points: OperatingPoints | None) -> Plot:
+def _histogram(title: str, scored: PatientScores, points: OperatingPoints | None) -> Plot:
     shares = {
-        label: histogram_points(units.scores[units.labelled(label), 0])
+        label: histogram_points(scored.scores[scored.labelled(label), 0])
         for label in FINDINGS
-        if units.labelled(label).any()
+        if scored.labelled(label).any()
     }
     tallest = max((share.max() for _, share in shares.values()), default=1.0)
     return Plot(
@@ -136,7 +138,7 @@ def _histogram(title: str, units: Units, points: OperatingPoints | None) -> Plot
         x="COVID-19 score",
         y="share of the patients of a label",
         lines=tuple(
-            line(_outline(edges, share / tallest), label, f"{label} ({units.labelled(label).sum()})")
+            line(_outline(edges, share / tallest), label, f"{label} ({scored.labelled(label).sum()})")
             for label, (edges, share) in shares.items()
         ),
         thresholds=(dot(points.urgent, 0, "urgent"), dot(points.high, 0, "high")) if points else (),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.evaluation.contrasts import COVID
-from cxrbatch.evaluation.patients import Units
+from cxrbatch.evaluation.patients import PatientScores
 from cxrbatch.stats.ranking import Floats, rank
 
 GRID: Floats = np.linspace(0, 1, 51)
@@ -20,7 +20,7 @@ GRID: Floats = np.linspace(0, 1, 51)
 _DECIMALS = 6
 
 
-def list_curve(units: Units, bootstraps: int) -> dict[str, Any] | None:
+def list_curve(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
     """Mean ROC curve of COVID-19 against everything else within domains, with its 95 % band at each point.
 
     A domain weighs n·m / (n + m + 1), with n patients with COVID-19 and m without: one over the variance of its AUROC
@@ -44,7 +44,7 @@ def list_curve(units: Units, bootstraps: int) -> dict[str, Any] | None:
         ``fpr``, ``tpr``, ``low``, ``high``: lists of 51 numbers of 0–1; on whom it was ``measured_on``, in words, and
         their numbers. None where no domain has both answers.
     """
-    parts = list(_with_both(units))
+    parts = list(_with_both(scored))
     if not parts:
         return None
     rng = np.random.default_rng(0)
@@ -55,18 +55,18 @@ def list_curve(units: Units, bootstraps: int) -> dict[str, Any] | None:
     return {**_whom(parts), **{name: np.round(row, _DECIMALS).tolist() for name, row in rows.items()}}
 
 
-def _with_both(units: Units) -> Iterator[Units]:
-    for domain in np.unique(units.domains):
-        part = units.where(units.domains == domain)
+def _with_both(scored: PatientScores) -> Iterator[PatientScores]:
+    for domain in np.unique(scored.domains):
+        part = scored.where(scored.domains == domain)
         if len(set(part.labelled("covid").tolist())) == 2:
             yield part
 
 
-def _n_patients(part: Units) -> int:
+def _n_patients(part: PatientScores) -> int:
     return np.unique(part.patients).size
 
 
-def _mean_curves(parts: list[Units], weights: list[Floats]) -> Floats:
+def _mean_curves(parts: list[PatientScores], weights: list[Floats]) -> Floats:
     """Weighted means of the curves of domains, shape (b, 51); `weights` as for `_curves`, of each domain."""
     sizes = [_counts(part).values() for part in parts]
     return np.average(
@@ -76,7 +76,7 @@ def _mean_curves(parts: list[Units], weights: list[Floats]) -> Floats:
     )
 
 
-def _curves(part: Units, weights: Floats) -> Floats:
+def _curves(part: PatientScores, weights: Floats) -> Floats:
     """Curves of a domain, shape (b, 51).
 
     Parameters
@@ -128,7 +128,7 @@ def smoothed_roc(positives: Floats, negatives: Floats, n_tied: Floats, gap: floa
     return np.interp(GRID, [0.0, *place / (negatives[-1] + gap), 1.0], [0.0, *above / positives[-1], 1.0])
 
 
-def _whom(parts: list[Units]) -> dict[str, Any]:
+def _whom(parts: list[PatientScores]) -> dict[str, Any]:
     domains = {str(part.domains[0]): _counts(part) for part in parts}
     n_positive, n_negative = (sum(n[key] for n in domains.values()) for key in ("n_positive", "n_negative"))
     labels = Counter(label for part in parts for label in part.labels[~part.labelled("covid")].tolist())
@@ -143,7 +143,7 @@ def _whom(parts: list[Units]) -> dict[str, Any]:
     }
 
 
-def _counts(part: Units) -> dict[str, int]:
+def _counts(part: PatientScores) -> dict[str, int]:
     ill = part.labelled("covid")
     return {
         "n_positive": np.unique(part.patients[ill]).size,

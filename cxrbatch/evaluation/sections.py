@@ -5,7 +5,7 @@ from typing import Any
 
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.evaluation.capacity_section import buys_section
-from cxrbatch.evaluation.perturbations import AUDIT_TABLE, Expectation
+from cxrbatch.evaluation.perturbations import PERTURBATIONS, Expectation
 from cxrbatch.evaluation.targets import (
     MARKER_SHIFT,
     URGENT_HEALTHY,
@@ -33,7 +33,7 @@ def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:
     """Every section for which the evaluation has something to show, in the order in which they are read."""
     parts = (
         _within_site(evaluation),
-        _audits(evaluation),
+        _perturbations(evaluation),
         _features(evaluation),
         _strata(evaluation),
         _floor(evaluation),
@@ -110,7 +110,7 @@ def _within_site_row(row: Row) -> Iterator[Cell]:
     )
 
 
-def _audits(evaluation: Evaluation) -> Section | None:
+def _perturbations(evaluation: Evaluation) -> Section | None:
     rows = [row for row in evaluation.get("within_site", ()) if row["audits"]]
     names = list(dict.fromkeys(name for row in rows for name in row["audits"]))
     return section(
@@ -121,7 +121,7 @@ def _audits(evaluation: Evaluation) -> Section | None:
         table(
             ("site", "question", "ranked by", "unchanged", *names),
             3,
-            (_audit_row(row, names) for row in rows),
+            (_perturbation_row(row, names) for row in rows),
         ),
     )
 
@@ -129,21 +129,27 @@ def _audits(evaluation: Evaluation) -> Section | None:
 def _expected(names: Sequence[str]) -> Iterator[str]:
     for expectation, text in _EXPECTED.items():
         told = [
-            audit.name for audit in AUDIT_TABLE if audit.expectation is expectation and audit.name in names
+            perturbation.name
+            for perturbation in PERTURBATIONS
+            if perturbation.expectation is expectation and perturbation.name in names
         ]
         if told:
             yield f"{text}: {_listed(told)}."
 
 
-def _audit_row(row: Row, names: Sequence[str]) -> Iterator[Cell]:
+def _perturbation_row(row: Row, names: Sequence[str]) -> Iterator[Cell]:
     yield from (Cell(row["site"]), Cell(row["question"]), Cell(row["ranked_by"]))
     yield Cell(figure(row["auroc"]["value"]))
     for name in names:
-        audit = row["audits"].get(name)
-        yield _audit_cell(name, audit["auroc"], audit["median_rank_shift"]) if audit else Cell("–")
+        perturbation = row["audits"].get(name)
+        yield (
+            _perturbation_cell(name, perturbation["auroc"], perturbation["median_rank_shift"])
+            if perturbation
+            else Cell("–")
+        )
 
 
-def _audit_cell(name: str, area: float | None, shift: float | None) -> Cell:
+def _perturbation_cell(name: str, area: float | None, shift: float | None) -> Cell:
     mark = WITHOUT_LUNGS.mark(area) if without_lungs(name) else ""
     if pastes_a_marker(name):
         mark = MARKER_SHIFT.mark(shift)
@@ -232,10 +238,10 @@ def _matrix(evaluation: Evaluation) -> Section | None:
     rows = (
         [
             Cell(site),
-            Cell(question),
-            *(_matrix_cell(cells.get((site, question, other))) for other in negatives),
+            Cell(contrast),
+            *(_matrix_cell(cells.get((site, contrast, other))) for other in negatives),
         ]
-        for site, question in positives
+        for site, contrast in positives
     )
     return section(
         "matrix",
@@ -427,11 +433,16 @@ def _targets(evaluation: Evaluation) -> Section | None:
 
 
 def _images(bundle: Bundle, evaluation: Evaluation) -> Section | None:
-    taught = {} if evaluation.get("images") else bundle.training.get("taught", {})
+    trained_on = {} if evaluation.get("images") else bundle.training.get("taught", {})
     rows = (
         map(
             Cell,
-            (source, label, *_counts(n), *(_counts(taught.get(source, {}).get(label, {})) if taught else ())),
+            (
+                source,
+                label,
+                *_counts(n),
+                *(_counts(trained_on.get(source, {}).get(label, {})) if trained_on else ()),
+            ),
         )
         for source, labels in _of_either(bundle, evaluation, "images").items()
         for label, n in labels.items()
@@ -441,7 +452,7 @@ def _images(bundle: Bundle, evaluation: Evaluation) -> Section | None:
         "label",
         "images",
         "patients",
-        *(("images that taught", "patients") if taught else ()),
+        *(("images that taught", "patients") if trained_on else ()),
     )
     return section(
         "images", "Images used", "After the gate and the removal of near-duplicates.", table(header, 2, rows)

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ class Exposure(StrEnum):
 
     LEFT_OUT = "left out"
     """Nothing: the recipe's networks were trained again without it."""
-    UNTAUGHT = "never taught"
+    NOT_TRAINED_ON = "never taught"
     """Nothing: no image of the site is in the training set of the bundle."""
     HELD_OUT = "held out"
     """Other patients of the same site: a score can be good by recognising the site."""
@@ -48,8 +48,8 @@ class SiteScores:
 
     site: str
     exposure: Exposure
-    cases: tuple[Case, ...]
+    cases: tuple[LabelledImage, ...]
     scores: Floats
     networks: Floats
-    audits: Mapping[str, Floats] = field(default_factory=dict)
+    perturbed: Mapping[str, Floats] = field(default_factory=dict)
     features: NDArray[np.float32] | None = None

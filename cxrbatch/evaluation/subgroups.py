@@ -6,34 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.datasets.collections import Case
-from cxrbatch.evaluation.contrasts import FEWEST, Question
-from cxrbatch.evaluation.patients import Names, Units
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.evaluation.contrasts import FEWEST, Contrast
+from cxrbatch.evaluation.patients import Names, PatientScores
 from cxrbatch.stats.ranking import Ranking, estimates
 
 _AGE_BANDS = ((18, "under 18"), (40, "18-39"), (60, "40-59"), (80, "60-79"), (np.inf, "80+"))
 
 
-def view(case: Case) -> str:
+def view(case: LabelledImage) -> str:
     """``PA``, ``AP`` or ``unknown``."""
     return case.view or "unknown"
 
 
-def sex(case: Case) -> str:
+def sex(case: LabelledImage) -> str:
     """``F``, ``M`` or ``unknown``."""
     return case.sex or "unknown"
 
 
-def age_band(case: Case) -> str:
+def age_band(case: LabelledImage) -> str:
     """``under 18``, ``18-39``, ``40-59``, ``60-79``, ``80+`` or ``unknown``."""
     age = case.age_years
     return "unknown" if age is None else next(band for end, band in _AGE_BANDS if age < end)
 
 
-STRATA: Mapping[str, Callable[[Case], str]] = {"view": view, "sex": sex, "age": age_band}
+STRATA: Mapping[str, Callable[[LabelledImage], str]] = {"view": view, "sex": sex, "age": age_band}
 
 
-def strata(units: Units, question: Question, bootstraps: int) -> Iterator[dict[str, Any]]:
+def strata(scored: PatientScores, contrast: Contrast, bootstraps: int) -> Iterator[dict[str, Any]]:
     """AUROC of a question within each stratum that has patients enough on both sides.
 
     Parameters
@@ -46,23 +46,23 @@ def strata(units: Units, question: Question, bootstraps: int) -> Iterator[dict[s
     dict
         ``stratum``, ``n_positive``, ``n_negative``, ``auroc``. Nothing for a property that is the same for all.
     """
-    part = units.where(units.labelled(question.positive, question.negative))
+    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
     for name, of_case in STRATA.items():
         values: Names = np.array([of_case(case) for case in part.cases], np.str_)
         kinds = np.unique(values).tolist()
         for kind in kinds if len(kinds) > 1 else ():
-            row = _stratum(part.where(values == kind), question, bootstraps)
+            row = _stratum(part.where(values == kind), contrast, bootstraps)
             if min(row["n_positive"], row["n_negative"]) >= FEWEST:
                 yield {"stratum": f"unknown {name}" if kind == "unknown" else f"{name} {kind}", **row}
 
 
-def _stratum(units: Units, question: Question, bootstraps: int) -> dict[str, Any]:
-    answer = question.ask(units)
+def _stratum(scored: PatientScores, contrast: Contrast, bootstraps: int) -> dict[str, Any]:
+    sample = contrast.ask(scored)
     found = estimates(
-        {"auroc": Ranking.auroc}, answer.y_true, answer.y_score, answer.patients, bootstraps=bootstraps
+        {"auroc": Ranking.auroc}, sample.y_true, sample.y_score, sample.patients, bootstraps=bootstraps
     )
     return {
-        "n_positive": int(answer.y_true.sum()),
-        "n_negative": int((~answer.y_true).sum()),
+        "n_positive": int(sample.y_true.sum()),
+        "n_negative": int((~sample.y_true).sum()),
         "auroc": dataclasses.asdict(found["auroc"]),
     }

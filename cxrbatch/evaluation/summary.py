@@ -25,7 +25,7 @@ from cxrbatch.pages.wording import figure, interval, percent
 Evaluation = Mapping[str, Any]
 Row = Mapping[str, Any]
 
-UNSEEN = (Exposure.LEFT_OUT, Exposure.UNTAUGHT)
+UNSEEN = (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
 _SPLENDID = 0.90
 _HARDLY_ANY_ORDER = 0.60
 _AS_GOOD = 0.02  # a floor this much below the score is no floor to stand on
@@ -34,7 +34,7 @@ _SAME_LIST = 0.5  # rank correlation
 _MUCH_HANDLING = 0.05  # median move in the list
 
 
-def verdict(evaluation: Evaluation) -> list[str]:
+def summary(evaluation: Evaluation) -> list[str]:
     """Say what the figures mean.
 
     Parameters
@@ -129,7 +129,7 @@ def _lives_on_what_is_left(evaluation: Evaluation) -> Iterator[str]:
     found = {
         name: (area, row)
         for area, name, row in sorted(
-            _audits(evaluation, "auroc", Expectation.MUST_LOSE), key=lambda each: each[0]
+            _perturbations(evaluation, "auroc", Expectation.MUST_LOSE), key=lambda each: each[0]
         )
         if not without_lungs(name) and WITHOUT_LUNGS.fails(area)
     }
@@ -344,18 +344,22 @@ def _area(row: Row) -> float:
 
 
 def _lungless(row: Row) -> float | None:
-    return next((audit["auroc"] for name, audit in row["audits"].items() if without_lungs(name)), None)
+    return next(
+        (perturbation["auroc"] for name, perturbation in row["audits"].items() if without_lungs(name)), None
+    )
 
 
-def _audits(evaluation: Evaluation, key: str, expectation: Expectation) -> Iterator[tuple[float, str, Row]]:
+def _perturbations(
+    evaluation: Evaluation, key: str, expectation: Expectation
+) -> Iterator[tuple[float, str, Row]]:
     for row in evaluation["within_site"]:
-        for name, audit in row["audits"].items():
-            if EXPECTATIONS.get(name) is expectation and audit[key] is not None:
-                yield audit[key], name, row
+        for name, perturbation in row["audits"].items():
+            if EXPECTATIONS.get(name) is expectation and perturbation[key] is not None:
+                yield perturbation[key], name, row
 
 
 def _moves(evaluation: Evaluation) -> Iterator[tuple[float, str, Row]]:
-    return _audits(evaluation, "median_rank_shift", Expectation.MUST_STAY)
+    return _perturbations(evaluation, "median_rank_shift", Expectation.MUST_STAY)
 
 
 def _marker_moves(evaluation: Evaluation) -> list[tuple[float, str, Row]]:

@@ -113,14 +113,14 @@ def targets(evaluation: Mapping[str, Any]) -> list[Target]:
     return sorted(found, key=lambda target: (not target.missed, target.value is not None))
 
 
-def without_lungs(audit: str) -> bool:
+def without_lungs(perturbation: str) -> bool:
     """Whether a change takes away what the score ought to look at."""
-    return audit == "lungs blacked out"
+    return perturbation == "lungs blacked out"
 
 
-def pastes_a_marker(audit: str) -> bool:
+def pastes_a_marker(perturbation: str) -> bool:
     """Whether a change adds a letter or an arrow, as a technician does."""
-    return audit.startswith(("marker", "arrow"))
+    return perturbation.startswith(("marker", "arrow"))
 
 
 def healthy_adults(share: Mapping[str, Any]) -> bool:
@@ -133,13 +133,13 @@ def _counts(row: Mapping[str, Any]) -> bool:
 
 
 def _aurocs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
-    for site, question, limit in _AUROCS:
-        rows = [row for row in _rows(evaluation) if _contrast(row) == (site, question)]
+    for site, contrast, limit in _AUROCS:
+        rows = [row for row in _rows(evaluation) if _contrast(row) == (site, contrast)]
         if not rows:
-            yield Target(text=f"AUROC, {question} at {site}", limit=limit)
+            yield Target(text=f"AUROC, {contrast} at {site}", limit=limit)
         for row in rows:
             yield Target(
-                text=f"AUROC, {question} at {site}, ranked by {row['ranked_by']}",
+                text=f"AUROC, {contrast} at {site}, ranked by {row['ranked_by']}",
                 limit=limit,
                 value=row["auroc"]["value"],
                 figure=interval(row["auroc"]),
@@ -152,12 +152,12 @@ def _without_lungs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
         Target(
             text=f"AUROC with the {name}, {_place(row)}",
             limit=WITHOUT_LUNGS,
-            value=audit["auroc"],
-            figure=figure(audit["auroc"]),
+            value=perturbation["auroc"],
+            figure=figure(perturbation["auroc"]),
             exposure=row["exposure"],
         )
         for row in _rows(evaluation)
-        for name, audit in row["audits"].items()
+        for name, perturbation in row["audits"].items()
         if without_lungs(name)
     ]
     yield from found or [Target(text="AUROC with the lungs blacked out", limit=WITHOUT_LUNGS)]
@@ -170,7 +170,9 @@ def _markers(evaluation: Mapping[str, Any]) -> Iterator[Target]:
 
 def _worst_marker(row: Mapping[str, Any]) -> Target:
     shifts = {
-        name: audit["median_rank_shift"] for name, audit in row["audits"].items() if pastes_a_marker(name)
+        name: perturbation["median_rank_shift"]
+        for name, perturbation in row["audits"].items()
+        if pastes_a_marker(name)
     }
     name = max(shifts, key=lambda name: shifts[name])
     return Target(
@@ -201,7 +203,7 @@ def _urgent(evaluation: Mapping[str, Any]) -> Iterator[Target]:
 
 def _rows(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Of the contrasts that have a target."""
-    contrasts = {(site, question) for site, question, _ in _AUROCS}
+    contrasts = {(site, contrast) for site, contrast, _ in _AUROCS}
     return [row for row in evaluation.get("within_site", ()) if _counts(row) and _contrast(row) in contrasts]
 
 

@@ -12,7 +12,7 @@ from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.errors import OutputError
 from cxrbatch.evaluation.model_card import model_card
 from cxrbatch.evaluation.page import evaluation_html
-from cxrbatch.evaluation.patients import to_units
+from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.records import FINDINGS
 
@@ -79,9 +79,9 @@ def patients_csv(sites: Sequence[SiteScores], rule: str) -> bytes:
 
 
 def _rows(site: SiteScores, rule: str) -> Iterator[Row]:
-    units = to_units(site.cases, site.scores, rule)
+    scored = to_patient_scores(site.cases, site.scores, rule)
     ranked = sorted(
-        zip(units.patients.tolist(), units.labels.tolist(), units.scores.tolist(), strict=True),
+        zip(scored.patients.tolist(), scored.labels.tolist(), scored.scores.tolist(), strict=True),
         key=lambda unit: (-unit[2][0], unit[0], unit[1]),
     )
     for patient, label, scores in ranked:

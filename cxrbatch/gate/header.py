@@ -20,7 +20,7 @@ _FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
 class PixelCheck(Protocol):
     """Says what is wrong with a picture, or nothing; see `cxrbatch.gate.pixel_check.ChestCheck`."""
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         """Empty if the picture looks like a frontal chest radiograph, else why not."""
 
 
@@ -73,8 +73,8 @@ def check_pixels(picture: Picture, colourfulness: float, check: PixelCheck) -> N
     Refusal
         ``not_a_chest_radiograph``.
     """
-    if objection := check.objection(picture, colourfulness):
-        raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, objection)
+    if rejection := check.rejection(picture, colourfulness):
+        raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, rejection)
 
 
 def _is_frontal(view_position: str) -> bool:

@@ -94,7 +94,7 @@ class ChestCheck:
                 limit=np.float64(self.limit),
             )
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         """Empty if the picture looks like a frontal chest radiograph, else why not.
 
         Parameters
@@ -160,9 +160,9 @@ class StoredCheck:
     def __post_init__(self) -> None:
         _stored(self.path)
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        """See `ChestCheck.objection`."""
-        return _stored(self.path).objection(picture, colourfulness)
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+        """See `ChestCheck.rejection`."""
+        return _stored(self.path).rejection(picture, colourfulness)
 
 
 @cache
@@ -170,7 +170,7 @@ def _stored(path: Path) -> ChestCheck:
     return ChestCheck.load(path)
 
 
-def look(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def extract_features(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute what the network sees of a picture, shape (N_FEATURES,); see `features`."""
     return features(preprocess(pixels, _SPEC))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch._lib.prefetch import taken_ahead
+from cxrbatch._lib.prefetch import prefetch
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.errors import BundleError
 from cxrbatch.infer.runtime import Precision, Runtime
@@ -107,7 +107,7 @@ def score_images(
     """
     waiting: dict[int, ModelInput] = {}
     # In a thread: who waits within TensorFlow hears no signal, and Ctrl-C would have to wait for a slow file.
-    with taken_ahead(_batches(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as batches:
+    with prefetch(_batches(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as batches:
         for keys, pixels in batches:
             scores = predictor({"pixels": pixels})["scores"]
             for key, row in zip(keys, scores, strict=True):

@@ -17,8 +17,8 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
 from cxrbatch.state.records import PcrResult
-from cxrbatch.state.session import lasting
-from cxrbatch.state.store import State, opened
+from cxrbatch.state.session import persistent_state
+from cxrbatch.state.store import State, open_state
 
 FIRST_DAY = dt.date(2020, 1, 1)
 """No PCR for this virus is older: its first protocol was published in January 2020 (Corman et al., Eurosurveillance
@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decision:
     """What becomes of a row, what is wrong with it, and what to do."""
 
     row_class: RowClass
@@ -61,13 +61,13 @@ class SortedRow:
     """A row with its verdict; `result` is what to store, only of new ones."""
 
     row: LabRow
-    verdict: Verdict
+    decision: Decision
     result: PcrResult | None = None
 
     @property
     def is_taken(self) -> bool:
         """Whether nothing is left to do about it."""
-        return self.verdict.row_class in TAKEN
+        return self.decision.row_class in TAKEN
 
 
 Patients = Callable[..., list[PatientKey]]
@@ -76,47 +76,47 @@ Swab = tuple[PatientKey, dt.date]
 """A patient has one answer a day."""
 
 
-_NEW = Verdict(RowClass.NEW)
-_KNOWN = Verdict(RowClass.KNOWN)
-_SURPLUS = Verdict(
+_NEW = Decision(RowClass.NEW)
+_KNOWN = Decision(RowClass.KNOWN)
+_SURPLUS = Decision(
     RowClass.NOT_UNDERSTOOD,
     "more cells than columns, so that nobody knows which is which",
     "put cells that hold the delimiter in quotes",
 )
-_NOBODY = Verdict(
+_NOBODY = Decision(
     RowClass.NOT_UNDERSTOOD,
     "neither PatientID nor accession number",
     "fill one in; if other rows have none either, check --patient-column and --accession-column",
 )
-_NO_DATE = Verdict(
+_NO_DATE = Decision(
     RowClass.NOT_UNDERSTOOD,
     "the date is missing or not understood",
     "give the day of the swab; if all rows are so, say how dates are written with --date-format",
 )
-_NO_RESULT = Verdict(
+_NO_RESULT = Decision(
     RowClass.NOT_UNDERSTOOD, "the result is empty", "import the file again when the laboratory has one"
 )
-_UNKNOWN_WORD = Verdict(
+_UNKNOWN_WORD = Decision(
     RowClass.NOT_UNDERSTOOD,
     "the word for the result is unknown",
     "say what it means with --positive, --negative or --inconclusive",
 )
-_INCONCLUSIVE = Verdict(
+_INCONCLUSIVE = Decision(
     RowClass.INCONCLUSIVE,
     "neither positive nor negative",
     "the patient stays on the list: wait for the final result, or swab again",
 )
-_UNMATCHED = Verdict(
+_UNMATCHED = Decision(
     RowClass.UNMATCHED,
     "nobody with these identifiers was screened",
     "check them (zeros at the start, issuer); if the radiograph is still to come, import again after it",
 )
-_AMBIGUOUS = Verdict(
+_AMBIGUOUS = Decision(
     RowClass.AMBIGUOUS,
     "several patients have these identifiers",
     "say which one: PatientID with its issuer (--issuer-column), or PatientID and accession number",
 )
-_TWO_PATIENTS = Verdict(
+_TWO_PATIENTS = Decision(
     RowClass.CONTRADICTORY,
     "PatientID and accession number are of different patients",
     "find out who was swabbed, and correct the row",
@@ -150,11 +150,11 @@ def sort_rows(
     found = [_swab(row, patients, today) for row in rows]
     said: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
     for row, swab in zip(rows, found, strict=True):
-        if not isinstance(swab, Verdict):
+        if not isinstance(swab, Decision):
             said[swab].setdefault(_is_positive(row), row.number)
     return [
-        SortedRow(row=row, verdict=swab)
-        if isinstance(swab, Verdict)
+        SortedRow(row=row, decision=swab)
+        if isinstance(swab, Decision)
         else _compared(row, swab, said[swab], known.get(swab))
         for row, swab in zip(rows, found, strict=True)
     ]
@@ -210,14 +210,14 @@ def rows_csv(rows: Iterable[SortedRow]) -> bytes:
         (
             {
                 "row": item.row.number,
-                "class": item.verdict.row_class,
+                "class": item.decision.row_class,
                 "patient_id": item.row.patient_id,
                 "issuer_of_patient_id": item.row.issuer_of_patient_id,
                 "accession_number": item.row.accession_number,
                 "date": item.row.date,
                 "result": item.row.result,
-                "problem": item.verdict.problem,
-                "what_to_do": item.verdict.what_to_do,
+                "problem": item.decision.problem,
+                "what_to_do": item.decision.what_to_do,
             }
             for item in rows
         ),
@@ -226,7 +226,7 @@ def rows_csv(rows: Iterable[SortedRow]) -> bytes:
 
 def summary(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
     """Count the rows in one line, without a word about anybody."""
-    counts = Counter(item.verdict.row_class for item in rows)
+    counts = Counter(item.decision.row_class for item in rows)
     parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in TAKEN]
     stored = f"dry run, nothing stored ({counts[RowClass.NEW]} results would be)"
     return f"{len(rows)} rows = {' + '.join(parts)}; " + (
@@ -257,27 +257,27 @@ def check_table_place(out: Path, *inputs: Path) -> None:
 def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
     """A dry run only looks, and needs no lock."""
     if dry_run:
-        with opened(path, read_only=True) as state:
+        with open_state(path, read_only=True) as state:
             yield state
     else:
-        with lasting(path) as state:
+        with persistent_state(path) as state:
             yield state
 
 
-def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Verdict:
+def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Decision:
     if row.surplus:
         return _SURPLUS
     if row.day is None:
         return _NO_DATE
     who = _unusable(row, row.day, today) or _who(row, patients)
-    return who if isinstance(who, Verdict) else (who, row.day)
+    return who if isinstance(who, Decision) else (who, row.day)
 
 
-def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Verdict | None:
+def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Decision | None:
     if not (row.patient_id or row.accession_number):
         return _NOBODY
     if not FIRST_DAY <= day <= today:
-        return Verdict(
+        return Decision(
             RowClass.NOT_UNDERSTOOD,
             f"in the future: today is {today}"
             if day > today
@@ -289,7 +289,7 @@ def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Verdict | None:
     return _INCONCLUSIVE if row.answer is Answer.INCONCLUSIVE else None
 
 
-def _who(row: LabRow, patients: Patients) -> PatientKey | Verdict:
+def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     """The one patient whom everything in the row fits."""
     issuer = row.issuer_of_patient_id or None
     by_each = {
@@ -311,8 +311,8 @@ def _who(row: LabRow, patients: Patients) -> PatientKey | Verdict:
     return _TWO_PATIENTS if len(names) > 1 else _half_known(*names)
 
 
-def _half_known(name: str) -> Verdict:
-    return Verdict(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
+def _half_known(name: str) -> Decision:
+    return Decision(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
 
 
 def _compared(row: LabRow, swab: Swab, said: Mapping[bool, int], known: bool | None) -> SortedRow:
@@ -320,14 +320,14 @@ def _compared(row: LabRow, swab: Swab, said: Mapping[bool, int], known: bool | N
     positive = _is_positive(row)
     if (other := said.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"
-        return SortedRow(row=row, verdict=Verdict(RowClass.CONTRADICTORY, problem, _ASK))
+        return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _ASK))
     if known is not None and known is not positive:
         problem = f"stored for this patient and day is: {_word(known)}"
-        return SortedRow(row=row, verdict=Verdict(RowClass.CONTRADICTORY, problem, _KEPT))
+        return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _KEPT))
     if known is not None or said[positive] != row.number:
-        return SortedRow(row=row, verdict=_KNOWN)
+        return SortedRow(row=row, decision=_KNOWN)
     key, day = swab
-    return SortedRow(row=row, verdict=_NEW, result=PcrResult(patient_key=key, date=day, positive=positive))
+    return SortedRow(row=row, decision=_NEW, result=PcrResult(patient_key=key, date=day, positive=positive))
 
 
 def _is_positive(row: LabRow) -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cxrbatch import __version__
-from cxrbatch._lib.prefetch import taken_ahead
+from cxrbatch._lib.prefetch import prefetch
 from cxrbatch.bundle.bundle import Bundle
-from cxrbatch.discover import classify, still_changing
-from cxrbatch.engines.pool import ReaderPool, default_workers
+from cxrbatch.discover import check_settled, classify
+from cxrbatch.engines.pool import WorkerPool, default_workers
 from cxrbatch.engines.worker import Prepared
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.gate.pixel_check import StoredCheck
@@ -28,7 +28,7 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef, ModelInput, Provenance
 from cxrbatch.screening.options import Decode, ScreenOptions
 from cxrbatch.state.codec import Outcome
-from cxrbatch.state.records import Judgement, Recalled
+from cxrbatch.state.records import RunContext, StoredOutcome
 from cxrbatch.state.store import State
 
 THUMBNAIL_PX = 88
@@ -38,7 +38,7 @@ _BESIDE_PIXELS_BYTES = 8 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class RunOutcomes:
     """What was found out about the files of a folder.
 
     Attributes
@@ -49,32 +49,32 @@ class Judged:
         Of them, those that were not read tonight.
     """
 
-    files: tuple[Recalled, ...]
+    files: tuple[StoredOutcome, ...]
     n_remembered: int
     provenance: Provenance
 
 
-class Judge:
+class OutcomeResolver:
     """Judges the files of one run.
 
     Parameters
     ----------
     state : State
         Asked before a file is opened, and told every outcome.
-    judgement : Judgement
+    context : Judgement
         What is written beside each.
     """
 
-    def __init__(self, bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement) -> None:
+    def __init__(self, bundle: Bundle, options: ScreenOptions, state: State, context: RunContext) -> None:
         self._bundle = bundle
         self._options = options
         self._state = state
-        self._judgement = judgement
-        self._root = Path(judgement.root)
+        self._judgement = context
+        self._root = Path(context.root)
         self._device = _device_number(self._root)
         self._now_ns = int(options.clock().timestamp() * 1e9)
 
-    def __call__(self, found: Sequence[FoundFile]) -> Judged:
+    def __call__(self, found: Sequence[FoundFile]) -> RunOutcomes:
         """Judge every file.
 
         Raises
@@ -88,36 +88,36 @@ class Judge:
         outcomes = {file.name: self._without_reading(file) for file in found}
         if not any(map(_is_wanted, outcomes.values())):
             raise NoImageFound(f"{self._root}: {len(found)} files, not one image; is the export mounted?")
-        remembered = [outcome for outcome in outcomes.values() if isinstance(outcome, Recalled)]
+        remembered = [outcome for outcome in outcomes.values() if isinstance(outcome, StoredOutcome)]
         judged = [
-            self._remember(files[outcome.name], outcome)
+            self._put(files[outcome.name], outcome)
             for outcome in outcomes.values()
             if isinstance(outcome, Failure)
         ]
         refs = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageRef)]
         try:
-            provenance = self._score(refs, lambda new: judged.append(self._remember(files[new.name], new)))
+            provenance = self._score(refs, lambda new: judged.append(self._put(files[new.name], new)))
         finally:
             self._state.commit()
-        return Judged(files=(*remembered, *judged), n_remembered=len(remembered), provenance=provenance)
+        return RunOutcomes(files=(*remembered, *judged), n_remembered=len(remembered), provenance=provenance)
 
-    def _without_reading(self, file: FoundFile) -> Recalled | ImageRef | Failure:
+    def _without_reading(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure:
         if file.failure:
             return file.failure
         if not self._options.rescore:
             # With a state the list takes its thumbnails from there, and only of those who are on it.
-            recalled = self._state.recall(file, self._judgement, thumbnail=self._options.state is None)
-            if recalled:
-                return recalled
-        changing = still_changing(file, self._options.settle_s, self._now_ns)
+            known = self._state.get(file, self._judgement, thumbnail=self._options.state is None)
+            if known:
+                return known
+        changing = check_settled(file, self._options.settle_s, self._now_ns)
         return changing or classify(file.path, file.name, file.version)
 
-    def _remember(self, file: FoundFile, outcome: Outcome) -> Recalled:
+    def _put(self, file: FoundFile, outcome: Outcome) -> StoredOutcome:
         if isinstance(outcome, Failure) and outcome.reason is Reason.UNREADABLE:
             self._check_export()
         if outcome.header is None:
             outcome = replace(outcome, header=self._options.patients.unread_header(outcome.name))
-        return self._state.remember(file, outcome, self._judgement)
+        return self._state.put(file, outcome, self._judgement)
 
     def _check_export(self) -> None:
         if self._device is None or _device_number(self._root) != self._device:
@@ -131,9 +131,9 @@ class Judge:
         prepare = self._prepare_options()
         n_workers, work_bytes = share_memory(options.n_workers or default_workers(), options.max_memory_bytes)
         with (
-            ReaderPool(prepare, n_workers, work_bytes) as pool,
+            WorkerPool(prepare, n_workers, work_bytes) as pool,
             # Files are read while TensorFlow is being imported.
-            taken_ahead(pool.prepare(refs), n_ahead(prepare.spec), pool.stop) as prepared,
+            prefetch(pool.prepare(refs), n_ahead(prepare.spec), pool.stop) as prepared,
         ):
             started = runtime.start(options.device, options.precision, network_threads())
             predictor = KerasPredictor(self._bundle, started, options.batch_size)
@@ -172,9 +172,9 @@ def n_ahead(spec: PreprocessSpec) -> int:
     return max(_AHEAD_BYTES // (spec.height * spec.width + _BESIDE_PIXELS_BYTES), 1)
 
 
-def _is_wanted(item: Recalled | ImageRef | Failure) -> bool:
+def _is_wanted(item: StoredOutcome | ImageRef | Failure) -> bool:
     """Whether a file is an image, or should have been one."""
-    outcome = item.outcome if isinstance(item, Recalled) else item
+    outcome = item.outcome if isinstance(item, StoredOutcome) else item
     return not (isinstance(outcome, Failure) and outcome.skipped)
 
 

@@ -20,10 +20,10 @@ from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
 from cxrbatch.report import check_writable, write_report
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.screening.options import ScreenOptions
-from cxrbatch.screening.outcomes import Judge
+from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import session
 from cxrbatch.state.codec import Outcome
-from cxrbatch.state.records import Evidence, Judgement, Recalled
+from cxrbatch.state.records import RunContext, StoredImage, StoredOutcome
 from cxrbatch.state.store import State
 from cxrbatch.triage.aggregate import aggregate
 from cxrbatch.triage.capacity import capacity_yield
@@ -55,9 +55,9 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
     bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
     with _remembering(out, options) as state:
-        judgement, warnings = _begin(folder, bundle, options, state)
-        run_id = state.begin(judgement)
-        run = _run_folder(folder, bundle, options, state, judgement)
+        context, warnings = _begin(folder, bundle, options, state)
+        run_id = state.begin(context)
+        run = _run_folder(folder, bundle, options, state, context)
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         write_report(pseudonymise(run) if pseudonymise else run, out)
         state.finish(run_id, run, options.clock())
@@ -65,23 +65,23 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
 
 
 def _remembering(out: Path, options: ScreenOptions) -> AbstractContextManager[State]:
-    return session.lasting(options.state) if options.state else session.until_written(out)
+    return session.persistent_state(options.state) if options.state else session.temporary_state(out)
 
 
 def _begin(
     folder: Path, bundle: Bundle, options: ScreenOptions, state: State
-) -> tuple[Judgement, tuple[str, ...]]:
+) -> tuple[RunContext, tuple[str, ...]]:
     """Which night this is, and what decides the outcomes."""
     now, last = options.clock(), state.last_night()
     night = max(night_of(now), last or dt.date.min)
-    judgement = Judgement(
+    context = RunContext(
         root=str(folder.resolve()),
         settings=_settings(bundle, options),
         bundle_sha256=bundle.sha256,
         night=night,
         moment=after(now, state.last_moment()),
     )
-    return judgement, _clock_warnings(now, last, options) if last and options.state else ()
+    return context, _clock_warnings(now, last, options) if last and options.state else ()
 
 
 def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> tuple[str, ...]:
@@ -115,17 +115,17 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
 
 
 def _run_folder(
-    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
 ) -> TriageRun:
     """Everything but the writing: discover → judge (read → gate → preprocess → infer) → list."""
     started = options.clock()
     found = list(walk(folder))
-    judged = Judge(bundle, options, state, judgement)(found)
+    judged = OutcomeResolver(bundle, options, state, context)(found)
     outcomes = _without_duplicates(judged.files if options.state else _of_one_night(judged.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
     if options.state:
-        patients = _waiting(outcomes, bundle, options, state, judgement)
+        patients = _waiting(outcomes, bundle, options, state, context)
     else:
         patients = aggregate(images, failures, bundle.aggregation, bundle.operating_points)
     return TriageRun(
@@ -146,12 +146,12 @@ def _run_folder(
     )
 
 
-def _of_one_night(files: Iterable[Recalled]) -> tuple[Recalled, ...]:
+def _of_one_night(files: Iterable[StoredOutcome]) -> tuple[StoredOutcome, ...]:
     """Without a state there is no earlier night, though a killed run may have begun on one."""
     return tuple(replace(file, first_night=dt.date.min) for file in files)
 
 
-def _without_duplicates(files: Iterable[Recalled], state: State) -> dict[int, Outcome]:
+def _without_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
     """Outcomes by the number of their file's version, second copies refused."""
     in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
     scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
@@ -162,25 +162,25 @@ def _without_duplicates(files: Iterable[Recalled], state: State) -> dict[int, Ou
 
 
 def _waiting(
-    outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, judgement: Judgement
+    outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
 ) -> tuple[PatientTriage, ...]:
     """The list across nights; thumbnails of those who have left it are dropped."""
-    oldest = judgement.night - dt.timedelta(days=options.expire_nights)
-    evidence = [_with_flags(item, outcomes.get(item.id)) for item in state.evidence(after=oldest)]
+    oldest = context.night - dt.timedelta(days=options.expire_nights)
+    stored_images = [_with_flags(item, outcomes.get(item.id)) for item in state.stored_images(after=oldest)]
     state.forget_thumbnails(before=oldest)
     rules = ListRules(
-        tonight=judgement.night,
+        tonight=context.night,
         expire_nights=options.expire_nights,
         max_nights=options.max_nights,
         bundle_sha256=bundle.sha256,
         aggregation=bundle.aggregation,
         operating_points=bundle.operating_points,
     )
-    patients = {item.outcome.header.patient_key for item in evidence if item.outcome.header}
-    return waiting_list(evidence, outcomes.keys(), state.result_dates(patients), rules)
+    patients = {item.outcome.header.patient_key for item in stored_images if item.outcome.header}
+    return waiting_list(stored_images, outcomes.keys(), state.result_dates(patients), rules)
 
 
-def _with_flags(item: Evidence, tonight: Outcome | None) -> Evidence:
+def _with_flags(item: StoredImage, tonight: Outcome | None) -> StoredImage:
     """What was found beside an image in tonight's folder (a UID conflict) is not remembered with it."""
     if not isinstance(tonight, ImageScore) or not isinstance(item.outcome, ImageScore):
         return item

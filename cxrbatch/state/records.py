@@ -8,7 +8,7 @@ from cxrbatch.state.codec import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class RunContext:
     """What a run writes beside every outcome.
 
     Attributes
@@ -32,7 +32,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recalled:
+class StoredOutcome:
     """An outcome of an earlier run, without its thumbnail."""
 
     id: int
@@ -41,7 +41,7 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class StoredImage:
     """A version of a file that may bear on the list.
 
     Attributes
@@ -103,7 +103,7 @@ class PcrResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListEntry:
     """A line of the list of a night, as it was reported.
 
     Attributes

@@ -7,11 +7,11 @@ from pathlib import Path
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import NoLocks
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.store import State, in_memory, make_folder, opened
+from cxrbatch.state.store import State, in_memory, make_folder, open_state
 
 
 @contextmanager
-def lasting(path: Path) -> Iterator[State]:
+def persistent_state(path: Path) -> Iterator[State]:
     """The user's state, for this process alone.
 
     Raises
@@ -19,12 +19,12 @@ def lasting(path: Path) -> Iterator[State]:
     Locked, StateError, OutputError
     """
     make_folder(path)
-    with locked(lock_path(path), f"state {visible(str(path))}"), opened(path) as state:
+    with locked(lock_path(path), f"state {visible(str(path))}"), open_state(path) as state:
         yield state
 
 
 @contextmanager
-def until_written(out: Path) -> Iterator[State]:
+def temporary_state(out: Path) -> Iterator[State]:
     """Memory beside a report that is not written yet: what a killed run leaves, the next one finds.
 
     It is removed when all went well, and kept when not. On a share without locks nothing is kept.
@@ -44,7 +44,7 @@ def until_written(out: Path) -> Iterator[State]:
 
 @contextmanager
 def _kept_until_written(partial: Path) -> Iterator[State]:
-    with opened(partial, lasting=False) as state:
+    with open_state(partial, durable=False) as state:
         try:
             yield state
         except BaseException:

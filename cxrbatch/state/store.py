@@ -19,7 +19,15 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageHeader, PatientKey, PatientTriage, TriageRun
 from cxrbatch.state import schema
 from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
-from cxrbatch.state.records import Evidence, ImageSummary, Judgement, Listed, PcrResult, Recalled, Run
+from cxrbatch.state.records import (
+    ImageSummary,
+    ListEntry,
+    PcrResult,
+    Run,
+    RunContext,
+    StoredImage,
+    StoredOutcome,
+)
 
 _MODE = 0o600
 _JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
@@ -61,14 +69,14 @@ SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
 
 
 @contextmanager
-def opened(path: Path, *, lasting: bool = True, read_only: bool = False) -> Iterator["State"]:
+def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> Iterator["State"]:
     """Open a state, which is made or brought up to date where needed.
 
     Parameters
     ----------
     path : Path
         On a local disk: SQLite's write-ahead log does not work over a network.
-    lasting : bool
+    durable : bool
         False for the memory of a single run: a power cut may cost it.
     read_only : bool
         For commands that only look.
@@ -79,7 +87,7 @@ def opened(path: Path, *, lasting: bool = True, read_only: bool = False) -> Iter
         There, or while it is in use: no such file, damaged, of a later version, full disk.
     """
     try:
-        with closing(_connect(path, lasting=lasting, read_only=read_only)) as connection:
+        with closing(_connect(path, durable=durable, read_only=read_only)) as connection:
             yield State(connection)
             connection.commit()
     except sqlite3.Error as error:
@@ -95,22 +103,22 @@ def in_memory() -> Iterator["State"]:
         yield State(connection)
 
 
-def _connect(path: Path, *, lasting: bool, read_only: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connection:
     if read_only:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     else:
         _make_private(path)
         # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
-        how = "" if lasting else "?vfs=unix-none"
+        how = "" if durable else "?vfs=unix-none"
         connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
     connection.row_factory = sqlite3.Row
     try:
-        if not lasting:
+        if not durable:
             # Before all else, or SQLite wants shared memory, which shares have not.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         _check_version(connection, path, read_only=read_only)
         if not read_only:
-            _prepare(connection, lasting=lasting)
+            _prepare(connection, durable=durable)
     except BaseException:
         connection.close()
         raise
@@ -161,9 +169,9 @@ def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: boo
         )
 
 
-def _prepare(connection: sqlite3.Connection, *, lasting: bool) -> None:
+def _prepare(connection: sqlite3.Connection, *, durable: bool) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'OFF'}")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     schema.migrate(connection)
 
 
@@ -181,7 +189,7 @@ def _in_words(error: sqlite3.Error) -> str:
 
 
 class State:
-    """An open state; made by `opened`."""
+    """An open state; made by `open_state`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -199,15 +207,15 @@ class State:
         moment = self._connection.execute("SELECT max(started) FROM run").fetchone()[0]
         return dt.datetime.fromisoformat(moment) if moment else None
 
-    def begin(self, judgement: Judgement) -> int:
+    def begin(self, context: RunContext) -> int:
         """Note that a run has begun; its number."""
         cursor = self._connection.execute(
             "INSERT INTO run (night, started, folder, bundle_sha256) VALUES (?, ?, ?, ?)",
             (
-                judgement.night.isoformat(),
-                _utc(judgement.moment),
-                judgement.root.encode("utf-8", "backslashreplace").decode(),
-                judgement.bundle_sha256,
+                context.night.isoformat(),
+                _utc(context.moment),
+                context.root.encode("utf-8", "backslashreplace").decode(),
+                context.bundle_sha256,
             ),
         )
         self._connection.commit()
@@ -243,12 +251,12 @@ class State:
 
     # --- images
 
-    def recall(self, file: FoundFile, judgement: Judgement, *, thumbnail: bool) -> Recalled | None:
+    def get(self, file: FoundFile, context: RunContext, *, thumbnail: bool) -> StoredOutcome | None:
         """What was found out about this very version of a file by a run with the same settings."""
-        row = self._connection.execute(_OF_THIS_VERSION, _version(file, judgement)).fetchone()
+        row = self._connection.execute(_OF_THIS_VERSION, _version(file, context)).fetchone()
         if row is None or row["reason"] in _JUDGED_ANEW:
             return None
-        return Recalled(
+        return StoredOutcome(
             id=row["id"],
             outcome=decode(row["record"], self._thumbnail(row["id"]) if thumbnail else b""),
             first_night=dt.date.fromisoformat(row["first_night"]),
@@ -259,19 +267,19 @@ class State:
             self._connection.execute("SELECT thumbnail FROM image WHERE id = ?", (id_,)).fetchone()[0]
         )
 
-    def remember(self, file: FoundFile, outcome: Outcome, judgement: Judgement) -> Recalled:
+    def put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
         """Store an outcome; a version that was judged before keeps the night on which it came in.
 
         Versions that differ in nothing but the time of change are one if their outcome is.
         """
-        row = _image_row(file, outcome, judgement)
+        row = _image_row(file, outcome, context)
         self._recognise(row, outcome)
         self._connection.execute(_REMEMBER, row)
         stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
         self._n_uncommitted += 1
         if self._n_uncommitted >= _ROWS_PER_COMMIT:
             self.commit()
-        return Recalled(
+        return StoredOutcome(
             id=stored["id"], outcome=outcome, first_night=dt.date.fromisoformat(stored["first_night"])
         )
 
@@ -297,14 +305,14 @@ class State:
         )
         self.commit()
 
-    def evidence(self, after: dt.date) -> list[Evidence]:
+    def stored_images(self, after: dt.date) -> list[StoredImage]:
         """Images of all patients of whom one came in after a night, and whatever may bear on them.
 
         A patient does not count through an image with a result of the night on which it came in, or a later one: no
         image is dated after that night (rule 5 of ``docs/nightly.md``).
         """
         rows = self._connection.execute(_EVIDENCE, {"after": after.isoformat()})
-        return [_evidence(row) for row in rows]
+        return [_stored_image(row) for row in rows]
 
     def images(self) -> Iterator[ImageSummary]:
         """All images ever, in short, in the order in which they came in."""
@@ -400,14 +408,14 @@ class State:
                 dates[patient].append(dt.date.fromisoformat(row["date"]))
         return dict(dates)
 
-    def listings(self) -> Iterator[Listed]:
+    def list_entries(self) -> Iterator[ListEntry]:
         """The lists of all nights, by night and position."""
         for row in self._connection.execute("SELECT * FROM listed ORDER BY night, position"):
             content = dict(row)
             content["night"] = dt.date.fromisoformat(row["night"])
             content["patient_key"] = decode_key(row["patient_key"])
             content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
-            yield Listed(**content)
+            yield ListEntry(**content)
 
     # --- health
 
@@ -439,23 +447,23 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _version(file: FoundFile, judgement: Judgement) -> dict[str, Any]:
+def _version(file: FoundFile, context: RunContext) -> dict[str, Any]:
     return {
-        "root": _text(judgement.root),
+        "root": _text(context.root),
         "name": _text(file.name),
-        "settings": judgement.settings,
+        "settings": context.settings,
         **asdict(file.version),
     }
 
 
-def _image_row(file: FoundFile, outcome: Outcome, judgement: Judgement) -> dict[str, Any]:
+def _image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[str, Any]:
     header = outcome.header or ImageHeader(patient_key=("file", outcome.name), patient_id=outcome.name)
     return {
-        **_version(file, judgement),
+        **_version(file, context),
         **_in_columns(outcome),
-        "night": judgement.night.isoformat(),
-        "moment": _utc(judgement.moment),
-        "bundle_sha256": judgement.bundle_sha256,
+        "night": context.night.isoformat(),
+        "moment": _utc(context.moment),
+        "bundle_sha256": context.bundle_sha256,
         "patient_key": encode_key(header.patient_key),
         **{column: _plain(getattr(header, column)) for column in _HEADER_COLUMNS},
         "record": encode(replace(outcome, header=header)),
@@ -474,8 +482,8 @@ def _in_columns(outcome: Outcome) -> dict[str, Any]:
     return {"status": "scored", "reason": "", "score_covid": outcome.scores[0]}
 
 
-def _evidence(row: sqlite3.Row) -> Evidence:
-    return Evidence(
+def _stored_image(row: sqlite3.Row) -> StoredImage:
+    return StoredImage(
         id=row["id"],
         root=json.loads(row["root"]),
         name=json.loads(row["name"]),

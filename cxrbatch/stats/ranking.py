@@ -264,7 +264,7 @@ def _share(cumulated: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Top:
+class TopK:
     """What testing the top of the list yields.
 
     Attributes
@@ -288,7 +288,7 @@ class Top:
     lift: float
 
 
-def top_of_list(y_true: Bools, y_score: Scores, share: float) -> Top:
+def top_of_list(y_true: Bools, y_score: Scores, share: float) -> TopK:
     """Test the first `share` of the list; patients with equal scores are taken in random order (on average).
 
     Parameters
@@ -303,7 +303,7 @@ def top_of_list(y_true: Bools, y_score: Scores, share: float) -> Top:
     tested, found = gain_points(y_true, y_score)
     share_found = float(np.interp(n_tested / y_true.size, tested, found))
     n_found = share_found * float(y_true.sum())
-    return Top(
+    return TopK(
         tested=share,
         n_tested=n_tested,
         found=share_found,

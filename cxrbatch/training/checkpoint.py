@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.training.recipe import TrainRecipe
 
 Arrays = list[NDArray[Any]]
@@ -133,7 +133,7 @@ def _named(arrays: Arrays) -> dict[str, Any]:
     return {f"{index:05}": array for index, array in enumerate(arrays)}
 
 
-def dataset_digest(images: NDArray[np.uint8], cases: Sequence[Case]) -> str:
+def dataset_digest(images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> str:
     """SHA-256 of images and of what training knows of them: label, patient and domain, in their order."""
     digest = hashlib.sha256(json.dumps([(case.label, case.patient, case.domain) for case in cases]).encode())
     digest.update(json.dumps(images.shape).encode())

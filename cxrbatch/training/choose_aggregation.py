@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.datasets.collections import Case
-from cxrbatch.evaluation.patients import Floats, to_units
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.evaluation.patients import Floats, to_patient_scores
 from cxrbatch.stats.ranking import auroc
 from cxrbatch.training.leave_one_out import FoldScores
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
@@ -75,6 +75,6 @@ def _compare_on(fold: FoldScores, scores: Floats, question: int) -> Iterator[dic
         }
 
 
-def _covid_auroc(cases: Sequence[Case], scores: Floats, rule: str, question: int) -> float:
-    units = to_units(cases, scores, rule)
-    return auroc(units.labelled(*POSITIVE[question]), units.scores[:, 0])
+def _covid_auroc(cases: Sequence[LabelledImage], scores: Floats, rule: str, question: int) -> float:
+    scored = to_patient_scores(cases, scores, rule)
+    return auroc(scored.labelled(*POSITIVE[question]), scored.scores[:, 0])

@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.records import FINDINGS
 
 _COVID, _NORMAL = FINDINGS.index("covid"), FINDINGS.index("normal")
 
 
 def epochs(
-    cases: Sequence[Case], batch_size: int, seed: int
+    cases: Sequence[LabelledImage], batch_size: int, seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Draw every image once in random order, then again, for ever.
 

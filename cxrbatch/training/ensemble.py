@@ -14,7 +14,7 @@ Crops = Mapping[str, keras.Model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Committee:
+class Ensemble:
     """Trained networks, and what they are shown.
 
     Attributes
@@ -45,22 +45,24 @@ class Committee:
         return np.concatenate([self._logits(part) for part in in_parts(images)], axis=1)
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen = {look: _crop(self.crops, look, part) for look in set(self.looks)}
+        seen = {region: _crop(self.crops, region, part) for region in set(self.looks)}
         return np.stack([self._asked(member, seen) for member in self.members])
 
     def _asked(
         self, member: Mapping[str, keras.Model], seen: Mapping[str, NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        answers = {look: network(seen[look], training=False).numpy() for look, network in member.items()}
-        return np.stack([answers[look][:, question] for question, look in enumerate(self.looks)], axis=1)
+        answers = {
+            region: network(seen[region], training=False).numpy() for region, network in member.items()
+        }
+        return np.stack([answers[region][:, question] for question, region in enumerate(self.looks)], axis=1)
 
 
-def shown(crops: Crops, look: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Images (n, height, width) as a network of this look sees them, of the same shape."""
-    if look not in crops:
+    if region not in crops:
         return images
-    return np.rint(score(crops[look], images)[..., 0]).astype(np.uint8)
+    return np.rint(score(crops[region], images)[..., 0]).astype(np.uint8)
 
 
-def _crop(crops: Crops, look: str, part: NDArray[np.float32]) -> NDArray[np.float32]:
-    return crops[look](part, training=False).numpy() if look in crops else part
+def _crop(crops: Crops, region: str, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    return crops[region](part, training=False).numpy() if region in crops else part

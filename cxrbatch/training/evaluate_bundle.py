@@ -24,10 +24,10 @@ from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_fold
 from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import left_out_sites, score_folds
-from cxrbatch.training.looks import prepare_looks
+from cxrbatch.training.looks import prepare_input_regions
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
-from cxrbatch.training.splits import Roles, assign_roles
+from cxrbatch.training.splits import Splits, split_dataset
 
 Say = Callable[[str], None]
 _OF_TRAINING = ("calibration", "aggregation")
@@ -99,7 +99,11 @@ def _scorer(predictor: KerasPredictor) -> Scorer:
 
 def _crops(bundle: Bundle, recipe: TrainRecipe, data: Path, dataset: Dataset, options: TrainOptions) -> Crops:
     """What the networks of the folds look through, where there will be any."""
-    return prepare_looks(recipe, data, dataset.cases, options).crops if is_own_recipe(bundle, recipe) else {}
+    return (
+        prepare_input_regions(recipe, data, dataset.cases, options).crops
+        if is_own_recipe(bundle, recipe)
+        else {}
+    )
 
 
 def find_sites(
@@ -128,7 +132,7 @@ def find_sites(
     """
     if is_own_recipe(bundle, recipe):
         return _own_sites(bundle, recipe, dataset, score, options, crops or {})
-    sites = list(_foreign_sites(taught_sources(bundle), dataset, score, options.tell))
+    sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.tell))
     if not sites:
         raise UsageProblem(
             f"every source of the recipe took part in the training of bundle {bundle.id}, so that nothing can be "
@@ -150,10 +154,10 @@ def _of_the_network(recipe: TrainRecipe) -> TrainRecipe:
     return dataclasses.replace(recipe, name="", gate="", folds=(), bootstraps=1)
 
 
-def taught_sources(bundle: Bundle) -> frozenset[str] | None:
+def trained_on_sources(bundle: Bundle) -> frozenset[str] | None:
     """Sources that took part in the training of a bundle; None where that is not known."""
-    taught = bundle.training.get("taught", bundle.training.get("images"))
-    return None if taught is None else frozenset(taught)
+    trained_on = bundle.training.get("taught", bundle.training.get("images"))
+    return None if trained_on is None else frozenset(trained_on)
 
 
 def _own_sites(
@@ -165,17 +169,17 @@ def _own_sites(
     crops: Crops,
 ) -> list[SiteScores]:
     """Left-out sites by networks that were trained without them, the others by the bundle's."""
-    roles = assign_roles(dataset, recipe)
-    folds = score_folds(dataset, roles.teaching, recipe, crops, options)
-    sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(roles, score)]
-    if _has_taught(bundle, roles):
+    splits = split_dataset(dataset, recipe)
+    folds = score_folds(dataset, splits.training_set, recipe, crops, options)
+    sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(splits, score)]
+    if _was_trained_on(bundle, splits):
         return sites
     options.tell("the images are not those that taught the bundle: who was held out is not known")
     return [site for site in sites if site.exposure is not Exposure.HELD_OUT]
 
 
-def _has_taught(bundle: Bundle, roles: Roles) -> bool:
-    digest = dataset_digest(roles.teaching.images, roles.teaching.cases)
+def _was_trained_on(bundle: Bundle, splits: Splits) -> bool:
+    digest = dataset_digest(splits.training_set.images, splits.training_set.cases)
     return bool(bundle.training.get("taught_sha256") == digest)
 
 
@@ -185,13 +189,13 @@ def _calibration(bundle: Bundle) -> Calibration:
 
 
 def _foreign_sites(
-    taught: frozenset[str] | None, dataset: Dataset, score: Scorer, say: Say
+    trained_on: frozenset[str] | None, dataset: Dataset, score: Scorer, say: Say
 ) -> Iterator[SiteScores]:
-    patients = {case.patient for case in dataset.cases if case.source in (taught or ())}
+    patients = {case.patient for case in dataset.cases if case.source in (trained_on or ())}
     for source, part in by_source(dataset):
         unseen = part.select(lambda case: case.patient not in patients)
         if unseen.cases:
-            exposure = Exposure.UNKNOWN if taught is None else Exposure.UNTAUGHT
+            exposure = Exposure.UNKNOWN if trained_on is None else Exposure.NOT_TRAINED_ON
             yield score_site(source, exposure, unseen, score)
         else:
             say(f"{source} is left out: it took part in the training of the bundle")

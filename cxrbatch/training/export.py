@@ -6,11 +6,11 @@ from keras import layers
 from numpy.typing import NDArray
 
 from cxrbatch.training.calibration import Calibration
-from cxrbatch.training.ensemble import Committee
+from cxrbatch.training.ensemble import Ensemble
 from cxrbatch.training.network import CERTAIN
 
 
-def export_scores(committee: Committee, calibration: Calibration) -> keras.Model:
+def export_scores(ensemble: Ensemble, calibration: Calibration) -> keras.Model:
     """Average the logits of a committee and turn them into scores, with standard layers only.
 
     With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
@@ -20,9 +20,9 @@ def export_scores(committee: Committee, calibration: Calibration) -> keras.Model
     keras.Model
         Values 0–255 → scores (batch, 3) in the order of `cxrbatch.records.FINDINGS`.
     """
-    radiograph = _radiograph(committee)
-    mean = {look: _mean_logits(committee, look, radiograph) for look in dict.fromkeys(committee.looks)}
-    abnormal, covid = (mean[look] for look in committee.looks)
+    radiograph = _radiograph(ensemble)
+    mean = {region: _mean_logits(ensemble, region, radiograph) for region in dict.fromkeys(ensemble.looks)}
+    abnormal, covid = (mean[region] for region in ensemble.looks)
     a, b = calibration.abnormal, calibration.covid_given_abnormal
     is_abnormal = layers.Dense(3, "sigmoid", name="abnormal_abnormal_normal", trainable=False)
     is_covid = layers.Dense(3, "sigmoid", name="covid_other_any", trainable=False)
@@ -34,17 +34,17 @@ def export_scores(committee: Committee, calibration: Calibration) -> keras.Model
     return keras.Model(radiograph, scores, name="cxrbatch")
 
 
-def _radiograph(committee: Committee) -> keras.KerasTensor:
+def _radiograph(ensemble: Ensemble) -> keras.KerasTensor:
     """The input of the crop, if there is one: only layers, not its operations, can be called again."""
-    for crop in committee.crops.values():
+    for crop in ensemble.crops.values():
         return crop.input
-    network = committee.members[0][committee.looks[0]]
+    network = ensemble.members[0][ensemble.looks[0]]
     return layers.Input(network.input.shape[1:], name="radiograph")
 
 
-def _mean_logits(committee: Committee, look: str, radiograph: keras.KerasTensor) -> keras.KerasTensor:
-    seen = committee.crops[look].output if look in committee.crops else radiograph
-    logits = [_on(seen, member[look]) for member in committee.members]
+def _mean_logits(ensemble: Ensemble, region: str, radiograph: keras.KerasTensor) -> keras.KerasTensor:
+    seen = ensemble.crops[region].output if region in ensemble.crops else radiograph
+    logits = [_on(seen, member[region]) for member in ensemble.members]
     return layers.Average()(logits) if len(logits) > 1 else logits[0]
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.errors import RecipeError
 from cxrbatch.training import architectures, augment, classic, cross_entropy, matched_pairs, network
 from cxrbatch.training.checkpoint import Arrays, Checkpoint, TrainOptions, dataset_digest, network_key
@@ -37,12 +37,12 @@ class Method:
         Spec and number of images → batches of a whole training.
     """
 
-    batches: Callable[[Sequence[Case], FitSpec, int], Iterator[Drawn]]
+    batches: Callable[[Sequence[LabelledImage], FitSpec, int], Iterator[Drawn]]
     loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     n_steps: Callable[[FitSpec, int], int]
 
 
-def _matched_pairs(cases: Sequence[Case], spec: FitSpec, seed: int) -> Iterator[Drawn]:
+def _matched_pairs(cases: Sequence[LabelledImage], spec: FitSpec, seed: int) -> Iterator[Drawn]:
     for batch in matched_pairs.batches(cases, (spec.abnormal_pairs, spec.covid_pairs), seed):
         yield batch.indices, batch.is_pair
 
@@ -76,7 +76,7 @@ METHODS: Mapping[str, Method] = {
 
 def fit(
     images: NDArray[np.uint8],
-    cases: Sequence[Case],
+    cases: Sequence[LabelledImage],
     recipe: TrainRecipe,
     seed: int,
     options: TrainOptions | None = None,
@@ -110,7 +110,7 @@ def fit(
     return learner.network
 
 
-def check_teaching(cases: Sequence[Case], recipe: TrainRecipe) -> None:
+def check_training_set(cases: Sequence[LabelledImage], recipe: TrainRecipe) -> None:
     """Find out whether there is something to learn from.
 
     Raises
@@ -129,7 +129,7 @@ def check_teaching(cases: Sequence[Case], recipe: TrainRecipe) -> None:
         raise RecipeError("nothing to learn from matched pairs: no domain has both normal and ill patients")
 
 
-def _key(images: NDArray[np.uint8], cases: Sequence[Case], recipe: TrainRecipe, seed: int) -> str:
+def _key(images: NDArray[np.uint8], cases: Sequence[LabelledImage], recipe: TrainRecipe, seed: int) -> str:
     program = (architectures, augment, cross_entropy, classic, network, matched_pairs, sys.modules[__name__])
     return network_key(dataset_digest(images, cases), recipe, seed, program)
 
@@ -137,7 +137,7 @@ def _key(images: NDArray[np.uint8], cases: Sequence[Case], recipe: TrainRecipe, 
 def _take_all_steps(
     learner: "Learner",
     images: NDArray[np.uint8],
-    cases: Sequence[Case],
+    cases: Sequence[LabelledImage],
     seed: int,
     checkpoint: Checkpoint,
 ) -> None:

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.loading import Dataset, hold_out, without_patients
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.perturbations import AUDITS
+from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.training.checkpoint import TrainOptions
-from cxrbatch.training.ensemble import Committee, Crops, shown
-from cxrbatch.training.fit import check_teaching, fit
-from cxrbatch.training.logit_offset import anchor
+from cxrbatch.training.ensemble import Crops, Ensemble, shown
+from cxrbatch.training.fit import check_training_set, fit
+from cxrbatch.training.logit_offset import centre_logits
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 from cxrbatch.training.recipe import TrainRecipe
 
@@ -41,9 +41,9 @@ class FoldScores:
     """
 
     left_out: tuple[str, ...]
-    cases: tuple[Case, ...]
+    cases: tuple[LabelledImage, ...]
     logits: NDArray[np.float32]
-    audits: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    perturbed: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def mean_logits(self) -> NDArray[np.float32]:
@@ -53,7 +53,7 @@ class FoldScores:
 
 def score_folds(
     dataset: Dataset,
-    teaching: Dataset,
+    training_set: Dataset,
     recipe: TrainRecipe,
     crops: Crops,
     options: TrainOptions | None = None,
@@ -70,14 +70,14 @@ def score_folds(
         Of the looks, see `cxrbatch.training.looks`.
     """
     return [
-        _score_fold(dataset, teaching, left_out, recipe, crops, options or TrainOptions())
+        _score_fold(dataset, training_set, left_out, recipe, crops, options or TrainOptions())
         for left_out in tqdm(recipe.folds, desc="folds", disable=None)
     ]
 
 
 def _score_fold(
     dataset: Dataset,
-    teaching: Dataset,
+    training_set: Dataset,
     left_out: Sequence[str],
     recipe: TrainRecipe,
     crops: Crops,
@@ -86,16 +86,19 @@ def _score_fold(
     _, rest = hold_out(dataset, left_out)
     if not rest.cases:
         raise RecipeError(f"folds: no image of {' or '.join(left_out)} to leave out")
-    committee = fit_all(without_patients(teaching, rest), recipe, crops, options.named(_name(left_out)))
-    audits = {name: committee.logits(change(rest.images)).mean(axis=0) for name, change in AUDITS.items()}
-    return FoldScores(tuple(left_out), rest.cases, committee.logits(rest.images), audits)
+    ensemble = fit_all(without_patients(training_set, rest), recipe, crops, options.named(_name(left_out)))
+    perturbed = {
+        name: ensemble.logits(change(rest.images)).mean(axis=0)
+        for name, change in PERTURBATION_BY_NAME.items()
+    }
+    return FoldScores(tuple(left_out), rest.cases, ensemble.logits(rest.images), perturbed)
 
 
 def _name(left_out: Sequence[str]) -> str:
     return f"without {', '.join(left_out)}"
 
 
-def fit_all(teaching: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Committee:
+def fit_all(training_set: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Ensemble:
     """Networks for every look, one per seed.
 
     Raises
@@ -103,23 +106,27 @@ def fit_all(teaching: Dataset, recipe: TrainRecipe, crops: Crops, options: Train
     RecipeError
         Nothing teaches what is to be learnt.
     """
-    check_teaching(teaching.cases, recipe)
+    check_training_set(training_set.cases, recipe)
     looks = dict.fromkeys(recipe.network.looks)
-    images = {look: shown(crops, look, teaching.images) for look in looks}
-    names = {look: options.named(look) if len(looks) > 1 else options for look in looks}
+    images = {region: shown(crops, region, training_set.images) for region in looks}
+    names = {region: options.named(region) if len(looks) > 1 else options for region in looks}
     members = [
-        {look: _fit(images[look], teaching.cases, recipe, seed, names[look]) for look in looks}
+        {region: _fit(images[region], training_set.cases, recipe, seed, names[region]) for region in looks}
         for seed in recipe.fit.seeds
     ]
-    return Committee(crops=crops, looks=recipe.network.looks, members=tuple(members))
+    return Ensemble(crops=crops, looks=recipe.network.looks, members=tuple(members))
 
 
 def _fit(
-    images: NDArray[np.uint8], cases: Sequence[Case], recipe: TrainRecipe, seed: int, options: TrainOptions
+    images: NDArray[np.uint8],
+    cases: Sequence[LabelledImage],
+    recipe: TrainRecipe,
+    seed: int,
+    options: TrainOptions,
 ) -> keras.Model:
     network = fit(images, cases, recipe, seed, options)
     if recipe.fit.method == "pairs":
-        anchor(network, images, cases)
+        centre_logits(network, images, cases)
     return network
 
 
@@ -136,7 +143,7 @@ def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> Sit
         cases=tuple(fold.cases[index] for index in here),
         scores=calibration.scores(fold.mean_logits[here]),
         networks=calibration.scores(fold.logits[:, here]),
-        audits={name: calibration.scores(logits[here]) for name, logits in fold.audits.items()},
+        perturbed={name: calibration.scores(logits[here]) for name, logits in fold.perturbed.items()},
     )
 
 

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.scoring import score
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 
 
-def anchor(network: keras.Model, images: NDArray[np.uint8], cases: Sequence[Case]) -> None:
+def centre_logits(network: keras.Model, images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> None:
     """Shift the logits of a network so that the middle of what taught it is at zero.
 
     Parameters
@@ -33,7 +33,7 @@ def anchor(network: keras.Model, images: NDArray[np.uint8], cases: Sequence[Case
     network.layers[-1].set_weights([kernel, bias - np.array(shift, bias.dtype)])
 
 
-def middle(logits: NDArray[np.floating], cases: Sequence[Case], question: int) -> float:
+def middle(logits: NDArray[np.floating], cases: Sequence[LabelledImage], question: int) -> float:
     """Halfway between the mean logits of both answers, mean over the domains that have both.
 
     A domain weighs as much as its rarer answer has images; 0 where no domain has both.
@@ -51,7 +51,7 @@ def middle(logits: NDArray[np.floating], cases: Sequence[Case], question: int) -
 
 
 def _middles(
-    logits: NDArray[np.floating], cases: Sequence[Case], question: int
+    logits: NDArray[np.floating], cases: Sequence[LabelledImage], question: int
 ) -> Iterator[tuple[float, int]]:
     labels, domains = (np.array([getattr(case, key) for case in cases]) for key in ("label", "domain"))
     yes, no = (np.isin(labels, list(answer[question])) for answer in (POSITIVE, NEGATIVE))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
 from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.preprocess import PreprocessSpec
@@ -20,7 +20,7 @@ from cxrbatch.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class InputRegions:
     """What makes the looks, and how well.
 
     Attributes
@@ -38,7 +38,9 @@ class Looks:
     n_held_out: int = 0
 
 
-def prepare_looks(recipe: TrainRecipe, data: Path, cases: Sequence[Case], options: TrainOptions) -> Looks:
+def prepare_input_regions(
+    recipe: TrainRecipe, data: Path, cases: Sequence[LabelledImage], options: TrainOptions
+) -> InputRegions:
     """Train, or take from the work folder, what the looks of a recipe need.
 
     Parameters
@@ -54,39 +56,39 @@ def prepare_looks(recipe: TrainRecipe, data: Path, cases: Sequence[Case], option
         There are no outlines.
     """
     if "lungs" not in recipe.network.looks:
-        return Looks()
+        return InputRegions()
     examples = load_masked_lungs(recipe.lungs, data, recipe.preprocess)
     patients = {case.path.name: case.patient for case in cases}
-    teaching, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
-    segmenter = _segmenter(teaching, recipe.preprocess, recipe.lungs, options.named("lungs"))
-    return Looks(
+    training_set, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
+    segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
+    return InputRegions(
         crops={"lungs": lungs.lung_crop(segmenter, recipe.lungs.margin)},
         dice=lungs.mean_dice(segmenter, held_out),
-        n_masks=len(teaching.names),
+        n_masks=len(training_set.names),
         n_held_out=len(held_out.names),
     )
 
 
 def _segmenter(
-    teaching: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec, options: TrainOptions
+    training_set: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec, options: TrainOptions
 ) -> keras.Model:
-    checkpoint = Checkpoint(options, _key(teaching, preprocess, spec) if options.work else "")
+    checkpoint = Checkpoint(options, _key(training_set, preprocess, spec) if options.work else "")
     if weights := checkpoint.finished():
         options.tell(f"taken from {options.work}")
         segmenter = lungs.build_segmenter(preprocess, spec.width)
         segmenter.set_weights(weights)
         segmenter.trainable = False
         return segmenter
-    options.tell(f"trained for {spec.steps} steps on {len(teaching.names)} outlined radiographs")
-    segmenter = lungs.fit_segmenter(teaching, preprocess, spec)
+    options.tell(f"trained for {spec.steps} steps on {len(training_set.names)} outlined radiographs")
+    segmenter = lungs.fit_segmenter(training_set, preprocess, spec)
     checkpoint.save_finished(segmenter.get_weights())
     return segmenter
 
 
-def _key(teaching: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> str:
+def _key(training_set: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> str:
     parts = {
-        "images": hashlib.sha256(teaching.images.tobytes()).hexdigest(),
-        "masks": hashlib.sha256(teaching.masks.tobytes()).hexdigest(),
+        "images": hashlib.sha256(training_set.images.tobytes()).hexdigest(),
+        "masks": hashlib.sha256(training_set.masks.tobytes()).hexdigest(),
         "preprocess": dataclasses.asdict(preprocess),
         "lungs": dataclasses.asdict(spec),
     }

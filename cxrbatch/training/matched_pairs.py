@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 
 POSITIVE = ({"covid", "pneumonia"}, {"covid"})
 NEGATIVE = ({"normal"}, {"pneumonia"})
@@ -38,7 +38,7 @@ class Batch:
     is_pair: NDArray[np.bool_]
 
 
-def batches(cases: Sequence[Case], pairs: tuple[int, int], seed: int) -> Iterator[Batch]:
+def batches(cases: Sequence[LabelledImage], pairs: tuple[int, int], seed: int) -> Iterator[Batch]:
     """Draw batches for ever.
 
     Domains are drawn by the smaller of their two numbers of patients, then a patient, then an image, so that a
@@ -68,7 +68,7 @@ def _draw(strata: list[tuple[Patients, Patients]], rng: np.random.Generator) -> 
     return [images[rng.integers(len(images))] for images in chosen]
 
 
-def _strata(cases: Sequence[Case], question: int) -> list[tuple[Patients, Patients]]:
+def _strata(cases: Sequence[LabelledImage], question: int) -> list[tuple[Patients, Patients]]:
     """Patients of each domain that has both answers, as (yes, no)."""
     domains: dict[str, tuple[dict[str, list[int]], dict[str, list[int]]]] = defaultdict(lambda: ({}, {}))
     for index, case in enumerate(cases):
@@ -78,7 +78,7 @@ def _strata(cases: Sequence[Case], question: int) -> list[tuple[Patients, Patien
     return [(list(yes.values()), list(no.values())) for _, (yes, no) in sorted(domains.items()) if yes and no]
 
 
-def _answers(cases: Sequence[Case]) -> NDArray[np.int8]:
+def _answers(cases: Sequence[LabelledImage]) -> NDArray[np.int8]:
     """1 yes, 0 no, −1 does not take part; shape (2, n)."""
     return np.array(
         [

@@ -8,7 +8,7 @@ from cxrbatch.preprocess import PreprocessSpec
 
 ARCHITECTURES = ("residual", "classic")
 """What ``network.architecture`` may say; `cxrbatch.training.architectures.BUILDERS` builds them."""
-LOOKS = ("whole", "lungs")
+INPUT_REGIONS = ("whole", "lungs")
 """What ``network.looks`` may say: the whole picture, or the box around the lungs (`cxrbatch.training.lungs`)."""
 METHODS = ("pairs", "classes")
 """What ``fit.method`` may say; `cxrbatch.training.fit.METHODS` are they."""
@@ -51,8 +51,8 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         check_known("architecture", self.architecture, ARCHITECTURES)
-        for look in self.looks:
-            check_known("looks", look, LOOKS)
+        for region in self.looks:
+            check_known("looks", region, INPUT_REGIONS)
         if len(self.looks) != 2:
             raise ValueError(
                 f"looks must name one look for each of the two questions, found {len(self.looks)}"

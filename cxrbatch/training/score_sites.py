@@ -9,24 +9,26 @@ from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.evaluation.evaluate import thresholds
 from cxrbatch.evaluation.patients import Floats
-from cxrbatch.evaluation.perturbations import AUDITS
+from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
-from cxrbatch.training.splits import Roles
+from cxrbatch.training.splits import Splits
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 """Images (n, height, width) → scores (n, 3)."""
 OWN_SPLIT = "own split"
 
 
-def unseen_sites(roles: Roles, score: Scorer) -> list[SiteScores]:
+def unseen_sites(splits: Splits, score: Scorer) -> list[SiteScores]:
     """Every source with patients who did not teach, and the own split, if there is one."""
-    taught = roles.taught_sources
+    trained_on = splits.trained_on_sources
     sites = [
-        score_site(source, Exposure.HELD_OUT if source in taught else Exposure.UNTAUGHT, part, score)
-        for source, part in by_source(roles.unseen)
+        score_site(
+            source, Exposure.HELD_OUT if source in trained_on else Exposure.NOT_TRAINED_ON, part, score
+        )
+        for source, part in by_source(splits.unseen)
     ]
-    if roles.own_split.cases:
-        sites.append(score_site(OWN_SPLIT, Exposure.HELD_OUT, roles.own_split, score))
+    if splits.held_out.cases:
+        sites.append(score_site(OWN_SPLIT, Exposure.HELD_OUT, splits.held_out, score))
     return sites
 
 
@@ -42,14 +44,14 @@ def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -
     """Score the images of one site, and changed ones where the site has more than one label."""
     scores = _scores(score, dataset.images)
     is_asked = len({case.label for case in dataset.cases}) > 1
-    audits = AUDITS.items() if is_asked else ()
+    perturbed = PERTURBATION_BY_NAME.items() if is_asked else ()
     return SiteScores(
         site=site,
         exposure=exposure,
         cases=dataset.cases,
         scores=scores,
         networks=scores[np.newaxis],
-        audits={name: _scores(score, change(dataset.images)) for name, change in audits},
+        perturbed={name: _scores(score, change(dataset.images)) for name, change in perturbed},
     )
 
 

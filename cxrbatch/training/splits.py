@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.training.recipe import TrainRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
+class Splits:
     """A data set, parted by patient.
 
     Attributes
@@ -23,30 +23,30 @@ class Roles:
         All images of patients who do not teach; holds `own_split`.
     """
 
-    teaching: Dataset
-    own_split: Dataset
+    training_set: Dataset
+    held_out: Dataset
     unseen: Dataset
 
     @property
-    def taught_sources(self) -> frozenset[str]:
+    def trained_on_sources(self) -> frozenset[str]:
         """Sources of at least one image that teaches."""
-        return frozenset(case.source for case in self.teaching.cases)
+        return frozenset(case.source for case in self.training_set.cases)
 
 
-def assign_roles(dataset: Dataset, recipe: TrainRecipe) -> Roles:
+def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
     """Part a data set by what a recipe says: ``teaches`` of its sources, ``test_share``, ``fit.method``."""
     candidates = _candidates(dataset, recipe)
     held_out = {case.patient for case in candidates.cases if _is_held_out(case.patient, recipe.test_share)}
-    teaching = candidates.select(lambda case: case.patient not in held_out)
-    taught = {case.patient for case in teaching.cases}
-    return Roles(
-        teaching=teaching,
-        own_split=candidates.select(lambda case: case.patient in held_out),
-        unseen=dataset.select(lambda case: case.patient not in taught),
+    training_set = candidates.select(lambda case: case.patient not in held_out)
+    trained_on = {case.patient for case in training_set.cases}
+    return Splits(
+        training_set=training_set,
+        held_out=candidates.select(lambda case: case.patient in held_out),
+        unseen=dataset.select(lambda case: case.patient not in trained_on),
     )
 
 
-def one_label_sources(cases: Sequence[Case]) -> frozenset[str]:
+def one_label_sources(cases: Sequence[LabelledImage]) -> frozenset[str]:
     """Sources with one label only: matched pairs never teach from them."""
     labels: dict[str, set[str]] = {}
     for case in cases:

@@ -16,7 +16,7 @@ from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, wr
 from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.evaluate import evaluate, once, operating_points
+from cxrbatch.evaluation.evaluate import evaluate, one_row_per_patient, operating_points
 from cxrbatch.evaluation.scoring import score
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
@@ -25,11 +25,11 @@ from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import calibrate, fit_all, left_out_sites, score_folds
-from cxrbatch.training.looks import Looks, prepare_looks
+from cxrbatch.training.looks import InputRegions, prepare_input_regions
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_calibration import fit_score_calibration
 from cxrbatch.training.score_sites import own_split_points, unseen_sites
-from cxrbatch.training.splits import Roles, assign_roles
+from cxrbatch.training.splits import Splits, split_dataset
 
 
 def train(
@@ -71,7 +71,7 @@ def train(
     check_replaceable(out)  # now, not after an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir, say=say)
-    looks = prepare_looks(spec, data or recipe.parent, dataset.cases, options)
+    looks = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
     return train_on(dataset, spec, out, gate, looks=looks, options=options)
 
 
@@ -81,20 +81,20 @@ def train_on(
     out: Path,
     gate: Path,
     *,
-    looks: Looks | None = None,
+    looks: InputRegions | None = None,
     options: TrainOptions | None = None,
 ) -> Bundle:
     """Train on images already loaded; see `train`."""
-    looks, options = looks or Looks(), options or TrainOptions()
-    roles = assign_roles(dataset, recipe)
-    folds = score_folds(dataset, roles.teaching, recipe, looks.crops, options)
+    looks, options = looks or InputRegions(), options or TrainOptions()
+    splits = split_dataset(dataset, recipe)
+    folds = score_folds(dataset, splits.training_set, recipe, looks.crops, options)
     calibration = calibrate(folds)
     comparison = compare_rules(folds, [calibration.scores(fold.mean_logits) for fold in folds])
     rule = choose_rule(comparison)
-    committee = fit_all(roles.teaching, recipe, looks.crops, options.named("bundle"))
-    model = export_scores(committee, calibration)
+    ensemble = fit_all(splits.training_set, recipe, looks.crops, options.named("bundle"))
+    model = export_scores(ensemble, calibration)
     left_out = left_out_sites(folds, calibration)
-    sites = [*left_out, *unseen_sites(roles, lambda images: score(model, images))]
+    sites = [*left_out, *unseen_sites(splits, lambda images: score(model, images))]
     points = operating_points(sites, rule) or own_split_points(sites, rule)
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "model.keras"
@@ -108,7 +108,7 @@ def train_on(
             aggregation=rule,
             operating_points=points,
             calibration=_score_calibration(left_out, rule),
-            training=_training(dataset, roles, recipe, looks, model),
+            training=_training(dataset, splits, recipe, looks, model),
             evaluation={
                 **evaluate(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
                 "calibration": dataclasses.asdict(calibration),
@@ -119,10 +119,10 @@ def train_on(
 
 def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibration | None:
     """What a score is worth as evidence; None where no left-out domain has patients with COVID-19 and without."""
-    units = once(left_out, rule)
+    scored = one_row_per_patient(left_out, rule)
     try:
         return fit_score_calibration(
-            units.scores[:, 0], units.labelled("covid"), units.domains, units.patients
+            scored.scores[:, 0], scored.labelled("covid"), scored.domains, scored.patients
         )
     except ValueError:
         return None
@@ -138,15 +138,15 @@ def _gate(recipe: TrainRecipe, folder: Path) -> Path:
 
 
 def _training(
-    dataset: Dataset, roles: Roles, recipe: TrainRecipe, looks: Looks, network: keras.Model
+    dataset: Dataset, splits: Splits, recipe: TrainRecipe, looks: InputRegions, network: keras.Model
 ) -> dict[str, Any]:
-    teaching = roles.teaching
+    training_set = splits.training_set
     return {
         "recipe": dataclasses.asdict(recipe),
         "images": count(dataset),
-        "taught": count(teaching),
-        "taught_sha256": dataset_digest(teaching.images, teaching.cases),
-        "stopping": _stopping(recipe, len(teaching.cases)),
+        "taught": count(training_set),
+        "taught_sha256": dataset_digest(training_set.images, training_set.cases),
+        "stopping": _stopping(recipe, len(training_set.cases)),
         "excluded": count_excluded(dataset.excluded),
         "parameters": network.count_params(),
         "lungs": _lungs(looks),
@@ -159,7 +159,7 @@ def _training(
     }
 
 
-def _lungs(looks: Looks) -> dict[str, Any] | None:
+def _lungs(looks: InputRegions) -> dict[str, Any] | None:
     if looks.dice is None:
         return None
     return {"dice": looks.dice, "n_masks": looks.n_masks, "n_held_out": looks.n_held_out}

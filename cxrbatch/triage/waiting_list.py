@@ -10,7 +10,7 @@ from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage, Priority
-from cxrbatch.state.records import Evidence
+from cxrbatch.state.records import StoredImage
 from cxrbatch.triage.aggregate import rank, triage
 from cxrbatch.triage.duplicates import second_copy
 
@@ -77,14 +77,14 @@ class _Image:
 
 
 def waiting_list(
-    evidence: Sequence[Evidence], found: AbstractSet[int], results: Results, rules: ListRules
+    stored_images: Sequence[StoredImage], found: AbstractSet[int], results: Results, rules: ListRules
 ) -> tuple[PatientTriage, ...]:
     """Make the list of tonight.
 
     Parameters
     ----------
-    evidence : sequence of Evidence
-        Of `cxrbatch.state.store.State.evidence`, from `expire_nights` before tonight on.
+    stored_images : sequence of Evidence
+        Of `cxrbatch.state.store.State.stored_images`, from `expire_nights` before tonight on.
     found : set of int
         Numbers of the versions that lie in the folder tonight.
     results : mapping of PatientKey to sequence of date
@@ -95,8 +95,8 @@ def waiting_list(
     tuple of PatientTriage
         As `cxrbatch.triage.aggregate.aggregate` gives it.
     """
-    scored = _distinct(evidence, found, rules.bundle_sha256)
-    images = [*_of_their_patient(scored), *_unsettled(evidence, found)]
+    scored = _distinct(stored_images, found, rules.bundle_sha256)
+    images = [*_of_their_patient(scored), *_unsettled(stored_images, found)]
     by_patient: defaultdict[PatientKey, list[_Image]] = defaultdict(list)
     for image in images:
         if not _has_result(image, results):
@@ -105,10 +105,10 @@ def waiting_list(
     return rank(_patient(key, wait, rules) for key, wait in waits if wait)
 
 
-def _distinct(evidence: Iterable[Evidence], found: AbstractSet[int], bundle: str) -> list[_Image]:
+def _distinct(stored_images: Iterable[StoredImage], found: AbstractSet[int], bundle: str) -> list[_Image]:
     """Rule 1, and rule 2 for what it leaves."""
-    groups: defaultdict[tuple[PatientKey, str, str], list[Evidence]] = defaultdict(list)
-    for item in evidence:
+    groups: defaultdict[tuple[PatientKey, str, str], list[StoredImage]] = defaultdict(list)
+    for item in stored_images:
         if isinstance(item.outcome, ImageScore):
             header = item.outcome.header
             groups[header.patient_key, header.sop_instance_uid, item.outcome.picture].append(item)
@@ -116,9 +116,9 @@ def _distinct(evidence: Iterable[Evidence], found: AbstractSet[int], bundle: str
 
 
 def _one(
-    patient: PatientKey, picture: str, group: list[Evidence], found: AbstractSet[int], bundle: str
+    patient: PatientKey, picture: str, group: list[StoredImage], found: AbstractSet[int], bundle: str
 ) -> _Image:
-    def place(item: Evidence) -> tuple[bool, bool, dt.date, str]:
+    def place(item: StoredImage) -> tuple[bool, bool, dt.date, str]:
         return item.bundle_sha256 != bundle, item.id not in found, item.first_night, item.name
 
     is_second_copy = all(item.duplicate_of for item in group)
@@ -132,7 +132,7 @@ def _one(
     )
 
 
-def _as_it_counts(item: Evidence, bundle: str, *, is_second_copy: bool) -> ImageScore | Failure:
+def _as_it_counts(item: StoredImage, bundle: str, *, is_second_copy: bool) -> ImageScore | Failure:
     image = item.outcome
     if isinstance(image, ImageScore) and is_second_copy:
         return second_copy(image, item.duplicate_of)
@@ -170,12 +170,12 @@ def _flagged(image: _Image) -> _Image:
     return replace(image, outcome=replace(image.outcome, flags=image.outcome.flags | {Flag.PATIENT_CHANGED}))
 
 
-def _unsettled(evidence: Iterable[Evidence], found: AbstractSet[int]) -> Iterator[_Image]:
+def _unsettled(stored_images: Iterable[StoredImage], found: AbstractSet[int]) -> Iterator[_Image]:
     """Rule 4."""
-    versions: defaultdict[tuple[str, str], list[Evidence]] = defaultdict(list)
-    for item in evidence:
+    versions: defaultdict[tuple[str, str], list[StoredImage]] = defaultdict(list)
+    for item in stored_images:
         versions[item.root, item.name].append(item)
-    for item in evidence:
+    for item in stored_images:
         outcome = item.outcome
         if not isinstance(outcome, Failure) or outcome.skipped or outcome.header is None:
             continue
@@ -191,7 +191,7 @@ def _unsettled(evidence: Iterable[Evidence], found: AbstractSet[int]) -> Iterato
             )
 
 
-def _finished(item: Evidence, versions: Iterable[Evidence]) -> bool:
+def _finished(item: StoredImage, versions: Iterable[StoredImage]) -> bool:
     latest_ns = int((item.first_seen + _SETTLES_WITHIN).timestamp()) * 1_000_000_000
     return any(other.first_seen > item.first_seen and other.mtime_ns <= latest_ns for other in versions)
 

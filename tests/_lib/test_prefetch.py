@@ -10,8 +10,8 @@ import pytest
 from phantom import radiograph
 from PIL import Image
 
-from cxrbatch._lib.prefetch import taken_ahead
-from cxrbatch.engines.pool import ReaderPool
+from cxrbatch._lib.prefetch import prefetch
+from cxrbatch.engines.pool import WorkerPool
 from cxrbatch.engines.worker import Prepared
 from cxrbatch.infer import runtime
 from cxrbatch.preprocess import PreprocessSpec
@@ -41,7 +41,7 @@ def no_thread_is_left() -> bool:
 @pytest.mark.parametrize("n", [0, 1, 5, 500])
 @pytest.mark.parametrize("n_ahead", [1, 3, 1000])
 def test_items_come_in_order(n: int, n_ahead: int) -> None:
-    with taken_ahead(range(n), n_ahead, nothing) as items:
+    with prefetch(range(n), n_ahead, nothing) as items:
         assert list(items) == list(range(n))
     assert no_thread_is_left()
 
@@ -54,7 +54,7 @@ def test_so_many_wait_and_no_more() -> None:
             taken.append(len(taken))
             yield taken[-1]
 
-    with taken_ahead(endless(), 7, nothing) as items:
+    with prefetch(endless(), 7, nothing) as items:
         assert comes_true(lambda: len(taken) == 8)  # one more is in the hand of the thread
         assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4]
         assert comes_true(lambda: len(taken) == 13)
@@ -69,7 +69,7 @@ def test_what_goes_wrong_is_raised_behind_the_items_before() -> None:
         raise OSError("gone")
 
     found: list[int] = []
-    with taken_ahead(breaks(), 5, nothing) as items, pytest.raises(OSError, match="gone"):
+    with prefetch(breaks(), 5, nothing) as items, pytest.raises(OSError, match="gone"):
         found.extend(items)
     assert found == [1]
     assert no_thread_is_left()
@@ -83,7 +83,7 @@ def test_an_iterator_that_waits_is_told_to_stop() -> None:
         told.wait(PATIENCE_S)
 
     started = time.monotonic()
-    with taken_ahead(waits(), 5, told.set) as items:
+    with prefetch(waits(), 5, told.set) as items:
         assert next(items) == 1
     assert no_thread_is_left()
     assert time.monotonic() - started < PATIENCE_S / 2
@@ -91,7 +91,7 @@ def test_an_iterator_that_waits_is_told_to_stop() -> None:
 
 def test_an_error_of_the_caller_ends_it_too() -> None:
     def fail() -> None:
-        with taken_ahead(iter(int, 1), 3, nothing):
+        with prefetch(iter(int, 1), 3, nothing):
             raise ValueError("of the caller")
 
     with pytest.raises(ValueError, match="of the caller"):
@@ -107,7 +107,7 @@ def test_whoever_waits_for_an_item_elsewhere_is_let_go() -> None:
         told.wait(PATIENCE_S)
         yield from ()
 
-    with taken_ahead(waits(), 5, told.set) as items:
+    with prefetch(waits(), 5, told.set) as items:
         other = threading.Thread(target=lambda: got.extend(items))
         other.start()
     other.join(PATIENCE_S)
@@ -126,7 +126,7 @@ def test_files_are_read_while_tensorflow_starts(
     """Far more than the readers are given at a time, or may have in flight."""
     read: list[str] = []
 
-    class Counted(ReaderPool):
+    class Counted(WorkerPool):
         def prepare(self, refs: Iterator[ImageRef]) -> Iterator[Prepared]:  # type: ignore[override]
             for item in super().prepare(refs):
                 read.append(item.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxrbatch._lib import safe_open
-from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, held, opened, version_of
+from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, hold_open, open_regular, version_of
 
 
 def known(path: Path) -> FileVersion:
@@ -18,7 +18,7 @@ def known(path: Path) -> FileVersion:
 
 def test_a_regular_file_is_opened_at_its_beginning(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
-    with opened(tmp_path / "a", follow=False) as stream:
+    with open_regular(tmp_path / "a", follow=False) as stream:
         assert stream.read() == b"content"
 
 
@@ -46,7 +46,7 @@ def test_nothing_else_is_opened(tmp_path: Path, thing: str, monkeypatch: pytest.
         return open_(name, flags, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", noted)
-    with pytest.raises(NotRegular), opened(path, follow=False):
+    with pytest.raises(NotRegular), open_regular(path, follow=False):
         pass
     assert asked_for == list(path.parts[:-1])
 
@@ -73,7 +73,7 @@ def test_what_takes_the_place_just_then_is_closed_again(
 
     n_before = n_open()
     monkeypatch.setattr(os, "open", just_then)
-    with pytest.raises(OSError if thing == "link" else NotRegular), opened(path, follow=False):
+    with pytest.raises(OSError if thing == "link" else NotRegular), open_regular(path, follow=False):
         pass
     monkeypatch.undo()
     assert n_open() == n_before
@@ -82,9 +82,9 @@ def test_what_takes_the_place_just_then_is_closed_again(
 def test_a_link_is_followed_where_it_may_be_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
     (tmp_path / "b").symlink_to("a")
-    with held(tmp_path / "b", FileVersion()) as (path, _):
+    with hold_open(tmp_path / "b", FileVersion()) as (path, _):
         assert path.read_bytes() == b"content"
-    with pytest.raises(NotRegular), held(tmp_path / "b", known(tmp_path / "a")):
+    with pytest.raises(NotRegular), hold_open(tmp_path / "b", known(tmp_path / "a")):
         pass
 
 
@@ -92,10 +92,10 @@ def test_no_folder_on_the_way_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "c").write_bytes(b"content")
     (tmp_path / "x").symlink_to("a")
-    with opened(tmp_path / "x" / "b" / "c", follow=True) as stream:
+    with open_regular(tmp_path / "x" / "b" / "c", follow=True) as stream:
         assert stream.read() == b"content"
     n_before = n_open()
-    with pytest.raises(NotADirectoryError), opened(tmp_path / "x" / "b" / "c", follow=False):
+    with pytest.raises(NotADirectoryError), open_regular(tmp_path / "x" / "b" / "c", follow=False):
         pass
     assert n_open() == n_before
 
@@ -104,7 +104,7 @@ def test_who_holds_a_file_reads_it_whatever_becomes_of_its_name(tmp_path: Path) 
     path = tmp_path / "a"
     path.write_bytes(b"first")
     version = known(path)
-    with held(path, version) as (other, descriptor):
+    with hold_open(path, version) as (other, descriptor):
         (tmp_path / "b").write_bytes(b"second")
         (tmp_path / "b").replace(path)
         assert other.read_bytes() == b"first"
@@ -118,7 +118,7 @@ def test_who_writes_into_a_file_that_is_held_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(b"first")
     os.utime(path, (0, 0))
     version = known(path)
-    with held(path, version) as (_, descriptor):
+    with hold_open(path, version) as (_, descriptor):
         path.write_bytes(b"other")
         assert has_changed(version, os.fstat(descriptor))
         os.utime(path, (0, 0))
@@ -163,9 +163,9 @@ def test_a_lease_is_waited_for_but_not_for_ever(
         if not holder.stdout.readline():
             pytest.skip("no leases here")
         if manners == "polite":
-            with opened(path, follow=False) as stream:
+            with open_regular(path, follow=False) as stream:
                 assert stream.read() == b"content"
         else:
-            with pytest.raises(BlockingIOError), opened(path, follow=False):
+            with pytest.raises(BlockingIOError), open_regular(path, follow=False):
                 pass
         holder.kill()

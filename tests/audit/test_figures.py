@@ -23,8 +23,8 @@ from cxrbatch.audit.drift import (
     drift,
     own_reference,
 )
-from cxrbatch.audit.episodes import Wait
-from cxrbatch.audit.estimate import Quantity, difference, week_of, wilson
+from cxrbatch.audit.episodes import Episode
+from cxrbatch.audit.estimate import AuditEstimate, difference, week_of, wilson
 from cxrbatch.audit.gain import gain, gain_curves
 from cxrbatch.audit.threshold import threshold
 from cxrbatch.audit.waiting import waiting
@@ -37,8 +37,10 @@ from tests.factories.stored import BUNDLE, OTHER_BUNDLE
 NOON = dt.datetime(2026, 11, 2, 12, tzinfo=dt.UTC)
 
 
-def wait(number: int, score: float | None, positive: bool | None, night: int = 0, **fields: object) -> Wait:
-    made = Wait(
+def episode(
+    number: int, score: float | None, positive: bool | None, night: int = 0, **fields: object
+) -> Episode:
+    made = Episode(
         patient_key=key(str(number)),
         first_night=day(night),
         last_night=day(night),
@@ -55,18 +57,18 @@ def wait(number: int, score: float | None, positive: bool | None, night: int = 0
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
-def waits_of(positive: Iterable[float], negative: Iterable[float], night: int = 0) -> list[Wait]:
+def waits_of(positive: Iterable[float], negative: Iterable[float], night: int = 0) -> list[Episode]:
     scores = [*((score, True) for score in positive), *((score, False) for score in negative)]
-    return [wait(1000 * night + i, *pair, night) for i, pair in enumerate(scores)]
+    return [episode(1000 * night + i, *pair, night) for i, pair in enumerate(scores)]
 
 
-def by_name(quantities: Iterable[Quantity], week: str = "all") -> dict[str, Quantity]:
-    return {one.name: one for one in quantities if one.week == week}
+def by_name(estimates: Iterable[AuditEstimate], week: str = "all") -> dict[str, AuditEstimate]:
+    return {one.name: one for one in estimates if one.week == week}
 
 
-def value(quantity: Quantity) -> float:
-    assert quantity.value is not None
-    return quantity.value
+def value(estimate: AuditEstimate) -> float:
+    assert estimate.value is not None
+    return estimate.value
 
 
 # --- shares
@@ -108,9 +110,9 @@ def test_weeks_are_those_of_iso_8601(date: tuple[int, int, int], week: str) -> N
 
 def test_at_k_counts_who_stood_there_on_the_first_night() -> None:
     places = [(1, True), (2, True), (3, False), (4, True), (5, False), (6, True), (7, False), (8, True)]
-    waits = [wait(place, 0.5, positive, position=place) for place, positive in places]
-    waits.append(wait(9, None, True, position=1))  # not scored: not among the first, and missed
-    found = by_name(at_k(waits, 5))
+    episodes = [episode(place, 0.5, positive, position=place) for place, positive in places]
+    episodes.append(episode(9, None, True, position=1))  # not scored: not among the first, and missed
+    found = by_name(at_k(episodes, 5))
     assert value(found["ppv"]) == 3 / 5
     assert value(found["sensitivity"]) == 3 / 6
     assert value(found["prevalence"]) == 6 / 9
@@ -118,14 +120,14 @@ def test_at_k_counts_who_stood_there_on_the_first_night() -> None:
 
 
 def test_fewer_than_five_give_no_figure() -> None:
-    found = by_name(at_k([wait(i, 0.5, i < 4, position=1 + i) for i in range(10)], 4))
+    found = by_name(at_k([episode(i, 0.5, i < 4, position=1 + i) for i in range(10)], 4))
     assert (found["ppv"].value, found["ppv"].n) == (None, 4)
     assert (found["sensitivity"].value, found["sensitivity"].n) == (None, 4)
 
 
 def test_verification_is_told_apart_inside_and_outside() -> None:
-    inside = [wait(i, 0.5, True, position=1) for i in range(10)]
-    outside = [wait(10 + i, 0.5, True if i < 5 else None, position=9) for i in range(20)]
+    inside = [episode(i, 0.5, True, position=1) for i in range(10)]
+    outside = [episode(10 + i, 0.5, True if i < 5 else None, position=9) for i in range(20)]
     found = by_name(verification([*inside, *outside], 3))
     assert [value(found[f"with_result_{part}"]) for part in ("first_k", "others")] == [1.0, 0.25]
     assert value(found["first_k_minus_others"]) == 0.75
@@ -163,11 +165,11 @@ def test_one_run_a_night_is_no_order_of_arrival() -> None:
 
 
 def test_who_arrives_first_is_first() -> None:
-    waits = [
+    episodes = [
         replace(each, arrived=NOON + dt.timedelta(hours=index))
         for index, each in enumerate(waits_of([0.1] * 5, [0.9] * 5))
     ]
-    found = by_name(gain(waits))
+    found = by_name(gain(episodes))
     assert [found[f"gain_{order}"].value for order in ("list", "arrival")] == [-1, 1]
     assert found["gain_list_minus_arrival"].value == -2
 
@@ -183,20 +185,20 @@ nights = st.lists(
 @given(nights)
 @settings(max_examples=15, deadline=None)
 def test_gain_is_the_weighted_auroc_of_the_nights(made: list[tuple[list[float], list[float]]]) -> None:
-    waits = [each for number, night in enumerate(made) for each in waits_of(*night, number)]
+    episodes = [each for number, night in enumerate(made) for each in waits_of(*night, number)]
     weights = [len(ill) * len(well) / (len(ill) + len(well)) for ill, well in made]
     areas = [roc_auc_score([1] * len(ill) + [0] * len(well), ill + well) for ill, well in made]
-    found = by_name(gain(waits))
+    found = by_name(gain(episodes))
     assert value(found["gain_list"]) == pytest.approx(np.average(2 * np.array(areas) - 1, weights=weights))
 
 
 @given(nights)
 @settings(max_examples=15, deadline=None)
 def test_ties_count_as_the_mean_over_all_their_orders(made: list[tuple[list[float], list[float]]]) -> None:
-    waits = [each for number, night in enumerate(made) for each in waits_of(*night, number)]
+    episodes = [each for number, night in enumerate(made) for each in waits_of(*night, number)]
     n_positive = sum(len(ill) for ill, _ in made)
     expected = sum(_found_by_hand(ill, well, 0.3) for ill, well in made) / n_positive
-    assert value(by_name(gain(waits))["found_list_30"]) == pytest.approx(expected)
+    assert value(by_name(gain(episodes))["found_list_30"]) == pytest.approx(expected)
 
 
 def _found_by_hand(ill: list[float], well: list[float], share: float) -> float:
@@ -226,30 +228,30 @@ def test_too_few_positives_give_no_gain() -> None:
 
 
 def test_not_scored_and_untested_are_left_out_of_the_gain() -> None:
-    waits = waits_of([0.9] * 5, [0.1] * 5)
-    more = [*waits, wait(90, None, True), wait(91, 0.95, None)]
-    assert list(gain(more)) == list(gain(waits))
+    episodes = waits_of([0.9] * 5, [0.1] * 5)
+    more = [*episodes, episode(90, None, True), episode(91, 0.95, None)]
+    assert list(gain(more)) == list(gain(episodes))
 
 
 # --- waiting
 
 
 def test_waiting_times() -> None:
-    waits = [wait(i, 0.5, True, swabbed=day(i)) for i in range(1, 21)]
-    found = by_name(waiting(waits))
+    episodes = [episode(i, 0.5, True, swabbed=day(i)) for i in range(1, 21)]
+    found = by_name(waiting(episodes))
     assert [value(found[f"{name}_pcr_positive"]) for name in ("mean", "p95", "max")] == [10.5, 19, 20]
     assert found["mean_still_waiting"].value is None
 
 
 def test_groups_of_waiting() -> None:
-    waits = [
-        wait(0, 0.5, True),
-        wait(1, 0.5, False),
-        wait(2, 0.5, None, is_open=True),
-        wait(3, None, None),
-        wait(4, 0.5, None, is_open=True, reached_max_wait=True),
+    episodes = [
+        episode(0, 0.5, True),
+        episode(1, 0.5, False),
+        episode(2, 0.5, None, is_open=True),
+        episode(3, None, None),
+        episode(4, 0.5, None, is_open=True, reached_max_wait=True),
     ]
-    found = by_name(waiting(waits))
+    found = by_name(waiting(episodes))
     counts = {name[2:]: one.n for name, one in found.items() if name.startswith("n_")}
     assert counts == {
         "all": 5,
@@ -263,22 +265,22 @@ def test_groups_of_waiting() -> None:
 
 
 def test_a_swab_before_the_first_night_is_no_negative_wait() -> None:
-    assert wait(0, 0.5, True, swabbed=day(-1)).nights == 0
+    assert episode(0, 0.5, True, swabbed=day(-1)).nights == 0
 
 
 # --- calibration
 
 
-def drawn(n: int, seed: int = 0) -> list[Wait]:
+def drawn(n: int, seed: int = 0) -> list[Episode]:
     rng = np.random.default_rng(seed)
     score = rng.uniform(0.02, 0.98, n)
     positive = rng.random(n) < 1 / (1 + np.exp(1 - 0.7 * np.log(score / (1 - score))))
-    return [wait(i, float(score[i]), bool(positive[i])) for i in range(n)]
+    return [episode(i, float(score[i]), bool(positive[i])) for i in range(n)]
 
 
 def test_auroc_and_line_agree_with_scikit_learn() -> None:
-    waits = drawn(400)
-    scored = scored_by(waits, BUNDLE)
+    episodes = drawn(400)
+    scored = scored_by(episodes, BUNDLE)
     found = by_name(calibration(scored))
     assert value(found["auroc"]) == pytest.approx(roc_auc_score(scored.y_true, scored.y_score))
     logit = np.log(scored.y_score / (1 - scored.y_score))[:, None]
@@ -295,7 +297,7 @@ def test_the_interval_of_the_slope_holds_the_truth_as_often_as_it_says() -> None
 
 def test_waits_of_one_patient_are_no_new_evidence() -> None:
     once = drawn(100)
-    found, again = (by_name(calibration(scored_by(waits, BUNDLE))) for waits in (once, once * 2))
+    found, again = (by_name(calibration(scored_by(episodes, BUNDLE))) for episodes in (once, once * 2))
     assert (again["slope"].low, again["slope"].high) == pytest.approx(
         (found["slope"].low, found["slope"].high)
     )
@@ -310,8 +312,8 @@ def test_parted_wholly_there_is_no_slope() -> None:
 
 
 def test_quintiles_hold_equal_parts() -> None:
-    waits = [wait(i, (i + 1) / 100, i % 20 >= 10) for i in range(50)]
-    found = by_name(calibration(scored_by(waits, BUNDLE)))
+    episodes = [episode(i, (i + 1) / 100, i % 20 >= 10) for i in range(50)]
+    found = by_name(calibration(scored_by(episodes, BUNDLE)))
     assert [found[f"quintile_{part}_score"].n for part in range(1, 6)] == [10] * 5
     means = [value(found[f"quintile_{part}_score"]) for part in range(1, 6)]
     assert means == pytest.approx([0.055, 0.155, 0.255, 0.355, 0.455])
@@ -319,10 +321,10 @@ def test_quintiles_hold_equal_parts() -> None:
 
 
 def test_scores_of_other_bundles_do_not_count() -> None:
-    waits = drawn(50)
-    others = [wait(100 + i, 0.99, False, bundle_sha256=OTHER_BUNDLE) for i in range(50)]
-    assert list(calibration(scored_by([*waits, *others], BUNDLE))) == list(
-        calibration(scored_by(waits, BUNDLE))
+    episodes = drawn(50)
+    others = [episode(100 + i, 0.99, False, bundle_sha256=OTHER_BUNDLE) for i in range(50)]
+    assert list(calibration(scored_by([*episodes, *others], BUNDLE))) == list(
+        calibration(scored_by(episodes, BUNDLE))
     )
 
 
@@ -330,8 +332,8 @@ def test_scores_of_other_bundles_do_not_count() -> None:
 
 
 def test_threshold_is_the_highest_score_that_finds_the_share() -> None:
-    waits = waits_of([i / 100 for i in range(41, 91)], [i / 100 for i in range(1, 51)])
-    found = by_name(threshold(scored_by(waits, BUNDLE), 0.9))
+    episodes = waits_of([i / 100 for i in range(41, 91)], [i / 100 for i in range(1, 51)])
+    found = by_name(threshold(scored_by(episodes, BUNDLE), 0.9))
     ill = np.array([i / 100 for i in range(41, 91)])
     assert value(found["urgent"]) == threshold_at_sensitivity(ill, 0.9) == 0.46  # 45 of 50 score 0.46 or more
     assert value(found["high"]) == threshold_at_sensitivity(ill, 0.95) == 0.43  # 48 of 50: 47.5 are asked for
@@ -343,8 +345,8 @@ def test_threshold_is_the_highest_score_that_finds_the_share() -> None:
 
 @pytest.mark.parametrize(("n_positive", "n_negative"), [(49, 500), (500, 49), (0, 0)])
 def test_too_few_results_recommend_nothing(n_positive: int, n_negative: int) -> None:
-    waits = waits_of([0.9] * n_positive, [0.1] * n_negative)
-    found = by_name(threshold(scored_by(waits, BUNDLE), 0.9))
+    episodes = waits_of([0.9] * n_positive, [0.1] * n_negative)
+    found = by_name(threshold(scored_by(episodes, BUNDLE), 0.9))
     missing = [found[f"missing_{side}"].n for side in ("positive", "negative")]
     assert missing == [max(0, 50 - n_positive), max(0, 50 - n_negative)]
     assert {found[name].value for name in ("urgent", "high", "urgent_specificity")} == {None}

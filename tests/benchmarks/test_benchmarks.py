@@ -10,7 +10,7 @@ from benchmarks.waiting import AT_RANDOM, FIRST_COME, SCORE, Order, Ward, Wave, 
 from cxrbatch.triage.capacity import ListCurve
 from cxrbatch.triage.waiting_list import ListRules, waiting_list
 from tests.factories.records import image_score
-from tests.factories.stored import BUNDLE, evidence, night
+from tests.factories.stored import BUNDLE, night, stored_image
 
 ORDERS = (FIRST_COME, AT_RANDOM, SCORE, with_max_wait(2), with_max_wait(3, by_nights=False))
 NEVER = 1000
@@ -65,7 +65,7 @@ def test_order_is_that_of_the_list_across_nights() -> None:
     source = np.random.default_rng(5)
     nights, values = source.integers(0, 9, 60).tolist(), source.permutation(60) / 100
     seen = [
-        evidence(image_score(str(number), value, patient=f"{number:08}"), -n_nights)
+        stored_image(image_score(str(number), value, patient=f"{number:08}"), -n_nights)
         for number, (n_nights, value) in enumerate(zip(nights, values, strict=True))
     ]
     rules = ListRules(

@@ -3,14 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.datasets.collections import (
-    Case,
-    Excluded,
-    load_ieee8023,
-    load_kaggle,
-    load_nih,
-    load_radiography_database,
-)
+from cxrbatch.datasets.collections import load_ieee8023, load_kaggle, load_nih, load_radiography_database
+from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.errors import RecipeError
 
 HEADER = "patientid,sex,age,finding,view,modality,folder,filename,url,date\n"
@@ -22,7 +16,7 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"")
 
 
-def ieee8023(folder: Path, *rows: str) -> list[Case | Excluded]:
+def ieee8023(folder: Path, *rows: str) -> list[LabelledImage | Excluded]:
     touch(folder / "images" / "a.png")
     (folder / "metadata.csv").write_text(HEADER + "\n".join(rows) + "\n")
     return list(load_ieee8023(folder))
@@ -31,7 +25,7 @@ def ieee8023(folder: Path, *rows: str) -> list[Case | Excluded]:
 def test_ieee8023_row_with_everything(tmp_path: Path) -> None:
     row = "7,F,66,COVID-19,AP Supine,X-ray,images,a.png,https://www.eurorad.org/case/16660,03/16/20"
     assert ieee8023(tmp_path, row) == [
-        Case(
+        LabelledImage(
             path=tmp_path / "images" / "a.png",
             label="covid",
             patient="ieee8023/7",
@@ -47,7 +41,7 @@ def test_ieee8023_row_with_everything(tmp_path: Path) -> None:
 
 def test_ieee8023_domain_is_the_publisher(tmp_path: Path) -> None:
     (case,) = ieee8023(tmp_path, "7,F,,No Finding,PA,X-ray,images,a.png,https://radiopaedia.org/cases/1")
-    assert isinstance(case, Case)
+    assert isinstance(case, LabelledImage)
     assert (case.domain, case.label, case.age_years) == ("ieee8023/radiopaedia.org", "normal", None)
 
 
@@ -87,7 +81,7 @@ def test_ieee8023_exclusions_are_counted_never_mapped(tmp_path: Path, row: str, 
 )
 def test_ieee8023_findings(tmp_path: Path, finding: str, label: str) -> None:
     (case,) = ieee8023(tmp_path, f'1,M,50,"{finding}",PA,X-ray,images,a.png,https://x.org')
-    assert isinstance(case, Case)
+    assert isinstance(case, LabelledImage)
     assert case.label == label
 
 
@@ -100,7 +94,7 @@ def test_kaggle_patients_are_in_the_names(tmp_path: Path) -> None:
         tmp_path / "train" / "README.txt",
     )
     rows = list(load_kaggle(tmp_path))
-    assert [(row.label, row.patient) for row in rows if isinstance(row, Case)] == [
+    assert [(row.label, row.patient) for row in rows if isinstance(row, LabelledImage)] == [
         ("pneumonia", "kaggle/person7"),
         ("normal", "kaggle/IM-0461"),
         ("pneumonia", "kaggle/person7"),
@@ -117,8 +111,8 @@ def test_nih_folders_name_the_label(tmp_path: Path) -> None:
     excluded, normal, pneumonia = load_nih(tmp_path)
     assert isinstance(excluded, Excluded)
     assert excluded.reason == "finding Hernia"
-    assert isinstance(normal, Case)
-    assert isinstance(pneumonia, Case)
+    assert isinstance(normal, LabelledImage)
+    assert isinstance(pneumonia, LabelledImage)
     assert (normal.label, pneumonia.label) == ("normal", "pneumonia")
     assert normal.patient == pneumonia.patient == "nih/00000061"
 
@@ -137,7 +131,7 @@ def test_radiography_database_follows_its_list_of_sources(tmp_path: Path) -> Non
         "Normal/Normal-1.jpg,RSNA (NIH) adult\n"
     )
     rows = list(load_radiography_database(tmp_path))
-    assert [(row.source, row.label) for row in rows if isinstance(row, Case)] == [
+    assert [(row.source, row.label) for row in rows if isinstance(row, LabelledImage)] == [
         ("bimcv", "covid"),
         ("rsna", "normal"),
     ]
@@ -157,13 +151,13 @@ def test_every_row_of_the_real_metadata_is_a_case_or_excluded(real_data: Path) -
     assert reasons["finding ARDS"] == 4
     assert reasons["lateral view"] == 58
     assert reasons["file missing"] == 26
-    assert sum(reasons.values()) + sum(isinstance(row, Case) for row in rows) == 751
+    assert sum(reasons.values()) + sum(isinstance(row, LabelledImage) for row in rows) == 751
 
 
 @pytest.mark.real
 def test_years_of_the_real_metadata(real_data: Path) -> None:
     rows = load_ieee8023(real_data / "covid-chestxray-dataset")
-    years = Counter(row.year for row in rows if isinstance(row, Case))
+    years = Counter(row.year for row in rows if isinstance(row, LabelledImage))
     assert years[2020] == 339
     assert years[None] == 87
     assert {year for year in years if year and not 2003 <= year <= 2020} == set()

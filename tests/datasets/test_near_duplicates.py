@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.near_duplicates import (
     MOST_BITS,
     agreement,
@@ -98,7 +98,7 @@ def test_blank_pictures_are_not_copies_of_anything() -> None:
     assert duplicate_pairs(np.zeros((3, 160, 160), np.uint8)) == []
 
 
-CASES: list[Case] = [
+CASES: list[LabelledImage] = [
     case("a/1", "normal", "a"),
     case("a/2", "normal", "a"),
     case("b/9", "normal", "b"),

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.datasets.collections import LOADERS, Case, Excluded
+from cxrbatch.datasets.collections import LOADERS
+from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.datasets.loading import count_excluded, load_dataset
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import LABELS, label_of, load_folder, load_table, published_table, year_in
@@ -29,12 +30,14 @@ def picture(path: Path, seed: int = 0, size: tuple[int, int] = (200, 180)) -> No
     coarse.resize(size[::-1], Image.Resampling.BILINEAR).save(path, format="PNG")
 
 
-def table(folder: Path, *rows: str, header: str = HEADER, name: str = "labels.csv") -> list[Case | Excluded]:
+def table(
+    folder: Path, *rows: str, header: str = HEADER, name: str = "labels.csv"
+) -> list[LabelledImage | Excluded]:
     (folder / name).write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
     return list(load_table(folder if name == "labels.csv" else folder / name))
 
 
-def reasons(rows: list[Case | Excluded]) -> list[str]:
+def reasons(rows: list[LabelledImage | Excluded]) -> list[str]:
     return [row.reason if isinstance(row, Excluded) else "" for row in rows]
 
 
@@ -97,10 +100,10 @@ def test_folder_with_two_levels_takes_the_file_as_the_patient(tmp_path: Path) ->
     picture(folder / "COVID-19" / "1.png")
     picture(folder / "No Finding" / "1.png")
     assert list(load_folder(folder)) == [
-        Case(
+        LabelledImage(
             path=folder / "COVID-19" / "1.png", label="covid", patient="north/COVID-19/1.png", source="north"
         ),
-        Case(
+        LabelledImage(
             path=folder / "No Finding" / "1.png",
             label="normal",
             patient="north/No Finding/1.png",
@@ -115,7 +118,7 @@ def test_folder_with_three_levels_names_the_patient(tmp_path: Path) -> None:
     picture(folder / "covid" / "p7" / "series 2" / "b.png")
     picture(folder / "normal" / "p7" / "c.png")
     rows = list(load_folder(folder))
-    assert [(row.label, row.patient) for row in rows if isinstance(row, Case)] == [
+    assert [(row.label, row.patient) for row in rows if isinstance(row, LabelledImage)] == [
         ("covid", "north/p7"),
         ("covid", "north/p7"),
         ("normal", "north/p7"),
@@ -127,7 +130,7 @@ def test_folder_images_is_no_patient_and_masks_are_no_radiographs(tmp_path: Path
     picture(folder / "COVID" / "images" / "1.png")
     picture(folder / "COVID" / "masks" / "1.png")
     image, mask = load_folder(folder)
-    assert isinstance(image, Case)
+    assert isinstance(image, LabelledImage)
     assert image.patient == "database/COVID/images/1.png"
     assert mask == Excluded(source="database", name="COVID/masks/1.png", reason="a mask")
 
@@ -167,7 +170,7 @@ def test_table_row_with_everything(tmp_path: Path) -> None:
     picture(tmp_path / "films" / "a.png")
     header = f"{HEADER},view,age,sex,year,reader"
     assert table(tmp_path, "films/a.png,COVID-19,7,north,ap,66.5,female,2021-03-04,X", header=header) == [
-        Case(
+        LabelledImage(
             path=tmp_path / "films" / "a.png",
             label="covid",
             patient="north/7",
@@ -183,7 +186,7 @@ def test_table_row_with_everything(tmp_path: Path) -> None:
 def test_table_needs_no_more_than_four_columns(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     (case,) = table(tmp_path, " a.png , normal , 7 , north ", name="mine.csv")
-    assert case == Case(path=tmp_path / "a.png", label="normal", patient="north/7", source="north")
+    assert case == LabelledImage(path=tmp_path / "a.png", label="normal", patient="north/7", source="north")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +320,7 @@ def test_the_trees_of_the_document_load_as_it_says(tmp_path: Path, layout: str) 
         picture(folder / name, seed=index)
     found = {}
     for row in LOADERS[layout](folder):
-        if isinstance(row, Case):
+        if isinstance(row, LabelledImage):
             found[row.path.relative_to(folder).as_posix()] = f"{row.label}, patient {row.patient}"
         else:
             (name,) = (name for name in said if name.endswith(row.name))
@@ -331,7 +334,7 @@ def test_the_table_of_the_document_loads_as_it_says(tmp_path: Path) -> None:
     for index, name in enumerate("abcde"):
         picture(tmp_path / "films" / f"{name}.png", seed=index)
     used, *others = load_table(tmp_path)
-    assert isinstance(used, Case)
+    assert isinstance(used, LabelledImage)
     assert (used.label, used.patient, used.view, used.age_years) == ("covid", "north/17", "PA", 66.0)
     prose = " ".join(DOCUMENT.split())
     assert all(isinstance(row, Excluded) and f"`{row.reason}`" in prose for row in others)
@@ -358,7 +361,7 @@ def test_dicom_without_suffix_fills_in_what_the_folder_does_not_say(tmp_path: Pa
     (tmp_path / "north" / "covid" / "p1").mkdir(parents=True)
     write_dicom(tmp_path / "north" / "covid" / "p1" / "IM0001", stored)
     (case,) = load_dataset([spec("folder", "north")], tmp_path, PreprocessSpec()).cases
-    assert case == Case(
+    assert case == LabelledImage(
         path=(tmp_path / "north" / "covid" / "p1" / "IM0001").resolve(),
         label="covid",
         patient="north/p1",
@@ -382,5 +385,8 @@ def test_what_the_table_says_of_a_file_stands_before_its_header(tmp_path: Path) 
 @pytest.mark.real
 def test_a_published_tree_loads_as_a_folder(real_data: Path) -> None:
     rows = list(load_folder(real_data / "nih-chestxray8-subset"))
-    assert Counter(row.label for row in rows if isinstance(row, Case)) == {"normal": 317, "pneumonia": 297}
+    assert Counter(row.label for row in rows if isinstance(row, LabelledImage)) == {
+        "normal": 317,
+        "pneumonia": 297,
+    }
     assert count_excluded(row for row in rows if isinstance(row, Excluded)) == {}

@@ -11,7 +11,7 @@ from pydicom import uid
 
 from cxrbatch.doctor import Setup, decoders
 from cxrbatch.doctor.check import Level, Observation
-from cxrbatch.errors import ReadersFailed
+from cxrbatch.errors import WorkersFailed
 from cxrbatch.read.codecs import decode
 from cxrbatch.screening.options import ScreenOptions
 from tests.factories.dicom_files import ENCODERS, NATIVE
@@ -103,7 +103,7 @@ def test_readers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_readers_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object) -> None:
-        raise ReadersFailed("ended before it could read")
+        raise WorkersFailed("ended before it could read")
 
     monkeypatch.setattr(Dead, "prepare", failing)
     monkeypatch.setattr(decoders, "ReaderPool", Dead)

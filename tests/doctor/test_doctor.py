@@ -16,7 +16,7 @@ from cxrbatch.cli.app import cli
 from cxrbatch.doctor import CHECKS, Setup, packages
 from cxrbatch.doctor import bundle as bundle_checks
 from cxrbatch.doctor.check import Level, Observation
-from cxrbatch.doctor.output import as_json, as_text, is_well
+from cxrbatch.doctor.output import as_json, as_text, is_healthy
 from cxrbatch.errors import RecipeError
 from cxrbatch.infer.runtime import Device
 from cxrbatch.screening.options import ScreenOptions
@@ -213,7 +213,7 @@ def test_shown() -> None:
     assert as_text(items) == (
         "ok      a    fine\nWARNING bcd  hm\n             to do: look\n2 checks, 0 problems, 1 warning"
     )
-    assert is_well(items)
+    assert is_healthy(items)
     assert json.loads(as_json(items)) == {
         "ok": True,
         "checks": [

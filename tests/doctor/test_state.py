@@ -20,8 +20,8 @@ from cxrbatch.records import FoundFile, Provenance, TriageRun
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import schema
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.records import Judgement
-from cxrbatch.state.store import opened
+from cxrbatch.state.records import RunContext
+from cxrbatch.state.store import open_state
 from tests.factories.records import failure
 
 EVENING = dt.datetime(2026, 3, 5, 23, 0, tzinfo=dt.UTC)
@@ -59,14 +59,14 @@ def state(tmp_path: Path) -> Path:
 
 
 def write_night(path: Path, *, finished: bool) -> None:
-    judgement = Judgement(
+    context = RunContext(
         root="/in", settings="s", bundle_sha256="b", night=dt.date(2026, 3, 5), moment=EVENING
     )
-    with opened(path) as state:
-        run_id = state.begin(judgement)
+    with open_state(path) as state:
+        run_id = state.begin(context)
         for name in ("1.dcm", "2.dcm"):
             file = FoundFile(path=Path("/in", name), name=name, version=FileVersion(size_bytes=1))
-            state.remember(file, failure(name, Reason.CORRUPT), judgement)
+            state.put(file, failure(name, Reason.CORRUPT), context)
         if finished:
             run = TriageRun(
                 folder="/in",

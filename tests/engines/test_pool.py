@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbatch.engines.pool import ReaderPool
+from cxrbatch.engines.pool import WorkerPool
 from cxrbatch.engines.worker import Prepared
-from cxrbatch.errors import ReadersFailed
+from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.preprocess import Picture, PreprocessSpec
@@ -34,7 +34,7 @@ SPEC = PreprocessSpec(height=16, width=16)
 class Trap:
     """A pixel check that does to its process what a decoder may do, by the mean grey of the picture."""
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         level = round(float(np.mean(picture)), 1)  # type: ignore[arg-type]
         if level in _TRAPS:
             _TRAPS[level]()
@@ -46,7 +46,7 @@ class LeavesDamage(Trap):
 
     n_seen = 0
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         self.n_seen += 1
         if self.n_seen == 3:
             os.abort()
@@ -56,7 +56,7 @@ class LeavesDamage(Trap):
 class DiesAlways(Trap):
     """Ends its process at every picture."""
 
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         os.abort()
 
 
@@ -118,7 +118,7 @@ def options(**changed: Any) -> PrepareOptions:
 def results(
     refs: list[ImageRef], n_workers: int, asked: PrepareOptions | None = None
 ) -> list[tuple[str, bytes | Reason]]:
-    with ReaderPool(asked or options(), n_workers, memory_bytes=1 << 30) as pool:
+    with WorkerPool(asked or options(), n_workers, memory_bytes=1 << 30) as pool:
         return [
             (item.name, item.reason if isinstance(item, Failure) else item.pixels.tobytes())
             for item in pool.prepare(refs)
@@ -154,7 +154,7 @@ def test_files_that_kill_keep_or_fill_their_reader_cost_only_themselves(
 def test_what_a_file_did_to_its_reader_is_said(tmp_path: Path) -> None:
     traps = {"dies.png": _DIES, "hangs.png": _HANGS, "killed.png": _KILLED}
     refs = [write(tmp_path, name, trap) for name, trap in traps.items()]
-    with ReaderPool(options(limits=Limits(seconds=1.5)), 1) as pool:
+    with WorkerPool(options(limits=Limits(seconds=1.5)), 1) as pool:
         said = [(item.reason, item.detail) for item in pool.prepare(refs) if isinstance(item, Failure)]
     assert said == [
         (Reason.CORRUPT, "the reader process died of this file (SIGSEGV)"),
@@ -169,7 +169,7 @@ def test_whose_picture_ended_its_reader_is_told(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", stored, PatientID="P-17")
     ref = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM)
     others = [write(tmp_path, f"{i}.png", _DIES) for i in range(2)]
-    with ReaderPool(options(pixel_check=DiesAlways()), 1) as pool:
+    with WorkerPool(options(pixel_check=DiesAlways()), 1) as pool:
         failures = list(pool.prepare([others[0], ref, others[1]]))
     assert [whose(failure) for failure in failures] == ["0.png", "P-17", "1.png"]
     assert {failure.reason for failure in failures if isinstance(failure, Failure)} == {Reason.CORRUPT}
@@ -179,7 +179,7 @@ def test_a_header_that_ends_its_reader_as_well_is_given_up(tmp_path: Path) -> No
     stored = np.random.default_rng(0).integers(0, 256, (130, 130), np.uint8)
     path = write_dicom(tmp_path / "a.dcm", stored, PatientID="P-17")
     deadly, good = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM), write(tmp_path, "b.png")
-    with ReaderPool(options(limits=DeadlyHeaders()), 1) as pool:
+    with WorkerPool(options(limits=DeadlyHeaders()), 1) as pool:
         failure, image = pool.prepare([deadly, good])
     assert (whose(failure), failure.name) == ("a.dcm", "a.dcm")
     assert isinstance(image, ModelInput)
@@ -192,11 +192,11 @@ def whose(item: Prepared) -> str:
 
 def test_a_file_is_not_blamed_for_a_reader_that_somebody_killed(tmp_path: Path) -> None:
     ref = write(tmp_path, "a.png")
-    with ReaderPool(options(), 1) as pool:
+    with WorkerPool(options(), 1) as pool:
         prepared = pool.prepare([ref] * 9)
         for kills in range(3):
             assert isinstance(next(prepared), ModelInput), kills
-            pool._readers[0]._process.kill()
+            pool._workers[0]._process.kill()
         assert [isinstance(item, ModelInput) for item in prepared] == [True] * 6
 
 
@@ -208,32 +208,32 @@ def test_a_file_is_not_blamed_for_damage_that_another_may_have_left(tmp_path: Pa
 
 def test_a_reader_that_cannot_start_is_no_fault_of_the_files(tmp_path: Path) -> None:
     refs = [write(tmp_path, "a.png")]
-    with pytest.raises(ReadersFailed, match=r"before it could read anything \(exit code 7\)"):
+    with pytest.raises(WorkersFailed, match=r"before it could read anything \(exit code 7\)"):
         results(refs, 1, options(pixel_check=CannotStart()))
 
 
 def test_a_result_under_another_name_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refs = [write(tmp_path, "a.png"), write(tmp_path, "b.png")]
-    with ReaderPool(options(), 1) as pool:
+    with WorkerPool(options(), 1) as pool:
         prepared = pool.prepare(refs)
-        pool._readers[0].waiting.reverse()  # as if the reader had mixed them up
+        pool._workers[0].waiting.reverse()  # as if the reader had mixed them up
         reasons = [item.reason for item in prepared if isinstance(item, Failure)]
     assert reasons == [Reason.CORRUPT]
 
 
 def test_processes_are_started_when_there_are_files_for_them(tmp_path: Path) -> None:
     ref = write(tmp_path, "a.png")
-    with ReaderPool(options(), 3) as pool:
+    with WorkerPool(options(), 3) as pool:
         assert list(pool.prepare([])) == []
-        assert len(pool._readers) == 0
+        assert len(pool._workers) == 0
         assert len(list(pool.prepare([ref, ref]))) == 2
-        assert len(pool._readers) == 2
+        assert len(pool._workers) == 2
 
 
 def test_the_patient_of_a_file_that_kills_its_reader_is_kept(tmp_path: Path) -> None:
     (tmp_path / "p7").mkdir()
     ref = replace(write(tmp_path / "p7", "a.png", _DIES), name="p7/a.png")
-    with ReaderPool(options(patients=PatientRule("folder")), 1) as pool:
+    with WorkerPool(options(patients=PatientRule("folder")), 1) as pool:
         (failure,) = pool.prepare([ref])
     assert isinstance(failure, Failure)
     assert failure.header is not None
@@ -250,7 +250,7 @@ def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
             taken += 1
             yield ref
 
-    with ReaderPool(PrepareOptions(spec=SPEC), 1) as pool:
+    with WorkerPool(PrepareOptions(spec=SPEC), 1) as pool:
         stream = pool.prepare(endless())
         assert taken == 6  # what one reader is given at a time
         for _ in range(5):
@@ -262,7 +262,7 @@ def test_files_in_flight_are_bounded(tmp_path: Path) -> None:
 def test_who_waits_for_a_result_in_another_thread_can_be_let_go(tmp_path: Path) -> None:
     refs = [write(tmp_path, "good.png"), write(tmp_path, "hangs.png", _HANGS), write(tmp_path, "after.png")]
     got: list[str] = []
-    with ReaderPool(options(limits=Limits(seconds=60)), 1) as pool:
+    with WorkerPool(options(limits=Limits(seconds=60)), 1) as pool:
         other = threading.Thread(target=lambda: got.extend(item.name for item in pool.prepare(refs)))
         other.start()
         deadline = time.monotonic() + 20
@@ -301,10 +301,10 @@ if __name__ == "__main__":
         [sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        readers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(readers) == 2
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
         parent.kill()
     deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}").exists() for pid in readers) and time.monotonic() < deadline:
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in readers)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

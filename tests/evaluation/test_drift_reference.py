@@ -3,7 +3,7 @@ import pytest
 
 from cxrbatch.evaluation.drift_reference import score_reference
 from cxrbatch.evaluation.evaluate import reference
-from cxrbatch.evaluation.patients import to_units
+from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from tests.factories.collections import case
 from tests.factories.scores import site, three
@@ -16,7 +16,7 @@ def scored(name: str, scores: list[float], exposure: Exposure) -> SiteScores:
 
 def test_deciles() -> None:
     """0.00, 0.01 … 1.00: the edges are 0.1 … 0.9; whoever is on one belongs above it."""
-    found = reference([scored("rsna", [i / 100 for i in range(101)], Exposure.UNTAUGHT)], "mean")
+    found = reference([scored("rsna", [i / 100 for i in range(101)], Exposure.NOT_TRAINED_ON)], "mean")
     assert found is not None
     assert found["edges"] == pytest.approx(np.arange(1, 10) / 10)
     assert found["shares"] == pytest.approx([10 / 101] * 9 + [11 / 101])
@@ -25,7 +25,7 @@ def test_deciles() -> None:
 
 
 def test_equal_scores_are_in_one_part() -> None:
-    found = reference([scored("rsna", [0.25] * 7, Exposure.UNTAUGHT)], "mean")
+    found = reference([scored("rsna", [0.25] * 7, Exposure.NOT_TRAINED_ON)], "mean")
     assert found is not None
     assert found["edges"] == [0.25] * 9
     assert found["shares"] == [0.0] * 9 + [1.0]
@@ -36,8 +36,8 @@ def test_sources_that_never_taught_go_before_those_that_were_left_out() -> None:
     sites = [
         scored("nih", [0.9] * 5, Exposure.LEFT_OUT),
         scored("kaggle", [0.8] * 5, Exposure.HELD_OUT),
-        scored("rsna", [0.1] * 5, Exposure.UNTAUGHT),
-        scored("bimcv", [0.2] * 6, Exposure.UNTAUGHT),
+        scored("rsna", [0.1] * 5, Exposure.NOT_TRAINED_ON),
+        scored("bimcv", [0.2] * 6, Exposure.NOT_TRAINED_ON),
     ]
     found = reference(sites, "mean")
     assert found is not None
@@ -57,7 +57,7 @@ def test_a_patient_counts_once() -> None:
         case("rsna/1", "normal", "rsna"),
         case("rsna/2", "normal", "rsna"),
     ]
-    found = score_reference(to_units(cases, three([0.1, 0.3, 0.6]), "mean"), "somebody")
+    found = score_reference(to_patient_scores(cases, three([0.1, 0.3, 0.6]), "mean"), "somebody")
     assert found is not None
     assert found["n"] == 2
     assert (found["edges"][0], found["edges"][4], found["edges"][8]) == (0.24, 0.4, 0.56)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from cxrbatch.bundle.bundle import OperatingPoints
-from cxrbatch.datasets.labelled import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.evaluate import (
     evaluate,
     headline,
     jsonable,
-    once,
+    one_row_per_patient,
     operating_points,
     publishers,
     shares,
 )
-from cxrbatch.evaluation.patients import to_units
+from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from tests.factories.collections import case
 from tests.factories.scores import by_label, site, three
@@ -26,7 +26,7 @@ POINTS = OperatingPoints(urgent=0.6, high=0.4)
 HALF = dict.fromkeys(("covid", "pneumonia", "normal"), 0.5)
 
 
-def patients(source: str, publisher: str = "", **n_of: int) -> list[Case]:
+def patients(source: str, publisher: str = "", **n_of: int) -> list[LabelledImage]:
     return [
         case(f"{source}/{publisher}{label}{i}", label, source, publisher)
         for label, n in n_of.items()
@@ -43,7 +43,9 @@ def measured(
     return found
 
 
-def noisy(name: str, cases: Sequence[Case], seed: int, exposure: Exposure = Exposure.LEFT_OUT) -> SiteScores:
+def noisy(
+    name: str, cases: Sequence[LabelledImage], seed: int, exposure: Exposure = Exposure.LEFT_OUT
+) -> SiteScores:
     rng = np.random.default_rng(seed)
     raw = np.exp(rng.normal(size=(len(cases), 3)))
     return site(name, cases, raw / raw.sum(axis=1, keepdims=True), exposure)
@@ -52,12 +54,12 @@ def noisy(name: str, cases: Sequence[Case], seed: int, exposure: Exposure = Expo
 def test_images_become_patients_by_the_rule_of_the_report() -> None:
     cases = [case("a/1", "covid", "a"), case("a/2", "normal", "a"), case("a/1", "covid", "a")]
     scores = np.array([[0.2, 0.3, 0.5], [0.1, 0.0, 0.9], [0.6, 0.1, 0.3]])
-    assert to_units(cases, scores, "mean").scores == pytest.approx(
+    assert to_patient_scores(cases, scores, "mean").scores == pytest.approx(
         np.array([[0.4, 0.2, 0.4], [0.1, 0.0, 0.9]])
     )
-    units = to_units(cases, scores, "max")
-    assert units.scores[0].tolist() == [0.6, 0.1, 0.3]
-    assert units.cases.tolist() == cases[:2]
+    scored = to_patient_scores(cases, scores, "max")
+    assert scored.scores[0].tolist() == [0.6, 0.1, 0.3]
+    assert scored.cases.tolist() == cases[:2]
 
 
 def test_a_constant_score_is_worth_nothing_in_every_figure() -> None:
@@ -175,7 +177,7 @@ def test_a_bundle_without_operating_points_has_no_shares() -> None:
 def test_operating_points_find_their_share_of_the_left_out_patients() -> None:
     covid = [index / 100 for index in range(100)]
     left_out = site("a", patients("a", covid=100, normal=1), three([*covid, 0.99]))
-    untaught = by_label("b", patients("b", covid=50), Exposure.UNTAUGHT, covid={"covid": 0.0})
+    untaught = by_label("b", patients("b", covid=50), Exposure.NOT_TRAINED_ON, covid={"covid": 0.0})
     points = operating_points([left_out, untaught], "mean")
     assert points == OperatingPoints(urgent=0.1, high=0.05)
     ill, well = list(shares([left_out], "mean", points))
@@ -188,12 +190,12 @@ def test_each_patient_counts_once_by_the_finest_site_that_was_left_out() -> None
     ill, well = patients("s", "p", covid=1), patients("s", "q", normal=1)
     coarse = by_label("s", [*ill, *well], covid=HALF)
     fine = by_label("s/p", ill, covid={"covid": 0.9})
-    taught = by_label("own split", ill, Exposure.HELD_OUT, covid={"covid": 1.0})
-    for sites in ([coarse, fine, taught], [taught, fine, coarse]):
-        units = once(sites, "mean")
-        assert sorted(units.patients) == ["s/pcovid0", "s/qnormal0"]
-        assert units.scores[units.labelled("covid"), 0] == pytest.approx(0.9)
-    assert once([], "mean").patients.size == 0
+    trained_on = by_label("own split", ill, Exposure.HELD_OUT, covid={"covid": 1.0})
+    for sites in ([coarse, fine, trained_on], [trained_on, fine, coarse]):
+        scored = one_row_per_patient(sites, "mean")
+        assert sorted(scored.patients) == ["s/pcovid0", "s/qnormal0"]
+        assert scored.scores[scored.labelled("covid"), 0] == pytest.approx(0.9)
+    assert one_row_per_patient([], "mean").patients.size == 0
 
 
 def test_no_question_is_answered_by_fewer_than_five() -> None:
@@ -237,7 +239,7 @@ def test_the_headline_is_the_worst_site_of_which_nothing_was_seen() -> None:
     rows = [
         row("own split", Exposure.HELD_OUT, 0.3),
         row("a", Exposure.LEFT_OUT, 0.9),
-        row("b", Exposure.UNTAUGHT, 0.7),
+        row("b", Exposure.NOT_TRAINED_ON, 0.7),
         row("c", Exposure.UNKNOWN, 0.2),
     ]
     found = headline(rows)
@@ -253,19 +255,19 @@ def test_large_publishers_are_sites_of_their_own_unless_they_are_already() -> No
     large = patients("web", "x.org", covid=10, pneumonia=10)
     named = patients("web", "y.org", covid=10, pneumonia=10)
     small = patients("web", "z.org", covid=30, pneumonia=9)
-    whole = noisy("web", [*large, *named, *small], seed=3, exposure=Exposure.UNTAUGHT)
-    whole = dataclasses.replace(whole, audits={"mirrored": whole.scores[::-1]})
+    whole = noisy("web", [*large, *named, *small], seed=3, exposure=Exposure.NOT_TRAINED_ON)
+    whole = dataclasses.replace(whole, perturbed={"mirrored": whole.scores[::-1]})
     (part,) = publishers([whole, noisy("web/y.org", named, seed=4)])
-    assert (part.site, part.exposure, part.cases) == ("web/x.org", Exposure.UNTAUGHT, tuple(large))
+    assert (part.site, part.exposure, part.cases) == ("web/x.org", Exposure.NOT_TRAINED_ON, tuple(large))
     assert part.scores.tolist() == whole.scores[:20].tolist()
     assert part.networks.tolist() == whole.networks[:, :20].tolist()
-    assert part.audits["mirrored"].tolist() == whole.scores[::-1][:20].tolist()
+    assert part.perturbed["mirrored"].tolist() == whole.scores[::-1][:20].tolist()
     assert list(publishers([by_label("own split", [*large, *patients("b", normal=20)])])) == []
 
 
 def test_audits_are_ranked_by_the_changed_scores() -> None:
     reverse = {"covid": 0.1, "normal": 0.9}
-    changed = by_label("s", patients("s", covid=6, normal=6), audits={"marker L": reverse})
+    changed = by_label("s", patients("s", covid=6, normal=6), perturbed={"marker L": reverse})
     (row,) = measured([changed])["within_site"]
     assert row["audits"] == {"marker L": {"auroc": 0.0, "median_rank_shift": 0.5}}
 
@@ -277,14 +279,14 @@ def test_each_network_is_judged_by_itself() -> None:
 
 
 def test_pooled_figures_are_of_unseen_sites_where_these_suffice() -> None:
-    taught = by_label("own split", patients("t", covid=40, normal=40), Exposure.HELD_OUT)
+    trained_on = by_label("own split", patients("t", covid=40, normal=40), Exposure.HELD_OUT)
     unseen = [
-        by_label("a", patients("a", covid=6), Exposure.UNTAUGHT, HALF),
+        by_label("a", patients("a", covid=6), Exposure.NOT_TRAINED_ON, HALF),
         by_label("b", patients("b", normal=7), covid=HALF),
     ]
-    found = measured([taught, *unseen])["pooled"]
+    found = measured([trained_on, *unseen])["pooled"]
     assert (found["n_positive"], found["n_negative"], found["auroc"]["value"]) == (6, 7, 0.5)
-    assert measured([taught, unseen[0]])["pooled"]["n_positive"] == 46
+    assert measured([trained_on, unseen[0]])["pooled"]["n_positive"] == 46
 
 
 def test_shares_are_told_by_source_exposure_and_label() -> None:

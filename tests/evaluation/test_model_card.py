@@ -176,8 +176,8 @@ def test_the_images_are_those_that_were_evaluated_where_the_evaluation_says_so(
 
 
 def test_what_taught_is_counted_apart() -> None:
-    taught = {"nih": {"normal": {"images": 20, "patients": 15}}}
-    bundle = made_bundle(training={**made_bundle().training, "taught": taught})
+    trained_on = {"nih": {"normal": {"images": 20, "patients": 15}}}
+    bundle = made_bundle(training={**made_bundle().training, "taught": trained_on})
     assert rows(part(model_card(bundle), "Images used")) == [["nih", "normal", "50", "40", "20", "15"]]
 
 

@@ -7,7 +7,13 @@ from PIL import Image
 
 from cxrbatch.evaluation import perturbations
 from cxrbatch.evaluation.markers import ap_portable, arrows, letter_l, letter_r
-from cxrbatch.evaluation.perturbations import AUDIT_TABLE, AUDITS, EXPECTATIONS, Expectation, rank_shift
+from cxrbatch.evaluation.perturbations import (
+    EXPECTATIONS,
+    PERTURBATION_BY_NAME,
+    PERTURBATIONS,
+    Expectation,
+    rank_shift,
+)
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (3, 40, 80)).astype(np.uint8)
 MARKERS = {"marker L", "marker R", "marker AP PORTABLE", "marker arrows"}
@@ -135,20 +141,20 @@ def test_arrows_point_at_the_lungs() -> None:
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (160, 160), (224, 224), (512, 512), (700, 600)])
 @pytest.mark.parametrize("name", sorted(MARKERS))
 def test_markers_survive_every_size(name: str, size: tuple[int, int]) -> None:
-    drawn = AUDITS[name](black(*size))[0] / 255.0
-    at_512 = AUDITS[name](black(512, 512))[0] / 255.0
+    drawn = PERTURBATION_BY_NAME[name](black(*size))[0] / 255.0
+    at_512 = PERTURBATION_BY_NAME[name](black(512, 512))[0] / 255.0
     assert drawn.max() > 0.45
     assert drawn.mean() == pytest.approx(at_512.mean(), rel=0.05)  # the same share of the picture
     grey = np.full((1, *size), 100, np.uint8)
-    assert (AUDITS[name](grey)[0] >= 100).all()
-    assert (AUDITS[name](grey)[0][drawn == 0] == 100).all()
-    assert (AUDITS[name](np.full((1, *size), 255, np.uint8)) == 255).all()
+    assert (PERTURBATION_BY_NAME[name](grey)[0] >= 100).all()
+    assert (PERTURBATION_BY_NAME[name](grey)[0][drawn == 0] == 100).all()
+    assert (PERTURBATION_BY_NAME[name](np.full((1, *size), 255, np.uint8)) == 255).all()
 
 
-@pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.parametrize("name", PERTURBATION_BY_NAME)
 def test_audits_keep_shape_type_and_the_original(name: str) -> None:
     before = IMAGES.copy()
-    changed = AUDITS[name](IMAGES)
+    changed = PERTURBATION_BY_NAME[name](IMAGES)
     assert changed.shape == IMAGES.shape
     assert changed.dtype == np.dtype(np.uint8)
     assert (changed != before).any()
@@ -157,16 +163,16 @@ def test_audits_keep_shape_type_and_the_original(name: str) -> None:
     assert (before == IMAGES).all()
 
 
-@pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.parametrize("name", PERTURBATION_BY_NAME)
 @pytest.mark.parametrize("size", [32, 200])
 def test_each_image_is_changed_by_itself_and_always_alike(name: str, size: int) -> None:
     images = np.random.default_rng(5).integers(0, 256, (3, size, size)).astype(np.uint8)
-    one_by_one = np.concatenate([AUDITS[name](images[index : index + 1]) for index in range(3)])
-    assert (AUDITS[name](images) == one_by_one).all()
+    one_by_one = np.concatenate([PERTURBATION_BY_NAME[name](images[index : index + 1]) for index in range(3)])
+    assert (PERTURBATION_BY_NAME[name](images) == one_by_one).all()
 
 
 def test_names_are_unique_and_say_what_is_expected() -> None:
-    assert len(AUDITS) == len(AUDIT_TABLE) == 13
+    assert len(PERTURBATION_BY_NAME) == len(PERTURBATIONS) == 13
     assert {name for name, said in EXPECTATIONS.items() if said is Expectation.MUST_LOSE} == {
         "lungs blacked out",
         "border only",
@@ -179,7 +185,7 @@ def test_names_are_unique_and_say_what_is_expected() -> None:
         "JPEG quality 30",
         "half resolution",
     }
-    assert all(audit.text for audit in AUDIT_TABLE)
+    assert all(audit.text for audit in PERTURBATIONS)
 
 
 def test_rank_shift_is_the_median_move() -> None:

@@ -26,9 +26,9 @@ def site(*rows: tuple[str, float]) -> SiteScores:
     )
 
 
-def plots(made: SiteScores, question: str = "COVID-19 against normal") -> dict[str, Plot]:
+def plots(made: SiteScores, contrast: str = "COVID-19 against normal") -> dict[str, Plot]:
     """The plots of a question at a site, by the first word of their title."""
-    rows = [row for row in evaluated([made])["within_site"] if row["question"] == question]
+    rows = [row for row in evaluated([made])["within_site"] if row["question"] == contrast]
     (figure,) = curve_figures(rows, [made], "mean")
     return {plot.title.split(",")[0].split()[0]: plot for plot in figure.plots}
 

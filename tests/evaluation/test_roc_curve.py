@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from cxrbatch.datasets.labelled import Case
-from cxrbatch.evaluation.patients import Units, to_units
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.evaluation.patients import PatientScores, to_patient_scores
 from cxrbatch.evaluation.roc_curve import GRID, list_curve, smoothed_roc
 from cxrbatch.stats.ranking import rank
 from tests.factories.collections import case
@@ -22,14 +22,14 @@ def smoothed(y_true: NDArray[np.bool_], y_score: Floats) -> Floats:
     )
 
 
-def units(*groups: tuple[str, str, list[float]]) -> Units:
+def scored(*groups: tuple[str, str, list[float]]) -> PatientScores:
     """Patients of publishers of one source: (publisher, label, COVID-19 scores)."""
-    cases: list[Case] = []
+    cases: list[LabelledImage] = []
     scores: list[float] = []
     for publisher, label, values in groups:
         cases += [case(f"{publisher}/{label}{i}", label, "ieee8023", publisher) for i in range(len(values))]
         scores += values
-    return to_units(cases, three(scores), "mean")
+    return to_patient_scores(cases, three(scores), "mean")
 
 
 @pytest.mark.parametrize("m", [1, 4, 9, 49])
@@ -89,7 +89,7 @@ def test_rises_from_0_to_1(ill: list[int], well: list[int]) -> None:
 
 def test_one_domain_is_its_own_mean() -> None:
     ill, well = [0.9, 0.6, 0.5], [0.8, 0.4, 0.3, 0.2]
-    found = list_curve(units(("a.org", "covid", ill), ("a.org", "pneumonia", well)), 50)
+    found = list_curve(scored(("a.org", "covid", ill), ("a.org", "pneumonia", well)), 50)
     assert found is not None
     own = smoothed(np.arange(7) < 3, np.array([*ill, *well]))
     assert found["tpr"] == pytest.approx(own.tolist(), abs=1e-6)
@@ -100,7 +100,7 @@ def test_one_domain_is_its_own_mean() -> None:
 def test_domains_weigh_by_how_much_they_tell() -> None:
     """2 against 3 in a perfect order, 4 against 1 in the worst: weights 6/6 and 4/6."""
     found = list_curve(
-        units(
+        scored(
             ("a.org", "covid", [0.9, 0.8]),
             ("a.org", "normal", [0.1, 0.2, 0.3]),
             ("b.org", "covid", [0.1, 0.2, 0.3, 0.4]),
@@ -121,7 +121,7 @@ def test_domains_weigh_by_how_much_they_tell() -> None:
 def test_only_pairs_within_a_domain_count() -> None:
     """Scores that tell the domains apart and nothing else: the diagonal, where pooling would give 3/4 at once."""
     found = list_curve(
-        units(
+        scored(
             ("a.org", "covid", [0.9] * 9),
             ("a.org", "normal", [0.9] * 3),
             ("b.org", "covid", [0.1] * 3),
@@ -134,9 +134,9 @@ def test_only_pairs_within_a_domain_count() -> None:
 
 
 def test_domains_with_one_answer_say_nothing() -> None:
-    alone = units(("a.org", "covid", [0.5, 0.6]), ("b.org", "normal", [0.1]))
+    alone = scored(("a.org", "covid", [0.5, 0.6]), ("b.org", "normal", [0.1]))
     assert list_curve(alone, 20) is None
-    both = units(("c.org", "covid", [0.9]), ("c.org", "normal", [0.2]), ("a.org", "covid", [0.0, 0.1]))
+    both = scored(("c.org", "covid", [0.9]), ("c.org", "normal", [0.2]), ("a.org", "covid", [0.0, 0.1]))
     found = list_curve(both, 20)
     assert found is not None
     assert list(found["domains"]) == ["ieee8023/c.org"]
@@ -146,12 +146,12 @@ def test_a_copy_of_a_patient_changes_nothing() -> None:
     """The same patient as pneumonia and as normal, with one score: half a negative each."""
     rng = np.random.default_rng(1)
     ill, well = rng.uniform(size=20).tolist(), rng.uniform(size=10).tolist()
-    once = units(("a.org", "covid", ill), ("a.org", "normal", well))
+    once = scored(("a.org", "covid", ill), ("a.org", "normal", well))
     cases = [
         *once.cases.tolist(),
         *(case(f"a.org/normal{i}", "pneumonia", "ieee8023", "a.org") for i in range(10)),
     ]
-    twice = to_units(cases, np.concatenate([once.scores, once.scores[20:]]), "mean")
+    twice = to_patient_scores(cases, np.concatenate([once.scores, once.scores[20:]]), "mean")
     first, second = list_curve(once, 30), list_curve(twice, 30)
     assert first is not None
     assert second is not None
@@ -174,7 +174,7 @@ def test_the_band_holds_the_true_curve_as_often_as_it_says(n: int) -> None:
             for place in ("a.org", "b.org")
             for label, mean in (("covid", 1.0), ("normal", 0.0))
         ]
-        found = list_curve(units(*groups), 200)
+        found = list_curve(scored(*groups), 200)
         assert found is not None
         n_held += found["low"][10] <= truth <= found["high"][10]
     assert n_held >= 51  # 95 % of 60 are 57; fewer than 51 happen once in 200 times

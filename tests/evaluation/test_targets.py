@@ -16,7 +16,7 @@ from cxrbatch.pages.wording import figure, interval, percent
 
 
 def row(
-    site: str, area: float | None, exposure: Exposure = Exposure.LEFT_OUT, audits: Any = None
+    site: str, area: float | None, exposure: Exposure = Exposure.LEFT_OUT, perturbed: Any = None
 ) -> dict[str, Any]:
     return {
         "site": site,
@@ -24,7 +24,7 @@ def row(
         "question": "pneumonia against normal",
         "ranked_by": "1 − normal",
         "auroc": {"value": area, "low": 0.5, "high": 0.9},
-        "audits": audits or {},
+        "audits": perturbed or {},
     }
 
 
@@ -94,10 +94,10 @@ def test_of_an_unknown_bundle_a_reached_target_is_doubted_and_a_missed_one_is_no
 
 def test_the_worst_of_several_markers_counts_at_each_site() -> None:
     shifts = {"marker L": 0.01, "marker arrows": 0.03, "mirrored": 0.5}
-    audits = {name: {"auroc": 0.9, "median_rank_shift": shift} for name, shift in shifts.items()}
-    audits["lungs blacked out"] = {"auroc": 0.61, "median_rank_shift": 0.3}
+    perturbed = {name: {"auroc": 0.9, "median_rank_shift": shift} for name, shift in shifts.items()}
+    perturbed["lungs blacked out"] = {"auroc": 0.61, "median_rank_shift": 0.3}
     missed = [
-        target for target in targets({"within_site": [row("nih", 0.9, audits=audits)]}) if target.missed
+        target for target in targets({"within_site": [row("nih", 0.9, perturbed=perturbed)]}) if target.missed
     ]
     assert [(target.text, target.figure) for target in missed] == [
         ("AUROC with the lungs blacked out, pneumonia against normal at nih, ranked by 1 − normal", "0.610"),
@@ -117,8 +117,8 @@ def test_only_healthy_adults_may_not_be_called_urgent() -> None:
 
 
 def test_only_contrasts_with_a_target_are_judged() -> None:
-    audits = {"lungs blacked out": {"auroc": 0.9, "median_rank_shift": 0.0}}
-    other = row("elsewhere", 0.5, audits=audits)
+    perturbed = {"lungs blacked out": {"auroc": 0.9, "median_rank_shift": 0.0}}
+    other = row("elsewhere", 0.5, perturbed=perturbed)
     assert {target.outcome for target in targets({"within_site": [other]})} == {"not measured"}
 
 

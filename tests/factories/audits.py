@@ -12,8 +12,8 @@ from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import FoundFile, PatientKey, PatientTriage, Provenance, TriageRun
-from cxrbatch.state.records import Judgement, PcrResult
-from cxrbatch.state.store import opened
+from cxrbatch.state.records import PcrResult, RunContext
+from cxrbatch.state.store import open_state
 from tests.factories.records import failure, image_score
 from tests.factories.stored import BUNDLE
 
@@ -56,27 +56,27 @@ class Night:
 
 def make_state(path: Path, nights: Iterable[Night], results: Iterable[tuple[str, int, bool]] = ()) -> Path:
     """A state; results are (patient, number of the day of the swab, positive)."""
-    with opened(path) as state:
+    with open_state(path) as state:
         for night in nights:
             for hour, new in enumerate(night.runs):
                 moment = dt.datetime.combine(day(night.number), dt.time(20 + hour), dt.UTC)
-                judgement = Judgement(
+                context = RunContext(
                     root="/export",
                     settings="settings",
                     bundle_sha256=night.bundle,
                     night=day(night.number),
                     moment=moment,
                 )
-                run_id = state.begin(judgement)
+                run_id = state.begin(context)
                 for patient, outcome in new.items():
                     name = f"{patient}-{night.number}.dcm"
                     file = FoundFile(path=Path(name), name=name, version=FileVersion(size_bytes=1))
-                    state.remember(
+                    state.put(
                         file,
                         failure(name, outcome, patient)
                         if isinstance(outcome, Reason)
                         else image_score(name, outcome, patient),
-                        judgement,
+                        context,
                     )
                 state.finish(run_id, _run(night.lines, moment), moment)
         state.add_results(

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.loading import Dataset
-from cxrbatch.training.ensemble import Committee
+from cxrbatch.training.ensemble import Ensemble
 
 
-def case(patient: str, label: str, source: str, publisher: str = "") -> Case:
-    return Case(path=Path(f"{patient}.png"), label=label, patient=patient, source=source, publisher=publisher)
+def case(patient: str, label: str, source: str, publisher: str = "") -> LabelledImage:
+    return LabelledImage(
+        path=Path(f"{patient}.png"), label=label, patient=patient, source=source, publisher=publisher
+    )
 
 
 def drawn(label: str, brightness: float, rng: np.random.Generator, size: int = 32) -> NDArray[np.uint8]:
@@ -60,7 +62,7 @@ def write_table(dataset: Dataset, folder: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def committee(*networks: keras.Model) -> Committee:
+def ensemble(*networks: keras.Model) -> Ensemble:
     """Networks that all look at the whole picture."""
     members = tuple({"whole": network} for network in networks)
-    return Committee(crops={}, looks=("whole", "whole"), members=members)
+    return Ensemble(crops={}, looks=("whole", "whole"), members=members)

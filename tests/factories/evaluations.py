@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.evaluate import evaluate
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.preprocess import PreprocessSpec
@@ -38,12 +38,12 @@ def scored_site(
         cases=cases,
         scores=scores,
         networks=np.stack([scores, scores]),
-        audits=dict.fromkeys(CHANGES, scores),
+        perturbed=dict.fromkeys(CHANGES, scores),
     )
 
 
-def _case(site: str, label: str, index: int, publishers: tuple[str, ...]) -> Case:
-    return Case(
+def _case(site: str, label: str, index: int, publishers: tuple[str, ...]) -> LabelledImage:
+    return LabelledImage(
         path=Path(f"{index}.png"),
         label=label,
         patient=f"{site}/{index}",
@@ -60,8 +60,8 @@ def scored_sites() -> list[SiteScores]:
     return [
         scored_site("nih", {"pneumonia": 30, "normal": 40}, skill=0.6),
         scored_site("ieee8023", {"covid": 40, "pneumonia": 20, "normal": 12}, 2.0, publishers=publishers),
-        scored_site("bimcv", {"covid": 25}, 1.0, Exposure.UNTAUGHT),
-        scored_site("rsna", {"normal": 35}, 1.0, Exposure.UNTAUGHT),
+        scored_site("bimcv", {"covid": 25}, 1.0, Exposure.NOT_TRAINED_ON),
+        scored_site("rsna", {"normal": 35}, 1.0, Exposure.NOT_TRAINED_ON),
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.collections import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 
 Floats = NDArray[np.float64]
@@ -20,10 +20,10 @@ def three(covid: Sequence[float] | Floats) -> Floats:
 
 def site(
     name: str,
-    cases: Sequence[Case],
+    cases: Sequence[LabelledImage],
     scores: Floats,
     exposure: Exposure = Exposure.LEFT_OUT,
-    audits: Mapping[str, Floats] | None = None,
+    perturbed: Mapping[str, Floats] | None = None,
 ) -> SiteScores:
     return SiteScores(
         site=name,
@@ -31,17 +31,17 @@ def site(
         cases=tuple(cases),
         scores=scores,
         networks=scores[None],
-        audits=audits or {},
+        perturbed=perturbed or {},
     )
 
 
 def by_label(
     name: str,
-    cases: Sequence[Case],
+    cases: Sequence[LabelledImage],
     exposure: Exposure = Exposure.LEFT_OUT,
     covid: Mapping[str, float] = EXTREME,
-    audits: Mapping[str, Mapping[str, float]] | None = None,
+    perturbed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> SiteScores:
     """A site whose COVID-19 scores depend on the label alone: by default perfect."""
-    changed = {key: three([of[each.label] for each in cases]) for key, of in (audits or {}).items()}
+    changed = {key: three([of[each.label] for each in cases]) for key, of in (perturbed or {}).items()}
     return site(name, cases, three([covid[each.label] for each in cases]), exposure, changed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.records import FoundFile
 from cxrbatch.state.codec import Outcome
-from cxrbatch.state.records import Evidence, Judgement
+from cxrbatch.state.records import RunContext, StoredImage
 
 FIRST = dt.date(2026, 3, 1)
 BUNDLE = "a" * 64
@@ -23,8 +23,8 @@ def moment(number: int) -> dt.datetime:
     return dt.datetime.combine(night(number), dt.time(23), dt.UTC)
 
 
-def judgement(number: int = 0, bundle: str = BUNDLE, settings: str = "settings") -> Judgement:
-    return Judgement(
+def context(number: int = 0, bundle: str = BUNDLE, settings: str = "settings") -> RunContext:
+    return RunContext(
         root="/export", settings=settings, bundle_sha256=bundle, night=night(number), moment=moment(number)
     )
 
@@ -34,10 +34,10 @@ def found(name: str, size_bytes: int = 1, mtime_ns: int = 0) -> FoundFile:
     return FoundFile(path=Path("/export") / name, name=name, version=version)
 
 
-def evidence(outcome: Outcome, number: int, **fields: object) -> Evidence:
+def stored_image(outcome: Outcome, number: int, **fields: object) -> StoredImage:
     """An image of the n-th night; its id is the number of its name, where that is one."""
     given = {"id": int(outcome.name) if outcome.name.isdigit() else 0, "mtime_ns": 0, "bundle_sha256": BUNDLE}
-    return Evidence(
+    return StoredImage(
         root="/export",
         name=outcome.name,
         first_night=night(number),

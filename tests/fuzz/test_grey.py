@@ -147,7 +147,7 @@ def test_any_header_gives_values_from_0_to_1_or_is_refused(
 def test_whether_means_keep_can_be_told_of_any_header(values: NDArray[Any], elements: dict[str, Any]) -> None:
     dataset = dataset_of(values, **elements)
     signed = values.dtype.kind == "i"
-    kept = or_refusal(lambda: voi.keeps_means(dataset, values.astype(np.float32), signed=signed))
+    kept = or_refusal(lambda: voi.commutes_with_averaging(dataset, values.astype(np.float32), signed=signed))
     assert isinstance(kept, bool) or overflows(elements)
 
 

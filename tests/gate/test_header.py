@@ -82,7 +82,7 @@ def test_a_value_that_could_be_a_name_is_not_repeated() -> None:
 
 
 class Objector:
-    def objection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
         return f"mean {np.mean(picture):.2f}, colour {colourfulness:.2f}"  # type: ignore[arg-type]
 
 

@@ -20,7 +20,7 @@ from pydicom.data import get_testdata_file
 
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
 from cxrbatch.errors import BundleError
-from cxrbatch.gate.pixel_check import N_FEATURES, ChestCheck, look
+from cxrbatch.gate.pixel_check import N_FEATURES, ChestCheck, extract_features
 from cxrbatch.preprocess import area_resize
 from cxrbatch.training.pixel_check.synthetic import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX
 
@@ -35,7 +35,7 @@ def as_float32(values: NDArray[np.floating]) -> Pixels:
 
 
 def likeness(pixels: Pixels) -> float:
-    return float(CHECK.likeness(look(pixels)[None])[0])
+    return float(CHECK.likeness(extract_features(pixels)[None])[0])
 
 
 # --- accepted
@@ -45,7 +45,7 @@ def likeness(pixels: Pixels) -> float:
 @pytest.mark.parametrize("opacities", ["none", "peripheral", "lobar"])
 def test_phantoms_pass_with_room_to_spare(seed: int, opacities: phantom.Opacities) -> None:
     film = phantom.radiograph(320, 300, seed=seed, opacities=opacities, view="AP" if seed % 2 else "PA")
-    assert CHECK.objection(film) == ""
+    assert CHECK.rejection(film) == ""
     assert likeness(film) > CHECK.limit + 3
 
 
@@ -87,7 +87,7 @@ def grainy(film: Pixels) -> Pixels:
     "change", [padded, framed_in_white, with_writing, small, in_eight_bits, in_few_greys, dark, grainy]
 )
 def test_the_way_a_film_is_stored_does_not_matter(change: Callable[[Pixels], Pixels]) -> None:
-    assert CHECK.objection(change(FILM)) == ""
+    assert CHECK.rejection(change(FILM)) == ""
 
 
 @given(gain=st.floats(0.02, 50), offset=st.floats(-1, 1))
@@ -98,11 +98,11 @@ def test_gain_and_offset_do_not_matter(gain: float, offset: float) -> None:
 @pytest.mark.parametrize("seed", range(40, 52))
 def test_mirrored_phantoms_pass_too(seed: int) -> None:
     film = phantom.radiograph(160, 160, seed=seed)
-    assert CHECK.objection(film) == CHECK.objection(as_float32(film[:, ::-1])) == ""
+    assert CHECK.rejection(film) == CHECK.rejection(as_float32(film[:, ::-1])) == ""
 
 
 def test_likeness_of_one_picture_does_not_depend_on_its_neighbours() -> None:
-    rows = np.stack([look(FILM), look(small(FILM)), look(1 - FILM)])
+    rows = np.stack([extract_features(FILM), extract_features(small(FILM)), extract_features(1 - FILM)])
     singly = [float(CHECK.likeness(row[None])[0]) for row in rows]
     np.testing.assert_allclose(CHECK.likeness(rows), singly, atol=1e-4)
 
@@ -113,7 +113,7 @@ def test_likeness_of_one_picture_does_not_depend_on_its_neighbours() -> None:
 @pytest.mark.parametrize("kind", DRAWN)
 def test_drawn_pictures_are_refused(kind: str) -> None:
     rng = np.random.default_rng(20)
-    passed = [n for n in range(25) if not CHECK.objection(DRAWN[kind](rng))]
+    passed = [n for n in range(25) if not CHECK.rejection(DRAWN[kind](rng))]
     assert passed == []
 
 
@@ -123,46 +123,46 @@ def test_noise_of_any_grain_is_refused(scale: int, gaussian: bool) -> None:
     rng = np.random.default_rng(scale)
     grains = (480 // scale + 1,) * 2
     noise = rng.normal(size=grains) if gaussian else rng.random(grains)
-    assert CHECK.objection(area_resize(as_float32(noise), 480, 480))
+    assert CHECK.rejection(area_resize(as_float32(noise), 480, 480))
 
 
 @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
 def test_blank_pages_are_called_blank(grey: float) -> None:
     page = np.full((300, 200), grey, np.float32)
-    assert CHECK.objection(page) == "blank picture"
+    assert CHECK.rejection(page) == "blank picture"
     page[120:124, 50:90] = 1 - grey
-    assert CHECK.objection(page) == "blank picture"
+    assert CHECK.rejection(page) == "blank picture"
 
 
 def test_noise_is_called_noise() -> None:
     noise = np.random.default_rng(0).random((400, 400), np.float32)
-    assert CHECK.objection(noise) == "noise or writing without anatomy"
+    assert CHECK.rejection(noise) == "noise or writing without anatomy"
 
 
 @given(angle=st.floats(0, 360), power=st.floats(0.4, 2.5))
 def test_linear_gradients_are_refused(angle: float, power: float) -> None:
     y, x = np.mgrid[-1:1:200j, -1:1:180j]
     ramp = np.cos(np.radians(angle)) * x + np.sin(np.radians(angle)) * y
-    assert CHECK.objection(as_float32(((ramp + 1.5) / 3) ** power))
+    assert CHECK.rejection(as_float32(((ramp + 1.5) / 3) ** power))
 
 
 @given(x=st.floats(-0.6, 0.6), y=st.floats(-0.6, 0.6), bright=st.booleans())
 def test_radial_gradients_are_refused(x: float, y: float, bright: bool) -> None:
     rows, columns = np.mgrid[-1:1:200j, -1:1:180j]
     distance = np.hypot(columns - x, rows - y) / 2.5
-    assert CHECK.objection(as_float32(1 - distance if bright else distance))
+    assert CHECK.rejection(as_float32(1 - distance if bright else distance))
 
 
 def test_colour_pictures_are_refused_whatever_they_show() -> None:
-    assert CHECK.objection(FILM, colourfulness=0.4) == "colour picture (40% of it)"
-    assert CHECK.objection(FILM, colourfulness=0.02) == ""
+    assert CHECK.rejection(FILM, colourfulness=0.4) == "colour picture (40% of it)"
+    assert CHECK.rejection(FILM, colourfulness=0.02) == ""
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_slices_of_another_hand_are_refused(seed: int) -> None:
     slice_ = phantom.ct_slice(256, 256, seed=seed)
-    assert CHECK.objection(slice_)
-    assert CHECK.objection(((slice_ - 0.5) / 0.3).clip(0, 1))
+    assert CHECK.rejection(slice_)
+    assert CHECK.rejection(((slice_ - 0.5) / 0.3).clip(0, 1))
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])
@@ -170,14 +170,14 @@ def test_real_slices_are_refused(name: str) -> None:
     path = get_testdata_file(name)
     assert isinstance(path, str)
     values = pydicom.dcmread(path).pixel_array.astype(np.float32)
-    assert CHECK.objection((values - values.min()) / np.ptp(values))
+    assert CHECK.rejection((values - values.min()) / np.ptp(values))
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_films_that_lie_wrong_are_refused_and_named(seed: int) -> None:
     film = phantom.radiograph(256, 240, seed=seed)
-    assert CHECK.objection(1 - film) == "looks like a chest radiograph that is a negative (bone black)"
-    turned = [CHECK.objection(as_float32(np.rot90(film, quarters))) for quarters in (1, 2, 3)]
+    assert CHECK.rejection(1 - film) == "looks like a chest radiograph that is a negative (bone black)"
+    turned = [CHECK.rejection(as_float32(np.rot90(film, quarters))) for quarters in (1, 2, 3)]
     assert turned == [
         "looks like a chest radiograph that is lying on its other side",
         "looks like a chest radiograph that is upside down",
@@ -189,14 +189,14 @@ def test_films_that_lie_wrong_are_refused_and_named(seed: int) -> None:
 def test_anatomy_is_needed_and_not_its_texture(kind: str) -> None:
     rng = np.random.default_rng(3)
     films = [phantom.radiograph(SIZE_PX, SIZE_PX, seed=seed) for seed in range(8)]
-    passed = [n for n, film in enumerate(films) if not CHECK.objection(MADE_OF_RADIOGRAPHS[kind](film, rng))]
+    passed = [n for n, film in enumerate(films) if not CHECK.rejection(MADE_OF_RADIOGRAPHS[kind](film, rng))]
     assert passed == []
 
 
 def test_refusals_state_likeness_and_limit() -> None:
-    objection = CHECK.objection(DRAWN["portrait"](np.random.default_rng(1)))
-    assert objection.startswith("does not look like a frontal chest radiograph (likeness -")
-    assert objection.endswith(f", limit {CHECK.limit:.1f})")
+    rejection = CHECK.rejection(DRAWN["portrait"](np.random.default_rng(1)))
+    assert rejection.startswith("does not look like a frontal chest radiograph (likeness -")
+    assert rejection.endswith(f", limit {CHECK.limit:.1f})")
 
 
 # --- real ones
@@ -231,7 +231,7 @@ def views(folder: Path, *wanted: str) -> list[Path]:
 )
 def test_ninety_nine_of_a_hundred_radiographs_pass(real_data: Path, folder: str, pattern: str) -> None:
     paths = every(real_data / folder, pattern, 600)
-    passed = [not CHECK.objection(read(path)) for path in paths]
+    passed = [not CHECK.rejection(read(path)) for path in paths]
     assert passed
     assert np.mean(passed) >= 0.99
 
@@ -239,9 +239,9 @@ def test_ninety_nine_of_a_hundred_radiographs_pass(real_data: Path, folder: str,
 @pytest.mark.real
 def test_a_collection_of_all_views_is_sorted(real_data: Path) -> None:
     folder = real_data / "covid-chestxray-dataset"
-    frontal = [not CHECK.objection(read(path)) for path in views(folder, "PA", "AP", "AP Supine")]
-    lateral = [not CHECK.objection(read(path)) for path in views(folder, "L")]
-    slices = [not CHECK.objection(read(path)) for path in views(folder, "Axial", "Coronal")]
+    frontal = [not CHECK.rejection(read(path)) for path in views(folder, "PA", "AP", "AP Supine")]
+    lateral = [not CHECK.rejection(read(path)) for path in views(folder, "L")]
+    slices = [not CHECK.rejection(read(path)) for path in views(folder, "Axial", "Coronal")]
     assert np.mean(frontal) >= 0.99
     assert np.mean(lateral) <= 0.1
     assert slices == [False] * 6
@@ -256,7 +256,7 @@ def test_save_and_load_give_the_same_check_and_the_same_bytes(tmp_path: Path) ->
     loaded = ChestCheck.load(first)
     loaded.save(second)
     assert first.read_bytes() == second.read_bytes() == (DEFAULT_BUNDLE / "gate.npz").read_bytes()
-    assert likeness(FILM) == float(loaded.likeness(look(FILM)[None])[0])
+    assert likeness(FILM) == float(loaded.likeness(extract_features(FILM)[None])[0])
     assert first.stat().st_size < 400_000
 
 

@@ -69,7 +69,7 @@ def score(judge_: Any, refs: Sequence[ImageRef], tell: Callable[[Outcome], objec
 @contextmanager
 def without_network() -> Iterator[None]:
     with (
-        mock.patch.object(outcomes.Judge, "_score", autospec=True, side_effect=score),
+        mock.patch.object(outcomes.OutcomeResolver, "_score", autospec=True, side_effect=score),
         mock.patch.object(screening_run, "choose_bundle", return_value=BUNDLE),
     ):
         yield

@@ -14,7 +14,7 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore
 from cxrbatch.state.codec import Outcome
 from cxrbatch.state.store import in_memory
-from tests.factories.stored import found, judgement
+from tests.factories.stored import context, found
 from tests.hostile.places import Place, write_dcm, write_png
 
 N_FILES = int(os.environ.get("CXRBATCH_MANY_FILES", "10000"))
@@ -67,7 +67,7 @@ def n_steps(kind: str, n: int) -> int:
     with in_memory() as state:
         state._connection.set_progress_handler(count, 100)
         for outcome in images(kind, n):
-            state.remember(found(outcome.name), outcome, judgement())
+            state.put(found(outcome.name), outcome, context())
     return 100 * n_hundreds
 
 

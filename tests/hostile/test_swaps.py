@@ -54,9 +54,9 @@ def between_header_and_pixels(monkeypatch: pytest.MonkeyPatch, do: Callable[[], 
     open_image = read.open_image
 
     def then(*given: object) -> OpenImage:
-        opened = open_image(*given)  # type: ignore[arg-type]
+        open_state = open_image(*given)  # type: ignore[arg-type]
         do()
-        return opened
+        return open_state
 
     monkeypatch.setattr(read, "open_image", then)
 

@@ -25,8 +25,8 @@ from cxrbatch.records import FoundFile, PatientKey
 from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summary
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.records import Judgement, PcrResult
-from cxrbatch.state.store import opened
+from cxrbatch.state.records import PcrResult, RunContext
+from cxrbatch.state.store import open_state
 from tests.cli.test_cli import cxrbatch as in_a_process
 from tests.cli.test_cli import one_line
 from tests.conftest import REPOSITORY
@@ -35,7 +35,7 @@ from tests.factories.records import failure, image_score
 NOW = dt.datetime(2026, 11, 22, 6, 0, tzinfo=dt.UTC)
 TODAY = NOW.date()
 DAY = dt.date(2026, 11, 21)
-JUDGEMENT = Judgement(root="/export", settings="s", bundle_sha256="b", night=TODAY, moment=NOW)
+JUDGEMENT = RunContext(root="/export", settings="s", bundle_sha256="b", night=TODAY, moment=NOW)
 
 PATIENTS: tuple[dict[str, Any], ...] = (
     {"patient": "0042", "accession_number": "A1"},
@@ -67,10 +67,10 @@ def key(patient_id: str, issuer: str = "") -> PatientKey:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     path = tmp_path / "state.sqlite"
-    with opened(path) as opened_state:
+    with open_state(path) as opened_state:
         for number, fields in enumerate(PATIENTS):
             name = f"{number}.dcm"
-            opened_state.remember(
+            opened_state.put(
                 FoundFile(path=Path(name), name=name), image_score(name, 0.5, **fields), JUDGEMENT
             )
     return path
@@ -83,11 +83,11 @@ def run(state: Path, content: str | bytes, *, dry_run: bool = False, **how: Any)
 
 
 def classes(rows: Sequence[SortedRow]) -> list[tuple[int, str]]:
-    return [(item.row.number, item.verdict.row_class.value) for item in rows]
+    return [(item.row.number, item.decision.row_class.value) for item in rows]
 
 
 def stored(state: Path) -> list[PcrResult]:
-    with opened(state, read_only=True) as opened_state:
+    with open_state(state, read_only=True) as opened_state:
         return opened_state.results()
 
 
@@ -142,10 +142,10 @@ def test_matching_is_exact(state: Path, row: str, expected: PatientKey | str) ->
 
 
 def test_what_was_not_scored_is_matched_and_what_is_no_radiograph_is_not(state: Path) -> None:
-    with opened(state) as opened_state:
+    with open_state(state) as opened_state:
         for name, patient, skipped in (("n.dcm", "90", False), ("s.dcm", "91", True)):
             outcome = failure(name, Reason.LATERAL_VIEW, patient, skipped=skipped)
-            opened_state.remember(FoundFile(path=Path(name), name=name), outcome, JUDGEMENT)
+            opened_state.put(FoundFile(path=Path(name), name=name), outcome, JUDGEMENT)
     rows = run(state, "patient_id,date,result\n90,2026-11-21,neg\n91,2026-11-21,neg\n")
     assert classes(rows) == [(2, "new"), (3, "unmatched")]
     assert stored(state) == [result(key("90"), positive=False)]
@@ -154,8 +154,8 @@ def test_what_was_not_scored_is_matched_and_what_is_no_radiograph_is_not(state: 
 def test_accession_numbers_of_the_laboratory_are_left_aside(state: Path) -> None:
     content = "patient_id,accession_number,date,result\n82,LAB-1,2026-11-21,neg\n"
     (row,) = run(state, content)
-    assert row.verdict.row_class is RowClass.CONTRADICTORY
-    assert "--accession-column ''" in row.verdict.what_to_do
+    assert row.decision.row_class is RowClass.CONTRADICTORY
+    assert "--accession-column ''" in row.decision.what_to_do
     assert classes(run(state, content, columns=Columns(accession_number=""))) == [(2, "new")]
 
 
@@ -198,7 +198,7 @@ def test_today_and_the_first_day_are_possible(state: Path) -> None:
 
 def test_a_date_in_the_future_says_what_today_is(state: Path) -> None:
     (row,) = run(state, "patient_id,date,result\n82,2026-11-23,pos\n")
-    assert row.verdict.problem == "in the future: today is 2026-11-22"
+    assert row.decision.problem == "in the future: today is 2026-11-22"
 
 
 @pytest.mark.parametrize("date_format", ["%d.%m.", "%H:%M", "%Y-%m", "no format", "%Y-%m-%d %!"])
@@ -271,7 +271,7 @@ def test_one_patient_and_day_with_two_answers_stores_neither(state: Path) -> Non
         (5, "contradictory"),
         (6, "new"),
     ]
-    assert [row.verdict.problem for row in rows] == [
+    assert [row.decision.problem for row in rows] == [
         "the same patient and day as row 4, with another result",
         "",
         "the same patient and day as row 2, with another result",
@@ -288,8 +288,8 @@ def test_the_state_is_never_overruled(state: Path) -> None:
     run(state, "patient_id,date,result\n82,2026-11-21,neg\n")
     before = stored(state)
     (row,) = run(state, "patient_id,date,result\n82,2026-11-21,pos\n")
-    assert row.verdict.row_class is RowClass.CONTRADICTORY
-    assert row.verdict.problem == "stored for this patient and day is: negative"
+    assert row.decision.row_class is RowClass.CONTRADICTORY
+    assert row.decision.problem == "stored for this patient and day is: negative"
     both = run(state, "patient_id,date,result\n82,2026-11-21,neg\n82,2026-11-21,pos\n")
     assert classes(both) == [(2, "contradictory"), (3, "contradictory")]
     assert stored(state) == before == [result(key("82"), positive=False)]
@@ -312,9 +312,9 @@ def test_again_is_known_and_new_days_are_new(state: Path) -> None:
 def test_unmatched_rows_come_in_later(state: Path) -> None:
     content = "patient_id,date,result\nLATE,2026-11-21,pos\n"
     assert classes(run(state, content)) == [(2, "unmatched")]
-    with opened(state) as opened_state:
+    with open_state(state) as opened_state:
         file = FoundFile(path=Path("late.dcm"), name="late.dcm")
-        opened_state.remember(file, image_score("late.dcm", 0.1, "LATE"), JUDGEMENT)
+        opened_state.put(file, image_score("late.dcm", 0.1, "LATE"), JUDGEMENT)
     assert classes(run(state, content)) == [(2, "new")]
 
 
@@ -362,7 +362,7 @@ def test_shifted_cells_are_not_read(state: Path) -> None:
     content = "patient_id,name,date,result\n82,Doe, J.,2026-11-21,pos\n80,Roe,2026-11-21,neg\n"
     rows = run(state, content)
     assert classes(rows) == [(2, "not_understood"), (3, "new")]
-    assert rows[0].verdict.problem == "more cells than columns, so that nobody knows which is which"
+    assert rows[0].decision.problem == "more cells than columns, so that nobody knows which is which"
 
 
 @pytest.mark.parametrize("delimiter", ["tab", "TAB", "\\t", "\t"])
@@ -452,10 +452,10 @@ def test_unknown_encoding(state: Path) -> None:
 
 def test_many_rows_in_a_few_seconds(tmp_path: Path) -> None:
     state, n_patients, n_days = tmp_path / "state.sqlite", 1000, 100
-    with opened(state) as opened_state:
+    with open_state(state) as opened_state:
         for number in range(n_patients):
             outcome = image_score(f"{number}", 0.5, f"{number:05}", accession_number=f"A{number}")
-            opened_state.remember(FoundFile(path=Path(f"{number}"), name=f"{number}"), outcome, JUDGEMENT)
+            opened_state.put(FoundFile(path=Path(f"{number}"), name=f"{number}"), outcome, JUDGEMENT)
     days = [TODAY - dt.timedelta(days=age) for age in range(n_days)]
     lines = (f"{number:05},{day},neg\n" for day in days for number in range(n_patients))
     content = "patient_id,date,result\n" + "".join(lines)
@@ -753,10 +753,10 @@ def test_every_row_lands_in_exactly_one_class(
     rows = [cells for cells in rows if any(cells)]
     sorted_rows = sort_rows(read(rows, folder, delimiter), matching, known, TODAY)
     assert [item.row.number for item in sorted_rows] == list(range(2, len(rows) + 2))
-    assert [item.verdict.row_class.value for item in sorted_rows] == expected_classes(rows, known)
+    assert [item.decision.row_class.value for item in sorted_rows] == expected_classes(rows, known)
     for item in sorted_rows:
-        assert (item.result is not None) == (item.verdict.row_class is RowClass.NEW)
-        assert bool(item.verdict.problem) == bool(item.verdict.what_to_do) == (not item.is_taken)
+        assert (item.result is not None) == (item.decision.row_class is RowClass.NEW)
+        assert bool(item.decision.problem) == bool(item.decision.what_to_do) == (not item.is_taken)
 
 
 @given(rows=LAB_ROWS, known=KNOWN)
@@ -770,8 +770,8 @@ def test_twice_stores_nothing_new_and_changes_nothing(
     assert not new.keys() & known.keys()
     second = sort_rows(lab_rows, matching, known | new, TODAY)
     for before, after in zip(first, second, strict=True):
-        expected = RowClass.KNOWN if before.is_taken else before.verdict.row_class
-        assert after.verdict.row_class is expected
+        expected = RowClass.KNOWN if before.is_taken else before.decision.row_class
+        assert after.decision.row_class is expected
         assert after.result is None
 
 

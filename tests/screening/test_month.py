@@ -37,7 +37,7 @@ from cxrbatch.results.matching import import_results
 from cxrbatch.screening import outcomes
 from cxrbatch.screening.run import ScreenOptions, screen
 from cxrbatch.state import session
-from cxrbatch.state.store import opened
+from cxrbatch.state.store import open_state
 from tests.factories.dicom_files import write_dicom
 from tests.factories.triage_lines import books, lines
 from tests.triage.reference_model import Model, Options, Reading, Settings, Version
@@ -116,7 +116,7 @@ def write(path: Path, held: Held) -> None:
 
 
 class InThisProcess:
-    """`cxrbatch.engines.pool.ReaderPool` without its processes."""
+    """`cxrbatch.engines.pool.WorkerPool` without its processes."""
 
     def __init__(self, options: PrepareOptions, n_workers: int, memory_bytes: int) -> None:
         self._options = options
@@ -261,8 +261,8 @@ class Hospital:
         assert {row["file"]: (row["status"], row["reason"]) for row in files} == books(run)
         assert run.n_found == run.n_scored + run.n_not_scored + run.n_skipped == len(self.held)
         assert [row["patient_id"] for row in rows(self.out)] == [one.patient_id for one in run.patients]
-        with opened(self.state, read_only=True) as state:
-            tonight = [one for one in state.listings() if one.night == self.model.last_night]
+        with open_state(self.state, read_only=True) as state:
+            tonight = [one for one in state.list_entries() if one.night == self.model.last_night]
         assert [one.patient_key for one in tonight] == [one.patient_key for one in run.patients]
         assert not list(self.scratch.glob(".*"))
 
@@ -429,7 +429,7 @@ def n_images(state: Path) -> int:
 
 def meets_another(hospital: Hospital) -> None:
     """The second one goes at once, and says who holds the state."""
-    with session.lasting(hospital.state):
+    with session.persistent_state(hospital.state):
         process = hospital.command()
         _, errors = process.communicate()
     assert process.returncode == 5
@@ -445,7 +445,7 @@ def has_no_room(hospital: Hospital) -> None:
     assert process.returncode == 1, errors
     assert len(errors.splitlines()) == 1, errors
     assert hospital.out.read_bytes() == report
-    with opened(hospital.state) as state:
+    with open_state(hospital.state) as state:
         assert state.problems() == []
 
 
@@ -481,11 +481,11 @@ def nothing(hospital: Hospital) -> None:
 
 
 def check_all_that_ever_came(hospital: Hospital) -> None:
-    with opened(hospital.state, read_only=True) as state:
+    with open_state(hospital.state, read_only=True) as state:
         assert state.problems() == []
         assert state.n_images() == len(hospital.model.known)
         assert sum(run.finished is None for run in state.runs()) == 1  # the killed one
-        listed = {one.patient_key for one in state.listings()}
+        listed = {one.patient_key for one in state.list_entries()}
     assert {known.version.name for known in hospital.model.known.values()} == hospital.ever
     images = [known.reading for known in hospital.model.known.values() if not known.reading.skipped]
     assert listed <= {reading.patient for reading in images}

@@ -22,7 +22,7 @@ from cxrbatch.records import TriageRun
 from cxrbatch.screening import outcomes
 from cxrbatch.screening.run import ScreenOptions, screen
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.store import opened
+from cxrbatch.state.store import open_state
 from tests.factories.dicom_files import write_dicom
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
@@ -280,7 +280,7 @@ def test_an_export_that_goes_away_is_no_folder_of_broken_files(
     with pytest.raises(ExportVanished, match="is the share mounted"):
         at_night(0)
     assert not (tmp_path / "report.csv").exists()
-    with opened(tmp_path / "kept" / "state") as state:
+    with open_state(tmp_path / "kept" / "state") as state:
         assert state.problems() == []
     (tmp_path / "elsewhere").rename(export)
     monkeypatch.undo()

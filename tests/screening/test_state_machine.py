@@ -176,7 +176,7 @@ def judge_header(ref: ImageRef, content: Content, patients: PatientRule) -> Imag
 @contextmanager
 def without_network(reader: Reader, made_up: Bundle) -> Iterator[None]:
     with (
-        mock.patch.object(outcomes.Judge, "_score", autospec=True, side_effect=reader.score),
+        mock.patch.object(outcomes.OutcomeResolver, "_score", autospec=True, side_effect=reader.score),
         mock.patch.object(run, "choose_bundle", return_value=made_up),
         mock.patch.object(run, "write_report"),
     ):
@@ -396,7 +396,7 @@ class Nights(RuleBasedStateMachine):
         image = known[which % len(known)]
         day = (image.reading.study_date if of_study else None) or image.night
         patient, day = image.reading.patient, day + dt.timedelta(days=days)
-        with state_module.opened(self.scratch / "state", lasting=False) as state:
+        with state_module.open_state(self.scratch / "state", durable=False) as state:
             state.add_results([PcrResult(patient_key=patient, date=day, positive=positive)], self.now)
         self.model.result(patient, day)
         self.night_follows(then)

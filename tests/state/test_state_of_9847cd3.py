@@ -21,7 +21,7 @@ from cxrbatch.records import Failure, ImageScore
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.run import _settings, screen
 from cxrbatch.state.codec import decode, encode
-from cxrbatch.state.store import opened
+from cxrbatch.state.store import open_state
 
 WRITTEN = Path(__file__).with_name("state_of_9847cd3.sqlite")
 BUNDLE = "4722a13d9cba"
@@ -85,10 +85,10 @@ def test_a_record_means_what_it_meant() -> None:
 def test_its_lists_runs_and_results_are_read(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     shutil.copyfile(WRITTEN, path)
-    with opened(path, read_only=True) as state:
+    with open_state(path, read_only=True) as state:
         assert [run.n_found for run in state.runs()] == [31, 31]
         assert [result.positive for result in state.results()].count(True) == 3
-        nights = [line.night for line in state.listings()]
+        nights = [line.night for line in state.list_entries()]
     assert {night: nights.count(night) for night in nights} == {
         dt.date(2025, 11, 28): 26,
         dt.date(2025, 11, 29): 20,

@@ -20,9 +20,9 @@ from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore
 from cxrbatch.state import schema
 from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
 from cxrbatch.state.records import PcrResult
-from cxrbatch.state.store import opened
+from cxrbatch.state.store import open_state
 from tests.factories.records import failure, image_score
-from tests.factories.stored import found, judgement, moment, night
+from tests.factories.stored import context, found, moment, night
 
 names = st.text(st.characters(codec=None), max_size=8)  # lone surrogates too: names that are no UTF-8
 headers = st.builds(
@@ -71,45 +71,43 @@ def test_only_the_same_version_and_settings_are_recalled(tmp_path: Path) -> None
         found("a/\udcff.dcm", 10, 20),
         replace(image_score("a/\udcff.dcm", 0.5), thumbnail=b"jpeg"),
     )
-    with opened(tmp_path / "state") as state:
-        new = state.remember(file, outcome, judgement())
-        recalled = state.recall(file, judgement(3), thumbnail=True)
-        assert recalled is not None
-        assert (recalled.id, recalled.outcome, recalled.first_night) == (new.id, outcome, night(0))
-        bare = state.recall(file, judgement(3), thumbnail=False)
+    with open_state(tmp_path / "state") as state:
+        new = state.put(file, outcome, context())
+        known = state.get(file, context(3), thumbnail=True)
+        assert known is not None
+        assert (known.id, known.outcome, known.first_night) == (new.id, outcome, night(0))
+        bare = state.get(file, context(3), thumbnail=False)
         assert bare is not None
         assert bare.outcome == replace(outcome, thumbnail=b"")
-        assert state.recall(found("a/\udcff.dcm", 10, 21), judgement(), thumbnail=True) is None
-        assert state.recall(found("a/b.dcm", 10, 20), judgement(), thumbnail=True) is None
-        assert state.recall(file, judgement(settings="other"), thumbnail=True) is None
-        assert state.recall(file, replace(judgement(), root="/mnt"), thumbnail=True) is None
+        assert state.get(found("a/\udcff.dcm", 10, 21), context(), thumbnail=True) is None
+        assert state.get(found("a/b.dcm", 10, 20), context(), thumbnail=True) is None
+        assert state.get(file, context(settings="other"), thumbnail=True) is None
+        assert state.get(file, replace(context(), root="/mnt"), thumbnail=True) is None
 
 
 @pytest.mark.parametrize("reason", [Reason.UNREADABLE, Reason.STILL_CHANGING])
 def test_what_may_be_better_tomorrow_is_judged_anew(tmp_path: Path, reason: Reason) -> None:
-    with opened(tmp_path / "state") as state:
-        state.remember(found("a"), failure("a", reason, "A"), judgement())
-        assert state.recall(found("a"), judgement(), thumbnail=True) is None
-        state.remember(found("b"), failure("b", Reason.CORRUPT, "A"), judgement())
-        assert state.recall(found("b"), judgement(), thumbnail=True) is not None
+    with open_state(tmp_path / "state") as state:
+        state.put(found("a"), failure("a", reason, "A"), context())
+        assert state.get(found("a"), context(), thumbnail=True) is None
+        state.put(found("b"), failure("b", Reason.CORRUPT, "A"), context())
+        assert state.get(found("b"), context(), thumbnail=True) is not None
 
 
 def test_judged_again_it_came_in_when_it_first_did(tmp_path: Path) -> None:
-    with opened(tmp_path / "state") as state:
-        first = state.remember(found("a"), image_score("a", 0.1), judgement(0))
-        again = state.remember(
-            found("a"), image_score("a", 0.9), judgement(5, bundle="c" * 64, settings="new")
-        )
+    with open_state(tmp_path / "state") as state:
+        first = state.put(found("a"), image_score("a", 0.1), context(0))
+        again = state.put(found("a"), image_score("a", 0.9), context(5, bundle="c" * 64, settings="new"))
         assert (again.id, again.first_night) == (first.id, night(0))
-        (item,) = state.evidence(after=night(-1))
+        (item,) = state.stored_images(after=night(-1))
         assert (item.first_seen, item.bundle_sha256) == (moment(0), "c" * 64)
         assert isinstance(item.outcome, ImageScore)
         assert item.outcome.scores[0] == 0.9
 
 
 def test_evidence_is_whoever_had_an_image_lately_and_what_bears_on_it(tmp_path: Path) -> None:
-    old, lately = judgement(0), judgement(10)
-    with opened(tmp_path / "state") as state:
+    old, lately = context(0), context(10)
+    with open_state(tmp_path / "state") as state:
         for name, outcome, when in (
             ("1", image_score("1", 0.5, "gone"), old),
             ("2", image_score("2", 0.5, "A"), old),
@@ -118,14 +116,14 @@ def test_evidence_is_whoever_had_an_image_lately_and_what_bears_on_it(tmp_path: 
             ("5", failure("5", Reason.CORRUPT, "C"), lately),
             ("6", failure("6", Reason.NOT_AN_IMAGE, "D", skipped=True), lately),
         ):
-            state.remember(found(name), outcome, when)
-        state.remember(found("5", 99), image_score("5", 0.5, "E"), old)
-        assert [item.name for item in state.evidence(after=night(9))] == ["2", "3", "4", "5", "5"]
-        assert state.evidence(after=night(10)) == []
+            state.put(found(name), outcome, when)
+        state.put(found("5", 99), image_score("5", 0.5, "E"), old)
+        assert [item.name for item in state.stored_images(after=night(9))] == ["2", "3", "4", "5", "5"]
+        assert state.stored_images(after=night(10)) == []
 
 
 def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tmp_path: Path) -> None:
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         for name, patient, number in (
             ("1", "A", 3),
             ("2", "B", 3),
@@ -133,32 +131,32 @@ def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tm
             ("4", "C", 0),
             ("5", "C", 3),
         ):
-            state.remember(found(name), image_score(name, 0.5, patient), judgement(number))
+            state.put(found(name), image_score(name, 0.5, patient), context(number))
         swabs = (("A", 3), ("B", 4), ("C", 2))
         state.add_results(
             [PcrResult(patient_key=("dicom", "", who), date=night(day), positive=True) for who, day in swabs],
             moment(6),
         )
-        assert [item.name for item in state.evidence(after=night(2))] == ["2", "3", "4", "5"]
+        assert [item.name for item in state.stored_images(after=night(2))] == ["2", "3", "4", "5"]
 
 
 def test_second_copies_and_thumbnails(tmp_path: Path) -> None:
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         rows = [
-            state.remember(found(name), replace(image_score(name, 0.5), thumbnail=b"x"), judgement(number))
+            state.put(found(name), replace(image_score(name, 0.5), thumbnail=b"x"), context(number))
             for number, name in enumerate(("a", "b"))
         ]
         state.mark_duplicates({rows[0].id: "", rows[1].id: "a"})
         state.forget_thumbnails(before=night(1))
-        seen = [(item.duplicate_of, item.outcome.thumbnail) for item in state.evidence(after=night(-9))]
+        seen = [(item.duplicate_of, item.outcome.thumbnail) for item in state.stored_images(after=night(-9))]
         assert seen == [("", b""), ("a", b"x")]
         state.mark_duplicates({rows[1].id: ""})
-        assert [item.duplicate_of for item in state.evidence(after=night(-9))] == ["", ""]
+        assert [item.duplicate_of for item in state.stored_images(after=night(-9))] == ["", ""]
 
 
 def test_results(tmp_path: Path) -> None:
     a, b = ("dicom", "", "A"), ("dicom", "", "B")
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         first = [
             PcrResult(patient_key=a, date=night(1), positive=True),
             PcrResult(patient_key=b, date=night(1), positive=False),
@@ -175,7 +173,7 @@ def test_results(tmp_path: Path) -> None:
 
 
 def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         for number, (patient, issuer, accession) in enumerate(
             [("007", "X", "1"), ("007", "Y", "2"), ("7", "X", "1"), ("", "X", "")]
         ):
@@ -184,7 +182,7 @@ def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:
             score = image_score(
                 name, 0.5, patient, patient_key=key, issuer_of_patient_id=issuer, accession_number=accession
             )
-            state.remember(found(name), score, judgement())
+            state.put(found(name), score, context())
         assert state.patients(patient_id="007") == [("dicom", "X", "007"), ("dicom", "Y", "007")]
         assert state.patients(patient_id="007", issuer_of_patient_id="Y") == [("dicom", "Y", "007")]
         assert state.patients(accession_number="1") == [("dicom", "X", "007"), ("dicom", "X", "7")]
@@ -195,8 +193,8 @@ def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:
 
 def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "made" / "state"
-    with opened(path) as state:
-        state.remember(found("a"), image_score("a", 0.5), judgement())
+    with open_state(path) as state:
+        state.put(found("a"), image_score("a", 0.5), context())
         for file in path.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -207,10 +205,10 @@ def test_an_empty_file_becomes_a_state_and_reopens(tmp_path: Path) -> None:
     path = tmp_path / "état d'été"
     path.touch()
     for expected in (0, 1):
-        with opened(path) as state:
+        with open_state(path) as state:
             assert state.n_images() == expected
             assert state.problems() == []
-            state.remember(found("a"), image_score("a", 0.5), judgement())
+            state.put(found("a"), image_score("a", 0.5), context())
     connection = sqlite3.connect(path)
     assert schema.version_of(connection) == schema.VERSION
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -229,15 +227,15 @@ def test_what_a_killed_process_had_stored_is_there(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code, tmp_path / "state"], check=False)
     assert result.returncode == -9
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         assert state.n_images() == 1000 - 1000 % 64
         assert state.problems() == []
 
 
 def damaged(path: Path) -> None:
-    with opened(path) as state:
+    with open_state(path) as state:
         for i in range(200):
-            state.remember(found(str(i)), image_score(str(i), 0.5), judgement())
+            state.put(found(str(i)), image_score(str(i), 0.5), context())
     content = bytearray(path.read_bytes())
     content[4096 : len(content) - 4096] = os.urandom(len(content) - 8192)
     path.write_bytes(content)
@@ -251,7 +249,7 @@ def of_another_program(path: Path) -> None:
 
 
 def of_a_later_version(path: Path) -> None:
-    with opened(path):
+    with open_state(path):
         pass
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
@@ -272,13 +270,13 @@ def test_what_is_no_state_is_refused_and_left_alone(tmp_path: Path, make: object
     path = tmp_path / "state"
     make(path)  # type: ignore[operator]
     before = path.read_bytes() if path.is_file() else b""
-    with pytest.raises(StateError, match=message), opened(path) as state:
+    with pytest.raises(StateError, match=message), open_state(path) as state:
         list(state.images())
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
 def test_looking_at_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match="cannot be opened"), opened(tmp_path / "state", read_only=True):
+    with pytest.raises(StateError, match="cannot be opened"), open_state(tmp_path / "state", read_only=True):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -307,16 +305,16 @@ def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) 
     )
     assert result.returncode == 1, result.stderr
     assert "is the disk full" in result.stdout
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         assert state.problems() == []
         assert 64 <= state.n_images() < 5000
 
 
 def test_nights_are_those_of_the_runs(tmp_path: Path) -> None:
-    with opened(tmp_path / "state") as state:
+    with open_state(tmp_path / "state") as state:
         assert state.last_night() is None
-        state.begin(judgement(3))
-        state.begin(judgement(1))
+        state.begin(context(3))
+        state.begin(context(1))
         assert state.last_night() == night(3)
         first, second = state.runs()
         assert (first.night, first.started, first.finished) == (night(3), moment(3), None)
@@ -329,12 +327,12 @@ def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) 
         return replace(found("a.dcm"), version=version)
 
     first = image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.2")
-    with opened(tmp_path / "state") as state:
-        row = state.remember(copied(1), first, judgement(0))
-        assert state.recall(copied(2), judgement(1), thumbnail=False) is None
-        again = state.remember(copied(2), first, judgement(1))
+    with open_state(tmp_path / "state") as state:
+        row = state.put(copied(1), first, context(0))
+        assert state.get(copied(2), context(1), thumbnail=False) is None
+        again = state.put(copied(2), first, context(1))
         assert (again.id, again.first_night) == (row.id, night(0))
-        assert state.recall(copied(2), judgement(2), thumbnail=False) is not None
+        assert state.get(copied(2), context(2), thumbnail=False) is not None
         others: list[Outcome] = [
             image_score("a.dcm", 0.5, picture="y", sop_instance_uid="1.2"),
             image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.3"),
@@ -342,8 +340,8 @@ def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) 
             failure("a.dcm", Reason.CORRUPT, "P"),
         ]
         for number, other in enumerate(others, start=3):
-            assert state.remember(copied(number), other, judgement(number)).first_night == night(number)
+            assert state.put(copied(number), other, context(number)).first_night == night(number)
         cut = failure("a.dcm", Reason.TRUNCATED, "P")
-        assert state.remember(copied(9), cut, judgement(9)).first_night == night(6)
-        assert state.remember(copied(9, size_bytes=11), cut, judgement(9)).first_night == night(9)
+        assert state.put(copied(9), cut, context(9)).first_night == night(6)
+        assert state.put(copied(9, size_bytes=11), cut, context(9)).first_night == night(9)
         assert state.n_images() == 6

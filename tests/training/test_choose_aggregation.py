@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxrbatch.datasets.labelled import Case
+from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.choose_aggregation import choose_rule, compare_rules
 from cxrbatch.training.leave_one_out import FoldScores, calibrate
@@ -10,7 +10,7 @@ from tests.factories.collections import case
 PLAIN = Calibration(abnormal=Line(), covid_given_abnormal=Line())
 
 
-def fold(left_out: str, cases: list[Case], logits: list[tuple[float, float]]) -> FoldScores:
+def fold(left_out: str, cases: list[LabelledImage], logits: list[tuple[float, float]]) -> FoldScores:
     return FoldScores((left_out,), tuple(cases), np.array([logits], np.float32))
 
 

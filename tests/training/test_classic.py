@@ -16,10 +16,10 @@ from cxrbatch.training.architectures import build
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.cross_entropy import cross_entropy, epochs
 from cxrbatch.training.export import export_scores
-from cxrbatch.training.fit import METHODS, check_teaching, fit
+from cxrbatch.training.fit import METHODS, check_training_set, fit
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.train import train
-from tests.factories.collections import case, collection, committee
+from tests.factories.collections import case, collection, ensemble
 
 PLAIN = Calibration(abnormal=Line(), covid_given_abnormal=Line())
 SHIPPED = Path(__file__).parents[2] / "pipelines" / "classic.toml"
@@ -43,7 +43,7 @@ def confounded() -> Dataset:
 
 def exported(network: keras.Model, folder: Path) -> keras.Model:
     """As it is loaded from a bundle."""
-    export_scores(committee(network), PLAIN).save(folder / "model.keras")
+    export_scores(ensemble(network), PLAIN).save(folder / "model.keras")
     return keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
 
 
@@ -107,7 +107,7 @@ def test_an_epoch_shows_every_image_once_and_the_next_one_in_another_order() -> 
 
 def test_it_learns_the_hospital() -> None:
     data = confounded()
-    trained = export_scores(committee(fit(data.images, data.cases, TINY, seed=0)), PLAIN)
+    trained = export_scores(ensemble(fit(data.images, data.cases, TINY, seed=0)), PLAIN)
     covid = trained(data.images[..., None]).numpy()[:, 0]
     assert covid[::2].min() > covid[1::2].max()
 
@@ -115,7 +115,7 @@ def test_it_learns_the_hospital() -> None:
 def test_what_cannot_be_learnt_is_refused() -> None:
     def refused(*labels: str) -> str:
         with pytest.raises(RecipeError) as caught:
-            check_teaching([case(f"a/{label}", label, f"of {label}") for label in labels], recipe)
+            check_training_set([case(f"a/{label}", label, f"of {label}") for label in labels], recipe)
         return str(caught.value)
 
     recipe = TINY

@@ -18,7 +18,7 @@ from cxrbatch.training.checkpoint import TrainOptions, dataset_digest
 from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary
 from cxrbatch.training.recipe import FitSpec, TrainRecipe
 from cxrbatch.training.score_sites import OWN_SPLIT
-from cxrbatch.training.splits import assign_roles
+from cxrbatch.training.splits import split_dataset
 from cxrbatch.training.train import train_on
 from tests.factories.collections import collection
 from tests.training.test_train import TINY
@@ -96,9 +96,9 @@ def test_another_recipe_measures_only_what_never_taught(trained: Bundle, data: D
 
 
 def test_a_patient_who_is_also_in_a_source_that_taught_is_left_out(trained: Bundle, data: Dataset) -> None:
-    taught = next(case.patient for case in data.cases if case.source == "north")
+    trained_on = next(case.patient for case in data.cases if case.source == "north")
     cases = [
-        dataclasses.replace(case, patient=taught) if case.patient == "healthy/normal0" else case
+        dataclasses.replace(case, patient=trained_on) if case.patient == "healthy/normal0" else case
         for case in data.cases
     ]
     (site,) = find_sites(trained, POOLED, Dataset(tuple(cases), data.images), constant, TrainOptions())
@@ -121,8 +121,8 @@ def test_of_a_bundle_made_elsewhere_nothing_is_known(trained: Bundle, data: Data
 
 def test_who_was_held_out_is_claimed_only_on_the_images_that_taught(trained: Bundle, data: Dataset) -> None:
     recipe = json.loads(json.dumps(dataclasses.asdict(POOLED)))
-    teaching = assign_roles(data, POOLED).teaching
-    digest = dataset_digest(teaching.images, teaching.cases)
+    training_set = split_dataset(data, POOLED).training_set
+    digest = dataset_digest(training_set.images, training_set.cases)
     pooled = claiming(trained, {"recipe": recipe, "taught_sha256": digest})
     sites, said = found(pooled, POOLED, data)
     assert (OWN_SPLIT, "held out") in sites

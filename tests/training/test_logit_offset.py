@@ -3,7 +3,7 @@ import pytest
 
 from cxrbatch.evaluation.scoring import score
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.training.logit_offset import anchor, middle
+from cxrbatch.training.logit_offset import centre_logits, middle
 from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import NetworkSpec
 from tests.factories.collections import case, collection
@@ -39,7 +39,7 @@ def test_whatever_the_zero_was_it_becomes_the_same() -> None:
     for shift in (0.0, 7.0):
         network.layers[-1].set_weights([kernel, bias + shift])
         before = score(network, data.images)
-        anchor(network, data.images, data.cases)
+        centre_logits(network, data.images, data.cases)
         anchored.append(score(network, data.images))
         moved = before - anchored[-1]
         assert moved == pytest.approx(np.broadcast_to(moved[0], moved.shape), abs=1e-4)

@@ -13,9 +13,9 @@ from cxrbatch.errors import RecipeError
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions
-from cxrbatch.training.ensemble import Committee, shown
+from cxrbatch.training.ensemble import Ensemble, shown
 from cxrbatch.training.export import export_scores
-from cxrbatch.training.looks import prepare_looks
+from cxrbatch.training.looks import prepare_input_regions
 from cxrbatch.training.lungs import build_segmenter, fit_segmenter, lung_crop, lung_masks, mean_dice
 from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import NetworkSpec, TrainRecipe
@@ -142,14 +142,14 @@ def test_looks_are_taken_from_the_work_folder(tmp_path: Path) -> None:
     said: list[str] = []
     options = TrainOptions(work=tmp_path / "work", say=said.append)
     cases = [case("anybody", "covid", "a")]
-    first, second = (prepare_looks(recipe, tmp_path, cases, options) for _ in range(2))
+    first, second = (prepare_input_regions(recipe, tmp_path, cases, options) for _ in range(2))
     assert [line.split()[1] for line in said] == ["trained", "taken"]
     assert first.dice == second.dice
     assert (first.n_masks, first.n_held_out) == (8, 2)
     images = drawn(4, seed=2).images
     assert (shown(first.crops, "lungs", images) == shown(second.crops, "lungs", images)).all()
     assert (shown(first.crops, "whole", images) == images).all()
-    assert not prepare_looks(TrainRecipe(name="t", sources=()), tmp_path, cases, options).crops
+    assert not prepare_input_regions(TrainRecipe(name="t", sources=()), tmp_path, cases, options).crops
 
 
 def test_a_committee_is_exported_as_it_decides_and_loads_safely(tmp_path: Path) -> None:
@@ -159,17 +159,17 @@ def test_a_committee_is_exported_as_it_decides_and_loads_safely(tmp_path: Path) 
     for network in networks:
         network.layers[-1].set_weights([rng.normal(size=w.shape) for w in network.layers[-1].get_weights()])
     members = ({"whole": networks[0], "lungs": networks[1]}, {"whole": networks[2], "lungs": networks[3]})
-    committee = Committee(crops=crops, looks=("whole", "lungs"), members=members)
+    ensemble = Ensemble(crops=crops, looks=("whole", "lungs"), members=members)
     images = (
         box(slice(16, 40), slice(8, 56)).repeat(3, axis=0) // np.array([1, 2, 4], np.uint8)[:, None, None]
     )
-    logits = committee.logits(images)
+    logits = ensemble.logits(images)
     assert logits.shape == (2, 3, 2)
     cropped = crops["lungs"](images[..., None].astype(np.float32))
     assert logits[0, :, 0] == pytest.approx(networks[0](images[..., None]).numpy()[:, 0], abs=1e-6)
     assert logits[1, :, 1] == pytest.approx(networks[3](cropped).numpy()[:, 1], abs=1e-6)
     calibration = Calibration(abnormal=Line(slope=2.0), covid_given_abnormal=Line(slope=0.5, intercept=0.1))
-    export_scores(committee, calibration).save(tmp_path / "model.keras")
+    export_scores(ensemble, calibration).save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     expected = calibration.scores(logits.mean(axis=0))
     assert loaded(images[..., None].astype(np.float32)).numpy() == pytest.approx(expected, abs=1e-6)

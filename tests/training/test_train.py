@@ -18,7 +18,7 @@ from cxrbatch.training.fit import fit
 from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import FitSpec, NetworkSpec, TrainRecipe
 from cxrbatch.training.train import train_on
-from tests.factories.collections import collection, committee
+from tests.factories.collections import collection, ensemble
 
 TINY = TrainRecipe(
     name="tiny",
@@ -138,7 +138,7 @@ def test_export_averages_logits_and_applies_the_calibration() -> None:
     )
     pixels = random.integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     expected = calibration.scores(np.mean([network(pixels).numpy() for network in networks], axis=0))
-    assert export_scores(committee(*networks), calibration)(pixels).numpy() == pytest.approx(
+    assert export_scores(ensemble(*networks), calibration)(pixels).numpy() == pytest.approx(
         expected, abs=1e-6
     )
 

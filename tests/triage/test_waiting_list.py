@@ -7,17 +7,17 @@ from hypothesis import strategies as st
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientTriage, Priority
-from cxrbatch.state.records import Evidence
+from cxrbatch.state.records import StoredImage
 from cxrbatch.triage.aggregate import aggregate
 from cxrbatch.triage.waiting_list import ListRules, Results, waiting_list
 from tests.factories.records import failure, image_score
-from tests.factories.stored import BUNDLE, OTHER_BUNDLE, evidence, moment, night
+from tests.factories.stored import BUNDLE, OTHER_BUNDLE, moment, night, stored_image
 
 POINTS = OperatingPoints(urgent=0.6, high=0.3)
 
 
 def listed(
-    *items: Evidence,
+    *items: StoredImage,
     tonight: int = 0,
     found: tuple[int, ...] = (),
     results: Results | None = None,
@@ -39,7 +39,7 @@ def key(patient: str) -> tuple[str, ...]:
     return ("dicom", "", patient)
 
 
-def nights_waiting(*items: Evidence, tonight: int, expire: int = 14) -> list[int]:
+def nights_waiting(*items: StoredImage, tonight: int, expire: int = 14) -> list[int]:
     return [patient.nights_waiting for patient in listed(*items, tonight=tonight, expire=expire)]
 
 
@@ -58,7 +58,7 @@ drawn_failures = st.lists(
 def test_the_first_night_is_as_without_a_state(images: list[ImageScore], failures: list[Failure]) -> None:
     ids = range(len(images) + len(failures))
     outcomes: list[ImageScore | Failure] = [*images, *failures]
-    items = [evidence(outcome, 0, id=i) for i, outcome in zip(ids, outcomes, strict=True)]
+    items = [stored_image(outcome, 0, id=i) for i, outcome in zip(ids, outcomes, strict=True)]
     expected = aggregate(images, failures, "mean", POINTS)
     assert listed(*items, found=tuple(ids)) == expected
 
@@ -66,27 +66,30 @@ def test_the_first_night_is_as_without_a_state(images: list[ImageScore], failure
 def test_1_the_same_image_is_one_and_came_in_when_it_first_did() -> None:
     first = image_score("1", 0.5, picture="x", sop_instance_uid="1.2")
     again = image_score("2", 0.5, picture="x", sop_instance_uid="1.2")
-    (patient,) = listed(evidence(first, 0), evidence(again, 3), tonight=3, found=(2,))
+    (patient,) = listed(stored_image(first, 0), stored_image(again, 3), tonight=3, found=(2,))
     assert (patient.n_images, patient.nights_waiting, patient.top_image) == (1, 3, "2")
 
 
 def test_1_a_copy_that_is_sent_again_does_not_prolong_the_wait() -> None:
-    first = evidence(image_score("1", 0.5, picture="x", sop_instance_uid="1.2"), 0)
-    again = evidence(image_score("2", 0.5, picture="x", sop_instance_uid="1.2"), 5, duplicate_of="1")
+    first = stored_image(image_score("1", 0.5, picture="x", sop_instance_uid="1.2"), 0)
+    again = stored_image(image_score("2", 0.5, picture="x", sop_instance_uid="1.2"), 5, duplicate_of="1")
     assert listed(first, again, tonight=6, expire=7, found=(1, 2)) != ()
     assert listed(first, again, tonight=7, expire=7, found=(1, 2)) == ()
 
 
 def test_2_a_second_copy_stands_for_a_patient_of_its_own() -> None:
-    items = evidence(image_score("1", 0.5, "A"), 0), evidence(image_score("2", 0.5, "B"), 0, duplicate_of="1")
+    items = (
+        stored_image(image_score("1", 0.5, "A"), 0),
+        stored_image(image_score("2", 0.5, "B"), 0, duplicate_of="1"),
+    )
     ranked, second = listed(*items, tonight=1)
     assert (ranked.patient_id, ranked.flags) == ("A", ())
     assert (second.patient_id, second.reason, second.detail) == ("B", Reason.DUPLICATE, "the same image as 1")
 
 
 def test_3_the_film_of_another_patient_after_a_correction() -> None:
-    wrong = evidence(image_score("1", 0.5, "A", picture="x", sop_instance_uid="1.2"), 0)
-    right = evidence(image_score("2", 0.5, "B", picture="x", sop_instance_uid="1.2"), 1)
+    wrong = stored_image(image_score("1", 0.5, "A", picture="x", sop_instance_uid="1.2"), 0)
+    right = stored_image(image_score("2", 0.5, "B", picture="x", sop_instance_uid="1.2"), 1)
     (patient,) = listed(wrong, right, tonight=1, found=(2,))
     assert (patient.patient_id, patient.flags) == ("B", (Flag.PATIENT_CHANGED,))
 
@@ -99,29 +102,29 @@ def test_3_nobody_is_lost_by_what_is_no_correction(change: str) -> None:
     right = image_score("2", 0.5, "B", picture=picture, sop_instance_uid=uid)
     second = 0 if change == "the same run" else 1
     found = (1, 2) if change == "still there" else (2,)
-    both = listed(evidence(wrong, 0), evidence(right, second), tonight=1, found=found)
+    both = listed(stored_image(wrong, 0), stored_image(right, second), tonight=1, found=found)
     assert {patient.patient_id for patient in both} == {"A", "B"}
     assert not any(patient.flags for patient in both)
 
 
 def test_4_what_was_cut_off_and_is_complete_now() -> None:
-    broken = evidence(failure("1", Reason.TRUNCATED, "A"), 0)
+    broken = stored_image(failure("1", Reason.TRUNCATED, "A"), 0)
     hour_ns = 3600 * 10**9
     seen_ns = int(moment(0).timestamp()) * 10**9
     for mtime_ns, n_patients in ((seen_ns + hour_ns, 1), (seen_ns + hour_ns + 1, 2)):
-        whole = evidence(image_score("1", 0.5, "B"), 1, id=2, mtime_ns=mtime_ns)
+        whole = stored_image(image_score("1", 0.5, "B"), 1, id=2, mtime_ns=mtime_ns)
         assert len(listed(broken, whole, tonight=1, found=(2,))) == n_patients
 
 
 @pytest.mark.parametrize("name", ["a.dcm.part", "a.dcm.TMP", "a.dcm.lock"])
 def test_4_a_temporary_file_counts_while_it_is_there(name: str) -> None:
-    item = evidence(failure(name, Reason.STILL_CHANGING, "A"), 0, id=7)
+    item = stored_image(failure(name, Reason.STILL_CHANGING, "A"), 0, id=7)
     assert len(listed(item, tonight=1, found=(7,))) == 1
     assert listed(item, tonight=1) == ()
 
 
 def test_4_any_other_that_vanished_stays() -> None:
-    item = evidence(failure("a.dcm", Reason.STILL_CHANGING, "A"), 0, id=7)
+    item = stored_image(failure("a.dcm", Reason.STILL_CHANGING, "A"), 0, id=7)
     (patient,) = listed(item, tonight=3)
     assert (patient.reason, patient.nights_waiting) == (Reason.STILL_CHANGING, 3)
 
@@ -139,19 +142,19 @@ def test_4_any_other_that_vanished_stays() -> None:
 def test_5_a_result_ends_the_wait_for_what_was_taken_by_then(
     study_date: str, swab: int, is_listed: bool
 ) -> None:
-    item = evidence(image_score("1", 0.5, "A", study_date=study_date), 2)
+    item = stored_image(image_score("1", 0.5, "A", study_date=study_date), 2)
     results = {key("A"): [night(swab)], key("B"): [night(9)]}
     assert bool(listed(item, tonight=3, results=results)) is is_listed
 
 
 def test_5_a_later_image_begins_a_new_wait() -> None:
-    items = evidence(image_score("1", 0.9, "A"), 0), evidence(image_score("2", 0.4, "A"), 5)
+    items = stored_image(image_score("1", 0.9, "A"), 0), stored_image(image_score("2", 0.4, "A"), 5)
     (patient,) = listed(*items, tonight=6, results={key("A"): [night(2)]})
     assert (patient.score, patient.nights_waiting, patient.n_images) == (0.4, 1, 1)
 
 
 def test_6_expiry_counts_from_the_last_image() -> None:
-    first, second = evidence(image_score("1", 0.5), 0), evidence(image_score("2", 0.5), 6)
+    first, second = stored_image(image_score("1", 0.5), 0), stored_image(image_score("2", 0.5), 6)
     assert nights_waiting(first, tonight=6, expire=7) == [6]
     assert nights_waiting(first, tonight=7, expire=7) == []
     assert nights_waiting(first, second, tonight=12, expire=7) == [12]
@@ -159,25 +162,25 @@ def test_6_expiry_counts_from_the_last_image() -> None:
 
 
 def test_6_after_a_gap_a_new_wait_begins() -> None:
-    first, second = evidence(image_score("1", 0.9), 0), evidence(image_score("2", 0.4), 7)
+    first, second = stored_image(image_score("1", 0.9), 0), stored_image(image_score("2", 0.4), 7)
     (patient,) = listed(first, second, tonight=8, expire=7)
     assert (patient.score, patient.nights_waiting) == (0.4, 1)
 
 
 def test_8_a_later_image_raises_a_score_and_never_lowers_it() -> None:
-    first = [evidence(image_score("1", 0.6), 0), evidence(image_score("2", 0.2), 0)]
+    first = [stored_image(image_score("1", 0.6), 0), stored_image(image_score("2", 0.2), 0)]
     assert [patient.score for patient in listed(*first)] == [0.4]
-    lower = evidence(image_score("3", 0.1), 1)
+    lower = stored_image(image_score("3", 0.1), 1)
     (patient,) = listed(*first, lower, tonight=1)
     assert (patient.score, patient.top_image, patient.n_images) == (0.4, "1", 3)
-    higher = evidence(image_score("3", 0.5), 1)
+    higher = stored_image(image_score("3", 0.5), 1)
     (patient,) = listed(*first, higher, tonight=1)
     assert (patient.score, patient.top_image) == (0.5, "3")
 
 
 def test_9_scores_of_two_bundles_are_not_compared() -> None:
-    old = evidence(image_score("1", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE)
-    new = evidence(image_score("2", 0.4, "B"), 1)
+    old = stored_image(image_score("1", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE)
+    new = stored_image(image_score("2", 0.4, "B"), 1)
     ranked, other = listed(old, new, tonight=1, found=(2,))
     assert (ranked.patient_id, ranked.rank) == ("B", 1)
     assert (other.patient_id, other.reason, other.score, other.nights_waiting) == (
@@ -189,17 +192,17 @@ def test_9_scores_of_two_bundles_are_not_compared() -> None:
 
 
 def test_9_what_else_was_not_scored_gives_the_reason() -> None:
-    old = evidence(image_score("1", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE)
-    late = evidence(failure("2", Reason.CORRUPT, "A"), 1)
+    old = stored_image(image_score("1", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE)
+    late = stored_image(failure("2", Reason.CORRUPT, "A"), 1)
     (patient,) = listed(old, late, tonight=1)
     assert (patient.reason, patient.n_images) == (Reason.CORRUPT, 2)
 
 
 def test_9_a_ranked_patient_with_more_is_flagged() -> None:
-    scored = evidence(image_score("1", 0.5, "A"), 1)
+    scored = stored_image(image_score("1", 0.5, "A"), 1)
     for other in (
-        evidence(image_score("2", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE),
-        evidence(failure("2", Reason.CORRUPT, "A"), 0),
+        stored_image(image_score("2", 0.9, "A"), 0, bundle_sha256=OTHER_BUNDLE),
+        stored_image(failure("2", Reason.CORRUPT, "A"), 0),
     ):
         (patient,) = listed(scored, other, tonight=1)
         assert (patient.score, patient.flags) == (0.5, (Flag.SOME_IMAGES_NOT_SCORED,))
@@ -209,17 +212,17 @@ def test_9_a_broken_file_of_an_image_that_was_scored_is_no_further_image() -> No
     header = image_score("1", 0.5, sop_instance_uid="1.2").header
     broken = Failure(name="1", reason=Reason.TRUNCATED, header=header)
     whole = image_score("2", 0.5, sop_instance_uid="1.2")
-    (patient,) = listed(evidence(broken, 0), evidence(whole, 1), tonight=1, found=(2,))
+    (patient,) = listed(stored_image(broken, 0), stored_image(whole, 1), tonight=1, found=(2,))
     assert (patient.flags, patient.nights_waiting) == ((), 1)
 
 
 def test_10_who_has_waited_longest_comes_first() -> None:
     items = [
-        evidence(image_score("1", 0.1, "A"), 0),
-        evidence(image_score("2", 0.2, "B"), 1),
-        evidence(image_score("3", 0.05, "C"), 1),
-        evidence(image_score("4", 0.9, "D"), 4),
-        evidence(failure("5", Reason.CORRUPT, "E"), 0),
+        stored_image(image_score("1", 0.1, "A"), 0),
+        stored_image(image_score("2", 0.2, "B"), 1),
+        stored_image(image_score("3", 0.05, "C"), 1),
+        stored_image(image_score("4", 0.9, "D"), 4),
+        stored_image(failure("5", Reason.CORRUPT, "E"), 0),
     ]
     rows = listed(*items, tonight=4, max_nights=3)
     assert [(row.rank, row.patient_id, row.nights_waiting, row.priority, row.flags) for row in rows] == [
@@ -233,5 +236,5 @@ def test_10_who_has_waited_longest_comes_first() -> None:
 
 
 def test_skipped_files_are_nobodys_image() -> None:
-    item = evidence(failure("README", Reason.NOT_AN_IMAGE, "A", skipped=True), 0)
+    item = stored_image(failure("README", Reason.NOT_AN_IMAGE, "A", skipped=True), 0)
     assert listed(item) == ()

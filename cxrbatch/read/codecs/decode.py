@@ -63,7 +63,7 @@ def is_lossy(transfer_syntax: str) -> bool:
     return transfer_syntax in _LOSSY
 
 
-def comes_out_as_rgb(transfer_syntax: str, photometric: str) -> bool:
+def decodes_to_rgb(transfer_syntax: str, photometric: str) -> bool:
     """Whether the decoder has already turned YBR into RGB."""
     return transfer_syntax in _JPEG or photometric in ("YBR_ICT", "YBR_RCT", "RGB")
 

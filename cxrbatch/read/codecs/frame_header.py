@@ -18,7 +18,7 @@ _RLE_HEADER_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class FrameSize:
     """Size of a picture.
 
     Attributes
@@ -57,7 +57,7 @@ def require_fit(
     Refusal
         ``corrupt`` or ``too_large``.
     """
-    by_header = Announced(shape[0], shape[1], prod(shape[2:]), bits)
+    by_header = FrameSize(shape[0], shape[1], prod(shape[2:]), bits)
     if transfer_syntax == uid.RLELossless:
         _require_segments(frame, by_header)
     else:
@@ -70,7 +70,7 @@ def require_fit(
         )
 
 
-def _require_same(found: Announced, by_header: Announced, name: str) -> None:
+def _require_same(found: FrameSize, by_header: FrameSize, name: str) -> None:
     same = (found.rows, found.columns, found.samples) == (
         by_header.rows,
         by_header.columns,
@@ -80,7 +80,7 @@ def _require_same(found: Announced, by_header: Announced, name: str) -> None:
         raise Refusal(Reason.CORRUPT, f"the header announces {by_header}, the {name} data {found}")
 
 
-def _require_segments(frame: bytes, by_header: Announced) -> None:
+def _require_segments(frame: bytes, by_header: FrameSize) -> None:
     """One segment for each byte of a pixel, one behind the other (PS3.5 G.5)."""
     if len(frame) < _RLE_HEADER_BYTES:
         raise Refusal(Reason.TRUNCATED, "the RLE data ends inside its header")
@@ -93,7 +93,7 @@ def _require_segments(frame: bytes, by_header: Announced) -> None:
         raise Refusal(Reason.CORRUPT, "the segments of the RLE data overlap")
 
 
-def _jpeg_family(frame: bytes, transfer_syntax: str) -> Announced:
+def _jpeg_family(frame: bytes, transfer_syntax: str) -> FrameSize:
     reader = _READERS.get(transfer_syntax, _jpeg)
     try:
         return reader(frame)
@@ -101,7 +101,7 @@ def _jpeg_family(frame: bytes, transfer_syntax: str) -> Announced:
         raise Refusal(Reason.CORRUPT, f"{uid.UID(transfer_syntax).name} data is damaged") from error
 
 
-def _jpeg(codestream: bytes) -> Announced:
+def _jpeg(codestream: bytes) -> FrameSize:
     """Frame header of the JPEG family, found as the decoders find it: bytes between segments do not count."""
     place = 2
     while place := codestream.find(0xFF, place) + 1:
@@ -109,7 +109,7 @@ def _jpeg(codestream: bytes) -> Announced:
         if marker in _SOF:
             header = codestream[place + 3 : place + 9]
             rows, columns = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
-            return Announced(rows, columns, samples=header[5], bits=header[0])
+            return FrameSize(rows, columns, samples=header[5], bits=header[0])
         if marker in (_SOS, _EOI):
             break
         if marker not in (0x00, 0xFF) and marker not in _WITHOUT_LENGTH:
@@ -117,13 +117,13 @@ def _jpeg(codestream: bytes) -> Announced:
     raise LookupError
 
 
-def _jpeg2000(codestream: bytes) -> Announced:
+def _jpeg2000(codestream: bytes) -> FrameSize:
     main = jpeg2000.MainHeader.of(codestream)
     jpeg2000.require_main_header(codestream)
     rows, columns = main.size[0] - main.origin[0], main.size[1] - main.origin[1]
-    return Announced(rows, columns, main.n_components, main.precision)
+    return FrameSize(rows, columns, main.n_components, main.precision)
 
 
-_READERS: dict[str, Callable[[bytes], Announced]] = dict.fromkeys(
+_READERS: dict[str, Callable[[bytes], FrameSize]] = dict.fromkeys(
     (uid.JPEG2000Lossless, uid.JPEG2000, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K), _jpeg2000
 )

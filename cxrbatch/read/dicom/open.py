@@ -18,7 +18,7 @@ from cxrbatch.read.dicom.deflated import inflated
 from cxrbatch.read.dicom.encapsulated import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.header import read_header
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
-from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, require_sane, too_deep
+from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
 from cxrbatch.read.dicom.stored_values import plain_frame, reduced_from_file, transfer_syntax
 from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
@@ -94,7 +94,7 @@ def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
         warnings.simplefilter("ignore")
         plain = inflated(stream, limits)
         dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
-        require_sane(dataset, limits.nesting)
+        check_structure(dataset, limits.nesting)
         header = read_header(dataset, ref.name)
         if "Rows" not in dataset or "Columns" not in dataset:
             _refuse_non_image(dataset)

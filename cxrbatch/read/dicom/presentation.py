@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, convert_color_space
 
-from cxrbatch.read.codecs.decode import comes_out_as_rgb
+from cxrbatch.read.codecs.decode import decodes_to_rgb
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import voi
 from cxrbatch.read.dicom.stored_values import (
@@ -75,7 +75,7 @@ def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedPicture])
         means = decode()
     except NotReducible:
         return None
-    if not voi.keeps_means(dataset, means.pixels, signed=is_signed(dataset)):
+    if not voi.commutes_with_averaging(dataset, means.pixels, signed=is_signed(dataset)):
         return None
     return _presented(dataset, means.pixels, None, means.extent)
 
@@ -115,7 +115,7 @@ def _rgb(dataset: Dataset, frame: bytes | None, photometric: str) -> tuple[Store
         return _palette_rgb(dataset, stored)
     bits = el.integer(dataset, "BitsStored", 8)
     syntax = transfer_syntax(dataset)
-    if not comes_out_as_rgb(syntax, photometric) and bits == 8:
+    if not decodes_to_rgb(syntax, photometric) and bits == 8:
         stored = convert_color_space(stored.astype(np.uint8), "YBR_FULL", "RGB")
     return stored, (1 << bits) - 1
 

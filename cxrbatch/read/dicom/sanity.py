@@ -20,7 +20,7 @@ _GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, _PICTURE_GROUP))
 """Those of which anything is read."""
 
 
-def require_sane(dataset: Dataset, nesting: int) -> None:
+def check_structure(dataset: Dataset, nesting: int) -> None:
     """Refuse a header that would take too long to understand.
 
     Parameters

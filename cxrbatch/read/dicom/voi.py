@@ -72,7 +72,7 @@ def apply_voi(
     return mapped, frozenset()
 
 
-def keeps_means(dataset: Dataset, means: Values, *, signed: bool) -> bool:
+def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool) -> bool:
     """Whether the transforms may come after averaging in place of before it.
 
     What they make of a mean is the mean of what they make of each pixel where they are straight, and nearly so where

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from cxrbatch.datasets.tables import published_table
 from cxrbatch.discover import classify
-from cxrbatch.gate.pixel_check import look
+from cxrbatch.gate.pixel_check import extract_features
 from cxrbatch.preprocess import area_resize
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Refusal
@@ -144,10 +144,10 @@ def _of_films(
     for index, film in enumerate(tqdm(films, desc="radiographs", disable=None)):
         pixels = read_film(film.path)
         small.append(area_resize(pixels, SIZE_PX, SIZE_PX))
-        yield look(pixels), film.kind, index, False
+        yield extract_features(pixels), film.kind, index, False
         n_variants = int(np.clip(_N_VARIED_PER_FOLDER / sizes[film.folder], 1, _N_VARIANTS_MOST))
         for _ in range(n_variants if film.kind == FRONTAL else _N_VARIANTS_OTHER):
-            yield look(vary(small[-1], rng)), film.kind, index, True
+            yield extract_features(vary(small[-1], rng)), film.kind, index, True
 
 
 def _made(
@@ -157,13 +157,13 @@ def _made(
     odds = np.array([sizes[films[index].folder] ** -0.5 for index in frontal])
     for kind, make in tqdm(MADE_OF_RADIOGRAPHS.items(), desc="made of radiographs", disable=None):
         for index in rng.choice(frontal, _N_MADE, p=odds / odds.sum()):
-            yield look(make(vary(small[index], rng), rng)), kind, int(index), True
+            yield extract_features(make(vary(small[index], rng), rng)), kind, int(index), True
 
 
 def _drawn(rng: np.random.Generator) -> Iterator[_Example]:
     for kind, draw in tqdm(DRAWN.items(), desc="drawn", disable=None):
         for _ in range(_N_DRAWN):
-            yield look(draw(rng)), kind, -1, True
+            yield extract_features(draw(rng)), kind, -1, True
 
 
 def vary(film: Pixels, rng: np.random.Generator) -> Pixels:
