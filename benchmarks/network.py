@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.decoders import block_sums
 from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.engines.local import network_threads
 from cxrbatch.infer import runtime
 from cxrbatch.infer.predictor import KerasPredictor, Predictor
-from cxrbatch.screening.outcomes import network_threads
 
 _N_IMAGES = 512
 _ROUNDS = 7

@@ -52,7 +52,7 @@ from benchmarks.reading import reading
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import FULL_SIZE, GROUPS, MIXED, draw, formats_of, linked, write_group
 from cxrbatch.bundle.bundle import load_bundle
-from cxrbatch.screening.outcomes import n_ahead
+from cxrbatch.engines.local import n_ahead
 
 _N_DECODED = 4
 _N_AHEAD = n_ahead(load_bundle().preprocess)

@@ -1,55 +1,64 @@
-"""Single images: their scores, and the picture with the result written on it."""
+"""Score single images as a run would, and save each with its result written on it."""
 
 import io
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cxrbatch import gate
 from cxrbatch._lib.atomic import write_together
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.pool import WorkerPool, default_workers
+from cxrbatch.engines.engine import Result
+from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.registry import open_engine
 from cxrbatch.errors import OutputError
-from cxrbatch.gate.pixel_check import StoredCheck
-from cxrbatch.infer import runtime
-from cxrbatch.infer.predictor import KerasPredictor, score_images
-from cxrbatch.infer.runtime import Device, Precision
-from cxrbatch.limits import WORK_BYTES
-from cxrbatch.prepare import PrepareOptions
-from cxrbatch.read import PatientRule, open_image
+from cxrbatch.prepare import decode_image
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import CxrImage, Failure, ImageRef, ImageScore, ModelInput
+from cxrbatch.records import CxrImage, Failure, ImageRef, Outcome
 from cxrbatch.report.annotate import annotated
 
-Result = ImageScore | Failure
 _NOT_READ_AGAIN = (Reason.CORRUPT, Reason.TIMEOUT, Reason.TOO_LARGE)
-"""What a reader process may have died of."""
+"""What a worker process may have died of."""
 
 
 def predict(
-    paths: Iterable[Path], bundle: Bundle, device: Device = Device.AUTO, precision: Precision = Precision.AUTO
-) -> Iterator[Result]:
-    """Score single images as `cxrbatch.screening.run` would.
+    paths: Iterable[Path], bundle: Bundle, options: EngineOptions = EngineOptions()
+) -> Iterator[Outcome]:
+    """Score single images as `cxrbatch.screening.screen` would.
 
     Parameters
     ----------
     paths : iterable of Path
-        Each becomes one result, in this order, under the name it was given.
+    bundle : Bundle
+    options : EngineOptions
+
+    Yields
+    ------
+    ImageScore or Failure
+        One for each path, in this order, under the name it was given.
     """
-    options = PrepareOptions(spec=bundle.preprocess, pixel_check=StoredCheck(bundle.gate_path))
     found = [classify(path, str(path)) for path in paths]
-    with WorkerPool(options, default_workers(), WORK_BYTES) as pool:
-        results = pool.prepare(item for item in found if isinstance(item, ImageRef))
-        prepared = [next(results) if isinstance(item, ImageRef) else item for item in found]
-    inputs = [item for item in prepared if isinstance(item, ModelInput)]
-    scores = _scores(inputs, bundle, device, precision) if inputs else iter(())
-    for result in prepared:
-        yield result if isinstance(result, Failure) else next(scores)
+    refs = [item for item in found if isinstance(item, ImageRef)]
+    with open_engine(bundle, options) as engine:
+        yield from _in_order(found, engine.run(refs))
+
+
+def _in_order(found: Sequence[ImageRef | Failure], results: Iterator[Result]) -> Iterator[Outcome]:
+    """Put outcomes into the order of the references; the engine starts with the first one that is asked for."""
+    early: defaultdict[ImageRef, deque[Outcome]] = defaultdict(deque)
+    for item in found:
+        if isinstance(item, Failure):
+            yield item
+            continue
+        while not early[item]:
+            ref, outcome = next(results)
+            early[ref].append(outcome)
+        yield early[item].popleft()
 
 
 def result_names(paths: Iterable[Path]) -> list[str]:
-    """Name the annotated pictures: ``<name of the image>.result.png``, numbered where two images have one name."""
+    """Name the annotated images: ``<name of the image>.result.png``, numbered where two images have one name."""
     used: Counter[str] = Counter()
     names = []
     for path in paths:
@@ -59,17 +68,17 @@ def result_names(paths: Iterable[Path]) -> list[str]:
     return names
 
 
-def save_annotated(result: Result, path: Path, target: Path) -> None:
-    """Save the picture at `path` with its result written on it; only the result where it cannot be decoded.
+def save_annotated(outcome: Outcome, path: Path, target: Path) -> None:
+    """Save the image at `path` with its result written on it; only the result where it cannot be decoded.
 
     Raises
     ------
     OutputError
         The target cannot be written.
     """
-    is_safe = not isinstance(result, Failure) or result.reason not in _NOT_READ_AGAIN
+    is_safe = not isinstance(outcome, Failure) or outcome.reason not in _NOT_READ_AGAIN
     stream = io.BytesIO()
-    annotated(_decoded(path) if is_safe else None, result).save(stream, "PNG")
+    annotated(_decoded(path) if is_safe else None, outcome).save(stream, "PNG")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,20 +87,7 @@ def save_annotated(result: Result, path: Path, target: Path) -> None:
 
 
 def _decoded(path: Path) -> CxrImage | None:
-    found = classify(path, str(path))
-    if isinstance(found, Failure):
-        return None
     try:
-        opened = open_image(found, PatientRule())
-        gate.check_size(opened.header)
-        return opened.decode()
+        return decode_image(path, gate.check_size)
     except (Refusal, OSError):
         return None
-
-
-def _scores(
-    inputs: list[ModelInput], bundle: Bundle, device: Device, precision: Precision
-) -> Iterator[ImageScore]:
-    started = runtime.start(device, precision)
-    predictor = KerasPredictor(bundle, started, batch_size=None)
-    return score_images(inputs, predictor, predictor.batch_size, started)

@@ -6,7 +6,9 @@ Runs in reader processes; must not import TensorFlow.
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 
 from cxrbatch import gate, read
 from cxrbatch._lib.safe_open import NotRegular, has_changed, hold_open
+from cxrbatch.discover import classify
 from cxrbatch.limits import Limits
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
@@ -150,6 +153,33 @@ def _failure(ref: ImageRef, header: ImageHeader | None, refusal: Refusal) -> Fai
         header=header,
         skipped=isinstance(refusal, read.NotAnImage),
     )
+
+
+def decode_image(path: Path, check: Callable[[ImageHeader], None] | None = None) -> CxrImage:
+    """Decode all pixels of one file, in this process and without the checks of screening.
+
+    For commands that need the pixels of single, known files. Everything else goes through `prepare`.
+
+    Parameters
+    ----------
+    path : Path
+    check : callable, optional
+        Refuses by the header, before any pixel is decoded, such as `cxrbatch.gate.check_size`.
+
+    Raises
+    ------
+    Refusal
+        It is no image, or damaged.
+    OSError
+        It cannot be opened.
+    """
+    found = classify(path, str(path))
+    if isinstance(found, Failure):
+        raise Refusal(found.reason, found.detail)
+    opened = read.open_image(found, read.PatientRule())
+    if check:
+        check(opened.header)
+    return opened.decode()
 
 
 def thumbnail(pixels: NDArray[np.uint8], long_side_px: int) -> bytes:

@@ -212,6 +212,10 @@ class ImageScore:
     thumbnail: bytes = b""
 
 
+Outcome = ImageScore | Failure
+"""What becomes of a file."""
+
+
 class Priority(StrEnum):
     """Band of the list a patient falls into, by the bundle's operating points."""
 

@@ -19,6 +19,7 @@ from PIL import Image
 from pydicom import uid
 
 from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.infer.runtime import Device
 from cxrbatch.limits import Limits
@@ -114,13 +115,13 @@ def files_of(out: Path) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def mined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cxrbatch.screening.outcomes.StoredCheck", Mined)
-    monkeypatch.setattr("cxrbatch.prediction.StoredCheck", Mined)
+    monkeypatch.setattr("cxrbatch.engines.registry.StoredCheck", Mined)
 
 
 def assert_others_unchanged(export: Path, folder: Path, **asked: Any) -> None:
     """Screen an export without and with bad files among it."""
-    options = ScreenOptions(device=Device.CPU, limits=Limits(seconds=3), **asked)
+    on_cpu = EngineOptions(device=Device.CPU, limits=Limits(seconds=3))
+    options = ScreenOptions(engine=on_cpu).with_changes(**asked)
     screen(export, folder / "without.csv", options)
     (folder / "mined").mkdir()
     for path in export.iterdir():
@@ -155,11 +156,12 @@ def test_a_single_image_that_crashes_its_reader_is_told_and_not_opened_again(
 ) -> None:
     bundle, good, bad = load_bundle(tiny_bundle), export / "000.png", tmp_path / "bad.png"
     Image.fromarray(np.full((200, 200), CRASH, np.uint8)).save(bad)
-    (alone,) = predict([good], bundle, Device.CPU)
-    failure, beside = predict([bad, good], bundle, Device.CPU)
+    on_cpu = EngineOptions(device=Device.CPU)
+    (alone,) = predict([good], bundle, on_cpu)
+    failure, beside = predict([bad, good], bundle, on_cpu)
     assert beside == alone
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.CORRUPT
-    monkeypatch.setattr("cxrbatch.prediction.open_image", None)
+    monkeypatch.setattr("cxrbatch.prediction.decode_image", None)
     save_annotated(failure, bad, tmp_path / "bad.result.png")
     assert (tmp_path / "bad.result.png").stat().st_size > 0

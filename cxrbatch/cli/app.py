@@ -1,8 +1,10 @@
-"""The command line: all commands, and what becomes of their errors."""
+"""All commands, and what becomes of their errors."""
 
+import logging
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 import click
@@ -12,7 +14,7 @@ from cxrbatch._lib.crash_output import suppress_library_output
 from cxrbatch.cli.audit import audit
 from cxrbatch.cli.bundle import bundle
 from cxrbatch.cli.doctor import doctor
-from cxrbatch.cli.log import Log, format_of
+from cxrbatch.cli.log import format_of, log_failure, log_options, log_wrong_usage, show_log
 from cxrbatch.cli.predict import predict
 from cxrbatch.cli.results import results
 from cxrbatch.cli.screen import screen
@@ -44,33 +46,44 @@ def cli() -> None:
     3 done, but some files were not scored · 4 no image found ·
     5 another run is at work
     """  # noqa: D301 - \b keeps click from re-wrapping
+    show_log(level=logging.INFO)
+
+
+def _add(group: click.Group, command: click.Command) -> None:
+    """Add a command, and to each that does something the options of the log."""
+    group.add_command(command)
+    leaves = command.commands.values() if isinstance(command, click.Group) else (command,)
+    for leaf in leaves:
+        leaf.params += log_options()
 
 
 for _command in (screen, predict, results, audit, doctor, train, evaluate, bundle):
-    cli.add_command(_command)
+    _add(cli, _command)
 
 
 def main() -> None:
-    """Entry point: runs a command and turns errors into one line and an exit code."""
+    """Run the command line, and turn errors into one line and an exit code."""
     suppress_library_output()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
-    log = Log(format_of(sys.argv[1:]))
+    started, log_format = time.monotonic(), format_of(sys.argv[1:])
+    show_log(log_format)
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        code = log.wrong_usage(error)
+        code = log_wrong_usage(error, started, log_format)
     except (click.Abort, KeyboardInterrupt):
-        code = log.failed("interrupted; no result was written", EXIT_INTERRUPTED, event="interrupted")
+        line = "interrupted; no result was written"
+        code = log_failure(line, EXIT_INTERRUPTED, started, event="interrupted")
     except CxrbatchError as error:
-        code = log.failed(f"Error: {error}", error.exit_code, error=type(error).__name__)
+        code = log_failure(f"Error: {error}", error.exit_code, started, error=type(error).__name__)
     except ImportError as error:
         line = f"Error: {error.name or 'a package'} cannot be imported; install cxrbatch again, with pip"
-        code = log.failed(line, 1, error=type(error).__name__)
+        code = log_failure(line, 1, started, error=type(error).__name__)
     except Exception as error:
         # The message may hold patient data; the type and place cannot.
         if os.environ.get("CXRBATCH_DEBUG"):
             raise
         kind = type(error).__name__
         line = f"Error: internal error ({kind}); set CXRBATCH_DEBUG=1 to see where, and report it"
-        code = log.failed(line, 1, event="internal_error", error=kind)
+        code = log_failure(line, 1, started, event="internal_error", error=kind)
     sys.exit(code or 0)

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, say, state_option
+from cxrbatch.cli.log import log_event
+from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
 
 
 @click.command()
@@ -56,8 +57,13 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
     write_audit(audited, out)
     for sentence in summary(audited):
         click.echo(sentence)
-    say(f"audit of {audited.n_nights} night{'s' if audited.n_nights != 1 else ''} written to {out}")
+    log_event(
+        f"audit of {audited.n_nights} night{'s' if audited.n_nights != 1 else ''} written to {out}",
+        event="written",
+    )
     if write_operating_points and not write_recommended(audited, write_operating_points):
-        say(f"{write_operating_points}: not written, because there are too few results")
+        log_event(
+            f"{write_operating_points}: not written, because there are too few results", event="not_written"
+        )
         return EXIT_INCOMPLETE
     return 0

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import PATH, say
+from cxrbatch.cli.log import log_event
+from cxrbatch.cli.options import PATH
 
 
 @click.group()
@@ -67,5 +68,8 @@ def import_model(model: Path, out: Path, name: str | None, **options: Any) -> in
         activation=OutputActivation(options["activation"]),
     )
     imported = import_bundle(model, out, spec, name or "")
-    say(f"bundle {imported.id} written to {out}; nothing was measured of it: cxrbatch evaluate does")
+    log_event(
+        f"bundle {imported.id} written to {out}; nothing was measured of it: cxrbatch evaluate does",
+        event="written",
+    )
     return 0

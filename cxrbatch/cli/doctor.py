@@ -4,23 +4,27 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import PATH, model_options, recipe_option
-from cxrbatch.cli.screen import screen, screen_options
+from cxrbatch.cli.options import MODEL, PATH, SCREEN, screen_options
+from cxrbatch.cli.recipe import recipe_option
 
 
-@click.command()
-@click.argument("folder", type=PATH, required=False)
-@recipe_option
-@click.option("--out", type=PATH, help="The CSV that screen is to write, or the folder of all reports.")
-@click.option("--state", type=PATH, metavar="FILE", help="What cxrbatch screen --state remembers.")
-@model_options
-@click.option(
-    "--format",
-    "shape",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="A table for people, or one JSON object.",
+@click.command(
+    params=[
+        SCREEN[0],
+        recipe_option(),
+        click.Option(
+            ["--out"], type=PATH, help="The CSV that screen is to write, or the folder of all reports."
+        ),
+        click.Option(["--state"], type=PATH, metavar="FILE", help="What cxrbatch screen --state remembers."),
+        *MODEL,
+        click.Option(
+            ["--format", "shape"],
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            help="A table for people, or one JSON object.",
+        ),
+    ]
 )
 def doctor(shape: str, **stated: Any) -> int:
     """Say whether a night would run here, and what to do where not. Nothing is changed.
@@ -36,7 +40,8 @@ def doctor(shape: str, **stated: Any) -> int:
     from cxrbatch.doctor.output import as_json, as_text, is_healthy
 
     from_recipe = click.get_current_context().default_map
-    asked = screen.make_context("screen", [], default_map=from_recipe).params | stated
+    night = click.Command("screen", params=list(SCREEN))
+    asked = night.make_context("screen", [], default_map=from_recipe).params | stated
     setup = Setup(folder=asked["folder"], out=asked["out"], options=screen_options(asked))
     observations = list(examine(setup))
     click.echo((as_json if shape == "json" else as_text)(observations))

@@ -1,103 +1,239 @@
-"""Options and words that several commands share."""
+"""The options of the commands, each declared once, and the records that they make.
 
-from collections.abc import Callable
+A recipe (`cxrbatch.cli.recipe`) is checked against these declarations: there is no second list of them.
+"""
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from cxrbatch.engines.options import EngineOptions
+    from cxrbatch.screening.options import ScreenOptions
 
 EXIT_INCOMPLETE = 3
 """Done, but something was left out: files without a score, rows that fit nobody."""
 
 PATH = click.Path(path_type=Path)
-_DEVICES = click.Choice(["auto", "cpu", "gpu"])
-_PRECISIONS = click.Choice(["auto", "float32", "mixed_float16", "mixed_bfloat16"])
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that scores."""
-    options = (
-        click.option("--bundle", type=PATH, help="Folder of the model bundle.  [default: the one shipped]"),
-        click.option(
-            "--device", type=_DEVICES, default="auto", show_default=True, help="Where the network runs."
-        ),
-        click.option(
-            "--precision",
-            type=_PRECISIONS,
-            default="auto",
-            show_default=True,
-            help="Arithmetic; auto is float32 on a CPU and mixed_float16 on a GPU.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A share that may be written as a number or as a percentage; it is read where it is used."""
+
+    name = "text"
+    kind_in_recipe = float | str
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
+        """Keep the words, for the message that quotes them."""
+        return str(value)
 
 
-def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that says what a score means."""
-    options = (
-        click.option(
-            "--operating-points",
-            type=PATH,
-            metavar="FILE",
-            help="Least scores of the bands, measured for this very bundle.  [default: those of the bundle]",
-        ),
-        click.option(
-            "--prevalence",
-            metavar="SHARE",
-            help="Share of tonight's patients expected to have COVID-19 (0.05, 5%): gives probabilities beside the "
-            "scores. The order stays the same.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+MODEL = (
+    click.Option(["--bundle"], type=PATH, help="Folder of the model bundle.  [default: the one shipped]"),
+    click.Option(
+        ["--device"],
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+        help="Where the network runs.",
+    ),
+    click.Option(
+        ["--precision"],
+        type=click.Choice(["auto", "float32", "mixed_float16", "mixed_bfloat16"]),
+        default="auto",
+        show_default=True,
+        help="Arithmetic; auto is float32 on a CPU and mixed_float16 on a GPU.",
+    ),
+)
+"""Of every command that scores."""
 
+MEANING = (
+    click.Option(
+        ["--operating-points"],
+        type=PATH,
+        metavar="FILE",
+        help="Least scores of the bands, measured for this very bundle.  [default: those of the bundle]",
+    ),
+    click.Option(
+        ["--prevalence"],
+        type=Share(),
+        metavar="SHARE",
+        help="Share of tonight's patients expected to have COVID-19 (0.05, 5%): gives probabilities beside the "
+        "scores. The order stays the same.",
+    ),
+)
+"""Of every command that says what a score means."""
+
+EXECUTION = (
+    click.Option(
+        ["--batch-size"],
+        type=click.IntRange(1, 4096),
+        help="Images per batch.  [default: 32 on a CPU, 64 on a GPU]",
+    ),
+    click.Option(
+        ["--workers"], type=click.IntRange(1, 256), help="Reader processes.  [default: one per processor]"
+    ),
+    click.Option(
+        ["--decode"],
+        type=click.Choice(["reduced", "full"]),
+        default="reduced",
+        show_default=True,
+        help="How much of a large radiograph: as many pixels as the network needs, or all, which is slower.",
+    ),
+)
+
+NIGHT = (
+    click.Option(
+        ["--patient-from"],
+        default="file",
+        show_default=True,
+        metavar="file|folder|REGEX",
+        help="Who the patient of a PNG or JPEG is: the file, its folder, or the group of a regular expression that "
+        "is searched in its path. DICOM says it itself.",
+    ),
+    click.Option(
+        ["--pseudonymise"],
+        type=PATH,
+        metavar="KEYFILE",
+        help="Replace identifiers in the report by keyed hashes.",
+    ),
+    click.Option(
+        ["--state"],
+        type=PATH,
+        metavar="FILE",
+        help="File on a local disk in which nights are remembered: what was judged is not read again, and patients "
+        "stay on the list until a PCR result arrives.  [default: each run stands for itself]",
+    ),
+    click.Option(
+        ["--rescore/--no-rescore"],
+        default=False,
+        help="Read and score again what is remembered.  [default: no]",
+    ),
+    click.Option(
+        ["--settle"],
+        type=click.FloatRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Leave alone, for the next night, files modified less than this ago.",
+    ),
+    click.Option(
+        ["--expire"],
+        type=click.IntRange(min=1),
+        default=14,
+        show_default=True,
+        metavar="NIGHTS",
+        help="With --state: after this long without a new image or a PCR result a patient leaves the list.",
+    ),
+    click.Option(
+        ["--max-nights"],
+        type=click.IntRange(min=1),
+        metavar="NIGHTS",
+        help="With --state: who has waited this long comes first.  [default: nobody]",
+    ),
+    click.Option(
+        ["--capacity"],
+        type=click.IntRange(min=1),
+        metavar="K",
+        help="Number of swabs there are: draws the line below the first K, and says with --prevalence what they "
+        "reach.",
+    ),
+)
+
+LIMITS = (
+    click.Option(
+        ["--max-memory"],
+        metavar="SIZE",
+        help="What the run may take in all, such as 4G: fewer reader processes are started if need be, and larger "
+        "pictures refused.  [default: a cap for each reader only, docs/limits.md]",
+    ),
+    click.Option(
+        ["--limit"],
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="What one file may ask for before it is refused: seconds, pixels, file_bytes, ratio, nesting "
+        "(docs/limits.md). May be given several times.",
+    ),
+)
+
+SCREEN: tuple[click.Parameter, ...] = (
+    click.Argument(["folder"], type=PATH, required=False),
+    click.Option(
+        ["--out"],
+        type=PATH,
+        help="CSV to write; .files.csv and .html are written beside it.  [required, here or in the recipe]",
+    ),
+    *MODEL,
+    *MEANING,
+    *EXECUTION,
+    *NIGHT,
+    *LIMITS,
+    click.Option(
+        ["--log-format"],
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Lines on stderr: for people, or one JSON object each.",
+    ),
+)
+"""All that ``cxrbatch screen`` takes, but for the recipe."""
 
 state_option = click.option(
     "--state", type=PATH, required=True, metavar="FILE", help="What cxrbatch screen --state remembers."
 )
 
 
-def _take_defaults(context: click.Context, _: click.Parameter, recipe: Path | None) -> None:
-    """Make a recipe the defaults of the other options: they are checked where those of the command line are."""
-    if recipe:
-        from cxrbatch.cli.recipe import screen_defaults
+def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "ScreenOptions":
+    """Make the record of what ``cxrbatch screen`` was asked for."""
+    from cxrbatch.read.patient_rule import PatientRule
+    from cxrbatch.screening.options import ScreenOptions
 
-        context.default_map = screen_defaults(recipe)
-
-
-recipe_option = click.option(
-    "--recipe",
-    type=PATH,
-    metavar="FILE",
-    is_eager=True,
-    expose_value=False,
-    callback=_take_defaults,
-    help="TOML that may set FOLDER and every option of screen; what the command line says wins.",
-)
-
-
-def say(line: str) -> None:
-    """Write a line to stderr."""
-    click.echo(line, err=True)
+    return ScreenOptions(
+        bundle=bundle_path(stated),
+        engine=engine_options(stated),
+        patients=PatientRule(stated["patient_from"]),
+        operating_points=stated["operating_points"],
+        prevalence=prevalence(stated),
+        pseudonym_key=stated["pseudonymise"],
+        state=stated["state"],
+        rescore=stated["rescore"],
+        settle_s=stated["settle"],
+        expire_nights=stated["expire"],
+        max_nights=stated["max_nights"],
+        capacity=stated["capacity"],
+        show_progress=show_progress,
+    )
 
 
-def model_kwargs(options: dict[str, Any]) -> dict[str, Any]:
-    """What `model_options` ask for, as arguments."""
-    from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
+def engine_options(stated: dict[str, Any]) -> "EngineOptions":
+    """Make the record of how a command is to execute; what it has no option for is left at its default."""
+    from cxrbatch.engines.options import Decode, EngineOptions
     from cxrbatch.infer.runtime import Device, Precision
+    from cxrbatch.limits import parse_bytes, parse_limits
 
-    return {
-        "bundle": options["bundle"] or DEFAULT_BUNDLE,
-        "device": Device(options["device"]),
-        "precision": Precision(options["precision"]),
-    }
+    memory = stated.get("max_memory")
+    return EngineOptions(
+        n_workers=stated.get("workers"),
+        batch_size=stated.get("batch_size"),
+        device=Device(stated["device"]),
+        precision=Precision(stated["precision"]),
+        decode=Decode(stated.get("decode", Decode.REDUCED)),
+        limits=parse_limits(stated.get("limit", ())),
+        max_memory_bytes=memory and parse_bytes(memory, "--max-memory "),
+    )
 
 
-def prevalence_of(text: str | None) -> float | None:
-    """What ``--prevalence`` states; see `cxrbatch.triage.probability.parse_prevalence`."""
+def bundle_path(stated: dict[str, Any]) -> Path:
+    """Choose the folder of the bundle."""
+    from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
+
+    return stated["bundle"] or DEFAULT_BUNDLE
+
+
+def prevalence(stated: dict[str, Any]) -> float | None:
+    """Read ``--prevalence``; see `cxrbatch.triage.parse_prevalence`."""
     from cxrbatch.triage.probability import parse_prevalence
 
+    text = stated["prevalence"]
     return None if text is None else parse_prevalence(text)

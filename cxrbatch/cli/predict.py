@@ -7,24 +7,30 @@ import click
 
 from cxrbatch.cli.options import (
     EXIT_INCOMPLETE,
+    MEANING,
+    MODEL,
     PATH,
-    model_kwargs,
-    model_options,
-    prevalence_of,
-    reading_options,
+    bundle_path,
+    engine_options,
+    prevalence,
 )
 
 if TYPE_CHECKING:
     from cxrbatch.bundle.bundle import Bundle, OperatingPoints
-    from cxrbatch.records import Failure, ImageScore
+    from cxrbatch.records import Outcome
 
 
-@click.command()
-@click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--out", type=PATH, help="Folder for the pictures with their results written on them.")
-@model_options
-@reading_options
-def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
+@click.command(
+    params=[
+        click.Argument(["images"], type=PATH, nargs=-1, required=True, metavar="IMAGE..."),
+        click.Option(
+            ["--out"], type=PATH, help="Folder for the pictures with their results written on them."
+        ),
+        *MODEL,
+        *MEANING,
+    ]
+)
+def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
     """Score single images and print one line for each: file, status, the three scores or the reason, flags.
 
     --operating-points adds the priority to a line, --prevalence the probability.
@@ -34,45 +40,40 @@ def predict(images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
     from cxrbatch.prediction import result_names, save_annotated
     from cxrbatch.records import Failure
 
-    kwargs = model_kwargs(options)
-    prevalence = prevalence_of(options["prevalence"])
-    bundle = choose_bundle(kwargs.pop("bundle"), options["operating_points"], prevalence)
-    points = bundle.operating_points if options["operating_points"] else None
+    share = prevalence(stated)
+    bundle = choose_bundle(bundle_path(stated), stated["operating_points"], share)
+    points = bundle.operating_points if stated["operating_points"] else None
+    outcomes = run_predict(images, bundle, engine_options(stated))
     n_failed = 0
-    for path, name, result in zip(
-        images, result_names(images), run_predict(images, bundle, **kwargs), strict=True
-    ):
-        click.echo(_prediction_line(path, result) + _reading(result, bundle, points, prevalence))
-        n_failed += isinstance(result, Failure)
+    for path, name, outcome in zip(images, result_names(images), outcomes, strict=True):
+        click.echo(_prediction_line(path, outcome) + _meaning(outcome, bundle, points, share))
+        n_failed += isinstance(outcome, Failure)
         if out:
-            save_annotated(result, path, out / name)
+            save_annotated(outcome, path, out / name)
     return EXIT_INCOMPLETE if n_failed else 0
 
 
-def _reading(
-    result: "ImageScore | Failure",
-    bundle: "Bundle",
-    points: "OperatingPoints | None",
-    prevalence: float | None,
+def _meaning(
+    outcome: "Outcome", bundle: "Bundle", points: "OperatingPoints | None", share: float | None
 ) -> str:
     """What was asked to be said of a score, each in a column of its own."""
     from cxrbatch.records import ImageScore
 
-    if not isinstance(result, ImageScore):
+    if not isinstance(outcome, ImageScore):
         return ""
-    covid = result.scores[0]
+    covid = outcome.scores[0]
     priority = f"\tpriority={points.priority(covid)}" if points else ""
-    return priority + (f"\tprobability={bundle.probability(covid, prevalence):.6f}" if prevalence else "")
+    return priority + (f"\tprobability={bundle.probability(covid, share):.6f}" if share else "")
 
 
-def _prediction_line(path: Path, result: "ImageScore | Failure") -> str:
+def _prediction_line(path: Path, outcome: "Outcome") -> str:
     from cxrbatch._lib.text import visible
     from cxrbatch.records import FINDINGS, ImageScore
 
     name = visible(str(path))  # one line for each image, whatever its name holds
-    if not isinstance(result, ImageScore):
-        return f"{name}\tnot_scored\t{result.reason}\t{result.detail}"
+    if not isinstance(outcome, ImageScore):
+        return f"{name}\tnot_scored\t{outcome.reason}\t{outcome.detail}"
     scores = "\t".join(
-        f"{finding}={score:.6f}" for finding, score in zip(FINDINGS, result.scores, strict=True)
+        f"{finding}={score:.6f}" for finding, score in zip(FINDINGS, outcome.scores, strict=True)
     )
-    return f"{name}\tscored\t{scores}\t{';'.join(sorted(result.flags))}"
+    return f"{name}\tscored\t{scores}\t{';'.join(sorted(outcome.flags))}"

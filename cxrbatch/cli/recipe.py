@@ -3,66 +3,60 @@
 import dataclasses
 import os
 import re
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
+
 from cxrbatch._lib.toml import load_recipe
+from cxrbatch.cli.options import PATH, SCREEN
 from cxrbatch.errors import RecipeError
 
-_PATHS = ("folder", "out", "state", "operating_points", "bundle", "pseudonymise")
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")
+_KINDS: dict[type, Any] = {
+    click.types.IntRange: int,
+    click.types.FloatRange: float,
+    click.types.BoolParamType: bool,
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScreenRecipe:
-    """Options of ``cxrbatch screen``, named as there, with ``_`` for ``-``; None is what the recipe leaves open.
+@cache
+def screen_recipe() -> type:
+    """Make the record that a recipe is read into: a field for each parameter of ``cxrbatch screen``.
 
-    Only kinds are checked here; what a value may be is checked where the command line checks it.
+    Fields are named as the options, with ``_`` for ``-``; None is what the recipe leaves open. Only kinds are checked
+    in it; what a value may be is checked where the command line checks it.
     """
+    fields = [(str(parameter.name), _kind(parameter) | None, None) for parameter in SCREEN]
+    return dataclasses.make_dataclass("ScreenRecipe", fields, frozen=True, kw_only=True)
 
-    folder: str | None = None
-    out: str | None = None
-    state: str | None = None
-    rescore: bool | None = None
-    settle: float | None = None
-    expire: int | None = None
-    max_nights: int | None = None
-    capacity: int | None = None
-    prevalence: float | str | None = None
-    operating_points: str | None = None
-    bundle: str | None = None
-    device: str | None = None
-    precision: str | None = None
-    batch_size: int | None = None
-    workers: int | None = None
-    decode: str | None = None
-    patient_from: str | None = None
-    pseudonymise: str | None = None
-    max_memory: str | None = None
-    limit: tuple[str, ...] | None = None
-    log_format: str | None = None
+
+def _kind(parameter: click.Parameter) -> Any:
+    if parameter.multiple:
+        return tuple[str, ...]
+    return getattr(parameter.type, "kind_in_recipe", _KINDS.get(type(parameter.type), str))
 
 
 def screen_defaults(path: Path) -> dict[str, Any]:
-    """What a recipe says, as defaults for the command line.
+    """Read a recipe as defaults for the command line.
 
     In paths, a ``~`` at the start and ``$VARIABLES`` are replaced; a relative one starts at the folder of the recipe.
 
     Parameters
     ----------
     path : Path
-        A TOML file; see `ScreenRecipe`.
+        A TOML file; see `screen_recipe`.
 
     Raises
     ------
     RecipeError
         The file cannot be read, has an unknown key or a value of the wrong kind, or names an unset variable.
     """
-    content = dataclasses.asdict(load_recipe(path, ScreenRecipe))
+    content = dataclasses.asdict(load_recipe(path, screen_recipe()))
     stated = {key: value for key, value in content.items() if value is not None}
-    paths = {key: _expanded(stated[key], path, key) for key in _PATHS if key in stated}
-    return stated | paths
+    paths = {str(parameter.name) for parameter in SCREEN if parameter.type is PATH}
+    return stated | {key: _expanded(stated[key], path, key) for key in paths & stated.keys()}
 
 
 def _expanded(text: str, recipe: Path, key: str) -> str:
@@ -70,3 +64,22 @@ def _expanded(text: str, recipe: Path, key: str) -> str:
     if unset := _UNSET.search(expanded):
         raise RecipeError(f"{recipe}: {key}: the variable {unset[0]} is not set")
     return str(recipe.parent / expanded)
+
+
+def _take_defaults(context: click.Context, _: click.Parameter, recipe: Path | None) -> None:
+    """Make a recipe the defaults of the other options: they are checked where those of the command line are."""
+    if recipe:
+        context.default_map = screen_defaults(recipe)
+
+
+def recipe_option() -> click.Option:
+    """Make the option ``--recipe``."""
+    return click.Option(
+        ["--recipe"],
+        type=PATH,
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_take_defaults,
+        help="TOML that may set FOLDER and every option of screen; what the command line says wins.",
+    )

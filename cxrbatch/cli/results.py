@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, say, state_option
+from cxrbatch.cli.log import log_event
+from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
 
 if TYPE_CHECKING:
     from cxrbatch.results.lab_file import LabFormat
@@ -86,7 +87,7 @@ def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **o
         write_together({out: pcr.rows_csv(rows)})
     elif shown := rows if dry_run else left_out:
         click.echo(pcr.rows_csv(shown), nl=False)
-    say(pcr.summary(rows, dry_run=dry_run))
+    log_event(pcr.summary(rows, dry_run=dry_run), event="imported")
     return EXIT_INCOMPLETE if left_out else 0
 
 

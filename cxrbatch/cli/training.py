@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import PATH, say
+from cxrbatch.cli.log import log_event
+from cxrbatch.cli.options import PATH
 
 _DATA = click.option(
     "--data",
@@ -32,8 +33,8 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
     runtime.start()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
     from cxrbatch.training.train import train as run_train
 
-    trained = run_train(recipe, out, **options, say=say)
-    say(f"bundle {trained.id} written to {out}")
+    trained = run_train(recipe, out, **options)
+    log_event(f"bundle {trained.id} written to {out}", event="written")
     return 0
 
 
@@ -53,9 +54,9 @@ def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) ->
     from cxrbatch.infer import runtime
 
     runtime.start(precision=runtime.Precision.FLOAT32)
-    from cxrbatch.training.evaluate_bundle import evaluate_bundle, summary
+    from cxrbatch.training.evaluate_bundle import evaluate_bundle, summary_lines
 
-    for line in summary(evaluate_bundle(bundle_folder, recipe, out, data, say)):
+    for line in summary_lines(evaluate_bundle(bundle_folder, recipe, out, data)):
         click.echo(line)
-    say(f"evaluation written to {out}")
+    log_event(f"evaluation written to {out}", event="written")
     return 0

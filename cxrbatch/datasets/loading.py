@@ -16,11 +16,12 @@ from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
-from cxrbatch.engines.pool import WorkerPool, default_workers
+from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.pool import prepare_in_order
 from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.records import Failure, ImageHeader, ImageRef, ModelInput
+from cxrbatch.records import ImageHeader, ModelInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,9 @@ def _rows(source: SourceSpec, data: Path) -> Iterable[LabelledImage | Excluded]:
 def _decode(cases: Sequence[LabelledImage], spec: PreprocessSpec) -> Iterable[ModelInput | str]:
     """The prepared image, or the reason why screening would not score the file, in the order of `cases`."""
     found = [classify(case.path, case.path.name) for case in cases]
-    with WorkerPool(PrepareOptions(spec=spec), default_workers()) as pool:
-        prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))
-        for item in tqdm(found, desc="decode", disable=None):
-            result = item if isinstance(item, Failure) else next(prepared)
-            yield result if isinstance(result, ModelInput) else str(result.reason)
+    prepared = prepare_in_order(found, PrepareOptions(spec=spec), EngineOptions())
+    for result in tqdm(prepared, total=len(found), desc="decode", disable=None):
+        yield result if isinstance(result, ModelInput) else str(result.reason)
 
 
 def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:

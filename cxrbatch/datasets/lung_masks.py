@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.datasets.spec import LungSpec
-from cxrbatch.discover import classify
 from cxrbatch.errors import RecipeError
+from cxrbatch.prepare import decode_image
 from cxrbatch.preprocess import PreprocessSpec, area_resize, content_box, preprocess
-from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Refusal
-from cxrbatch.records import ImageRef
 
 _SUFFIX = "_mask"
 
@@ -79,11 +77,8 @@ def _read(path: Path, mask: Path, spec: PreprocessSpec) -> tuple[NDArray[np.uint
 
 
 def _pixels(path: Path) -> NDArray[np.float32] | None:
-    found = classify(path, path.name)
-    if not isinstance(found, ImageRef):
-        return None
     try:
-        return open_image(found, PatientRule()).decode().pixels
+        return decode_image(path).pixels
     except (Refusal, OSError):
         return None
 

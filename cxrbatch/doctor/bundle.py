@@ -35,8 +35,8 @@ def network(setup: Setup) -> Iterator[Observation]:
     except CxrbatchError as error:
         yield from_error(error, "network", _INSTALL)
         return
-    started = runtime.start(options.device, options.precision)
-    predictor = KerasPredictor(chosen, started, options.batch_size)
+    started = runtime.start(options.engine.device, options.engine.precision)
+    predictor = KerasPredictor(chosen, started, options.engine.batch_size)
     black = np.zeros((predictor.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
     scores = predictor({"pixels": black})["scores"]
     where = f"{started.device}, {started.precision}, {predictor.batch_size} images per batch"

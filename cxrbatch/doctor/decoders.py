@@ -15,13 +15,12 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
-from cxrbatch import read
 from cxrbatch.discover import classify
 from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
 from cxrbatch.engines.pool import WorkerPool, default_workers
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import WORK_BYTES
-from cxrbatch.prepare import PrepareOptions
+from cxrbatch.prepare import PrepareOptions, decode_image
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Refusal
 from cxrbatch.records import Failure, ImageRef
@@ -130,7 +129,7 @@ def decoders(_: Setup) -> Iterator[Observation]:
 
 def readers(setup: Setup) -> Iterator[Observation]:
     """Whether reader processes start, and give back what they read."""
-    n_workers = setup.options.n_workers or default_workers()
+    n_workers = setup.options.engine.n_workers or default_workers()
     with tempfile.TemporaryDirectory(prefix="cxrbatch-doctor-") as scratch:
         path = Path(scratch) / "picture.png"
         Image.fromarray(np.full((256, 256), 128, np.uint8)).save(path)
@@ -140,7 +139,9 @@ def readers(setup: Setup) -> Iterator[Observation]:
 def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
     try:
         with WorkerPool(PrepareOptions(spec=PreprocessSpec()), n_workers, WORK_BYTES) as pool:
-            results = list(pool.prepare([ref] * n_workers)) if isinstance(ref, ImageRef) else []
+            results = (
+                [result for _, result in pool.prepare([ref] * n_workers)] if isinstance(ref, ImageRef) else []
+            )
     except WorkersFailed as failed:
         return problem("readers", str(failed), "install cxrbatch again; is there memory left?")
     if results and not any(isinstance(result, Failure) for result in results):
@@ -164,10 +165,7 @@ def largest_difference(path: Path, expected: Stored) -> int:
     Refusal
         It cannot be read.
     """
-    ref = classify(path, path.name)
-    if isinstance(ref, Failure):
-        raise Refusal(ref.reason, ref.detail)
-    pixels = read.open_image(ref, read.PatientRule()).decode().pixels
+    pixels = decode_image(path).pixels
     came_out = np.rint(pixels * expected.max()).astype(np.int64)
     return int(np.abs(came_out - expected).max())
 

@@ -1,18 +1,21 @@
-"""Reader processes: files in, `ModelInput` or `Failure` out, in order.
+"""Worker processes that read: files in, `ModelInput` or `Failure` out, in order.
 
-A file that kills its reader, or keeps it too long, costs only itself.
+A file that kills its worker, or keeps it too long, costs only itself. Screening, single images, training and
+evaluation all get their prepared images here.
 """
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Self
 
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.engines.worker import Numbered, Prepared, Worker, WorkerDied
 from cxrbatch.errors import WorkersFailed
+from cxrbatch.limits import share_memory
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef
@@ -22,9 +25,12 @@ _AHEAD = 6
 _IN_FLIGHT = 12
 """Files for each reader that are being read, or were read before one that is not done: what memory they may take."""
 
+PreparedRef = tuple[ImageRef, Prepared]
+"""What became of a file, and the reference to it."""
+
 
 def default_workers() -> int:
-    """One reader per processor this process may use."""
+    """Count the processors that this process may use: one worker for each."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -47,6 +53,7 @@ class WorkerPool:
         self._memory_bytes = memory_bytes
         self._workers: list[Worker] = []
         self._files: Iterator[Numbered] = iter(())
+        self._refs: dict[int, ImageRef] = {}
         self._done: dict[int, Prepared] = {}
         self._killed: set[int] = set()
         self._blamed: dict[int, Failure] = {}
@@ -68,11 +75,16 @@ class WorkerPool:
         for worker in self._workers:
             worker.kill()
 
-    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
+    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[PreparedRef]:
         """Start preparing at once, and hand out the results in the order of `refs`.
 
         At most a fixed number of images is in flight, so memory does not grow with the folder. The results of one
         call are to be taken before the next.
+
+        Parameters
+        ----------
+        refs : iterable of ImageRef
+            Consumed as workers want more; it may be endless.
 
         Raises
         ------
@@ -83,7 +95,7 @@ class WorkerPool:
         self._submit()
         return self._in_order()
 
-    def _in_order(self) -> Iterator[Prepared]:
+    def _in_order(self) -> Iterator[PreparedRef]:
         for number in count():
             while number not in self._done:
                 if self._is_over or not any(worker.waiting for worker in self._workers):
@@ -92,7 +104,7 @@ class WorkerPool:
                 self._submit()
             result = self._done.pop(number)
             self._submit()
-            yield result
+            yield self._refs.pop(number), result
 
     def _submit(self) -> None:
         """Hand out files as long as one may be in flight and a reader wants it."""
@@ -100,6 +112,7 @@ class WorkerPool:
             file = next(self._files, None)
             if file is None:
                 return
+            self._refs[file[0]] = file[1]
             self._freest().submit(file)
 
     def _n_in_flight(self) -> int:
@@ -180,3 +193,30 @@ def _ending(exit_code: int) -> str:
         return signal.Signals(-exit_code).name if exit_code else "no valid answer"
     except ValueError:
         return f"exit code {exit_code}"
+
+
+def open_pool(prepare: PrepareOptions, options: EngineOptions) -> WorkerPool:
+    """Make a pool that keeps within the memory that a run may take; see `cxrbatch.limits.share_memory`."""
+    asked = options.n_workers or default_workers()
+    return WorkerPool(prepare, *share_memory(asked, options.max_memory_bytes))
+
+
+def prepare_in_order(
+    found: Sequence[ImageRef | Failure], prepare: PrepareOptions, options: EngineOptions
+) -> Iterator[Prepared]:
+    """Prepare images in worker processes.
+
+    Parameters
+    ----------
+    found : sequence of ImageRef or Failure
+        From `cxrbatch.discover.classify`.
+
+    Yields
+    ------
+    ModelInput or Failure
+        One for each of `found`, in its order; what is a failure already stays one.
+    """
+    with open_pool(prepare, options) as pool:
+        prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))
+        for item in found:
+            yield item if isinstance(item, Failure) else next(prepared)[1]

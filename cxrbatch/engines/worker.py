@@ -5,12 +5,15 @@ TensorFlow.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
+import types
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +21,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cxrbatch._lib.crash_output import disable_core_dump
-from cxrbatch.engines.allocator import retain_freed_memory
 from cxrbatch.prepare import PrepareOptions, prepare, with_header
 from cxrbatch.records import Failure, ImageRef, ModelInput
 
@@ -27,6 +29,10 @@ Numbered = tuple[int, ImageRef]
 _READY = "ready"
 _RESULTS_PIPE_BYTES = 1 << 20
 """So that a reader need not wait while its parent is busy; 64 KiB, the default, hold two results."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 64 << 20
+_LARGEST_IN_HEAP_BYTES = 32 << 20
 
 _NICENESS = 5
 """The parent, which scores for all readers, goes before them, or TensorFlow would start late and the network wait."""
@@ -78,7 +84,8 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(files, results, options, memory_bytes), name="cxrbatch-reader", daemon=True
         )
-        self._process.start()
+        with _without_main_module():
+            self._process.start()
         files.close()
         results.close()
 
@@ -127,6 +134,20 @@ class Worker:
         self._files.close()
         self.results.close()
         return self._process.exitcode or 0
+
+
+@contextlib.contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keep a new process from importing the script that is running, which it does not need.
+
+    It would run a script without ``if __name__ == "__main__":`` from its beginning, and so start further processes.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _enlarge(pipe: Connection) -> None:
@@ -193,3 +214,17 @@ def _limit_memory(n_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or most < hard:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def retain_freed_memory() -> None:
+    """Tell the C library's allocator not to give memory back after each picture (mallopt(3), glibc only).
+
+    By default large arrays are mapped anew each time, and filled with zeros page by page by the kernel, which took a
+    third of the time of reading an uncompressed radiograph. What is kept is bounded: larger arrays go back.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return  # another C library: slower, not wrong
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST_IN_HEAP_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

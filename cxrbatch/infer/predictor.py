@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,15 @@ from cxrbatch._lib.prefetch import prefetch
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.errors import BundleError
 from cxrbatch.infer.runtime import Precision, Runtime
-from cxrbatch.records import FINDINGS, ImageScore, ModelInput
+from cxrbatch.records import FINDINGS, Failure, ImageScore, ModelInput, Outcome
 
 _LEAST_ROWS = 2
 """A single row is multiplied by another kernel, which moves scores by 3e-7: enough to swap two patients."""
 
+_MOST_FAILURES = 256
+"""With so many failures in a row their outcomes do not wait for a full batch of images."""
+
+Key = TypeVar("Key")
 Arrays = dict[str, NDArray[Any]]
 Predictor = Callable[[Arrays], Arrays]
 """``{"pixels": uint8 (n, height, width)}`` → ``{"scores": float32 (n, 3)}``, row for row."""
@@ -86,45 +89,76 @@ class KerasPredictor:
 
 
 def score_images(
-    inputs: Iterable[ModelInput],
+    inputs: Iterable[tuple[Key, ModelInput | Failure]],
     predictor: Predictor,
     batch_size: int,
     runtime: Runtime,
     stop: Callable[[], object] = lambda: None,
-) -> Iterator[ImageScore]:
+) -> Iterator[tuple[Key, Outcome]]:
     """Batch images through tf.data and score them.
-
-    The key of an image travels through the pipeline with its pixels.
 
     Parameters
     ----------
-    inputs : iterable of ModelInput
-        Consumed in a thread of tf.data, ahead of the network.
+    inputs : iterable of (key, ModelInput or Failure)
+        Consumed in a thread of tf.data, ahead of the network; it may be endless. The key of an image travels with its
+        pixels. A failure passes as it is.
     batch_size : int
         Images per batch that tf.data hands over.
     stop : callable, optional
         Makes `inputs` end; called when no more scores are wanted.
+
+    Yields
+    ------
+    key, ImageScore or Failure
+        In the order of `inputs`.
     """
-    waiting: dict[int, ModelInput] = {}
+    waiting: dict[int, tuple[Key, ModelInput | Failure]] = {}
     # In a thread: who waits within TensorFlow hears no signal, and Ctrl-C would have to wait for a slow file.
-    with prefetch(_batches(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as batches:
-        for keys, pixels in batches:
-            scores = predictor({"pixels": pixels})["scores"]
-            for key, row in zip(keys, scores, strict=True):
-                yield _image_score(waiting.pop(int(key)), row)
+    with prefetch(_windows(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as windows:
+        for first, end, numbers, pixels in windows:
+            scores = predictor({"pixels": pixels})["scores"] if len(numbers) else ()
+            row_of = {int(number): row for number, row in zip(numbers, scores, strict=True)}
+            for number in range(int(first), int(end)):
+                key, item = waiting.pop(number)
+                yield key, item if isinstance(item, Failure) else _image_score(item, row_of[number])
 
 
-def _batches(inputs: Iterable[ModelInput], waiting: dict[int, ModelInput], batch_size: int, tf: Any) -> Any:
-    def batches() -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+def _windows(
+    inputs: Iterable[tuple[Key, ModelInput | Failure]],
+    waiting: dict[int, tuple[Key, ModelInput | Failure]],
+    batch_size: int,
+    tf: Any,
+) -> Any:
+    """Runs of inputs: numbers of the first and behind the last; numbers and pixels of the images among them."""
+
+    def windows() -> Iterator[tuple[int, int, list[int], NDArray[np.uint8]]]:
         # Handing tf.data whole batches costs it a tenth of what single images do.
         numbered = enumerate(inputs)
-        while batch := dict(islice(numbered, batch_size)):
-            waiting.update(batch)
-            yield list(batch), np.stack([image.pixels for image in batch.values()])
+        while window := _next_window(numbered, batch_size):
+            waiting.update(window)
+            images = {n: item.pixels for n, (_, item) in window.items() if isinstance(item, ModelInput)}
+            pixels = np.stack([*images.values()]) if images else np.empty((0, 0, 0), np.uint8)
+            yield min(window), max(window) + 1, list(images), pixels
 
-    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, None, None), tf.uint8))
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    number, pixels = tf.TensorSpec((), tf.int64), tf.TensorSpec((None, None, None), tf.uint8)
+    signature = (number, number, tf.TensorSpec((None,), tf.int64), pixels)
+    dataset = tf.data.Dataset.from_generator(windows, output_signature=signature)
     return dataset.prefetch(2).as_numpy_iterator()
+
+
+def _next_window(
+    numbered: Iterator[tuple[int, tuple[Key, ModelInput | Failure]]], batch_size: int
+) -> dict[int, tuple[Key, ModelInput | Failure]]:
+    """As many inputs as hold a batch of images; fewer images where failures among them are many."""
+    window: dict[int, tuple[Key, ModelInput | Failure]] = {}
+    n_images = 0
+    while n_images < batch_size and len(window) - n_images < _MOST_FAILURES:
+        number, keyed = next(numbered, (-1, None))
+        if keyed is None:
+            break
+        window[number] = keyed
+        n_images += isinstance(keyed[1], ModelInput)
+    return window
 
 
 def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:

@@ -1,37 +1,27 @@
-"""How a run executes. What decides a score stands in the bundle."""
+"""Say what a run does with the outcomes. How it executes: `cxrbatch.engines.EngineOptions`."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, Self
 
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
-from cxrbatch.infer.runtime import Device, Precision
-from cxrbatch.limits import Limits
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.read.patient_rule import PatientRule
 
 EXPIRE_NIGHTS = 14
 
 
-class Decode(StrEnum):
-    """How much of a large radiograph is decoded; scores move by up to a hundredth between the two."""
-
-    REDUCED = "reduced"
-    FULL = "full"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenOptions:
-    """Options of ``cxrbatch screen``; but for precision and decoding, none changes a score by more than 1e-5.
+    """Options of ``cxrbatch screen``.
 
     Attributes
     ----------
     bundle : Path
         Folder of the bundle.
-    batch_size, n_workers : int or None
-        None: what suits the machine.
-    decode : Decode
-        Only as many pixels as the network needs, where the file allows it, or all.
+    engine : EngineOptions
+        How the run executes.
     patients : PatientRule
         Who the patient of a PNG or JPEG is.
     operating_points : Path or None
@@ -43,7 +33,7 @@ class ScreenOptions:
     state : Path or None
         File in which nights are remembered; None: each run stands for itself.
     rescore : bool
-        Judge again what is remembered.
+        Read and score again what is remembered.
     settle_s : float
         Seconds for which a file must have been left alone.
     expire_nights : int
@@ -52,10 +42,6 @@ class ScreenOptions:
         Nights after which a patient comes first.
     capacity : int or None
         Number of swabs there are.
-    limits : Limits
-        What one file may ask of the machine.
-    max_memory_bytes : int or None
-        What the run may take in all; see `cxrbatch.limits.share_memory`.
     show_progress : bool
         A progress bar on stderr.
     clock : callable
@@ -63,11 +49,7 @@ class ScreenOptions:
     """
 
     bundle: Path = DEFAULT_BUNDLE
-    batch_size: int | None = None
-    n_workers: int | None = None
-    device: Device = Device.AUTO
-    precision: Precision = Precision.AUTO
-    decode: Decode = Decode.REDUCED
+    engine: EngineOptions = EngineOptions()
     patients: PatientRule = PatientRule()
     operating_points: Path | None = None
     prevalence: float | None = None
@@ -78,7 +60,17 @@ class ScreenOptions:
     expire_nights: int = EXPIRE_NIGHTS
     max_nights: int | None = None
     capacity: int | None = None
-    limits: Limits = Limits()
-    max_memory_bytes: int | None = None
     show_progress: bool = False
     clock: Clock = system_clock
+
+    def with_changes(self, **changes: Any) -> Self:
+        """Make a copy with some fields changed; those of `engine` go by their own names too.
+
+        Raises
+        ------
+        TypeError
+            There is no such field.
+        """
+        names = {field.name for field in fields(EngineOptions)} & changes.keys()
+        engine = replace(self.engine, **{name: changes.pop(name) for name in names})
+        return replace(self, **{"engine": engine} | changes)

@@ -1,4 +1,7 @@
-"""A folder in, a report out: the one module that composes all stages."""
+"""A folder in, a report out: the one module that composes all stages.
+
+discover → (engine: read → gate → preprocess → infer) → triage → report
+"""
 
 import dataclasses
 import datetime as dt
@@ -14,15 +17,15 @@ from cxrbatch import __version__
 from cxrbatch._lib.clock import after, night_of
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.bundle.operating_points import choose_bundle
-from cxrbatch.discover import walk
+from cxrbatch.engines.engine import Engine
+from cxrbatch.engines.registry import open_engine
 from cxrbatch.errors import UsageProblem
-from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
+from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import check_writable, write_report
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import session
-from cxrbatch.state.codec import Outcome
 from cxrbatch.state.records import RunContext, StoredImage, StoredOutcome
 from cxrbatch.state.store import State
 from cxrbatch.triage.aggregate import aggregate
@@ -32,6 +35,9 @@ from cxrbatch.triage.probability import prevalence_note, with_probabilities
 from cxrbatch.triage.waiting_list import ListRules, waiting_list
 
 __all__ = ["ScreenOptions", "screen"]
+
+THUMBNAIL_PX = 88
+"""Long side of the image beside a patient on the page."""
 
 
 def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
@@ -100,16 +106,17 @@ def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> 
 
 
 def _settings(bundle: Bundle, options: ScreenOptions) -> str:
-    """Hash of whatever decides an outcome beside the file."""
+    """Hash of whatever decides an outcome beside the file; which engine it is does not."""
+    engine = options.engine
     parts = (
         bundle.sha256,
         __version__,
         options.patients.rule,
-        options.device,
-        options.precision,
-        options.decode,
-        *dataclasses.astuple(replace(options.limits, seconds=0)),  # what took too long is tried again anyway
-        options.max_memory_bytes,
+        engine.device,
+        engine.precision,
+        engine.decode,
+        *dataclasses.astuple(replace(engine.limits, seconds=0)),  # what took too long is tried again anyway
+        engine.max_memory_bytes,
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -119,9 +126,10 @@ def _run_folder(
 ) -> TriageRun:
     """Everything but the writing: discover → judge (read → gate → preprocess → infer) → list."""
     started = options.clock()
-    found = list(walk(folder))
-    judged = OutcomeResolver(bundle, options, state, context)(found)
-    outcomes = _without_duplicates(judged.files if options.state else _of_one_night(judged.files), state)
+    with _open_engine(bundle, options) as engine:
+        found = list(engine.discover(folder))
+        resolved = OutcomeResolver(engine, options, state, context)(found)
+    outcomes = _without_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
     if options.state:
@@ -136,13 +144,23 @@ def _run_folder(
         patients=_with_probabilities(patients, bundle, options.prevalence),
         images=tuple(sorted(images, key=attrgetter("name"))),
         failures=tuple(sorted(failures, key=attrgetter("name"))),
-        provenance=judged.provenance,
+        provenance=resolved.provenance,
         notes=_notes(bundle, options.prevalence),
         prevalence=options.prevalence,
-        n_remembered=judged.n_remembered,
+        n_remembered=resolved.n_remembered,
         capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)
         if options.capacity
         else None,
+    )
+
+
+def _open_engine(bundle: Bundle, options: ScreenOptions) -> Engine:
+    return open_engine(
+        bundle,
+        options.engine,
+        patients=options.patients,
+        thumbnail_px=THUMBNAIL_PX,
+        identify_files=options.state is not None,
     )
 
 

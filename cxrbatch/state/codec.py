@@ -6,9 +6,8 @@ from typing import Any
 
 from cxrbatch._lib.text import as_code
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientKey
+from cxrbatch.records import Failure, ImageHeader, ImageScore, Outcome, PatientKey
 
-Outcome = ImageScore | Failure
 _HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader))
 
 

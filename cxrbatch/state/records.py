@@ -3,8 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from cxrbatch.records import PatientKey
-from cxrbatch.state.codec import Outcome
+from cxrbatch.records import Outcome, PatientKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from typing import Any
 
 from cxrbatch.errors import StateError
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FoundFile, ImageHeader, PatientKey, PatientTriage, TriageRun
+from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome, PatientKey, PatientTriage, TriageRun
 from cxrbatch.state import schema
-from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
+from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import (
     ImageSummary,
     ListEntry,

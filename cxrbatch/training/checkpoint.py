@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import logging
 import secrets
 import types
 import zipfile
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.training.recipe import TrainRecipe
+
+_LOGGER = logging.getLogger(__name__)
 
 Arrays = list[NDArray[Any]]
 _DECIDE_NO_WEIGHTS = ("name", "gate", "bootstraps", "folds", "sources", "test_share", "lungs")
@@ -42,8 +45,8 @@ class TrainOptions:
         Train again what is in it.
     log_dir : Path, optional
         Folder for TensorBoard: the loss of every step, a run per network.
-    say : callable, optional
-        Told, in a line, of every network whether it is trained or taken from `work`.
+    on_progress : callable
+        Takes a line for every network: whether it is trained or taken from `work`. By default it is logged.
     checkpoint_steps : int
         Steps after which the state of an unfinished network is written.
     name : str
@@ -53,7 +56,7 @@ class TrainOptions:
     work: Path | None = None
     fresh: bool = False
     log_dir: Path | None = None
-    say: Callable[[str], None] | None = None
+    on_progress: Callable[[str], object] = _LOGGER.info
     checkpoint_steps: int = 100
     name: str = ""
 
@@ -61,10 +64,9 @@ class TrainOptions:
         """The same for a part of what `name` was so far."""
         return dataclasses.replace(self, name=f"{self.name}, {name}" if self.name else name)
 
-    def tell(self, what: str) -> None:
+    def report_progress(self, what: str) -> None:
         """Say something of what is trained."""
-        if self.say:
-            self.say(f"{self.name}: {what}" if self.name else what)
+        self.on_progress(f"{self.name}: {what}" if self.name else what)
 
     @property
     def run_dir(self) -> Path | None:

@@ -29,12 +29,11 @@ from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
 
-Say = Callable[[str], None]
 _OF_TRAINING = ("calibration", "aggregation")
 """Parts of the evaluation that say how the bundle was made, and are not measured again."""
 
 
-def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None, say: Say) -> dict[str, Any]:
+def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = None) -> dict[str, Any]:
     """Measure a bundle and write the figures, the page and the card.
 
     Parameters
@@ -44,8 +43,6 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None, sa
         Folder to write.
     data : Path, optional
         Folder that holds the sources; by default the recipe's own.
-    say : callable
-        Told, in a line each, what takes time and what takes no part.
 
     Returns
     -------
@@ -65,7 +62,7 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None, sa
     predictor = KerasPredictor(loaded, start(precision=Precision.FLOAT32))
     dataset = load_dataset(spec.sources, data or recipe.parent, loaded.preprocess)
     folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
-    options = TrainOptions(work=folder, say=say)
+    options = TrainOptions(work=folder)
     crops = _crops(loaded, spec, data or recipe.parent, dataset, options)
     sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, crops)
     evaluation = {
@@ -132,7 +129,7 @@ def find_sites(
     """
     if is_own_recipe(bundle, recipe):
         return _own_sites(bundle, recipe, dataset, score, options, crops or {})
-    sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.tell))
+    sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.report_progress))
     if not sites:
         raise UsageProblem(
             f"every source of the recipe took part in the training of bundle {bundle.id}, so that nothing can be "
@@ -174,7 +171,7 @@ def _own_sites(
     sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(splits, score)]
     if _was_trained_on(bundle, splits):
         return sites
-    options.tell("the images are not those that taught the bundle: who was held out is not known")
+    options.report_progress("the images are not those that taught the bundle: who was held out is not known")
     return [site for site in sites if site.exposure is not Exposure.HELD_OUT]
 
 
@@ -189,7 +186,10 @@ def _calibration(bundle: Bundle) -> Calibration:
 
 
 def _foreign_sites(
-    trained_on: frozenset[str] | None, dataset: Dataset, score: Scorer, say: Say
+    trained_on: frozenset[str] | None,
+    dataset: Dataset,
+    score: Scorer,
+    report_progress: Callable[[str], object],
 ) -> Iterator[SiteScores]:
     patients = {case.patient for case in dataset.cases if case.source in (trained_on or ())}
     for source, part in by_source(dataset):
@@ -198,10 +198,10 @@ def _foreign_sites(
             exposure = Exposure.UNKNOWN if trained_on is None else Exposure.NOT_TRAINED_ON
             yield score_site(source, exposure, unseen, score)
         else:
-            say(f"{source} is left out: it took part in the training of the bundle")
+            report_progress(f"{source} is left out: it took part in the training of the bundle")
 
 
-def summary(evaluation: Mapping[str, Any]) -> Iterator[str]:
+def summary_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     """What the command prints: headline, floor, and the verdict in words."""
     headline = evaluation["headline"]
     if headline is None:

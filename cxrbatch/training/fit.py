@@ -102,7 +102,7 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     learner = Learner(recipe)
     if weights := checkpoint.finished():
-        options.tell(f"taken from {options.work}")
+        options.report_progress(f"taken from {options.work}")
         learner.network.set_weights(weights)
         return learner.network
     _take_all_steps(learner, images, cases, seed, checkpoint)
@@ -144,7 +144,7 @@ def _take_all_steps(
     method, spec, options = learner.method, learner.recipe.fit, checkpoint.options
     n_steps = method.n_steps(spec, len(cases))
     done = learner.restore(checkpoint.unfinished())
-    options.tell(f"trained from step {done} of {n_steps}")
+    options.report_progress(f"trained from step {done} of {n_steps}")
     drawn = itertools.islice(method.batches(cases, spec, seed), done, n_steps)
     progress = tqdm(drawn, initial=done, total=n_steps, desc="fit", disable=None, leave=False)
     with EventLog(options.run_dir) as log:

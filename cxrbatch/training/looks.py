@@ -74,12 +74,14 @@ def _segmenter(
 ) -> keras.Model:
     checkpoint = Checkpoint(options, _key(training_set, preprocess, spec) if options.work else "")
     if weights := checkpoint.finished():
-        options.tell(f"taken from {options.work}")
+        options.report_progress(f"taken from {options.work}")
         segmenter = lungs.build_segmenter(preprocess, spec.width)
         segmenter.set_weights(weights)
         segmenter.trainable = False
         return segmenter
-    options.tell(f"trained for {spec.steps} steps on {len(training_set.names)} outlined radiographs")
+    options.report_progress(
+        f"trained for {spec.steps} steps on {len(training_set.names)} outlined radiographs"
+    )
     segmenter = lungs.fit_segmenter(training_set, preprocess, spec)
     checkpoint.save_finished(segmenter.get_weights())
     return segmenter

@@ -3,7 +3,7 @@
 import dataclasses
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ def train(
     *,
     fresh: bool = False,
     log_dir: Path | None = None,
-    say: Callable[[str], None] | None = None,
 ) -> Bundle:
     """Train what a recipe describes: a network per fold to measure with, then the one that is shipped.
 
@@ -56,8 +55,6 @@ def train(
         Train every network again.
     log_dir : Path, optional
         Folder for TensorBoard.
-    say : callable, optional
-        Told, in a line, of every network that is trained or found.
 
     Raises
     ------
@@ -70,7 +67,7 @@ def train(
     gate = _gate(spec, recipe.parent)
     check_replaceable(out)  # now, not after an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
-    options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir, say=say)
+    options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
     looks = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
     return train_on(dataset, spec, out, gate, looks=looks, options=options)
 

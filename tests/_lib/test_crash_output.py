@@ -8,9 +8,9 @@ from tests.factories.cli_process import environment_with
 
 LOUD = """
 import logging, threading, warnings
-from cxrbatch._lib.crash_output import keep_quiet
+from cxrbatch._lib.crash_output import suppress_library_output
 
-keep_quiet()
+suppress_library_output()
 warnings.warn("Doe^Jane")
 logging.getLogger("pydicom").error("Doe^Jane")
 logging.error("Doe^Jane")

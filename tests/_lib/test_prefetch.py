@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ from phantom import radiograph
 from PIL import Image
 
 from cxrbatch._lib.prefetch import prefetch
-from cxrbatch.engines.pool import WorkerPool
-from cxrbatch.engines.worker import Prepared
+from cxrbatch.engines import pool
+from cxrbatch.engines.local import n_ahead
+from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.pool import PreparedRef, WorkerPool
 from cxrbatch.infer import runtime
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import ImageRef
-from cxrbatch.screening import outcomes
-from cxrbatch.screening.outcomes import n_ahead
 from cxrbatch.screening.run import ScreenOptions, screen
 
 PATIENCE_S = 20.0
@@ -127,10 +127,10 @@ def test_files_are_read_while_tensorflow_starts(
     read: list[str] = []
 
     class Counted(WorkerPool):
-        def prepare(self, refs: Iterator[ImageRef]) -> Iterator[Prepared]:  # type: ignore[override]
-            for item in super().prepare(refs):
+        def prepare(self, refs: Iterable[ImageRef]) -> Iterator[PreparedRef]:
+            for ref, item in super().prepare(refs):
                 read.append(item.name)
-                yield item
+                yield ref, item
 
     start = runtime.start
 
@@ -138,13 +138,15 @@ def test_files_are_read_while_tensorflow_starts(
         assert comes_true(lambda: len(read) == 60)
         return start(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(outcomes, "ReaderPool", Counted)
+    monkeypatch.setattr(pool, "WorkerPool", Counted)
     monkeypatch.setattr(runtime, "start", late)
     folder = tmp_path / "export"
     folder.mkdir()
     pixels = np.rint(radiograph(380, 280, seed=1) * 255).astype(np.uint8)
     for number in range(60):
         Image.fromarray(pixels[number : number + 320]).save(folder / f"{number:02}.png")
-    run = screen(folder, tmp_path / "report.csv", ScreenOptions(bundle=tiny_bundle, n_workers=1))
+    run = screen(
+        folder, tmp_path / "report.csv", ScreenOptions(bundle=tiny_bundle, engine=EngineOptions(n_workers=1))
+    )
     assert len(run.images) + len(run.failures) == run.n_found == 60
     assert read == sorted(read)

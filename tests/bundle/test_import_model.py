@@ -23,6 +23,7 @@ from cxrbatch.bundle.import_model import (
     import_bundle,
     parse_size,
 )
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import BundleError, UsageProblem
 from cxrbatch.infer import runtime
 from cxrbatch.infer.predictor import KerasPredictor
@@ -128,7 +129,7 @@ def test_a_picture_reaches_the_network_as_it_is(
 def test_from_a_file_to_scores(corona: keras.Model, tmp_path: Path, sample_night: Path) -> None:
     """The same file by OpenCV's rule and the foreign network, and by ``cxrbatch predict``."""
     path = sample_night / "pictures" / "SAMPLE-023.png"
-    (result,) = predict([path], imported(corona, tmp_path, COVID_NORMAL), Device.CPU)
+    (result,) = predict([path], imported(corona, tmp_path, COVID_NORMAL), EngineOptions(device=Device.CPU))
     assert isinstance(result, ImageScore)
     with Image.open(path) as image:
         values = np.asarray(image, np.float32) * (255 / (65535 if image.mode.startswith("I") else 255))

@@ -346,7 +346,7 @@ def test_unexpected_errors_say_no_more_than_their_type(
         raise KeyError("Doe^Jane")
 
     monkeypatch.setattr(module.cli, "main", fail)
-    monkeypatch.setattr(module, "keep_quiet", lambda: None)  # which holds for the whole process
+    monkeypatch.setattr(module, "suppress_library_output", lambda: None)  # which holds for the whole process
     monkeypatch.delenv("CXRBATCH_DEBUG", raising=False)
     with pytest.raises(SystemExit) as exit_code:
         module.main()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxrbatch.cli.log import Log, LogFormat, format_of
+from cxrbatch.cli.log import LogFormat, format_of, log_event, show_log
 from cxrbatch.state.lock import lock_path, locked
 from tests.factories.dicom_files import write_dicom
 
@@ -135,8 +136,9 @@ def test_stopped_runs_say_so(sample_night: Path, tmp_path: Path) -> None:
     arguments = ["screen", sample_night, "--out", tmp_path / "r.csv", "--log-format", "json"]
     code = (
         "import os, signal, sys\n"
-        "from cxrbatch import cli, screen\n"
-        "screen.screen = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from cxrbatch import cli\n"
+        "from cxrbatch.screening import run\n"
+        "run.screen = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "cli.main()\n"
     )
     result = subprocess.run(
@@ -162,7 +164,8 @@ def test_unexpected_errors_say_no_more_than_they_may(
     error: str, event: str, message: str, sample_night: Path, tmp_path: Path
 ) -> None:
     code = (
-        f"from cxrbatch import cli, screen\ndef fail(*_): raise {error}\nscreen.screen = fail\ncli.main()\n"
+        f"from cxrbatch import cli\nfrom cxrbatch.screening import run\n"
+        f"def fail(*_): raise {error}\nrun.screen = fail\ncli.main()\n"
     )
     arguments = ["screen", sample_night, "--out", tmp_path / "r.csv", "--log-format", "json"]
     result = subprocess.run(
@@ -192,9 +195,11 @@ def test_format_of(arguments: list[str], expected: LogFormat) -> None:
     assert format_of(arguments) is expected
 
 
-def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a path or a bundle's name holds."""
-    Log()("a\nb\x1b[2Jc\u202ed\udcffé 漢", event="test")
+    monkeypatch.setattr(logging.getLogger("cxrbatch"), "propagate", False)  # pytest shows what is captured
+    show_log()
+    log_event("a\nb\x1b[2Jc\u202ed\udcffé 漢", event="test")
     assert capsys.readouterr().err == "a\\nb\\x1b[2Jc\\u202ed\\udcffé 漢\n"
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from cxrbatch._lib.toml import load_recipe
 from cxrbatch.cli.app import cli
-from cxrbatch.cli.recipe import ScreenRecipe, screen_defaults
+from cxrbatch.cli.recipe import screen_defaults, screen_recipe
 from cxrbatch.errors import RecipeError
 from cxrbatch.screening.options import EXPIRE_NIGHTS
 from cxrbatch.training.recipe import TrainRecipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 NIGHTLY = PIPELINES / "nightly.toml"
-FIELDS = {field.name for field in dataclasses.fields(ScreenRecipe)}
+FIELDS = {field.name for field in dataclasses.fields(screen_recipe())}
 
 
 def write(folder: Path, text: str) -> Path:
@@ -34,12 +34,12 @@ def params(*arguments: str | Path) -> dict[str, Any]:
 
 def test_the_fields_are_the_options_of_screen() -> None:
     options = {parameter.name for parameter in cli.commands["screen"].params}
-    assert options - {"recipe"} == FIELDS
+    assert options - {"recipe", "verbose", "quiet"} == FIELDS
 
 
 @pytest.mark.parametrize("path", sorted(PIPELINES.glob("**/*.toml")), ids=lambda path: path.name)
 def test_every_shipped_recipe_loads(path: Path) -> None:
-    kind: type = ScreenRecipe if path == NIGHTLY else TrainRecipe
+    kind: type = screen_recipe() if path == NIGHTLY else TrainRecipe
     assert load_recipe(path, kind)
 
 

@@ -11,6 +11,7 @@ from pydicom import uid
 
 from cxrbatch.doctor import Setup, decoders
 from cxrbatch.doctor.check import Level, Observation
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.read.codecs import decode
 from cxrbatch.screening.options import ScreenOptions
@@ -91,13 +92,13 @@ def test_no_encoder_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_readers() -> None:
-    (item,) = decoders.readers(Setup(options=ScreenOptions(n_workers=1)))
+    (item,) = decoders.readers(Setup(options=ScreenOptions(engine=EngineOptions(n_workers=1))))
     assert (item.level, item.found) == (Level.OK, "1 processes")
 
 
 def test_readers_that_die(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoders, "ReaderPool", Dead)
-    (item,) = decoders.readers(Setup(options=ScreenOptions(n_workers=1)))
+    monkeypatch.setattr(decoders, "WorkerPool", Dead)
+    (item,) = decoders.readers(Setup(options=ScreenOptions(engine=EngineOptions(n_workers=1))))
     assert item.level is Level.PROBLEM
 
 
@@ -106,8 +107,8 @@ def test_readers_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
         raise WorkersFailed("ended before it could read")
 
     monkeypatch.setattr(Dead, "prepare", failing)
-    monkeypatch.setattr(decoders, "ReaderPool", Dead)
-    (item,) = decoders.readers(Setup(options=ScreenOptions(n_workers=1)))
+    monkeypatch.setattr(decoders, "WorkerPool", Dead)
+    (item,) = decoders.readers(Setup(options=ScreenOptions(engine=EngineOptions(n_workers=1))))
     assert (item.level, item.found) == (Level.PROBLEM, "ended before it could read")
 
 
@@ -123,8 +124,8 @@ class Dead:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def prepare(self, refs: list[object]) -> list[object]:
+    def prepare(self, refs: list[object]) -> list[tuple[object, object]]:
         from cxrbatch.reasons import Reason
         from tests.factories.records import failure
 
-        return [failure("picture", Reason.CORRUPT) for _ in refs]
+        return [(ref, failure("picture", Reason.CORRUPT)) for ref in refs]

@@ -101,12 +101,12 @@ def test_wrong_recipe_is_2(recipe: Path) -> None:
 
 
 def network(bundle: Path, **options: Any) -> Observation:
-    (found,) = bundle_checks.network(Setup(options=ScreenOptions(bundle=bundle, **options)))
+    (found,) = bundle_checks.network(Setup(options=ScreenOptions(bundle=bundle).with_changes(**options)))
     return found
 
 
 def bundle(path: Path, **options: Any) -> Observation:
-    (found,) = bundle_checks.bundle(Setup(options=ScreenOptions(bundle=path, **options)))
+    (found,) = bundle_checks.bundle(Setup(options=ScreenOptions(bundle=path).with_changes(**options)))
     return found
 
 

@@ -238,6 +238,6 @@ def test_state_on_a_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("nfsd", Level.OK),
     ):
         (tmp_path / "mounts").write_text(f"somewhere / {kind} rw 0 0\n")
-        monkeypatch.setattr(state, "_MOUNTS", tmp_path / "mounts")
+        monkeypatch.setattr(state_checks, "_MOUNTS", tmp_path / "mounts")
         assert look(tmp_path / "s.sqlite")[0].level is level
     assert state_checks.file_system_of(Path("/proc"), Path("/proc/self/mounts").read_text()) == "proc"

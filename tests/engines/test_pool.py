@@ -121,7 +121,8 @@ def results(
     with WorkerPool(asked or options(), n_workers, memory_bytes=1 << 30) as pool:
         return [
             (item.name, item.reason if isinstance(item, Failure) else item.pixels.tobytes())
-            for item in pool.prepare(refs)
+            for ref, item in pool.prepare(refs)
+            if ref.name == item.name
         ]
 
 
@@ -155,7 +156,7 @@ def test_what_a_file_did_to_its_reader_is_said(tmp_path: Path) -> None:
     traps = {"dies.png": _DIES, "hangs.png": _HANGS, "killed.png": _KILLED}
     refs = [write(tmp_path, name, trap) for name, trap in traps.items()]
     with WorkerPool(options(limits=Limits(seconds=1.5)), 1) as pool:
-        said = [(item.reason, item.detail) for item in pool.prepare(refs) if isinstance(item, Failure)]
+        said = [(item.reason, item.detail) for _, item in pool.prepare(refs) if isinstance(item, Failure)]
     assert said == [
         (Reason.CORRUPT, "the reader process died of this file (SIGSEGV)"),
         (Reason.TIMEOUT, "not read within 1.5 s"),
@@ -170,7 +171,7 @@ def test_whose_picture_ended_its_reader_is_told(tmp_path: Path) -> None:
     ref = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM)
     others = [write(tmp_path, f"{i}.png", _DIES) for i in range(2)]
     with WorkerPool(options(pixel_check=DiesAlways()), 1) as pool:
-        failures = list(pool.prepare([others[0], ref, others[1]]))
+        failures = [failure for _, failure in pool.prepare([others[0], ref, others[1]])]
     assert [whose(failure) for failure in failures] == ["0.png", "P-17", "1.png"]
     assert {failure.reason for failure in failures if isinstance(failure, Failure)} == {Reason.CORRUPT}
 
@@ -180,7 +181,7 @@ def test_a_header_that_ends_its_reader_as_well_is_given_up(tmp_path: Path) -> No
     path = write_dicom(tmp_path / "a.dcm", stored, PatientID="P-17")
     deadly, good = ImageRef(path=path, name="a.dcm", kind=FileKind.DICOM), write(tmp_path, "b.png")
     with WorkerPool(options(limits=DeadlyHeaders()), 1) as pool:
-        failure, image = pool.prepare([deadly, good])
+        (_, failure), (_, image) = pool.prepare([deadly, good])
     assert (whose(failure), failure.name) == ("a.dcm", "a.dcm")
     assert isinstance(image, ModelInput)
 
@@ -195,9 +196,9 @@ def test_a_file_is_not_blamed_for_a_reader_that_somebody_killed(tmp_path: Path) 
     with WorkerPool(options(), 1) as pool:
         prepared = pool.prepare([ref] * 9)
         for kills in range(3):
-            assert isinstance(next(prepared), ModelInput), kills
+            assert isinstance(next(prepared)[1], ModelInput), kills
             pool._workers[0]._process.kill()
-        assert [isinstance(item, ModelInput) for item in prepared] == [True] * 6
+        assert [isinstance(item, ModelInput) for _, item in prepared] == [True] * 6
 
 
 def test_a_file_is_not_blamed_for_damage_that_another_may_have_left(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_a_result_under_another_name_is_not_believed(tmp_path: Path, monkeypatch
     with WorkerPool(options(), 1) as pool:
         prepared = pool.prepare(refs)
         pool._workers[0].waiting.reverse()  # as if the reader had mixed them up
-        reasons = [item.reason for item in prepared if isinstance(item, Failure)]
+        reasons = [item.reason for _, item in prepared if isinstance(item, Failure)]
     assert reasons == [Reason.CORRUPT]
 
 
@@ -234,7 +235,7 @@ def test_the_patient_of_a_file_that_kills_its_reader_is_kept(tmp_path: Path) -> 
     (tmp_path / "p7").mkdir()
     ref = replace(write(tmp_path / "p7", "a.png", _DIES), name="p7/a.png")
     with WorkerPool(options(patients=PatientRule("folder")), 1) as pool:
-        (failure,) = pool.prepare([ref])
+        ((_, failure),) = pool.prepare([ref])
     assert isinstance(failure, Failure)
     assert failure.header is not None
     assert failure.header.patient_id == "p7"
@@ -263,7 +264,7 @@ def test_who_waits_for_a_result_in_another_thread_can_be_let_go(tmp_path: Path) 
     refs = [write(tmp_path, "good.png"), write(tmp_path, "hangs.png", _HANGS), write(tmp_path, "after.png")]
     got: list[str] = []
     with WorkerPool(options(limits=Limits(seconds=60)), 1) as pool:
-        other = threading.Thread(target=lambda: got.extend(item.name for item in pool.prepare(refs)))
+        other = threading.Thread(target=lambda: got.extend(item.name for _, item in pool.prepare(refs)))
         other.start()
         deadline = time.monotonic() + 20
         while not got and time.monotonic() < deadline:
@@ -280,19 +281,19 @@ def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     write(tmp_path, "a.png")
     code = f"""
 import itertools, pathlib
-from cxrbatch.errors import ReadersFailed
+from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
-from cxrbatch.engines.pool import ReaderPool
+from cxrbatch.engines.pool import WorkerPool
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import Picture, PreprocessSpec
 from cxrbatch.records import FileKind, ImageRef
 
 if __name__ == "__main__":
     ref = ImageRef(path=pathlib.Path({str(tmp_path / "a.png")!r}), name="a.png", kind=FileKind.PNG)
-    pool = ReaderPool(PrepareOptions(spec=PreprocessSpec()), 2)
+    pool = WorkerPool(PrepareOptions(spec=PreprocessSpec()), 2)
     results = pool.prepare(itertools.repeat(ref))
     next(results)
-    print(*(reader._process.pid for reader in pool._readers), flush=True)
+    print(*(reader._process.pid for reader in pool._workers), flush=True)
     for _ in results:
         pass
 """

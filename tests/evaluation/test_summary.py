@@ -63,8 +63,8 @@ def floor(source_alone: float | None = None, **metadata: float) -> dict[str, Any
 
 
 GOOD = evaluation(
-    row("nih", ILL, 0.84, perturbed=perturbed(0.55, 0.004)),
-    row("web", COVID, 0.90, perturbed=perturbed(0.52, 0.011)),
+    row("nih", ILL, 0.84, audits=perturbed(0.55, 0.004)),
+    row("web", COVID, 0.90, audits=perturbed(0.52, 0.011)),
     confound_floor=floor(nih=0.58),
     shares=[share("rsna", 0.04), share("nih", 0.06, "left out"), share("rsna", 0.9, label="covid")],
 )
@@ -138,9 +138,9 @@ def test_a_weak_headline(area: float, chance: str) -> None:
 def test_a_model_that_does_not_need_the_lungs() -> None:
     found = summary(
         evaluation(
-            row("own split", COVID, 0.99, "held out", perturbed=perturbed(0.98, 0.0)),
-            row("nih", ILL, 0.85, perturbed=perturbed(0.70, 0.0)),
-            row("kaggle", ILL, 0.95, perturbed=perturbed(0.60, 0.0)),
+            row("own split", COVID, 0.99, "held out", audits=perturbed(0.98, 0.0)),
+            row("nih", ILL, 0.85, audits=perturbed(0.70, 0.0)),
+            row("kaggle", ILL, 0.95, audits=perturbed(0.60, 0.0)),
         )
     )
     assert (
@@ -152,13 +152,13 @@ def test_a_model_that_does_not_need_the_lungs() -> None:
 
 def test_nothing_good_is_said_of_the_lungs_where_no_score_is_good_for_anything() -> None:
     assert not any(
-        "lungs" in line for line in summary(evaluation(row("nih", ILL, 0.5, perturbed=perturbed(0.5, 0))))
+        "lungs" in line for line in summary(evaluation(row("nih", ILL, 0.5, audits=perturbed(0.5, 0))))
     )
 
 
 def test_what_is_left_without_the_disease() -> None:
     others = {"border only": (0.81, 0.2), "histogram only": (0.60, 0.2), "lungs only": (0.9, 0.1)}
-    found = summary(evaluation(row("nih", ILL, 0.85, perturbed=perturbed(0.5, 0.0, **others))))
+    found = summary(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.0, **others))))
     assert (
         "Much of the AUROC is left where little or nothing of the disease can be seen: border only: 0.810 "
         "(nih, pneumonia against normal)."
@@ -250,7 +250,7 @@ def test_healthy_people_called_urgent() -> None:
 
 def test_patients_moved_by_a_mark_or_by_handling() -> None:
     others = {"marker arrows": (0.8, 0.041), "mirrored": (0.8, 0.08), "darker curve": (0.8, 0.05)}
-    found = summary(evaluation(row("nih", ILL, 0.85, perturbed=perturbed(0.5, 0.03, **others))))
+    found = summary(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.03, **others))))
     assert (
         "A mark in the picture moves patients: with marker arrows half of them move by 4.1% of the list or more "
         "(nih, pneumonia against normal), above 2%."
@@ -291,8 +291,8 @@ def test_bad_comes_before_good_and_the_evaluation_is_left_as_it_is() -> None:
 
 def test_the_words_are_those_of_the_field() -> None:
     everything = evaluation(
-        row("own split", COVID, 0.99, "held out", perturbed=perturbed(0.9, 0.1), source_alone=1.0),
-        row("nih", ILL, 0.5, perturbed=perturbed(0.7, 0.1)),
+        row("own split", COVID, 0.99, "held out", audits=perturbed(0.9, 0.1), source_alone=1.0),
+        row("nih", ILL, 0.5, audits=perturbed(0.7, 0.1)),
         row("foreign", KIND, 0.5, "unknown"),
         pooled={"auroc": {"value": 0.95, "low": 0.9, "high": 0.97}},
         confound_floor=floor(1.0, nih=0.8),

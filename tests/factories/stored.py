@@ -4,8 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 from cxrbatch._lib.safe_open import FileVersion
-from cxrbatch.records import FoundFile
-from cxrbatch.state.codec import Outcome
+from cxrbatch.records import FoundFile, Outcome
 from cxrbatch.state.records import RunContext, StoredImage
 
 FIRST = dt.date(2026, 3, 1)

@@ -4,10 +4,9 @@ import csv
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
@@ -17,25 +16,16 @@ from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.discover import discover, walk
 from cxrbatch.errors import NoImageFound
 from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.read import PatientRule
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, ImageRef, ImageScore, Provenance
-from cxrbatch.screening import outcomes
+from cxrbatch.records import Failure, ImageRef, ImageScore, Outcome
 from cxrbatch.screening import run as screening_run
 from cxrbatch.screening.options import ScreenOptions
-from cxrbatch.state.codec import Outcome
+from tests.factories.engines import MadeUpEngine, screening_with
 from tests.hostile.places import cell
 from tests.test_discover import TREES, Tree, grow
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - where there is one: a hundred reports wait for no disk
-PROVENANCE = Provenance(
-    bundle_id="made up",
-    bundle_sha256="a" * 64,
-    cxrbatch_version="",
-    tensorflow_version="",
-    device="",
-    precision="",
-    batch_size=1,
-)
 BUNDLE = Bundle(
     path=Path("/nowhere"),
     name="made up",
@@ -54,22 +44,19 @@ def score_of(name: str) -> float | None:
     return None if number % 3 == 0 else (number % 1000) / 1000
 
 
-def score(judge_: Any, refs: Sequence[ImageRef], tell: Callable[[Outcome], object]) -> Provenance:
+def outcome_of(ref: ImageRef) -> Outcome:
     """Stands for reading and scoring."""
-    for ref in refs:
-        covid, header = score_of(ref.name), judge_._options.patients.unread_header(ref.name)
-        if covid is None:
-            tell(Failure(name=ref.name, reason=Reason.CORRUPT, header=header))
-        else:
-            rest = (1 - covid) / 2
-            tell(ImageScore(name=ref.name, header=header, scores=(covid, rest, rest), picture=ref.name))
-    return PROVENANCE
+    covid, header = score_of(ref.name), PatientRule().unread_header(ref.name)
+    if covid is None:
+        return Failure(name=ref.name, reason=Reason.CORRUPT, header=header)
+    scores = (covid, (1 - covid) / 2, (1 - covid) / 2)
+    return ImageScore(name=ref.name, header=header, scores=scores, picture=ref.name)
 
 
 @contextmanager
 def without_network() -> Iterator[None]:
     with (
-        mock.patch.object(outcomes.OutcomeResolver, "_score", autospec=True, side_effect=score),
+        screening_with(lambda *_, **__: MadeUpEngine(outcome_of, BUNDLE.sha256)),
         mock.patch.object(screening_run, "choose_bundle", return_value=BUNDLE),
     ):
         yield

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.infer.runtime import Device
 from cxrbatch.screening.run import ScreenOptions, screen
 from tests.hostile.places import Place, cell, end, write_dcm, write_png
@@ -52,7 +53,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Pic
     place.export.mkdir()
     for number in range(N_PICTURES):
         (write_dcm if number % 2 else write_png)(place.export / f"{number:04}", number)
-    screen(place.export, place.out, ScreenOptions(bundle=tiny_bundle, device=Device.CPU))
+    screen(
+        place.export, place.out, ScreenOptions(bundle=tiny_bundle, engine=EngineOptions(device=Device.CPU))
+    )
     told = [scores_of(row) for row in place.rows()]
     assert len(set(told)) == N_PICTURES  # or one could stand for another
     return Pictures([path.read_bytes() for path in sorted(place.export.iterdir())], told)

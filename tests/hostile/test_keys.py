@@ -9,12 +9,12 @@ import pytest
 
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify, walk
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.infer.predictor import KerasPredictor
 from cxrbatch.infer.runtime import Device, start
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
-from cxrbatch.screening.outcomes import THUMBNAIL_PX
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening.run import THUMBNAIL_PX, ScreenOptions, screen
 from tests.hostile.places import write_dcm, write_png
 
 N_IMAGES = 300
@@ -66,7 +66,10 @@ def test_every_image_has_what_it_has_alone(
     batch_size: int,
 ) -> None:
     """To the last bit: each is scored in a batch of its own."""
-    options = ScreenOptions(bundle=tiny_bundle, device=Device.CPU, n_workers=n_workers, batch_size=batch_size)
+    options = ScreenOptions(
+        bundle=tiny_bundle,
+        engine=EngineOptions(device=Device.CPU, n_workers=n_workers, batch_size=batch_size),
+    )
     run = screen(export, tmp_path / "report.csv", options)
     predictor = KerasPredictor(load_bundle(tiny_bundle), start(Device.CPU), batch_size)
     assert len(run.failures) == N_IMAGES // 3

@@ -1,6 +1,7 @@
 """Batches through the network."""
 
 import dataclasses
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from cxrbatch.infer import runtime
 from cxrbatch.infer.predictor import KerasPredictor, score_images
 from cxrbatch.infer.runtime import Device, Precision, Runtime
 from cxrbatch.preprocess import PreprocessSpec, preprocess
-from cxrbatch.records import ModelInput
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, ImageScore, ModelInput
 from tests.bundle.test_bundle import rewrite
 from tests.factories.records import header
 
@@ -139,14 +141,40 @@ def test_the_key_travels_with_the_pixels(started: Runtime) -> None:
         number = arrays["pixels"][:, 0, 0] / np.float32(100)
         return {"scores": np.stack([number, 1 - number, 0 * number], axis=1)}
 
-    scores = list(score_images(iter(inputs), read_back, 8, started))
+    keyed = ((image.name.upper(), image) for image in inputs)
+    found = list(score_images(keyed, read_back, 8, started))
+    scores = [image for _, image in found if isinstance(image, ImageScore)]
+    assert [key for key, _ in found] == [image.name.upper() for image in inputs]
     assert [image.name for image in scores] == [image.name for image in inputs]
     assert [round(image.scores[0] * 100) for image in scores] == list(range(50))
     assert [image.header.patient_id for image in scores] == [str(i) for i in range(50)]
 
 
+def test_failures_pass_in_their_order(started: Runtime) -> None:
+    """Among images, and in a row longer than any batch."""
+    image = ModelInput(name="image", header=header("A"), pixels=np.zeros((4, 4), np.uint8))
+    refused = Failure(name="refused", reason=Reason.CORRUPT)
+    items: list[ModelInput | Failure] = [*[refused, image] * 5, *[refused] * 1000, image]
+    inputs = list(enumerate(items))
+
+    def half(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {"scores": np.full((len(arrays["pixels"]), 3), np.float32(0.5))}
+
+    found = list(score_images(inputs, half, 3, started))
+    assert [key for key, _ in found] == [key for key, _ in inputs]
+    assert [outcome.name for _, outcome in found] == [item.name for _, item in inputs]
+    assert [isinstance(outcome, Failure) for _, outcome in found] == [item is refused for _, item in inputs]
+
+
+def test_failures_without_end_are_handed_out(started: Runtime, bundle: Bundle) -> None:
+    endless = ((n, Failure(name="a", reason=Reason.CORRUPT)) for n in itertools.count())
+    found = score_images(endless, KerasPredictor(bundle, started), 8, started)
+    assert [key for key, _ in itertools.islice(found, 600)] == list(range(600))
+
+
 def test_no_images_no_scores(started: Runtime, bundle: Bundle) -> None:
-    assert list(score_images(iter(()), KerasPredictor(bundle, started), 8, started)) == []
+    nothing: list[tuple[str, ModelInput]] = []
+    assert list(score_images(nothing, KerasPredictor(bundle, started), 8, started)) == []
 
 
 def test_gpu_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch, started: Runtime) -> None:

@@ -13,11 +13,12 @@ from PIL import Image
 from pydicom import uid
 
 from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.infer.runtime import Device
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import FileKind, ImageRef, ModelInput, TriageRun
-from cxrbatch.screening.options import Decode, ScreenOptions
+from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.run import screen
 from tests.factories.dicom_files import write_dicom
 
@@ -60,7 +61,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 def run(folder: Path, out: Path, decode: Decode) -> TriageRun:
-    return screen(folder, out, ScreenOptions(device=Device.CPU, decode=decode))
+    return screen(folder, out, ScreenOptions(engine=EngineOptions(device=Device.CPU, decode=decode)))
 
 
 def assert_within_bounds(folder: Path, scratch: Path, n_scored: int) -> None:

@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 from phantom import radiograph
 from PIL import Image
 
-from cxrbatch.engines.worker import Prepared
+from cxrbatch.engines import pool
+from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.pool import PreparedRef
 from cxrbatch.infer.runtime import Device
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, TriageRun
 from cxrbatch.results.lab_file import LabFormat
 from cxrbatch.results.matching import import_results
-from cxrbatch.screening import outcomes
 from cxrbatch.screening.run import ScreenOptions, screen
 from cxrbatch.state import session
 from cxrbatch.state.store import open_state
@@ -132,8 +133,8 @@ class InThisProcess:
     def stop(self) -> None:
         pass
 
-    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[Prepared]:
-        return (prepare(ref, self._options) for ref in refs)
+    def prepare(self, refs: Iterable[ImageRef]) -> Iterator[PreparedRef]:
+        return ((ref, prepare(ref, self._options)) for ref in refs)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -211,11 +212,11 @@ class Hospital:
     def options(self) -> ScreenOptions:
         return ScreenOptions(
             bundle=self.bundle,
-            device=Device.CPU,
             state=self.state,
             expire_nights=EXPIRE,
             max_nights=MAX_NIGHTS,
             clock=lambda: self.now,
+            engine=EngineOptions(device=Device.CPU),
         )
 
     def command(self, *before: str) -> "subprocess.Popen[str]":
@@ -461,7 +462,7 @@ SKIPPED = 17
 
 
 def test_a_month(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcomes, "ReaderPool", InThisProcess)
+    monkeypatch.setattr(pool, "WorkerPool", InThisProcess)
     hospital, random_ = Hospital(tmp_path, tiny_bundle), random.Random(4)
     for night in range(30):
         hospital.now = FIRST + dt.timedelta(

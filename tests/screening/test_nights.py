@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from phantom import radiograph
 
+from cxrbatch.discover import walk
+from cxrbatch.engines import local
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import ExportVanished, Locked, NoLocks, StateError, UsageProblem
 from cxrbatch.infer.runtime import Device
 from cxrbatch.reasons import Flag, Reason
@@ -60,12 +63,11 @@ def at_night(export: Path, tmp_path: Path, tiny_bundle: Path) -> Screen:
         moment = NOON + dt.timedelta(days=number, hours=11)
         given = ScreenOptions(
             bundle=tiny_bundle,
-            device=Device.CPU,
             state=tmp_path / "kept" / "state",
-            n_workers=1,
             clock=lambda: moment,
+            engine=EngineOptions(device=Device.CPU, n_workers=1),
         )
-        return screen(export, tmp_path / "report.csv", replace(given, **options))  # type: ignore[arg-type]
+        return screen(export, tmp_path / "report.csv", given.with_changes(**options))
 
     return run
 
@@ -250,13 +252,12 @@ def test_a_file_that_changes_while_it_is_read(
     export: Path, at_night: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = add(export, "a.dcm", "A", 1)
-    walk = screen.__globals__["walk"]
 
     def then_written(folder: Path) -> object:
         yield from walk(folder)
         path.write_bytes(path.read_bytes() + b"\0\0")
 
-    monkeypatch.setitem(screen.__globals__, "walk", then_written)
+    monkeypatch.setattr(local, "walk", then_written)
     run = at_night(0)
     assert [(f.name, f.reason, f.detail) for f in run.failures] == [
         ("a.dcm", Reason.STILL_CHANGING, "it changed while it was read")

@@ -15,6 +15,7 @@ from PIL import Image
 from pydicom import uid
 
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
+from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import NoImageFound, OutputError, UsageProblem
 from cxrbatch.infer.runtime import Device
 from cxrbatch.records import TriageRun
@@ -43,7 +44,8 @@ def mixed_night(tmp_path_factory: pytest.TempPathFactory, sample_night: Path) ->
 
 
 def run(folder: Path, out: Path, bundle: Path, **options: object) -> TriageRun:
-    return screen(folder, out, ScreenOptions(bundle=bundle, device=CPU, **options))  # type: ignore[arg-type]
+    asked = ScreenOptions(bundle=bundle, engine=EngineOptions(device=CPU)).with_changes(**options)
+    return screen(folder, out, asked)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def assert_same_tables(out: Path, reference: Path) -> None:
 
 
 def test_sample_night_comes_out_as_its_manifest_says(sample_night: Path, tmp_path: Path) -> None:
-    screen(sample_night, tmp_path / "report.csv", ScreenOptions(device=CPU))
+    screen(sample_night, tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
     expected = {
         row["file"]: (row["expected_status"], row["expected_reason"])
         for row in rows(sample_night.parent / "MANIFEST.csv")
@@ -211,7 +213,7 @@ def write_in_every_format(folder: Path, picture: NDArray[np.float32]) -> dict[st
 
 
 def assert_scores_agree(folder: Path, out: Path, tolerances: dict[str, float]) -> None:
-    screen(folder, out, ScreenOptions(device=CPU))
+    screen(folder, out, ScreenOptions(engine=EngineOptions(device=CPU)))
     files = rows(out.with_suffix(".files.csv"))
     scores = {
         row["file"]: np.array(
@@ -244,7 +246,9 @@ def test_one_real_radiograph_has_one_score_in_every_format(real_data: Path, tmp_
 
 @pytest.mark.real
 def test_raw_examples(real_data: Path, tmp_path: Path) -> None:
-    screen(real_data / "raw-examples", tmp_path / "report.csv", ScreenOptions(device=CPU))
+    screen(
+        real_data / "raw-examples", tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU))
+    )
     outcome = {row["file"]: (row["status"], row["reason"]) for row in rows(tmp_path / "report.files.csv")}
     refused = ("not_scored", "not_a_chest_radiograph")
     assert outcome == {
@@ -310,12 +314,12 @@ def test_every_refusal_has_its_code_and_costs_no_other_image(tmp_path: Path) -> 
     for name, picture in other_pictures().items():
         picture.save(folder / f"{name}.png")
         expected[f"{name}.png"] = "not_a_chest_radiograph"
-    screen(folder, tmp_path / "report.csv", ScreenOptions(device=CPU))
+    screen(folder, tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
     assert {row["file"]: row["reason"] for row in rows(tmp_path / "report.files.csv")} == expected
 
 
 def test_what_the_bundle_warns_of_stands_on_the_page(sample_night: Path, tmp_path: Path) -> None:
-    screen(sample_night, tmp_path / "report.csv", ScreenOptions(device=CPU))
+    screen(sample_night, tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
     caveats = load_bundle().caveats
     assert caveats
     assert all(caveat in (tmp_path / "report.html").read_text() for caveat in caveats)
@@ -332,7 +336,7 @@ def test_no_image_is_no_quiet_night(tmp_path: Path) -> None:
 def test_only_unreadable_files_give_a_report(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.png").write_text("no picture")
-    screen(tmp_path / "in", tmp_path / "report.csv", ScreenOptions(device=CPU))
+    screen(tmp_path / "in", tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
     (row,) = rows(tmp_path / "report.csv")
     assert (row["status"], row["reason"], row["patient_id"]) == ("not_scored", "not_an_image", "x.png")
 

@@ -9,11 +9,10 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -32,12 +31,12 @@ from cxrbatch.errors import NoImageFound
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileKind, ImageHeader, ImageRef, ImageScore, Provenance
-from cxrbatch.screening import outcomes, run
+from cxrbatch.records import Failure, FileKind, ImageHeader, ImageRef, ImageScore, Outcome
+from cxrbatch.screening import run
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import store as state_module
-from cxrbatch.state.codec import Outcome
 from cxrbatch.state.records import PcrResult
+from tests.factories.engines import MadeUpEngine, screening_with
 from tests.factories.triage_lines import books, lines, rounded
 from tests.triage.reference_model import Known, Model, Options, Patient, Reading, Settings, Version
 
@@ -127,25 +126,18 @@ class Reader:
 
     sha256: str
     dies_after: int | None = None
+    n_told: int = 0
 
-    def score(self, judge_: Any, refs: Sequence[ImageRef], tell: Callable[[Outcome], object]) -> Provenance:
-        for i, ref in enumerate(refs):
-            self._die(judge_, i)
-            tell(self._read(ref, judge_._options.patients))
-        self._die(judge_, len(refs))
-        return Provenance(
-            bundle_id="made up",
-            bundle_sha256=self.sha256,
-            cxrbatch_version="",
-            tensorflow_version="",
-            device="",
-            precision="",
-            batch_size=1,
-        )
+    def engine(self, *_: object, patients: PatientRule, **__: object) -> MadeUpEngine:
+        def outcome(ref: ImageRef) -> Outcome:
+            self._die()
+            self.n_told += 1
+            return self._read(ref, patients)
 
-    def _die(self, judge_: Any, n_told: int) -> None:
-        if n_told == self.dies_after:
-            judge_._state.commit()
+        return MadeUpEngine(outcome, self.sha256, after=self._die)
+
+    def _die(self) -> None:
+        if self.n_told == self.dies_after:
             raise Killed
 
     def _read(self, ref: ImageRef, patients: PatientRule) -> Outcome:
@@ -176,7 +168,7 @@ def judge_header(ref: ImageRef, content: Content, patients: PatientRule) -> Imag
 @contextmanager
 def without_network(reader: Reader, made_up: Bundle) -> Iterator[None]:
     with (
-        mock.patch.object(outcomes.OutcomeResolver, "_score", autospec=True, side_effect=reader.score),
+        screening_with(reader.engine),
         mock.patch.object(run, "choose_bundle", return_value=made_up),
         mock.patch.object(run, "write_report"),
     ):

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.errors import StateError
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore
+from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore, Outcome
 from cxrbatch.state import schema
-from cxrbatch.state.codec import Outcome, decode, decode_key, encode, encode_key
+from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import PcrResult
 from cxrbatch.state.store import open_state
 from tests.factories.records import failure, image_score
@@ -218,11 +218,11 @@ def test_an_empty_file_becomes_a_state_and_reopens(tmp_path: Path) -> None:
 def test_what_a_killed_process_had_stored_is_there(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from cxrbatch.state.store import opened\n"
-        "from tests.factories.stored import found, judgement\n"
+        "from cxrbatch.state.store import open_state\n"
+        "from tests.factories.stored import context, found\n"
         "from tests.factories.records import image_score\n"
-        "with opened(Path(sys.argv[1])) as state:\n"
-        "    for i in range(1000): state.remember(found(str(i)), image_score(str(i), 0.5), judgement())\n"
+        "with open_state(Path(sys.argv[1])) as state:\n"
+        "    for i in range(1000): state.put(found(str(i)), image_score(str(i), 0.5), context())\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     result = subprocess.run([sys.executable, "-c", code, tmp_path / "state"], check=False)
@@ -286,14 +286,14 @@ def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) 
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
         "from cxrbatch.errors import StateError\n"
-        "from cxrbatch.state.store import opened\n"
-        "from tests.factories.stored import found, judgement\n"
+        "from cxrbatch.state.store import open_state\n"
+        "from tests.factories.stored import context, found\n"
         "from tests.factories.records import image_score\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
         "try:\n"
-        "    with opened(Path(sys.argv[1])) as state:\n"
-        "        for i in range(5000): state.remember(found(str(i)), image_score(str(i), 0.5), judgement())\n"
+        "    with open_state(Path(sys.argv[1])) as state:\n"
+        "        for i in range(5000): state.put(found(str(i)), image_score(str(i), 0.5), context())\n"
         "except StateError as error:\n"
         "    print(error); sys.exit(1)\n"
     )

@@ -15,7 +15,7 @@ from cxrbatch.evaluation.evaluate import evaluate
 from cxrbatch.evaluation.scoring import score
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest
-from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary
+from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary_lines
 from cxrbatch.training.recipe import FitSpec, TrainRecipe
 from cxrbatch.training.score_sites import OWN_SPLIT
 from cxrbatch.training.splits import split_dataset
@@ -56,7 +56,7 @@ def claiming(bundle: Bundle, training: Mapping[str, Any]) -> Bundle:
 def found(bundle: Bundle, recipe: TrainRecipe, data: Dataset) -> tuple[list[tuple[str, str]], list[str]]:
     """Sites with their exposures, and what was said."""
     said: list[str] = []
-    sites = find_sites(bundle, recipe, data, constant, TrainOptions(say=said.append))
+    sites = find_sites(bundle, recipe, data, constant, TrainOptions(on_progress=said.append))
     return [(site.site, str(site.exposure)) for site in sites], said
 
 
@@ -67,7 +67,7 @@ def test_its_own_recipe_gives_the_figures_of_the_training_again_without_training
 
     network = keras.models.load_model(trained.model_path, compile=False)
     said: list[str] = []
-    options = TrainOptions(work=folder / "tiny.work", say=said.append)
+    options = TrainOptions(work=folder / "tiny.work", on_progress=said.append)
     sites = find_sites(trained, TINY, data, lambda images: score(network, images), options)
     again = evaluate(sites, trained.aggregation, trained.operating_points, TINY.bootstraps)
     probed = {"source_probe", "weight_randomisation"}
@@ -134,7 +134,7 @@ def test_who_was_held_out_is_claimed_only_on_the_images_that_taught(trained: Bun
 
 
 def test_the_summary_begins_with_the_worst_and_the_floor(trained: Bundle) -> None:
-    lines = list(summary(trained.evaluation))
+    lines = list(summary_lines(trained.evaluation))
     headline = trained.evaluation["headline"]
     worst = min(row["auroc"]["value"] for row in trained.evaluation["within_site"])
     assert lines[0].startswith(f"Headline, the worst within one site: AUROC {worst:.3f} (")
@@ -143,4 +143,4 @@ def test_the_summary_begins_with_the_worst_and_the_floor(trained: Bundle) -> Non
     assert lines[1:3] == ["Confound floor, AUROC without any image:", f"  {floor:.3f}  the source alone"]
     assert lines[-len(trained.evaluation["verdict"]) :] == trained.evaluation["verdict"]
     nothing = {**trained.evaluation, "headline": None}
-    assert next(iter(summary(nothing))).startswith("Headline: none;")
+    assert next(iter(summary_lines(nothing))).startswith("Headline: none;")

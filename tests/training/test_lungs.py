@@ -140,7 +140,7 @@ def test_looks_are_taken_from_the_work_folder(tmp_path: Path) -> None:
         name="t", sources=(), preprocess=SMALL, lungs=QUICK, network=NetworkSpec(looks=("whole", "lungs"))
     )
     said: list[str] = []
-    options = TrainOptions(work=tmp_path / "work", say=said.append)
+    options = TrainOptions(work=tmp_path / "work", on_progress=said.append)
     cases = [case("anybody", "covid", "a")]
     first, second = (prepare_input_regions(recipe, tmp_path, cases, options) for _ in range(2))
     assert [line.split()[1] for line in said] == ["trained", "taken"]

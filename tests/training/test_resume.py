@@ -53,7 +53,7 @@ def test_an_interrupted_training_ends_at_the_same_weights(
     data: Dataset, recipe: TrainRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    options = TrainOptions(work=tmp_path / "work", checkpoint_steps=4, say=said.append)
+    options = TrainOptions(work=tmp_path / "work", checkpoint_steps=4, on_progress=said.append)
     save = Checkpoint.save_unfinished
 
     def save_and_stop(self: Checkpoint, arrays: list[NDArray[np.float32]]) -> None:
@@ -77,7 +77,7 @@ def test_an_interrupted_training_ends_at_the_same_weights(
 
 def test_a_finished_network_is_taken_and_with_fresh_it_is_not(data: Dataset, tmp_path: Path) -> None:
     said: list[str] = []
-    options = TrainOptions(work=tmp_path / "work", say=said.append).named("without north")
+    options = TrainOptions(work=tmp_path / "work", on_progress=said.append).named("without north")
     first, again = weights(data, PAIRS, options), weights(data, PAIRS, options)
     fresh = weights(data, PAIRS, dataclasses.replace(options, fresh=True))
     assert said == [
@@ -180,7 +180,7 @@ def test_a_training_killed_at_any_moment_ends_at_the_same_weights(data: Dataset,
         process.send_signal(signal.SIGKILL)
         process.wait()
     said: list[str] = []
-    resumed = weights(data, LONG, TrainOptions(work=work, say=said.append))
+    resumed = weights(data, LONG, TrainOptions(work=work, on_progress=said.append))
     (line,) = said
     done = int(line.removeprefix("seed 5: trained from step ").split()[0])
     assert 0 < done < 400

@@ -10,12 +10,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from cxrbatch.datasets.tables import published_table
-from cxrbatch.discover import classify
 from cxrbatch.gate.pixel_check import extract_features
+from cxrbatch.prepare import decode_image
 from cxrbatch.preprocess import area_resize
-from cxrbatch.read import PatientRule, open_image
-from cxrbatch.reasons import Refusal
-from cxrbatch.records import Failure
 from cxrbatch.training.pixel_check.synthetic import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX, Pixels
 
 FRONTAL, LATERAL, CT = "frontal", "lateral", "ct"
@@ -100,20 +97,6 @@ def _covid_chestxray(data: Path) -> Iterator[Film]:
             yield Film(path=path, folder=folder.name, patient=row["patientid"], kind=_VIEWS[row["view"]])
 
 
-def read_film(path: Path) -> Pixels:
-    """Read a PNG or JPEG as screening does: float32, shape (rows, columns), 0–1.
-
-    Raises
-    ------
-    Refusal
-        The file cannot be read.
-    """
-    found = classify(path, path.name)
-    if isinstance(found, Failure):
-        raise Refusal(found.reason, found.detail)
-    return open_image(found, PatientRule()).decode().pixels
-
-
 _Example = tuple[Pixels, str, int, bool]
 
 
@@ -142,7 +125,7 @@ def _of_films(
 ) -> Iterator[_Example]:
     """Films of small collections, and the few lateral ones and slices, are varied more often; fills `small`."""
     for index, film in enumerate(tqdm(films, desc="radiographs", disable=None)):
-        pixels = read_film(film.path)
+        pixels = decode_image(film.path).pixels
         small.append(area_resize(pixels, SIZE_PX, SIZE_PX))
         yield extract_features(pixels), film.kind, index, False
         n_variants = int(np.clip(_N_VARIED_PER_FOLDER / sizes[film.folder], 1, _N_VARIANTS_MOST))

@@ -9,9 +9,9 @@ import pytest
 SCRIPT = """
 import resource, sys
 import numpy as np
-from cxrbatch.engines.allocator import keep_freed_memory
+from cxrbatch.engines.worker import retain_freed_memory
 if sys.argv[1:]:
-    keep_freed_memory()
+    retain_freed_memory()
 pictures = 20
 for n in range(pictures + 1):
     np.ones(15_000_000 // 8)

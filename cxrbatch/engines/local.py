@@ -1,0 +1,100 @@
+"""The engine of one machine: worker processes read, the network runs in this one.
+
+Files are read while TensorFlow starts.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cxrbatch import __version__
+from cxrbatch._lib.prefetch import prefetch
+from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.discover import walk
+from cxrbatch.engines.engine import Result
+from cxrbatch.engines.options import Decode, EngineOptions
+from cxrbatch.engines.pool import default_workers, open_pool
+from cxrbatch.infer import runtime
+from cxrbatch.infer.predictor import KerasPredictor, score_images
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.records import FoundFile, ImageRef, Provenance
+
+_AHEAD_BYTES = 16 << 20
+_BESIDE_PIXELS_BYTES = 8 << 10
+"""Header and thumbnail of a prepared image; half of that as a rule."""
+
+
+class LocalEngine:
+    """Read in worker processes and score here; see `cxrbatch.engines.Engine`.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    prepare : PrepareOptions
+    options : EngineOptions
+    """
+
+    def __init__(self, bundle: Bundle, prepare: PrepareOptions, options: EngineOptions) -> None:
+        self._bundle = bundle
+        self._prepare = prepare
+        self._options = options
+        self._results: Generator[Result, None, None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._results:
+            self._results.close()  # and with it the worker processes
+
+    def discover(self, folder: Path) -> Iterator[FoundFile]:
+        """List what lies in a folder and below it; see `cxrbatch.discover.walk`."""
+        return walk(folder)
+
+    def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
+        """Read, check, preprocess and score images; see `cxrbatch.engines.Engine.run`."""
+        self._results = self._run(refs)
+        return self._results
+
+    @property
+    def provenance(self) -> Provenance:
+        """What makes the scores; starts TensorFlow where it is not started yet."""
+        started, predictor = self._network
+        return Provenance(
+            bundle_id=self._bundle.id,
+            bundle_sha256=self._bundle.sha256,
+            cxrbatch_version=__version__,
+            tensorflow_version=started.tensorflow.__version__,
+            device=started.device,
+            precision=started.precision,
+            batch_size=predictor.batch_size,
+            decode=Decode.REDUCED if self._prepare.least_px else Decode.FULL,
+        )
+
+    @cached_property
+    def _network(self) -> tuple[runtime.Runtime, KerasPredictor]:
+        started = runtime.start(self._options.device, self._options.precision, network_threads())
+        return started, KerasPredictor(self._bundle, started, self._options.batch_size)
+
+    def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:
+        with (
+            open_pool(self._prepare, self._options) as pool,
+            prefetch(pool.prepare(refs), n_ahead(self._prepare.spec), pool.stop) as prepared,
+        ):
+            started, predictor = self._network
+            yield from score_images(prepared, predictor, predictor.batch_size, started, pool.stop)
+
+
+def network_threads() -> int:
+    """Choose a quarter of the processors: the others read, and threads that share one operation cost more in all."""
+    return max(default_workers() // 4, 1)
+
+
+def n_ahead(spec: PreprocessSpec) -> int:
+    """Tell how many prepared images may wait, so that memory does not depend on the size of the network's input."""
+    return max(_AHEAD_BYTES // (spec.height * spec.width + _BESIDE_PIXELS_BYTES), 1)

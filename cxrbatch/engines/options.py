@@ -1,0 +1,48 @@
+"""Say how a run executes on the machine. What decides a score stands in the bundle."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cxrbatch.infer.runtime import Device, Precision
+from cxrbatch.limits import Limits
+
+
+class Decode(StrEnum):
+    """How much of a large radiograph is decoded; scores move by up to a hundredth between the two."""
+
+    REDUCED = "reduced"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Options of an engine; but for precision and decoding, none changes a score by more than 1e-5.
+
+    Attributes
+    ----------
+    name : str
+        Which engine: a key of `cxrbatch.engines.ENGINES`.
+    n_workers : int or None
+        Worker processes that read files; None: one per processor.
+    batch_size : int or None
+        Images per batch of the network; None: what suits the device.
+    device : Device
+        Where the network runs.
+    precision : Precision
+        In what arithmetic it runs.
+    decode : Decode
+        Only as many pixels as the network needs, where the file allows it, or all.
+    limits : Limits
+        What one file may ask of the machine.
+    max_memory_bytes : int or None
+        What the run may take in all; see `cxrbatch.limits.share_memory`.
+    """
+
+    name: str = "local"
+    n_workers: int | None = None
+    batch_size: int | None = None
+    device: Device = Device.AUTO
+    precision: Precision = Precision.AUTO
+    decode: Decode = Decode.REDUCED
+    limits: Limits = Limits()
+    max_memory_bytes: int | None = None

@@ -1,0 +1,41 @@
+"""The engines by name, and how files are prepared for all of them."""
+
+from collections.abc import Mapping
+
+from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.engines.engine import Engine, EngineFactory
+from cxrbatch.engines.local import LocalEngine
+from cxrbatch.engines.options import Decode, EngineOptions
+from cxrbatch.gate.pixel_check import StoredCheck
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.read import PatientRule
+
+ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine}
+"""By `EngineOptions.name`. Each gives the same outcomes (``tests/engines/test_engines.py``)."""
+
+
+def open_engine(
+    bundle: Bundle,
+    options: EngineOptions,
+    *,
+    patients: PatientRule = PatientRule(),
+    thumbnail_px: int = 0,
+    identify_files: bool = False,
+) -> Engine:
+    """Make the engine that the options name; it is started where it is entered.
+
+    Parameters
+    ----------
+    patients, thumbnail_px, identify_files
+        As in `cxrbatch.prepare.PrepareOptions`.
+    """
+    prepare = PrepareOptions(
+        spec=bundle.preprocess,
+        pixel_check=StoredCheck(bundle.gate_path),
+        patients=patients,
+        thumbnail_px=thumbnail_px,
+        identify_files=identify_files,
+        full_size=options.decode is Decode.FULL,
+        limits=options.limits,
+    )
+    return ENGINES[options.name](bundle, prepare, options)

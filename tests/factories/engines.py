@@ -1,0 +1,59 @@
+"""An engine whose outcomes a test decides."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+from unittest import mock
+
+from cxrbatch.discover import walk
+from cxrbatch.engines.engine import Engine, Result
+from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.screening import run
+
+
+class MadeUpEngine:
+    """Calls a function for each reference.
+
+    Parameters
+    ----------
+    outcome : callable
+        Reference → outcome; what it raises ends the run.
+    after : callable, optional
+        Called behind the last reference.
+    """
+
+    def __init__(
+        self,
+        outcome: Callable[[ImageRef], Outcome],
+        bundle_sha256: str,
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._outcome, self._after = outcome, after
+        self.provenance = Provenance(
+            bundle_id="made up",
+            bundle_sha256=bundle_sha256,
+            cxrbatch_version="",
+            tensorflow_version="",
+            device="",
+            precision="",
+            batch_size=1,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def discover(self, folder: Path) -> Iterator[FoundFile]:
+        return walk(folder)
+
+    def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
+        for ref in refs:
+            yield ref, self._outcome(ref)
+        self._after()
+
+
+def screening_with(make: Callable[..., Engine]) -> Any:
+    """Let `cxrbatch.screening` use another engine; `make` gets what `open_engine` gets."""
+    return mock.patch.object(run, "open_engine", side_effect=make)
