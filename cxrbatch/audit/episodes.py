@@ -13,11 +13,13 @@ Position and score are those of the first night.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from cxrbatch.audit.estimate import week_of
+import numpy as np
+
+from cxrbatch.audit.estimate import FEWEST, AuditEstimate, counted, week_of
 from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientKey
 from cxrbatch.state.records import ImageSummary, ListEntry, PcrResult
@@ -216,3 +218,32 @@ def _episode(
         is_positive=None if result is None else result.positive,
         swabbed=None if result is None else result.date,
     )
+
+
+WAITING = "waiting"
+
+GROUPS: Mapping[str, Callable[[Episode], bool]] = {
+    "all": lambda _: True,
+    "pcr_positive": lambda episode: episode.is_positive is True,
+    "pcr_negative": lambda episode: episode.is_positive is False,
+    "left_without_result": lambda episode: episode.is_positive is None and not episode.is_open,
+    "still_waiting": lambda episode: episode.is_positive is None and episode.is_open,
+    "not_scored": lambda episode: not episode.is_ranked,
+}
+
+FIGURES: Mapping[str, Callable[[Sequence[int]], float]] = {
+    "mean": lambda nights: float(np.mean(nights)),
+    "p95": lambda nights: float(np.percentile(nights, 95, method="inverted_cdf")),
+    "max": lambda nights: float(max(nights)),
+}
+
+
+def waiting(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
+    """Mean, 95th percentile and maximum of each group, and how many waits reached ``max_wait``."""
+    for group, belongs in GROUPS.items():
+        nights = [episode.nights for episode in episodes if belongs(episode)]
+        yield counted(WAITING, f"n_{group}", len(nights))
+        for name, figure in FIGURES.items():
+            value = figure(nights) if len(nights) >= FEWEST else None
+            yield AuditEstimate(section=WAITING, name=f"{name}_{group}", n=len(nights), value=value)
+    yield counted(WAITING, "n_max_wait", sum(episode.reached_max_wait for episode in episodes))

@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxrbatch.audit.at_k import at_k, verification
 from cxrbatch.audit.calibration import calibration, scored_by
 from cxrbatch.audit.drift import counted_images, drift
-from cxrbatch.audit.episodes import Episodes, find_episodes
+from cxrbatch.audit.episodes import Episodes, find_episodes, waiting
 from cxrbatch.audit.estimate import ALL, AuditEstimate
-from cxrbatch.audit.gain import Curve, gain, gain_curves
+from cxrbatch.audit.gain import Curve, at_k, gain, gain_curves, verification
 from cxrbatch.audit.threshold import SECTION as THRESHOLD
 from cxrbatch.audit.threshold import threshold
-from cxrbatch.audit.waiting import waiting
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.errors import StateError
 from cxrbatch.state.store import open_state

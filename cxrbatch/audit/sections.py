@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from cxrbatch.audit.drift import ENOUGH_IMAGES, OWN_WEEKS, SHIFTED, STABLE, bundle_reference
-from cxrbatch.audit.episodes import RESULT_DAYS
+from cxrbatch.audit.episodes import FIGURES, GROUPS, RESULT_DAYS
 from cxrbatch.audit.estimate import ALL, FEWEST, AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.gain import ORDERS, SHARES
 from cxrbatch.audit.summary import between
 from cxrbatch.audit.threshold import ENOUGH_NEGATIVE, ENOUGH_POSITIVE, bands
-from cxrbatch.audit.waiting import FIGURES, GROUPS
 from cxrbatch.pages.tables import Cell, Section, section, table
 from cxrbatch.pages.wording import figure, percent
 from cxrbatch.reasons import Reason

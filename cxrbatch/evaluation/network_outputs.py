@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.scoring import score
 from cxrbatch.records import FINDINGS
 
 
@@ -40,3 +39,17 @@ def features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float3
 def _size(tensor: Any) -> int:
     """Values per image; those of many tensors count as none."""
     return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0
+
+
+_AT_ONCE = 256
+
+
+def score(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Outputs of a network for preprocessed images (n, height, width), shape (n, …)."""
+    return np.concatenate([model(part, training=False).numpy() for part in in_parts(images)])
+
+
+def in_parts(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Images (n, height, width) as networks take them, values 0–255, (≤ 256, height, width, 1) at a time."""
+    parts = np.array_split(images[..., None], -(-len(images) // _AT_ONCE))
+    return [part.astype(np.float32) for part in parts]

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.stats.ranking import auroc
 
 Floats = NDArray[np.floating[Any]]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.scoring import in_parts, score
+from cxrbatch.evaluation.network_outputs import in_parts, score
 
 Crops = Mapping[str, keras.Model]
 """By look, see `cxrbatch.training.recipe.LOOKS`: values 0–255 → the same shape; ``whole`` needs none."""

@@ -24,7 +24,7 @@ from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_fold
 from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import left_out_sites, score_folds
-from cxrbatch.training.looks import prepare_input_regions
+from cxrbatch.training.lungs import prepare_input_regions
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset

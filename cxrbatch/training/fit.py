@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.errors import RecipeError
-from cxrbatch.training import architectures, augment, classic, cross_entropy, matched_pairs, network
+from cxrbatch.training import augment, cross_entropy, matched_pairs, network
 from cxrbatch.training.checkpoint import Arrays, Checkpoint, TrainOptions, dataset_digest, network_key
 from cxrbatch.training.recipe import FitSpec, TrainRecipe
 from cxrbatch.training.tensorboard import EventLog
@@ -130,7 +130,7 @@ def check_training_set(cases: Sequence[LabelledImage], recipe: TrainRecipe) -> N
 
 
 def _key(images: NDArray[np.uint8], cases: Sequence[LabelledImage], recipe: TrainRecipe, seed: int) -> str:
-    program = (architectures, augment, cross_entropy, classic, network, matched_pairs, sys.modules[__name__])
+    program = (augment, cross_entropy, network, matched_pairs, sys.modules[__name__])
     return network_key(dataset_digest(images, cases), recipe, seed, program)
 
 
@@ -162,7 +162,7 @@ class Learner:
     def __init__(self, recipe: TrainRecipe) -> None:
         self.recipe = recipe
         self.method = METHODS[recipe.fit.method]
-        self.network = architectures.build(recipe.preprocess, recipe.network)
+        self.network = network.build(recipe.preprocess, recipe.network)
         self._average = [tf.Variable(weight.value, trainable=False) for weight in self.network.weights]
         self._optimizer = keras.optimizers.AdamW(
             recipe.fit.learning_rate, weight_decay=recipe.fit.weight_decay

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 
 

@@ -5,6 +5,11 @@ same part of the lung. The crop is part of the exported network, from standard o
 """
 
 import dataclasses
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,13 +19,16 @@ from keras import layers, ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.lung_masks import MaskedLungs
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
 from cxrbatch.datasets.spec import LungSpec
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.training.augment import augment, geometry
+from cxrbatch.training import augment
+from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, content_key
+from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.network import conv
-from cxrbatch.training.recipe import AugmentSpec
+from cxrbatch.training.recipe import AugmentSpec, TrainRecipe
 
 _REDUCE = 2  # the outline of a lung needs no finer look
 _CELL_PX = 2 * _REDUCE
@@ -105,8 +113,11 @@ def _make_step(network: keras.Model, spec: LungSpec) -> Any:
     def step(images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> None:
         seeds = tf.unstack(tf.random.split(seed, 2))
         images, masks = (tf.cast(each, tf.float32) / 255 for each in (images, masks))
-        images, masks = geometry(images, seeds[0], _CHANGES), geometry(masks, seeds[0], _CHANGES)
-        images = augment(images, seeds[1], _IN_PLACE)
+        images, masks = (
+            augment.geometry(images, seeds[0], _CHANGES),
+            augment.geometry(masks, seeds[0], _CHANGES),
+        )
+        images = augment.augment(images, seeds[1], _IN_PLACE)
         with tf.GradientTape() as tape:
             loss = _overlap_loss(network(images * 255, training=True), _cells(masks))
         gradients = tape.gradient(loss, network.trainable_variables)
@@ -194,3 +205,81 @@ def _extent(area: keras.KerasTensor, margin: float, size: int) -> tuple[keras.Ke
     start, length = low - margin * (high - low), (1 + 2 * margin) * (high - low)
     scale = length / size
     return start + scale / 2 - 0.5, scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRegions:
+    """What makes the looks, and how well.
+
+    Attributes
+    ----------
+    crops : mapping of str to keras.Model
+    dice : float or None
+        Mean overlap with the outlines of patients who were held out; None without a segmentation network.
+    n_masks, n_held_out : int
+        Radiographs with outlines that taught the segmentation network, and that measured it.
+    """
+
+    crops: Crops = field(default_factory=dict)
+    dice: float | None = None
+    n_masks: int = 0
+    n_held_out: int = 0
+
+
+def prepare_input_regions(
+    recipe: TrainRecipe, data: Path, cases: Sequence[LabelledImage], options: TrainOptions
+) -> InputRegions:
+    """Train, or take from the work folder, what the looks of a recipe need.
+
+    Parameters
+    ----------
+    data : Path
+        Folder that holds the outlines.
+    cases : sequence of Case
+        Say whose the outlined radiographs are.
+
+    Raises
+    ------
+    RecipeError
+        There are no outlines.
+    """
+    if "lungs" not in recipe.network.looks:
+        return InputRegions()
+    examples = load_masked_lungs(recipe.lungs, data, recipe.preprocess)
+    patients = {case.path.name: case.patient for case in cases}
+    training_set, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
+    segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
+    return InputRegions(
+        crops={"lungs": lung_crop(segmenter, recipe.lungs.margin)},
+        dice=mean_dice(segmenter, held_out),
+        n_masks=len(training_set.names),
+        n_held_out=len(held_out.names),
+    )
+
+
+def _segmenter(
+    training_set: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec, options: TrainOptions
+) -> keras.Model:
+    checkpoint = Checkpoint(options, _key(training_set, preprocess, spec) if options.work else "")
+    if weights := checkpoint.finished():
+        options.report_progress(f"taken from {options.work}")
+        segmenter = build_segmenter(preprocess, spec.width)
+        segmenter.set_weights(weights)
+        segmenter.trainable = False
+        return segmenter
+    options.report_progress(
+        f"trained for {spec.steps} steps on {len(training_set.names)} outlined radiographs"
+    )
+    segmenter = fit_segmenter(training_set, preprocess, spec)
+    checkpoint.save_finished(segmenter.get_weights())
+    return segmenter
+
+
+def _key(training_set: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> str:
+    parts = {
+        "images": hashlib.sha256(training_set.images.tobytes()).hexdigest(),
+        "masks": hashlib.sha256(training_set.masks.tobytes()).hexdigest(),
+        "preprocess": dataclasses.asdict(preprocess),
+        "lungs": dataclasses.asdict(spec),
+    }
+    return content_key(parts, (augment, sys.modules[__name__]))

@@ -4,6 +4,8 @@ Two questions, so that each is taught only where its answer is within one hospit
 and *COVID-19* (against pneumonia of another cause, given abnormal).
 """
 
+from collections.abc import Callable, Mapping
+
 import keras
 import numpy as np
 from keras import layers
@@ -79,3 +81,40 @@ def conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> k
     """Convolution and batch normalisation; the activation is the caller's."""
     x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=0.95)(x)
+
+
+def build_classic(preprocess: PreprocessSpec, _spec: NetworkSpec) -> keras.Model:
+    """Untrained network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2).
+
+    Its two classes are COVID-19 and normal: the second logit says that whatever is abnormal is COVID-19.
+    """
+    radiograph = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")  # 1. initialise
+    x = layers.Rescaling(1 / 255)(radiograph)
+    x = layers.Conv2D(32, 3, activation="relu")(x)  # 2. convolution
+    x = layers.MaxPooling2D(2)(x)  # 3. pooling
+    x = layers.Conv2D(32, 3, activation="relu")(x)  # 4. both again
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)  # 5. flatten
+    x = layers.Dense(128, activation="relu")(x)  # 6. dense; the last one's sigmoid is in loss and export
+    x = layers.Dense(1, name="covid_against_normal")(x)
+    return keras.Model(radiograph, _with_second_logit(x), name="classic")
+
+
+def _with_second_logit(logit: keras.KerasTensor) -> keras.KerasTensor:
+    """From the logit of COVID-19 against normal to one for each of `QUESTIONS`."""
+    copy = layers.Dense(len(QUESTIONS), trainable=False)
+    both = copy(logit)
+    copy.set_weights([np.array([[1.0, 0.0]], np.float32), np.array([0.0, CERTAIN], np.float32)])
+    return both
+
+
+Builder = Callable[[PreprocessSpec, NetworkSpec], keras.Model]
+"""→ values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `cxrbatch.training.network.QUESTIONS`."""
+
+BUILDERS: Mapping[str, Builder] = {"residual": build_logits, "classic": build_classic}
+"""By ``network.architecture``, see `cxrbatch.training.recipe.ARCHITECTURES`."""
+
+
+def build(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
+    """The untrained network of a recipe, from Keras' global seed."""
+    return BUILDERS[spec.architecture](preprocess, spec)

@@ -17,17 +17,17 @@ from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.evaluate import evaluate, one_row_per_patient, operating_points
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.evaluation.site_scores import SiteScores
+from cxrbatch.training.calibration import fit_score_calibration
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
 from cxrbatch.training.choose_aggregation import choose_rule, compare_rules
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS
 from cxrbatch.training.inspect_network import internals
 from cxrbatch.training.leave_one_out import calibrate, fit_all, left_out_sites, score_folds
-from cxrbatch.training.looks import InputRegions, prepare_input_regions
+from cxrbatch.training.lungs import InputRegions, prepare_input_regions
 from cxrbatch.training.recipe import TrainRecipe
-from cxrbatch.training.score_calibration import fit_score_calibration
 from cxrbatch.training.score_sites import own_split_points, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
 

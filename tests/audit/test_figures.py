@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from cxrbatch.audit.at_k import at_k, verification
 from cxrbatch.audit.calibration import calibration, scored_by
 from cxrbatch.audit.drift import (
     ENOUGH_IMAGES,
@@ -23,11 +22,10 @@ from cxrbatch.audit.drift import (
     drift,
     own_reference,
 )
-from cxrbatch.audit.episodes import Episode
+from cxrbatch.audit.episodes import Episode, waiting
 from cxrbatch.audit.estimate import AuditEstimate, difference, week_of, wilson
-from cxrbatch.audit.gain import gain, gain_curves
+from cxrbatch.audit.gain import at_k, gain, gain_curves, verification
 from cxrbatch.audit.threshold import threshold
-from cxrbatch.audit.waiting import waiting
 from cxrbatch.reasons import Reason
 from cxrbatch.state.records import ImageSummary
 from cxrbatch.stats.ranking import threshold_at_sensitivity

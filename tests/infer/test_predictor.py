@@ -154,7 +154,8 @@ def test_failures_pass_in_their_order(started: Runtime) -> None:
     """Among images, and in a row longer than any batch."""
     image = ModelInput(name="image", header=header("A"), pixels=np.zeros((4, 4), np.uint8))
     refused = Failure(name="refused", reason=Reason.CORRUPT)
-    items: list[ModelInput | Failure] = [*[refused, image] * 5, *[refused] * 1000, image]
+    pair: list[ModelInput | Failure] = [refused, image]
+    items = pair * 5 + [refused] * 1000 + [image]
     inputs = list(enumerate(items))
 
     def half(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

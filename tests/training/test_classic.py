@@ -12,11 +12,11 @@ from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.network_outputs import features
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.training.architectures import build
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.cross_entropy import cross_entropy, epochs
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS, check_training_set, fit
+from cxrbatch.training.network import build
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.train import train
 from tests.factories.collections import case, collection, ensemble

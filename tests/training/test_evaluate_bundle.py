@@ -12,7 +12,7 @@ from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import UsageProblem
 from cxrbatch.evaluation.evaluate import evaluate
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest
 from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary_lines

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxrbatch.evaluation.scoring import score
+from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.logit_offset import centre_logits, middle
 from cxrbatch.training.network import build_logits

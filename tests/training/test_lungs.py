@@ -15,8 +15,14 @@ from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions
 from cxrbatch.training.ensemble import Ensemble, shown
 from cxrbatch.training.export import export_scores
-from cxrbatch.training.looks import prepare_input_regions
-from cxrbatch.training.lungs import build_segmenter, fit_segmenter, lung_crop, lung_masks, mean_dice
+from cxrbatch.training.lungs import (
+    build_segmenter,
+    fit_segmenter,
+    lung_crop,
+    lung_masks,
+    mean_dice,
+    prepare_input_regions,
+)
 from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import NetworkSpec, TrainRecipe
 from tests.factories.collections import case

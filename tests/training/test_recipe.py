@@ -10,7 +10,7 @@ from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.records import FINDINGS
 from cxrbatch.training import fit
-from cxrbatch.training.architectures import BUILDERS
+from cxrbatch.training.network import BUILDERS
 from cxrbatch.training.recipe import ARCHITECTURES, METHODS, FitSpec, TrainRecipe
 
 SHIPPED = Path(__file__).parents[2] / "pipelines" / "train.toml"

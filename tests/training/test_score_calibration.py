@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from cxrbatch.bundle.calibration import ScoreCalibration
-from cxrbatch.training.score_calibration import fit_score_calibration
+from cxrbatch.training.calibration import fit_score_calibration
 
 Floats = NDArray[np.float64]
 

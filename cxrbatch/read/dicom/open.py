@@ -15,8 +15,8 @@ from cxrbatch.read.codecs.decode import can_decode, is_lossy
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
 from cxrbatch.read.dicom.deflated import inflated
-from cxrbatch.read.dicom.encapsulated import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.header import read_header
+from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
 from cxrbatch.read.dicom.stored_values import plain_frame, reduced_from_file, transfer_syntax
