@@ -72,7 +72,7 @@ def _decode_for_ever() -> None:
 
 def main() -> None:
     """Print what the network of the shipped bundle takes."""
-    started = runtime.start(n_threads=network_threads())
+    started = runtime.start_runtime(n_threads=network_threads())
     bundle = load_bundle()
     predictor = KerasPredictor(bundle, started)
     shape = (_N_IMAGES, bundle.preprocess.height, bundle.preprocess.width)

@@ -25,7 +25,7 @@ from benchmarks.speed_files import FORMATS, Format, write
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
 from cxrbatch.infer.predictor import KerasPredictor
-from cxrbatch.infer.runtime import Device, start
+from cxrbatch.infer.runtime import Device, start_runtime
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ModelInput
 
@@ -91,7 +91,7 @@ def _is_image(path: Path) -> bool:
 
 def lines(found: Sequence[dict[str, Pair]]) -> Iterator[str]:
     """Give the table."""
-    predictor = KerasPredictor(load_bundle(), start(Device.CPU))
+    predictor = KerasPredictor(load_bundle(), start_runtime(Device.CPU))
     yield "| format | images | mean | worst twentieth | worst | largest difference of a score |"
     yield "|---|---:|---:|---:|---:|---:|"
     for name in FORMATS:

@@ -38,8 +38,9 @@ from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import walk
 from cxrbatch.records import FoundFile, ImageHeader, ImageScore, PatientKey
 from cxrbatch.screening.options import EXPIRE_NIGHTS
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult, RunContext
-from cxrbatch.state.store import State, open_state
+from cxrbatch.state.store import State
 
 _N_DRAWN = 12
 _THUMBNAIL_BYTES = 2048

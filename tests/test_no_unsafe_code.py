@@ -67,17 +67,17 @@ ALWAYS = {
 def unsafe(source: str) -> list[str]:
     """What is not allowed in a module, by line."""
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt | ast.expr)]
-    return [f"{node.lineno}: {what}" for node in nodes for what in _objections(node)]
+    return [f"{node.lineno}: {what}" for node in nodes for what in _rejections(node)]
 
 
-def _objections(node: ast.stmt | ast.expr) -> Iterator[str]:
+def _rejections(node: ast.stmt | ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names if _is_forbidden(alias.name))
     elif isinstance(node, ast.ImportFrom) and node.module:
         names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
         yield from (name for name in names if _is_forbidden(name))
     elif isinstance(node, ast.Call):
-        yield from _call_objections(node)
+        yield from _call_rejections(node)
 
 
 def _is_forbidden(module: str) -> bool:
@@ -85,7 +85,7 @@ def _is_forbidden(module: str) -> bool:
     return any(".".join(parts[:n]) in MODULES for n in range(1, len(parts) + 1))
 
 
-def _call_objections(call: ast.Call) -> Iterator[str]:
+def _call_rejections(call: ast.Call) -> Iterator[str]:
     owner, name = _called(call.func)
     if name in CALLS and not (owner and name == "compile"):  # of a regular expression, of a model
         yield name
@@ -113,7 +113,7 @@ def test_nothing_unsafe(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "objection"),
+    ("source", "rejection"),
     [
         ("import pickle", "1: pickle"),
         ("from multiprocessing import pool\nfrom urllib import request", "2: urllib.request"),

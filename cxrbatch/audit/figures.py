@@ -14,7 +14,7 @@ from cxrbatch.audit.threshold import SECTION as THRESHOLD
 from cxrbatch.audit.threshold import threshold
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.errors import StateError
-from cxrbatch.state.store import open_state
+from cxrbatch.state.connection import open_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

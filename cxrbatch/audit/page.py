@@ -10,8 +10,8 @@ from cxrbatch import __version__
 from cxrbatch.audit.calibration import BINS
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.sections import all_sections
-from cxrbatch.audit.summary import summary
-from cxrbatch.pages.environment import SHARED, environment, load_asset
+from cxrbatch.audit.summary import summarise
+from cxrbatch.pages.environment import SHARED, load_asset, make_environment
 from cxrbatch.pages.svg import CHANCE, SIDE, Figure, Plot, dot, line
 from cxrbatch.report.page import CAUTION
 
@@ -41,7 +41,7 @@ def audit_html(audit: Audit, table_sha256: str) -> str:
             audit=audit,
             n_tested=len(tested),
             n_positive=sum(episode.is_positive is True for episode in tested),
-            said=summary(audit),
+            said=summarise(audit),
             sections=all_sections(audit),
             figure=Figure(caption="Order and score, by the results", plots=tuple(_plots(audit))),
             version=__version__,
@@ -84,6 +84,6 @@ def _reliability(audit: Audit) -> Iterator[tuple[float, float]]:
 
 @cache
 def _environment() -> Environment:
-    made = environment(_HERE)
+    made = make_environment(_HERE)
     made.globals.update(style=load_asset(SHARED / "page.css"), caution=CAUTION, side=SIDE)
     return made

@@ -9,7 +9,7 @@ from cxrbatch.audit.figures import Audit
 from cxrbatch.pages.wording import figure, percent
 
 
-def summary(audit: Audit) -> list[str]:
+def summarise(audit: Audit) -> list[str]:
     """Say what a reader must know before the figures."""
     return [sentence for rule in _RULES for sentence in rule(audit)]
 

@@ -71,7 +71,7 @@ class Bundle:
     sha256 : str
         Hash of the whole bundle, 64 hexadecimal digits.
     aggregation : str
-        Name of the rule that makes one score of several images (`cxrbatch.triage.aggregate.RULES`).
+        Name of the rule that makes one score of several images (`cxrbatch.triage.RULES`).
     operating_points : OperatingPoints or None
         None where none were measured: the list then has an order and no bands.
     calibration : ScoreCalibration or None

@@ -43,7 +43,7 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
     either file. Exit code 3: done, but there are too few results for the operating points asked for.
     """
     from cxrbatch.audit.figures import audit as run_audit
-    from cxrbatch.audit.summary import summary
+    from cxrbatch.audit.summary import summarise
     from cxrbatch.audit.write import check_out, write_audit, write_recommended
     from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
 
@@ -55,7 +55,7 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
         sensitivity=options["recommend_sensitivity"],
     )
     write_audit(audited, out)
-    for sentence in summary(audited):
+    for sentence in summarise(audited):
         click.echo(sentence)
     log_event(
         f"audit of {audited.n_nights} night{'s' if audited.n_nights != 1 else ''} written to {out}",

@@ -55,7 +55,7 @@ def import_model(model: Path, out: Path, name: str | None, **options: Any) -> in
     """
     from cxrbatch.infer import runtime
 
-    runtime.start(
+    runtime.start_runtime(
         runtime.Device.CPU
     )  # before anything else imports TensorFlow, to keep its start-up lines off stderr
     from cxrbatch.bundle.import_model import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size

@@ -30,8 +30,8 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
     """
     from cxrbatch.infer import runtime
 
-    runtime.start()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
-    from cxrbatch.training.train import train as run_train
+    runtime.start_runtime()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
+    from cxrbatch.training.train import train_bundle as run_train
 
     trained = run_train(recipe, out, **options)
     log_event(f"bundle {trained.id} written to {out}", event="written")
@@ -53,10 +53,10 @@ def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) ->
     """
     from cxrbatch.infer import runtime
 
-    runtime.start(precision=runtime.Precision.FLOAT32)
-    from cxrbatch.training.evaluate_bundle import evaluate_bundle, summary_lines
+    runtime.start_runtime(precision=runtime.Precision.FLOAT32)
+    from cxrbatch.training.evaluate_bundle import measure_bundle, summary_lines
 
-    for line in summary_lines(evaluate_bundle(bundle_folder, recipe, out, data)):
+    for line in summary_lines(measure_bundle(bundle_folder, recipe, out, data)):
         click.echo(line)
     log_event(f"evaluation written to {out}", event="written")
     return 0

@@ -35,7 +35,7 @@ def network(setup: Setup) -> Iterator[Observation]:
     except CxrbatchError as error:
         yield from_error(error, "network", _INSTALL)
         return
-    started = runtime.start(options.engine.device, options.engine.precision)
+    started = runtime.start_runtime(options.engine.device, options.engine.precision)
     predictor = KerasPredictor(chosen, started, options.engine.batch_size)
     black = np.zeros((predictor.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
     scores = predictor({"pixels": black})["scores"]

@@ -78,7 +78,7 @@ class LocalEngine:
 
     @cached_property
     def _network(self) -> tuple[runtime.Runtime, KerasPredictor]:
-        started = runtime.start(self._options.device, self._options.precision, network_threads())
+        started = runtime.start_runtime(self._options.device, self._options.precision, network_threads())
         return started, KerasPredictor(self._bundle, started, self._options.batch_size)
 
     def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:

@@ -144,7 +144,7 @@ def reporting_items(evaluation: Mapping[str, Any]) -> list[Item]:
     Parameters
     ----------
     evaluation : mapping
-        From `cxrbatch.evaluation.evaluate.evaluate`.
+        From `cxrbatch.evaluation.evaluate_sites`.
     """
     items = [*_ITEMS, *_sample_size(evaluation)]
     return sorted(items, key=lambda item: _ORDER.get(item.met, 3))

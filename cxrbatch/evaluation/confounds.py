@@ -11,8 +11,9 @@ from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.contrasts import COVID, FEWEST, Contrast
 from cxrbatch.evaluation.patients import Bools, Floats, Names, PatientScores
 from cxrbatch.evaluation.subgroups import age_band, sex, view
+from cxrbatch.stats.calibration import balanced_weights
 from cxrbatch.stats.logistic import fit_logistic
-from cxrbatch.stats.ranking import Ranking, auroc, balanced_weights, estimates, prevalence_score
+from cxrbatch.stats.ranking import Ranking, auroc, estimates, prevalence_score
 
 _RIDGE = 1.0  # in patients
 _FOLDS = 5

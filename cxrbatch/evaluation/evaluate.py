@@ -18,21 +18,13 @@ from cxrbatch.evaluation.contrasts import CONTRASTS, COVID, ContrastSample
 from cxrbatch.evaluation.drift_reference import score_reference
 from cxrbatch.evaluation.patients import PatientScores, join, to_patient_scores
 from cxrbatch.evaluation.perturbations import rank_shift
+from cxrbatch.evaluation.queries import UNSEEN
 from cxrbatch.evaluation.roc_curve import list_curve
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.subgroups import strata
-from cxrbatch.evaluation.summary import UNSEEN, caveats, summary
-from cxrbatch.stats.ranking import (
-    Measure,
-    Ranking,
-    auroc,
-    brier,
-    calibration_line,
-    estimates,
-    expected_calibration_error,
-    threshold_at_sensitivity,
-    top_of_list,
-)
+from cxrbatch.evaluation.summary import caveats, summarise
+from cxrbatch.stats.calibration import brier, calibration_line, expected_calibration_error
+from cxrbatch.stats.ranking import Measure, Ranking, auroc, estimates, threshold_at_sensitivity, top_of_list
 
 URGENT_SENSITIVITY = 0.90
 HIGH_SENSITIVITY = 0.95
@@ -44,7 +36,7 @@ _SCORED_BY = {
 }
 
 
-def evaluate(
+def evaluate_sites(
     sites: Sequence[SiteScores],
     rule: str,
     points: OperatingPoints | None,
@@ -59,7 +51,7 @@ def evaluate(
     ----------
     sites : sequence of SiteScores
     rule : str
-        How images make a patient: a key of `cxrbatch.triage.aggregate.RULES`.
+        How images make a patient: a key of `cxrbatch.triage.RULES`.
     points : OperatingPoints or None
         None for a bundle without them: no shares above them, no sensitivity and specificity at them.
     bootstraps : int
@@ -95,7 +87,7 @@ def evaluate(
         "weight_randomisation": weight_randomisation,
     }
     plain = jsonable(evaluation)
-    return {"verdict": summary(plain), "caveats": caveats(plain), **plain}
+    return {"verdict": summarise(plain), "caveats": caveats(plain), **plain}
 
 
 def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:

@@ -11,7 +11,8 @@ from typing import Any
 from cxrbatch._lib.text import visible
 from cxrbatch.bundle.bundle import Bundle, load_bundle
 from cxrbatch.evaluation.checklists import reporting_items
-from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
+from cxrbatch.evaluation.score_sections import confound_floor
+from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.evaluation.targets import KIND, targets
 from cxrbatch.pages.tables import Cell, Section, Table
@@ -64,7 +65,7 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
     ----------
     bundle : Bundle
     evaluation : mapping, optional
-        From `cxrbatch.evaluation.evaluate.evaluate`; by default the one that the bundle was shipped with.
+        From `cxrbatch.evaluation.evaluate_sites`; by default the one that the bundle was shipped with.
 
     Returns
     -------

@@ -14,10 +14,11 @@ from jinja2 import Environment
 from cxrbatch import __version__
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
-from cxrbatch.evaluation.sections import all_sections, confound_floor, headline_row
+from cxrbatch.evaluation.score_sections import confound_floor
+from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
-from cxrbatch.pages.environment import SHARED, environment, load_asset
+from cxrbatch.pages.environment import SHARED, load_asset, make_environment
 from cxrbatch.pages.svg import SIDE
 from cxrbatch.pages.wording import interval
 from cxrbatch.report.page import CAUTION
@@ -32,7 +33,7 @@ def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequen
     ----------
     bundle : Bundle
     evaluation : mapping
-        From `cxrbatch.evaluation.evaluate.evaluate`.
+        From `cxrbatch.evaluation.evaluate_sites`.
     sites : sequence of SiteScores
         What was evaluated, for the plots; without it there are none.
 
@@ -79,7 +80,7 @@ def _provenance(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _environment() -> Environment:
-    made = environment(_HERE)
+    made = make_environment(_HERE)
     made.filters.update(interval=interval)
     made.globals.update(style=load_asset(SHARED / "page.css"), caution=CAUTION, side=SIDE)
     return made

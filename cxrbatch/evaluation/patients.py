@@ -63,7 +63,7 @@ def to_patient_scores(
     scores : ndarray of float, shape (n, 3)
         Of the cases.
     rule : str
-        Key of `cxrbatch.triage.aggregate.RULES`.
+        Key of `cxrbatch.triage.RULES`.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for index, case in enumerate(cases):

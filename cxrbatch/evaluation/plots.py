@@ -13,13 +13,13 @@ from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
 from cxrbatch.pages.wording import figure, percent
 from cxrbatch.records import FINDINGS
+from cxrbatch.stats.calibration import reliability
 from cxrbatch.stats.ranking import (
     Bools,
     Floats,
     gain_points,
     histogram_points,
     precision_recall_points,
-    reliability,
     roc_points,
 )
 
@@ -38,7 +38,7 @@ def curve_figures(
     sites : sequence of SiteScores
         Those that were evaluated.
     rule : str
-        Key of `cxrbatch.triage.aggregate.RULES`.
+        Key of `cxrbatch.triage.RULES`.
     """
     at = {(site.site, site.exposure): site for site in (*publishers(sites), *sites)}
     contrasts = {(contrast.text, contrast.ranked_by): contrast for contrast in CONTRASTS}
@@ -58,7 +58,7 @@ def histogram_figure(sites: Sequence[SiteScores], rule: str, points: OperatingPo
     ----------
     sites : sequence of SiteScores
     rule : str
-        Key of `cxrbatch.triage.aggregate.RULES`.
+        Key of `cxrbatch.triage.RULES`.
     points : OperatingPoints or None
         Drawn as vertical lines.
     """

@@ -19,7 +19,7 @@ _RIDGE = 1e-3  # the weights of a fit add up to 1
 _CONSTANT = 1e-6
 
 
-def source_probe(
+def probe_source(
     features: NDArray[np.float32], sources: NDArray[np.str_], patients: NDArray[np.str_], seed: int = 0
 ) -> dict[str, Any] | None:
     """Tell the source from features, with a logistic regression that is tested on other patients.

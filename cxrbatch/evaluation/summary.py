@@ -1,14 +1,30 @@
 """What an evaluation says, in plain words: sentences drawn from its figures by stated rules, the worst first.
 
-Every rule reads the dict that `cxrbatch.evaluation.evaluate.evaluate` makes and gives no sentence, or one. What is
+Every rule reads the dict that `cxrbatch.evaluation.evaluate_sites` makes and gives no sentence, or one. What is
 good is said as plainly as what is bad, after it, and begins with ``Good:``.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from cxrbatch.evaluation.contrasts import FEWEST
-from cxrbatch.evaluation.perturbations import EXPECTATIONS, Expectation
+from cxrbatch.evaluation.perturbations import Expectation
+from cxrbatch.evaluation.queries import (
+    UNSEEN,
+    Evaluation,
+    Row,
+    area_of,
+    best_row,
+    count_of,
+    healthy_rows,
+    lungless_auroc,
+    marker_moves,
+    perturbations_of,
+    rank_moves,
+    rows_of,
+    what,
+    where,
+    worst_row,
+)
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.evaluation.targets import (
     KIND,
@@ -16,16 +32,11 @@ from cxrbatch.evaluation.targets import (
     URGENT_HEALTHY,
     USEFUL_AUROC,
     WITHOUT_LUNGS,
-    healthy_adults,
     pastes_a_marker,
     without_lungs,
 )
 from cxrbatch.pages.wording import figure, interval, percent
 
-Evaluation = Mapping[str, Any]
-Row = Mapping[str, Any]
-
-UNSEEN = (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
 _SPLENDID = 0.90
 _HARDLY_ANY_ORDER = 0.60
 _AS_GOOD = 0.02  # a floor this much below the score is no floor to stand on
@@ -34,13 +45,13 @@ _SAME_LIST = 0.5  # rank correlation
 _MUCH_HANDLING = 0.05  # median move in the list
 
 
-def summary(evaluation: Evaluation) -> list[str]:
+def summarise(evaluation: Evaluation) -> list[str]:
     """Say what the figures mean.
 
     Parameters
     ----------
     evaluation : mapping
-        As `cxrbatch.evaluation.evaluate.evaluate` makes it; ``source_probe`` and ``weight_randomisation`` may be
+        As `cxrbatch.evaluation.evaluate_sites` makes it; ``source_probe`` and ``weight_randomisation`` may be
         filled in beforehand.
 
     Returns
@@ -57,24 +68,24 @@ def caveats(evaluation: Evaluation) -> list[str]:
 
 
 def _recognises_the_source(evaluation: Evaluation) -> Iterator[str]:
-    held_out = _best(_rows(evaluation, Exposure.HELD_OUT))
-    unseen = _worst(_rows(evaluation, *UNSEEN))
-    if held_out and unseen and _area(held_out) >= _SPLENDID and _area(unseen) <= _HARDLY_ANY_ORDER:
+    held_out = best_row(rows_of(evaluation, Exposure.HELD_OUT))
+    unseen = worst_row(rows_of(evaluation, *UNSEEN))
+    if held_out and unseen and area_of(held_out) >= _SPLENDID and area_of(unseen) <= _HARDLY_ANY_ORDER:
         yield (
-            f"This model recognises the source, not the disease: AUROC {figure(_area(held_out))} on held-out "
-            f"patients of the sources that taught it ({_what(held_out)}), but {figure(_area(unseen))} within "
+            f"This model recognises the source, not the disease: AUROC {figure(area_of(held_out))} on held-out "
+            f"patients of the sources that taught it ({what(held_out)}), but {figure(area_of(unseen))} within "
             f"{unseen['site']}, of which it had seen nothing ({unseen['question']})."
         )
 
 
 def _good_only_when_pooled(evaluation: Evaluation) -> Iterator[str]:
-    pooled, worst = evaluation["pooled"], _worst(evaluation["within_site"])
+    pooled, worst = evaluation["pooled"], worst_row(evaluation["within_site"])
     if not pooled or not worst or any(_recognises_the_source(evaluation)):
         return
-    if _area(pooled) >= _SPLENDID and _area(worst) <= _HARDLY_ANY_ORDER:
+    if area_of(pooled) >= _SPLENDID and area_of(worst) <= _HARDLY_ANY_ORDER:
         yield (
-            f"The score tells sources apart, not patients: AUROC {figure(_area(pooled))} across all sources "
-            f"together, but {figure(_area(worst))} within {worst['site']} ({worst['question']})."
+            f"The score tells sources apart, not patients: AUROC {figure(area_of(pooled))} across all sources "
+            f"together, but {figure(area_of(worst))} within {worst['site']} ({worst['question']})."
         )
 
 
@@ -89,7 +100,7 @@ def _unknown_training(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _no_unseen_site(evaluation: Evaluation) -> Iterator[str]:
-    if not _rows(evaluation, *UNSEEN):
+    if not rows_of(evaluation, *UNSEEN):
         yield (
             "Nothing was measured within a site that is known to have taken no part in training: what the list is "
             "worth in another hospital is not known."
@@ -98,11 +109,11 @@ def _no_unseen_site(evaluation: Evaluation) -> Iterator[str]:
 
 def _low_headline(evaluation: Evaluation) -> Iterator[str]:
     worst = evaluation["headline"]
-    if worst and USEFUL_AUROC.fails(_area(worst)):
+    if worst and USEFUL_AUROC.fails(area_of(worst)):
         yield (
-            f"The headline is weak: within {_where(worst)}, {worst['question']} ranked by {worst['ranked_by']}, "
+            f"The headline is weak: within {where(worst)}, {worst['question']} ranked by {worst['ranked_by']}, "
             f"AUROC {interval(worst['auroc'])} ({worst['n_positive']} against {worst['n_negative']} patients), "
-            f"{USEFUL_AUROC.mark(_area(worst))}{_chance(worst['auroc'])}."
+            f"{USEFUL_AUROC.mark(area_of(worst))}{_chance(worst['auroc'])}."
         )
 
 
@@ -114,13 +125,13 @@ def _chance(estimate: Mapping[str, float | None]) -> str:
 
 
 def _needs_no_lungs(evaluation: Evaluation) -> Iterator[str]:
-    found = [row for row in evaluation["within_site"] if WITHOUT_LUNGS.fails(_lungless(row))]
+    found = [row for row in evaluation["within_site"] if WITHOUT_LUNGS.fails(lungless_auroc(row))]
     if found:
-        worst = max(found, key=lambda row: _lungless(row) or 0.0)
+        worst = max(found, key=lambda row: lungless_auroc(row) or 0.0)
         yield (
-            f"It does not need the lungs: with the lungs blacked out the AUROC is still {figure(_lungless(worst))} "
-            f"({_what(worst)}; {figure(_area(worst))} with them). {_count(found, evaluation)} above "
-            f"{WITHOUT_LUNGS.bound:.2f} without lungs."
+            "It does not need the lungs: with the lungs blacked out the AUROC is still "
+            f"{figure(lungless_auroc(worst))} ({what(worst)}; {figure(area_of(worst))} with them). "
+            f"{count_of(found, evaluation)} above {WITHOUT_LUNGS.bound:.2f} without lungs."
         )
 
 
@@ -129,32 +140,32 @@ def _lives_on_what_is_left(evaluation: Evaluation) -> Iterator[str]:
     found = {
         name: (area, row)
         for area, name, row in sorted(
-            _perturbations(evaluation, "auroc", Expectation.MUST_LOSE), key=lambda each: each[0]
+            perturbations_of(evaluation, "auroc", Expectation.MUST_LOSE), key=lambda each: each[0]
         )
         if not without_lungs(name) and WITHOUT_LUNGS.fails(area)
     }
     if found:
-        said = "; ".join(f"{name}: {figure(area)} ({_what(row)})" for name, (area, row) in found.items())
+        said = "; ".join(f"{name}: {figure(area)} ({what(row)})" for name, (area, row) in found.items())
         yield f"Much of the AUROC is left where little or nothing of the disease can be seen: {said}."
 
 
 def _moved_by_handling(evaluation: Evaluation) -> Iterator[str]:
     found = {
         name: (shift, row)
-        for shift, name, row in sorted(_moves(evaluation), key=lambda each: each[0])
+        for shift, name, row in sorted(rank_moves(evaluation), key=lambda each: each[0])
         if not pastes_a_marker(name) and shift > _MUCH_HANDLING
     }
     if found:
-        said = "; ".join(f"{name}: {percent(shift)} ({_what(row)})" for name, (shift, row) in found.items())
+        said = "; ".join(f"{name}: {percent(shift)} ({what(row)})" for name, (shift, row) in found.items())
         yield f"Patients move in the list, half of them by this much or more, with what is no disease: {said}."
 
 
 def _floor_as_good_as_pooled(evaluation: Evaluation) -> Iterator[str]:
     pooled, floor = evaluation["pooled"], evaluation["confound_floor"]["source_alone"]
-    if pooled and floor is not None and floor >= _area(pooled) - _AS_GOOD:
+    if pooled and floor is not None and floor >= area_of(pooled) - _AS_GOOD:
         yield (
             f"Whoever knows only the source and sees no image reaches AUROC {figure(floor)} on the same patients, "
-            f"the score {figure(_area(pooled))}: the figure across sources is no evidence that it sees disease."
+            f"the score {figure(area_of(pooled))}: the figure across sources is no evidence that it sees disease."
         )
 
 
@@ -176,12 +187,12 @@ def _as_good(claim: str, floors: Sequence[tuple[Row, float]]) -> Iterator[str]:
     best: dict[tuple[str, str], tuple[Row, float]] = {}
     for row, floor in floors:
         place = row["site"], row["question"]
-        if place not in best or _area(row) > _area(best[place][0]):
+        if place not in best or area_of(row) > area_of(best[place][0]):
             best[place] = row, floor
     places = [
-        f"{_what(row)}: AUROC {figure(floor)}, the score {figure(_area(row))}"
+        f"{what(row)}: AUROC {figure(floor)}, the score {figure(area_of(row))}"
         for row, floor in sorted(best.values(), key=lambda pair: -pair[1])
-        if floor >= max(_area(row) - _AS_GOOD, _HARDLY_ANY_ORDER)
+        if floor >= max(area_of(row) - _AS_GOOD, _HARDLY_ANY_ORDER)
     ]
     if places:
         yield f"{claim}: {'; '.join(places)}."
@@ -196,16 +207,18 @@ def _with_metadata(evaluation: Evaluation) -> list[tuple[Row, float]]:
 
 
 def _not_told_apart(evaluation: Evaluation) -> Iterator[str]:
-    best = _best([row for row in _rows(evaluation, *UNSEEN, Exposure.UNKNOWN) if row["question"] == KIND])
-    if best and _area(best) <= _HARDLY_ANY_ORDER:
+    best = best_row(
+        [row for row in rows_of(evaluation, *UNSEEN, Exposure.UNKNOWN) if row["question"] == KIND]
+    )
+    if best and area_of(best) <= _HARDLY_ANY_ORDER:
         yield (
             "COVID-19 is not told from other pneumonia: at best AUROC "
-            f"{interval(best['auroc'])}, within {_where(best)}."
+            f"{interval(best['auroc'])}, within {where(best)}."
         )
 
 
 def _healthy_called_urgent(evaluation: Evaluation) -> Iterator[str]:
-    shares = [row for row in _healthy(evaluation) if URGENT_HEALTHY.fails(row["urgent"])]
+    shares = [row for row in healthy_rows(evaluation) if URGENT_HEALTHY.fails(row["urgent"])]
     if shares:
         worst_first = sorted(shares, key=lambda row: -row["urgent"])
         said = " and ".join(
@@ -223,12 +236,12 @@ def _part_in_training(shares: Sequence[Row]) -> str:
 
 
 def _moved_by_a_marker(evaluation: Evaluation) -> Iterator[str]:
-    moves = [move for move in _marker_moves(evaluation) if MARKER_SHIFT.fails(move[0])]
+    moves = [move for move in marker_moves(evaluation) if MARKER_SHIFT.fails(move[0])]
     if moves:
         shift, name, row = max(moves, key=lambda move: move[0])
         yield (
             f"A mark in the picture moves patients: with {name} half of them move by {percent(shift)} of the list or "
-            f"more ({_what(row)}), {MARKER_SHIFT.mark(shift)}."
+            f"more ({what(row)}), {MARKER_SHIFT.mark(shift)}."
         )
 
 
@@ -256,37 +269,37 @@ def _same_with_random_weights(evaluation: Evaluation) -> Iterator[str]:
 
 def _good_headline(evaluation: Evaluation) -> Iterator[str]:
     worst = evaluation["headline"]
-    if worst and worst["exposure"] in UNSEEN and not USEFUL_AUROC.fails(_area(worst)):
+    if worst and worst["exposure"] in UNSEEN and not USEFUL_AUROC.fails(area_of(worst)):
         yield (
             f"Good: within every site that took no part in training the AUROC is {USEFUL_AUROC.bound:.2f} or more; "
-            f"the worst is {interval(worst['auroc'])}, {_what(worst)}."
+            f"the worst is {interval(worst['auroc'])}, {what(worst)}."
         )
 
 
 def _needs_lungs(evaluation: Evaluation) -> Iterator[str]:
     """Only said of rows whose score is good for something with the lungs in place."""
-    rows = [row for row in evaluation["within_site"] if _lungless(row) is not None]
-    useful = [row for row in rows if _area(row) > _HARDLY_ANY_ORDER]
-    if useful and not any(WITHOUT_LUNGS.fails(_lungless(row)) for row in rows):
-        most = max(useful, key=lambda row: _lungless(row) or 0.0)
+    rows = [row for row in evaluation["within_site"] if lungless_auroc(row) is not None]
+    useful = [row for row in rows if area_of(row) > _HARDLY_ANY_ORDER]
+    if useful and not any(WITHOUT_LUNGS.fails(lungless_auroc(row)) for row in rows):
+        most = max(useful, key=lambda row: lungless_auroc(row) or 0.0)
         yield (
             "Good: it needs the lungs: with the lungs blacked out the AUROC falls to "
-            f"{figure(_lungless(most))} or less ({_what(most)}; {figure(_area(most))} with them)."
+            f"{figure(lungless_auroc(most))} or less ({what(most)}; {figure(area_of(most))} with them)."
         )
 
 
 def _above_metadata(evaluation: Evaluation) -> Iterator[str]:
     pairs = _with_metadata(evaluation)
-    if pairs and all(_area(row) > max(floor, 0.5) + _AS_GOOD for row, floor in pairs):
-        row, floor = min(pairs, key=lambda pair: _area(pair[0]) - pair[1])
+    if pairs and all(area_of(row) > max(floor, 0.5) + _AS_GOOD for row, floor in pairs):
+        row, floor = min(pairs, key=lambda pair: area_of(pair[0]) - pair[1])
         yield (
             "Good: at every site the score is better than what is known without looking at the pixels; closest at "
-            f"{_what(row)}: AUROC {figure(_area(row))} against {figure(floor)}."
+            f"{what(row)}: AUROC {figure(area_of(row))} against {figure(floor)}."
         )
 
 
 def _few_healthy_called_urgent(evaluation: Evaluation) -> Iterator[str]:
-    shares = [row for row in _healthy(evaluation) if row["exposure"] in UNSEEN]
+    shares = [row for row in healthy_rows(evaluation) if row["exposure"] in UNSEEN]
     if shares and not any(URGENT_HEALTHY.fails(row["urgent"]) for row in shares):
         most = max(shares, key=lambda row: row["urgent"])
         yield (
@@ -296,12 +309,12 @@ def _few_healthy_called_urgent(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _unmoved_by_a_marker(evaluation: Evaluation) -> Iterator[str]:
-    moves = _marker_moves(evaluation)
+    moves = marker_moves(evaluation)
     if moves and not any(MARKER_SHIFT.fails(shift) for shift, _, _ in moves):
         shift, _, row = max(moves, key=lambda move: move[0])
         yield (
             "Good: a mark pasted into the picture moves half of the patients by no more than "
-            f"{percent(shift)} of the list ({_what(row)})."
+            f"{percent(shift)} of the list ({what(row)})."
         )
 
 
@@ -325,63 +338,3 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
 )
 _GOOD = (_good_headline, _needs_lungs, _above_metadata, _few_healthy_called_urgent, _unmoved_by_a_marker)
 _ON_EVERY_REPORT = (_recognises_the_source, _good_only_when_pooled, _unknown_training, _healthy_called_urgent)
-
-
-def _rows(evaluation: Evaluation, *exposures: Exposure) -> list[Row]:
-    return [row for row in evaluation["within_site"] if row["exposure"] in exposures]
-
-
-def _best(rows: Sequence[Row]) -> Row | None:
-    return max(rows, key=_area, default=None)
-
-
-def _worst(rows: Sequence[Row]) -> Row | None:
-    return min(rows, key=_area, default=None)
-
-
-def _area(row: Row) -> float:
-    return float(row["auroc"]["value"])
-
-
-def _lungless(row: Row) -> float | None:
-    return next(
-        (perturbation["auroc"] for name, perturbation in row["audits"].items() if without_lungs(name)), None
-    )
-
-
-def _perturbations(
-    evaluation: Evaluation, key: str, expectation: Expectation
-) -> Iterator[tuple[float, str, Row]]:
-    for row in evaluation["within_site"]:
-        for name, perturbation in row["audits"].items():
-            if EXPECTATIONS.get(name) is expectation and perturbation[key] is not None:
-                yield perturbation[key], name, row
-
-
-def _moves(evaluation: Evaluation) -> Iterator[tuple[float, str, Row]]:
-    return _perturbations(evaluation, "median_rank_shift", Expectation.MUST_STAY)
-
-
-def _marker_moves(evaluation: Evaluation) -> list[tuple[float, str, Row]]:
-    return [move for move in _moves(evaluation) if pastes_a_marker(move[1])]
-
-
-def _healthy(evaluation: Evaluation) -> list[Row]:
-    return [row for row in evaluation["shares"] if healthy_adults(row) and row["n"] >= FEWEST]
-
-
-def _what(row: Row) -> str:
-    return f"{row['site']}, {row['question']}"
-
-
-def _where(row: Row) -> str:
-    seen = {
-        Exposure.UNKNOWN: ", perhaps seen in training",
-        Exposure.HELD_OUT: ", whose other patients taught",
-    }
-    return f"{row['site']}{seen.get(row['exposure'], ', which took no part in training')}"
-
-
-def _count(found: Sequence[Row], evaluation: Evaluation) -> str:
-    total = sum(_lungless(row) is not None for row in evaluation["within_site"])
-    return f"{len(found)} of {total} comparisons {'is' if len(found) == 1 else 'are'}"

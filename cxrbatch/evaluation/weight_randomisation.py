@@ -59,7 +59,7 @@ def _untrained(weight: keras.Variable, seed: int) -> Any:
     return np.full(weight.shape, 1.0 if weight.name in _ONES else 0.0, np.float32)
 
 
-def weight_randomisation(
+def randomise_weights(
     models: Sequence[keras.Model],
     images: NDArray[np.uint8],
     y_true: NDArray[np.bool_],

@@ -35,7 +35,7 @@ def write_evaluation(
         Folder; made where it is missing. Files of these names in it are replaced.
     bundle : Bundle
     evaluation : mapping
-        From `cxrbatch.evaluation.evaluate.evaluate`.
+        From `cxrbatch.evaluation.evaluate_sites`.
     sites : sequence of SiteScores
         What was evaluated.
 
@@ -73,7 +73,7 @@ def patients_csv(sites: Sequence[SiteScores], rule: str) -> bytes:
     ----------
     sites : sequence of SiteScores
     rule : str
-        Key of `cxrbatch.triage.aggregate.RULES`.
+        Key of `cxrbatch.triage.RULES`.
     """
     return csv_bytes(PATIENT_COLUMNS, (row for site in sites for row in _rows(site, rule)))
 

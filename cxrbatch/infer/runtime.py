@@ -54,7 +54,7 @@ class Runtime:
     batch_size: int
 
 
-def start(
+def start_runtime(
     device: Device = Device.AUTO, precision: Precision = Precision.AUTO, n_threads: int | None = None
 ) -> Runtime:
     """Import TensorFlow (2–6 s) and choose the device.

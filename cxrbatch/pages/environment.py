@@ -37,7 +37,7 @@ SHARED = Path(__file__).parent
 """Holds the templates and the style that several pages share."""
 
 
-def environment(folder: Path) -> Environment:
+def make_environment(folder: Path) -> Environment:
     """Templates of a folder, and those that pages share.
 
     Everything is escaped, control characters are shown, an unknown name is an error.

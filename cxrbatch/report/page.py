@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
-from cxrbatch.pages.environment import environment, load_asset
+from cxrbatch.pages.environment import load_asset, make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
 from cxrbatch.triage.capacity import capacity_note
@@ -76,7 +76,7 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 
 @cache
 def _environment() -> Environment:
-    made = environment(_HERE)
+    made = make_environment(_HERE)
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     made.filters.update(percent=percent, probability=_probability, capacity_note=capacity_note)
     made.globals.update(

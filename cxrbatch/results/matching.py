@@ -16,9 +16,10 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult
 from cxrbatch.state.session import persistent_state
-from cxrbatch.state.store import State, open_state
+from cxrbatch.state.store import State
 
 FIRST_DAY = dt.date(2020, 1, 1)
 """No PCR for this virus is older: its first protocol was published in January 2020 (Corman et al., Eurosurveillance

@@ -28,11 +28,11 @@ from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import session
 from cxrbatch.state.records import RunContext, StoredImage, StoredOutcome
 from cxrbatch.state.store import State
-from cxrbatch.triage.aggregate import aggregate
+from cxrbatch.triage.aggregate import aggregate_patients
 from cxrbatch.triage.capacity import capacity_yield
 from cxrbatch.triage.duplicates import without_duplicates
 from cxrbatch.triage.probability import prevalence_note, with_probabilities
-from cxrbatch.triage.waiting_list import ListRules, waiting_list
+from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
 
 __all__ = ["ScreenOptions", "screen"]
 
@@ -135,7 +135,7 @@ def _run_folder(
     if options.state:
         patients = _waiting(outcomes, bundle, options, state, context)
     else:
-        patients = aggregate(images, failures, bundle.aggregation, bundle.operating_points)
+        patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
     return TriageRun(
         folder=str(folder),
         n_found=len(found),
@@ -195,7 +195,7 @@ def _waiting(
         operating_points=bundle.operating_points,
     )
     patients = {item.outcome.header.patient_key for item in stored_images if item.outcome.header}
-    return waiting_list(stored_images, outcomes.keys(), state.result_dates(patients), rules)
+    return make_waiting_list(stored_images, outcomes.keys(), state.result_dates(patients), rules)
 
 
 def _with_flags(item: StoredImage, tonight: Outcome | None) -> StoredImage:

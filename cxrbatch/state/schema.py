@@ -79,21 +79,21 @@ CREATE TABLE listed (
 
 STEPS = (_TABLES,)
 """``STEPS[n]`` makes version n + 1 of version n."""
-VERSION = len(STEPS)
+SCHEMA_VERSION = len(STEPS)
 
 
-def version_of(connection: sqlite3.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
     """Version of the tables; 0 for an empty file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an older state up to date, in one transaction."""
-    version = version_of(connection)
-    if version == VERSION:
+    version = schema_version(connection)
+    if version == SCHEMA_VERSION:
         return
     steps = "".join(STEPS[version:])
     connection.executescript(
         f"BEGIN IMMEDIATE;{steps}"
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )

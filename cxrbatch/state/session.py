@@ -6,8 +6,9 @@ from pathlib import Path
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import NoLocks
+from cxrbatch.state.connection import in_memory, make_folder, open_state
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.store import State, in_memory, make_folder, open_state
+from cxrbatch.state.store import State
 
 
 @contextmanager

@@ -5,20 +5,14 @@ Here it is stored and found; what it means for a list is decided in `cxrbatch.tr
 
 import datetime as dt
 import json
-import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
-from cxrbatch.errors import StateError
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome, PatientKey, PatientTriage, TriageRun
-from cxrbatch.state import schema
-from cxrbatch.state.codec import decode, decode_key, encode, encode_key
+from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun
+from cxrbatch.state.codec import decode, decode_key, encode_key
 from cxrbatch.state.records import (
     ImageSummary,
     ListEntry,
@@ -28,13 +22,20 @@ from cxrbatch.state.records import (
     StoredImage,
     StoredOutcome,
 )
+from cxrbatch.state.rows import (
+    image_row,
+    json_text,
+    list_entry_row,
+    moment_of,
+    picture_of,
+    stored_image_of,
+    utc_text,
+    version_columns,
+)
 
-_MODE = 0o600
 _JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Of these the next run may know better, though the file has not changed."""
 _ROWS_PER_COMMIT = 64
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "sop_instance_uid")
 _REMEMBER = """
 INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :night, :moment,
     :settings, :bundle_sha256, :moment, :status, :reason, :score_covid, :patient_key, :patient_id,
@@ -68,126 +69,6 @@ SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
 """
 
 
-@contextmanager
-def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> Iterator["State"]:
-    """Open a state, which is made or brought up to date where needed.
-
-    Parameters
-    ----------
-    path : Path
-        On a local disk: SQLite's write-ahead log does not work over a network.
-    durable : bool
-        False for the memory of a single run: a power cut may cost it.
-    read_only : bool
-        For commands that only look.
-
-    Raises
-    ------
-    StateError
-        There, or while it is in use: no such file, damaged, of a later version, full disk.
-    """
-    try:
-        with closing(_connect(path, durable=durable, read_only=read_only)) as connection:
-            yield State(connection)
-            connection.commit()
-    except sqlite3.Error as error:
-        raise StateError(f"state {path}: {_in_words(error)}") from error
-
-
-@contextmanager
-def in_memory() -> Iterator["State"]:
-    """A state of which nothing is written anywhere."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.row_factory = sqlite3.Row
-        schema.migrate(connection)
-        yield State(connection)
-
-
-def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connection:
-    if read_only:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    else:
-        _make_private(path)
-        # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
-        how = "" if durable else "?vfs=unix-none"
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
-    connection.row_factory = sqlite3.Row
-    try:
-        if not durable:
-            # Before all else, or SQLite wants shared memory, which shares have not.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        _check_version(connection, path, read_only=read_only)
-        if not read_only:
-            _prepare(connection, durable=durable)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder of a state, for its owner alone, where it is missing.
-
-    Raises
-    ------
-    StateError
-        It cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StateError(
-            f"state {path}: its folder cannot be made: {error.strerror}; choose another place with --state"
-        ) from error
-
-
-def _make_private(path: Path) -> None:
-    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
-    make_folder(path)
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
-    except OSError as error:
-        raise StateError(
-            f"state {path}: cannot be written: {error.strerror}; choose another place with --state"
-        ) from error
-
-
-def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    version = schema.version_of(connection)
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    empty = version == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    if not empty and application != schema.APPLICATION_ID:
-        raise StateError(f"state {path}: is an SQLite file of another program; choose another name")
-    if version > schema.VERSION:
-        raise StateError(
-            f"state {path}: version {version}, this cxrbatch knows versions up to {schema.VERSION}; "
-            "use the cxrbatch that wrote it, or a newer one"
-        )
-    if read_only and version < schema.VERSION:
-        raise StateError(
-            f"state {path}: version {version} of {schema.VERSION}; the next run brings it up to date"
-        )
-
-
-def _prepare(connection: sqlite3.Connection, *, durable: bool) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-    schema.migrate(connection)
-
-
-def _in_words(error: sqlite3.Error) -> str:
-    advice = {
-        "SQLITE_FULL": "the disk is full; free some space and run again",
-        "SQLITE_NOTADB": "this is no state; choose another name, or move it away",
-        "SQLITE_CORRUPT": "is damaged; move it away to begin anew, or put a backup in its place",
-        "SQLITE_READONLY": "cannot be written; make it and its folder writable for this user",
-        "SQLITE_CANTOPEN": "cannot be opened; is the name right, and its folder writable for this user?",
-        "SQLITE_IOERR": "reading or writing failed; is the disk full or gone?",
-    }
-    name = getattr(error, "sqlite_errorname", "")
-    return next((text for code, text in advice.items() if name.startswith(code)), str(error))
-
-
 class State:
     """An open state; made by `open_state`."""
 
@@ -213,7 +94,7 @@ class State:
             "INSERT INTO run (night, started, folder, bundle_sha256) VALUES (?, ?, ?, ?)",
             (
                 context.night.isoformat(),
-                _utc(context.moment),
+                utc_text(context.moment),
                 context.root.encode("utf-8", "backslashreplace").decode(),
                 context.bundle_sha256,
             ),
@@ -230,13 +111,13 @@ class State:
         self._connection.executemany(
             "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (night, *_listed(position, patient), bundle)
+                (night, *list_entry_row(position, patient), bundle)
                 for position, patient in enumerate(run.patients, start=1)
             ),
         )
         self._connection.execute(
             "UPDATE run SET finished = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? WHERE id = ?",
-            (_utc(finished), run.n_found, run.n_scored, run.n_not_scored, run.n_skipped, run_id),
+            (utc_text(finished), run.n_found, run.n_scored, run.n_not_scored, run.n_skipped, run_id),
         )
         self._connection.commit()
 
@@ -253,7 +134,7 @@ class State:
 
     def get(self, file: FoundFile, context: RunContext, *, thumbnail: bool) -> StoredOutcome | None:
         """What was found out about this very version of a file by a run with the same settings."""
-        row = self._connection.execute(_OF_THIS_VERSION, _version(file, context)).fetchone()
+        row = self._connection.execute(_OF_THIS_VERSION, version_columns(file, context)).fetchone()
         if row is None or row["reason"] in _JUDGED_ANEW:
             return None
         return StoredOutcome(
@@ -272,7 +153,7 @@ class State:
 
         Versions that differ in nothing but the time of change are one if their outcome is.
         """
-        row = _image_row(file, outcome, context)
+        row = image_row(file, outcome, context)
         self._recognise(row, outcome)
         self._connection.execute(_REMEMBER, row)
         stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
@@ -286,7 +167,7 @@ class State:
     def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
         """A file that was copied anew, with its times, or whose rights were changed, is the version that it was."""
         for known in self._connection.execute(_COPIED_ANEW, row):
-            if _picture(decode(known["record"])) == _picture(outcome):
+            if picture_of(decode(known["record"])) == picture_of(outcome):
                 self._connection.execute(
                     "UPDATE OR IGNORE image SET ctime_ns = ? WHERE id = ?", (row["ctime_ns"], known["id"])
                 )
@@ -301,7 +182,7 @@ class State:
         """Store of which file an image is a second copy; an empty name for none."""
         self._connection.executemany(
             "UPDATE image SET duplicate_of = :name WHERE id = :id AND duplicate_of <> :name",
-            ({"id": id_, "name": _text(name) if name else ""} for id_, name in duplicate_of.items()),
+            ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of.items()),
         )
         self.commit()
 
@@ -312,7 +193,7 @@ class State:
         image is dated after that night (rule 5 of ``docs/nightly.md``).
         """
         rows = self._connection.execute(_EVIDENCE, {"after": after.isoformat()})
-        return [_stored_image(row) for row in rows]
+        return [stored_image_of(row) for row in rows]
 
     def images(self) -> Iterator[ImageSummary]:
         """All images ever, in short, in the order in which they came in."""
@@ -324,7 +205,7 @@ class State:
             yield ImageSummary(
                 first_night=dt.date.fromisoformat(row["first_night"]),
                 first_seen=dt.datetime.fromisoformat(row["first_seen"]),
-                written=_moment(row["mtime_ns"]),
+                written=moment_of(row["mtime_ns"]),
                 patient_key=decode_key(row["patient_key"]),
                 study_date=header["study_date"] if header else "",
                 bundle_sha256=row["bundle_sha256"],
@@ -380,7 +261,7 @@ class State:
         self._connection.executemany(
             "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
             (
-                (encode_key(result.patient_key), result.date.isoformat(), result.positive, _utc(imported))
+                (encode_key(result.patient_key), result.date.isoformat(), result.positive, utc_text(imported))
                 for result in results
             ),
         )
@@ -427,83 +308,3 @@ class State:
     def n_images(self) -> int:
         """Versions of files that are remembered."""
         return int(self._connection.execute("SELECT count(*) FROM image").fetchone()[0])
-
-
-def _utc(moment: dt.datetime) -> str:
-    """Of fixed length, so that moments are in order as text."""
-    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
-
-
-def _moment(ns: int) -> dt.datetime | None:
-    return _EPOCH + dt.timedelta(microseconds=ns // 1000) if ns else None
-
-
-def _text(name: str) -> str:
-    return json.dumps(name)
-
-
-def _plain(text: str) -> str:
-    """Text for a column that people search; what is no UTF-8 is escaped."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _version(file: FoundFile, context: RunContext) -> dict[str, Any]:
-    return {
-        "root": _text(context.root),
-        "name": _text(file.name),
-        "settings": context.settings,
-        **asdict(file.version),
-    }
-
-
-def _image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[str, Any]:
-    header = outcome.header or ImageHeader(patient_key=("file", outcome.name), patient_id=outcome.name)
-    return {
-        **_version(file, context),
-        **_in_columns(outcome),
-        "night": context.night.isoformat(),
-        "moment": _utc(context.moment),
-        "bundle_sha256": context.bundle_sha256,
-        "patient_key": encode_key(header.patient_key),
-        **{column: _plain(getattr(header, column)) for column in _HEADER_COLUMNS},
-        "record": encode(replace(outcome, header=header)),
-        "thumbnail": outcome.thumbnail,
-    }
-
-
-def _picture(outcome: Outcome) -> str:
-    return "" if isinstance(outcome, Failure) else outcome.picture
-
-
-def _in_columns(outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Failure):
-        status = "skipped" if outcome.skipped else "not_scored"
-        return {"status": status, "reason": outcome.reason.value, "score_covid": None}
-    return {"status": "scored", "reason": "", "score_covid": outcome.scores[0]}
-
-
-def _stored_image(row: sqlite3.Row) -> StoredImage:
-    return StoredImage(
-        id=row["id"],
-        root=json.loads(row["root"]),
-        name=json.loads(row["name"]),
-        mtime_ns=row["mtime_ns"],
-        first_night=dt.date.fromisoformat(row["first_night"]),
-        first_seen=dt.datetime.fromisoformat(row["first_seen"]),
-        bundle_sha256=row["bundle_sha256"],
-        outcome=decode(row["record"], row["thumbnail"]),
-        duplicate_of=json.loads(row["duplicate_of"] or '""'),
-    )
-
-
-def _listed(position: int, patient: PatientTriage) -> tuple[Any, ...]:
-    return (
-        encode_key(patient.patient_key),
-        position,
-        "ranked" if patient.is_ranked else "not_scored",
-        patient.score,
-        patient.priority or "",
-        patient.nights_waiting,
-        ";".join(patient.flags),
-        patient.reason or "",
-    )

@@ -12,12 +12,12 @@ from cxrbatch._lib.toml import load_recipe, read_recipe
 from cxrbatch.bundle.bundle import Bundle, load_bundle
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError, UsageProblem
-from cxrbatch.evaluation.evaluate import evaluate
-from cxrbatch.evaluation.sections import confound_floor
+from cxrbatch.evaluation.evaluate import evaluate_sites
+from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.write import write_evaluation
 from cxrbatch.infer.predictor import KerasPredictor
-from cxrbatch.infer.runtime import Precision, start
+from cxrbatch.infer.runtime import Precision, start_runtime
 from cxrbatch.pages.wording import interval
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
@@ -33,7 +33,7 @@ _OF_TRAINING = ("calibration", "aggregation")
 """Parts of the evaluation that say how the bundle was made, and are not measured again."""
 
 
-def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = None) -> dict[str, Any]:
+def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = None) -> dict[str, Any]:
     """Measure a bundle and write the figures, the page and the card.
 
     Parameters
@@ -47,7 +47,7 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = N
     Returns
     -------
     dict
-        The evaluation, see `cxrbatch.evaluation.evaluate.evaluate`.
+        The evaluation, see `cxrbatch.evaluation.evaluate_sites`.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = N
         Every source of the recipe has taught the bundle.
     """
     spec, loaded = load_recipe(recipe, TrainRecipe), load_bundle(bundle)
-    predictor = KerasPredictor(loaded, start(precision=Precision.FLOAT32))
+    predictor = KerasPredictor(loaded, start_runtime(precision=Precision.FLOAT32))
     dataset = load_dataset(spec.sources, data or recipe.parent, loaded.preprocess)
     folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
     options = TrainOptions(work=folder)
@@ -67,7 +67,7 @@ def evaluate_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = N
     sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, crops)
     evaluation = {
         **{key: loaded.evaluation[key] for key in _OF_TRAINING if key in loaded.evaluation},
-        **evaluate(
+        **evaluate_sites(
             sites,
             loaded.aggregation,
             loaded.operating_points,

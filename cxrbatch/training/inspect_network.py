@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cxrbatch.bundle.network import load_network
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.evaluation.network_outputs import features
-from cxrbatch.evaluation.source_probe import source_probe
-from cxrbatch.evaluation.weight_randomisation import weight_randomisation
+from cxrbatch.evaluation.source_probe import probe_source
+from cxrbatch.evaluation.weight_randomisation import randomise_weights
 from cxrbatch.records import FINDINGS
 from cxrbatch.training.score_sites import by_source
 
@@ -56,7 +56,7 @@ def _probe(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any] | 
     if found is None:
         return None
     sources, patients = (np.array([getattr(case, key) for case in cases]) for key in ("source", "patient"))
-    return source_probe(found, sources, patients)
+    return probe_source(found, sources, patients)
 
 
 def _randomise(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any] | None:
@@ -65,7 +65,7 @@ def _randomise(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any
     part = parts[site]
     if not _of_the_rarer(part):
         return None
-    found = weight_randomisation(
+    found = randomise_weights(
         [network] * _RANDOMISATIONS, part.images, _is_abnormal(part), lambda scores: 1 - scores[:, _NORMAL]
     )
     return {"site": site, **found}

@@ -16,7 +16,7 @@ from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, wr
 from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.evaluate import evaluate, one_row_per_patient, operating_points
+from cxrbatch.evaluation.evaluate import evaluate_sites, one_row_per_patient, operating_points
 from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.training.calibration import fit_score_calibration
@@ -32,7 +32,7 @@ from cxrbatch.training.score_sites import own_split_points, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
 
 
-def train(
+def train_bundle(
     recipe: Path,
     out: Path,
     data: Path | None = None,
@@ -107,7 +107,7 @@ def train_on(
             calibration=_score_calibration(left_out, rule),
             training=_training(dataset, splits, recipe, looks, model),
             evaluation={
-                **evaluate(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
+                **evaluate_sites(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
                 "calibration": dataclasses.asdict(calibration),
                 "aggregation": comparison,
             },

@@ -29,7 +29,7 @@ RULES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"me
 """How several images make one score: float64 (n_images, 3) → (3,). Which one a bundle uses was chosen on data."""
 
 
-def aggregate(
+def aggregate_patients(
     images: Iterable[ImageScore],
     failures: Iterable[Failure],
     rule: str,

@@ -34,7 +34,7 @@ class ListRules:
     bundle_sha256 : str
         Tonight's.
     aggregation : str
-        Key of `cxrbatch.triage.aggregate.RULES`.
+        Key of `cxrbatch.triage.RULES`.
     operating_points : OperatingPoints or None
     """
 
@@ -76,7 +76,7 @@ class _Image:
         return min(dt.date.fromisoformat(stated), self.night) if stated else self.night
 
 
-def waiting_list(
+def make_waiting_list(
     stored_images: Sequence[StoredImage], found: AbstractSet[int], results: Results, rules: ListRules
 ) -> tuple[PatientTriage, ...]:
     """Make the list of tonight.
@@ -93,7 +93,7 @@ def waiting_list(
     Returns
     -------
     tuple of PatientTriage
-        As `cxrbatch.triage.aggregate.aggregate` gives it.
+        As `cxrbatch.triage.aggregate_patients` gives it.
     """
     scored = _distinct(stored_images, found, rules.bundle_sha256)
     images = [*_of_their_patient(scored), *_unsettled(stored_images, found)]

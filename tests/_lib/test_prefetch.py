@@ -132,14 +132,14 @@ def test_files_are_read_while_tensorflow_starts(
                 read.append(item.name)
                 yield ref, item
 
-    start = runtime.start
+    start = runtime.start_runtime
 
     def late(*given: object) -> runtime.Runtime:
         assert comes_true(lambda: len(read) == 60)
         return start(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pool, "WorkerPool", Counted)
-    monkeypatch.setattr(runtime, "start", late)
+    monkeypatch.setattr(runtime, "start_runtime", late)
     folder = tmp_path / "export"
     folder.mkdir()
     pixels = np.rint(radiograph(380, 280, seed=1) * 255).astype(np.uint8)

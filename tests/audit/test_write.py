@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from cxrbatch.audit.figures import Audit, audit
 from cxrbatch.audit.page import audit_html
-from cxrbatch.audit.summary import summary
+from cxrbatch.audit.summary import summarise
 from cxrbatch.audit.write import audit_csv, check_out, write_audit
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
 from cxrbatch.bundle.operating_points import with_operating_points
@@ -18,7 +18,7 @@ from cxrbatch.cli.app import cli
 from cxrbatch.errors import OutputError, StateError, UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.report.page import CAUTION
-from cxrbatch.state.store import open_state
+from cxrbatch.state.connection import open_state
 from tests.factories.audits import Line, Night, a_bundle, audited, make_state, one_night, tiny_state
 from tests.factories.stored import OTHER_BUNDLE
 
@@ -115,7 +115,7 @@ drift,all,not_scored_last_week_minus_before,,,,8
 
 def said(audit: Audit, start: str) -> str:
     """The one sentence that begins so; empty where there is none."""
-    found = [sentence for sentence in summary(audit) if sentence.startswith(start)]
+    found = [sentence for sentence in summarise(audit) if sentence.startswith(start)]
     assert len(found) <= 1
     return found[0] if found else ""
 
@@ -180,7 +180,7 @@ def test_out_that_is_a_folder(tmp_path: Path) -> None:
 
 def test_a_list_that_misleads_is_said_first(tmp_path: Path) -> None:
     nights, results = busy_nights(reverse=True)
-    first = summary(audited(tmp_path, *nights, results=results))[0]
+    first = summarise(audited(tmp_path, *nights, results=results))[0]
     assert first.startswith("The list was no better than random order: gain -")
     assert "200 waits with a result" in first
 
@@ -193,7 +193,7 @@ def test_a_list_that_is_worse_than_arrival_is_said_first(tmp_path: Path) -> None
     late = {patient: score for patient, score in scores.items() if patient not in positive}
     night = Night(0, [early, late], [Line(patient=patient, score=score) for patient, score in scores.items()])
     results = [(patient, 1, patient in positive) for patient in scores]
-    first = summary(audited(tmp_path, night, results=results))[0]
+    first = summarise(audited(tmp_path, night, results=results))[0]
     # of 25 pairs 5 are in the right order: 2 · 5/25 − 1
     assert first.startswith("The list was no better than the order of arrival: gain -0.600")
     assert "against 1.000 (1.000 to 1.000) by arrival" in first
@@ -201,7 +201,7 @@ def test_a_list_that_is_worse_than_arrival_is_said_first(tmp_path: Path) -> None
 
 def test_a_good_list_is_said_last(tmp_path: Path) -> None:
     nights, results = busy_nights()
-    assert summary(audited(tmp_path, *nights, results=results))[-1].startswith("Good: the list was better")
+    assert summarise(audited(tmp_path, *nights, results=results))[-1].startswith("Good: the list was better")
 
 
 def test_a_list_that_may_be_luck_is_not_called_good(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import waiting
 from benchmarks.waiting import AT_RANDOM, FIRST_COME, SCORE, Order, Ward, Wave, with_max_wait
 from cxrbatch.triage.capacity import ListCurve
-from cxrbatch.triage.waiting_list import ListRules, waiting_list
+from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
 from tests.factories.records import image_score
 from tests.factories.stored import BUNDLE, night, stored_image
 
@@ -76,7 +76,7 @@ def test_order_is_that_of_the_list_across_nights() -> None:
         aggregation="mean",
         operating_points=None,
     )
-    program = [int(patient.patient_id) for patient in waiting_list(seen, set(), {}, rules)]
+    program = [int(patient.patient_id) for patient in make_waiting_list(seen, set(), {}, rules)]
     assert waiting.listed(range(60), nights, values.tolist(), with_max_wait(3)) == program
 
 

@@ -37,7 +37,7 @@ COVID_NORMAL = ImportSpec(labels=("covid", "normal"))
 
 @pytest.fixture(scope="module")
 def started() -> Runtime:
-    return runtime.start(Device.CPU)
+    return runtime.start_runtime(Device.CPU)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_activations(
     expected: tuple[float, ...],
     tmp_path: Path,
 ) -> None:
-    started = runtime.start(Device.CPU)
+    started = runtime.start_runtime(Device.CPU)
     spec = ImportSpec(labels=labels, activation=OutputActivation(asked))
     (row,) = scores(imported(constant(outputs, last), tmp_path, spec), started)
     assert row == pytest.approx(expected, abs=1e-6)

@@ -19,9 +19,9 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, Provenance, TriageRun
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import schema
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import RunContext
-from cxrbatch.state.store import open_state
 from tests.factories.records import failure
 
 EVENING = dt.datetime(2026, 3, 5, 23, 0, tzinfo=dt.UTC)
@@ -92,7 +92,7 @@ def test_sound(state: Path) -> None:
     said = "\n".join(item.found for item in found)
     for part in (
         "mode 0600",
-        f"version {schema.VERSION}",
+        f"version {schema.SCHEMA_VERSION}",
         "whole; 2 images",
         "the last night was 2026-03-05",
     ):
@@ -155,10 +155,10 @@ def test_of_another_program(tmp_path: Path) -> None:
 
 def test_of_a_later_version(state: Path) -> None:
     with closing(sqlite3.connect(state)) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
     ((level, found),) = wrong(look(state))
     assert level is Level.PROBLEM
-    assert f"version {schema.VERSION + 1}" in found
+    assert f"version {schema.SCHEMA_VERSION + 1}" in found
 
 
 def test_clock_behind_the_last_night(state: Path) -> None:

@@ -54,7 +54,7 @@ def one_by_one(refs: list[ImageRef], bundle: Path) -> dict[str, Outcome]:
     """What reading and scoring each file by itself gives."""
     loaded = load_bundle(bundle)
     engine = open_engine(loaded, options("local"))
-    predictor = KerasPredictor(loaded, runtime.start(Device.CPU), 8)
+    predictor = KerasPredictor(loaded, runtime.start_runtime(Device.CPU), 8)
     outcomes: dict[str, Outcome] = {}
     for ref in refs:
         item = prepare(ref, engine._prepare)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pytest
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.evaluate import (
-    evaluate,
+    evaluate_sites,
     headline,
     jsonable,
     one_row_per_patient,
@@ -38,7 +38,7 @@ def measured(
     sites: Sequence[SiteScores], points: OperatingPoints | None = POINTS, rule: str = "mean"
 ) -> dict[str, Any]:
     """What is written into a bundle: it has to survive JSON."""
-    found = evaluate(sites, rule, points, bootstraps=50)
+    found = evaluate_sites(sites, rule, points, bootstraps=50)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     return found
 
@@ -331,7 +331,7 @@ def test_metadata_are_asked_once_whatever_ranks_the_patients() -> None:
 
 def test_what_was_measured_elsewhere_is_taken_over() -> None:
     probe = {"accuracy": np.float32(1.0), "chance": 0.25, "n": np.int64(40), "sources": ("a", "b", "c", "d")}
-    found = evaluate([], "mean", None, 10, source_probe=probe)
+    found = evaluate_sites([], "mean", None, 10, source_probe=probe)
     assert found["source_probe"] == {
         "accuracy": 1.0,
         "chance": 0.25,

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.multiclass import OneVsRestClassifier
 
-from cxrbatch.evaluation.source_probe import _RIDGE, _folds, source_probe
+from cxrbatch.evaluation.source_probe import _RIDGE, _folds, probe_source
 
 Probed = tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.str_]]
 
@@ -26,7 +26,7 @@ def hospitals(n: int, distance: float, n_features: int = 6, seed: int = 0) -> Pr
 
 
 def test_perfect_on_separable_features() -> None:
-    assert source_probe(*hospitals(40, distance=12)) == {
+    assert probe_source(*hospitals(40, distance=12)) == {
         "accuracy": 1.0,
         "chance": 1 / 3,
         "n": 120,
@@ -36,7 +36,7 @@ def test_perfect_on_separable_features() -> None:
 
 @pytest.mark.parametrize("n_features", [3, 20, 200])
 def test_chance_on_noise(n_features: int) -> None:
-    found = source_probe(*hospitals(100, distance=0, n_features=n_features))
+    found = probe_source(*hospitals(100, distance=0, n_features=n_features))
     assert found is not None
     # Standard error of a share of 1/3 among 300: 0.027
     assert found["accuracy"] == pytest.approx(1 / 3, abs=0.08)
@@ -49,8 +49,8 @@ def test_not_fooled_by_repeated_patients() -> None:
     patients = patients_of(sources, images_each=10)
     own = {patient: random.normal(size=40) for patient in np.unique(patients).tolist()}
     features = np.array([own[patient] for patient in patients.tolist()], np.float32)
-    found = source_probe(features, sources, patients)
-    by_image = source_probe(features, sources, patients_of(sources))
+    found = probe_source(features, sources, patients)
+    by_image = probe_source(features, sources, patients_of(sources))
     assert found is not None
     assert by_image is not None
     assert by_image["accuracy"] == 1.0
@@ -60,8 +60,8 @@ def test_not_fooled_by_repeated_patients() -> None:
 def test_a_patient_with_many_images_weighs_as_one() -> None:
     features, sources, patients = hospitals(20, distance=1.5)
     repeated = np.concatenate([np.arange(60), np.full(30, 0), np.full(10, 59)])
-    plain = source_probe(features, sources, patients)
-    again = source_probe(features[repeated], sources[repeated], patients[repeated])
+    plain = probe_source(features, sources, patients)
+    again = probe_source(features[repeated], sources[repeated], patients[repeated])
     assert plain is not None
     assert again is not None
     assert again["accuracy"] == pytest.approx(plain["accuracy"], abs=1e-9)
@@ -72,14 +72,14 @@ def test_a_large_source_does_not_decide() -> None:
     """Whoever always says the largest source is right by chance only."""
     features, sources, patients = hospitals(300, distance=0)
     kept = np.r_[0:300, 300:315, 600:615]
-    found = source_probe(features[kept], sources[kept], patients[kept])
+    found = probe_source(features[kept], sources[kept], patients[kept])
     assert found is not None
     assert found["accuracy"] < 0.5
 
 
 def test_agrees_with_scikit_learn() -> None:
     features, sources, patients = hospitals(60, distance=1.5)
-    found = source_probe(features, sources, patients)
+    found = probe_source(features, sources, patients)
     names, source = np.unique(sources, return_inverse=True)
     fold = _folds(source, np.unique(patients, return_inverse=True)[1], seed=0)
     told = np.empty_like(sources)
@@ -99,7 +99,7 @@ def test_agrees_with_scikit_learn() -> None:
 
 def test_more_features_than_images() -> None:
     features, sources, patients = hospitals(30, distance=3, n_features=400)
-    found = source_probe(features, sources, patients)
+    found = probe_source(features, sources, patients)
     assert found is not None
     assert found["accuracy"] > 0.5
 
@@ -107,8 +107,8 @@ def test_more_features_than_images() -> None:
 def test_features_that_never_change_do_no_harm() -> None:
     features, sources, patients = hospitals(40, distance=12)
     wider = np.hstack([np.zeros((120, 3), np.float32), features, np.full((120, 2), 7, np.float32)])
-    assert source_probe(wider, sources, patients) == source_probe(features, sources, patients)
-    constant = source_probe(np.zeros((120, 3), np.float32), sources, patients)
+    assert probe_source(wider, sources, patients) == probe_source(features, sources, patients)
+    constant = probe_source(np.zeros((120, 3), np.float32), sources, patients)
     assert constant is not None
     assert constant["accuracy"] == pytest.approx(1 / 3)
 
@@ -116,8 +116,8 @@ def test_features_that_never_change_do_no_harm() -> None:
 def test_repeats_whatever_the_names_and_does_not_touch_its_input() -> None:
     features, sources, patients = hospitals(30, distance=1)
     before = features.copy()
-    first = source_probe(features, sources, patients)
-    assert first == source_probe(features, sources, patients)
+    first = probe_source(features, sources, patients)
+    assert first == probe_source(features, sources, patients)
     assert (features == before).all()
     json.dumps(first)
 
@@ -135,11 +135,11 @@ def test_folds_part_patients_evenly_within_each_source() -> None:
 def test_sources_of_few_patients_are_left_out(n_patients: int) -> None:
     features, sources, patients = hospitals(20, distance=12)
     kept = np.r_[0 : 20 + n_patients, 40:60]
-    found = source_probe(features[kept], sources[kept], patients[kept])
+    found = probe_source(features[kept], sources[kept], patients[kept])
     assert found is not None
     assert (found["sources"], found["chance"], found["n"]) == (["east", "west"], 0.5, 40)
 
 
 def test_one_source_says_nothing() -> None:
     features, sources, patients = hospitals(20, distance=1)
-    assert source_probe(features[:20], sources[:20], patients[:20]) is None
+    assert probe_source(features[:20], sources[:20], patients[:20]) is None

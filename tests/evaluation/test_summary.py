@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from cxrbatch.bundle.bundle import OperatingPoints
-from cxrbatch.evaluation.evaluate import evaluate
+from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.site_scores import Exposure
-from cxrbatch.evaluation.summary import caveats, summary
+from cxrbatch.evaluation.summary import caveats, summarise
 from tests.factories.collections import case
 from tests.factories.scores import by_label
 
@@ -71,7 +71,7 @@ GOOD = evaluation(
 
 
 def test_what_is_good_is_said_as_plainly() -> None:
-    assert summary(GOOD) == [
+    assert summarise(GOOD) == [
         "Good: within every site that took no part in training the AUROC is 0.80 or more; the worst is "
         "0.840 (0.790–0.880), nih, pneumonia against normal.",
         "Good: it needs the lungs: with the lungs blacked out the AUROC falls to 0.550 or less "
@@ -93,13 +93,13 @@ def test_a_model_that_recognises_the_source_is_exposed_by_both_figures() -> None
         "taught it (own split, COVID-19 against normal), but 0.431 within nih, of which it had seen nothing "
         "(pneumonia against normal)."
     )
-    assert summary(classic)[0] == expected
+    assert summarise(classic)[0] == expected
     assert caveats(classic) == [expected]
 
 
 @pytest.mark.parametrize(("own", "unseen"), [(0.89, 0.43), (0.999, 0.61)])
 def test_it_is_not_said_of_others(own: float, unseen: float) -> None:
-    found = summary(evaluation(row("own split", COVID, own, "held out"), row("nih", ILL, unseen)))
+    found = summarise(evaluation(row("own split", COVID, own, "held out"), row("nih", ILL, unseen)))
     assert not any("recognises the source" in line for line in found)
 
 
@@ -107,7 +107,7 @@ def test_a_foreign_bundle_that_is_good_only_when_pooled() -> None:
     foreign = evaluation(
         row("nih", ILL, 0.52, "unknown"), pooled={"auroc": {"value": 0.97, "low": 0.9, "high": 1.0}}
     )
-    pooled, unknown, nowhere, weak = summary(foreign)
+    pooled, unknown, nowhere, weak = summarise(foreign)
     assert pooled == (
         "The score tells sources apart, not patients: AUROC 0.970 across all sources together, but 0.520 within nih "
         "(pneumonia against normal)."
@@ -127,7 +127,7 @@ def test_a_foreign_bundle_that_is_good_only_when_pooled() -> None:
     ],
 )
 def test_a_weak_headline(area: float, chance: str) -> None:
-    (line,) = summary(evaluation(row("nih", ILL, area)))
+    (line,) = summarise(evaluation(row("nih", ILL, area)))
     assert line.startswith(
         "The headline is weak: within nih, which took no part in training, pneumonia against normal ranked by "
         f"1 − normal, AUROC {area:.3f} ("
@@ -136,7 +136,7 @@ def test_a_weak_headline(area: float, chance: str) -> None:
 
 
 def test_a_model_that_does_not_need_the_lungs() -> None:
-    found = summary(
+    found = summarise(
         evaluation(
             row("own split", COVID, 0.99, "held out", audits=perturbed(0.98, 0.0)),
             row("nih", ILL, 0.85, audits=perturbed(0.70, 0.0)),
@@ -152,13 +152,13 @@ def test_a_model_that_does_not_need_the_lungs() -> None:
 
 def test_nothing_good_is_said_of_the_lungs_where_no_score_is_good_for_anything() -> None:
     assert not any(
-        "lungs" in line for line in summary(evaluation(row("nih", ILL, 0.5, audits=perturbed(0.5, 0))))
+        "lungs" in line for line in summarise(evaluation(row("nih", ILL, 0.5, audits=perturbed(0.5, 0))))
     )
 
 
 def test_what_is_left_without_the_disease() -> None:
     others = {"border only": (0.81, 0.2), "histogram only": (0.60, 0.2), "lungs only": (0.9, 0.1)}
-    found = summary(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.0, **others))))
+    found = summarise(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.0, **others))))
     assert (
         "Much of the AUROC is left where little or nothing of the disease can be seen: border only: 0.810 "
         "(nih, pneumonia against normal)."
@@ -167,17 +167,17 @@ def test_what_is_left_without_the_disease() -> None:
 
 def test_the_confound_floor_beside_the_pooled_figure() -> None:
     pooled = {"auroc": {"value": 0.95, "low": 0.94, "high": 0.96}}
-    (line, *_) = summary(evaluation(row("nih", ILL, 0.9), pooled=pooled, confound_floor=floor(0.996)))
+    (line, *_) = summarise(evaluation(row("nih", ILL, 0.9), pooled=pooled, confound_floor=floor(0.996)))
     assert line == (
         "Whoever knows only the source and sees no image reaches AUROC 0.996 on the same patients, the score 0.950: "
         "the figure across sources is no evidence that it sees disease."
     )
     low = evaluation(row("nih", ILL, 0.9), pooled=pooled, confound_floor=floor(0.7))
-    assert not any("knows only the source" in line for line in summary(low))
+    assert not any("knows only the source" in line for line in summarise(low))
 
 
 def test_a_floor_that_the_score_is_well_above_is_not_complained_of() -> None:
-    found = summary(
+    found = summarise(
         evaluation(
             row("web", ILL, 0.90, source_alone=0.87),
             row("nih", ILL, 0.90),
@@ -191,11 +191,11 @@ def test_a_floor_that_the_score_is_well_above_is_not_complained_of() -> None:
 def test_what_is_wrong_with_pooling_is_said_once() -> None:
     pooled = {"auroc": {"value": 0.95, "low": 0.94, "high": 0.96}}
     both = evaluation(row("own split", COVID, 0.99, "held out"), row("nih", ILL, 0.5), pooled=pooled)
-    assert not any("tells sources apart" in line for line in summary(both))
+    assert not any("tells sources apart" in line for line in summarise(both))
 
 
 def test_the_place_and_the_metadata_beside_the_figure_within() -> None:
-    found = summary(
+    found = summarise(
         evaluation(
             row("own split", COVID, 0.999, "held out", source_alone=1.0),
             row("web", KIND, 0.65, source_alone=0.80),
@@ -221,8 +221,8 @@ def test_covid_that_is_not_told_from_other_pneumonia() -> None:
         "COVID-19 is not told from other pneumonia: at best AUROC 0.580 (0.530–0.620), within euro, which took no "
         "part in training."
     )
-    assert expected in summary(evaluation(*sites))
-    assert expected not in summary(evaluation(*sites, row("third", KIND, 0.7)))
+    assert expected in summarise(evaluation(*sites))
+    assert expected not in summarise(evaluation(*sites, row("third", KIND, 0.7)))
 
 
 def test_healthy_people_called_urgent() -> None:
@@ -240,7 +240,7 @@ def test_healthy_people_called_urgent() -> None:
         "part in training, 30.0% of 200 of nih and 12.4% of 200 of rsna would be called urgent. Use the "
         "order of the list."
     )
-    assert expected in summary(found)
+    assert expected in summarise(found)
     assert caveats(found) == [expected]
     unknown = evaluation(row("nih", ILL, 0.9), shares=[share("rsna", 0.5, "unknown")])
     assert "that may or may not have taken part in training, 50.0% of 200 of rsna" in caveats(unknown)[-1]
@@ -250,7 +250,7 @@ def test_healthy_people_called_urgent() -> None:
 
 def test_patients_moved_by_a_mark_or_by_handling() -> None:
     others = {"marker arrows": (0.8, 0.041), "mirrored": (0.8, 0.08), "darker curve": (0.8, 0.05)}
-    found = summary(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.03, **others))))
+    found = summarise(evaluation(row("nih", ILL, 0.85, audits=perturbed(0.5, 0.03, **others))))
     assert (
         "A mark in the picture moves patients: with marker arrows half of them move by 4.1% of the list or more "
         "(nih, pneumonia against normal), above 2%."
@@ -263,7 +263,7 @@ def test_patients_moved_by_a_mark_or_by_handling() -> None:
 
 def test_features_and_weights() -> None:
     told = {"accuracy": 0.75, "chance": 0.25, "n": 90, "sources": list("abcd")}
-    found = summary(
+    found = summarise(
         evaluation(row("nih", ILL, 0.85), source_probe=told, weight_randomisation={"rank_correlation": 0.61})
     )
     assert found[:2] == [
@@ -277,13 +277,13 @@ def test_features_and_weights() -> None:
         source_probe={**told, "accuracy": 0.6},
         weight_randomisation={"rank_correlation": 0.1},
     )
-    assert all(line.startswith("Good:") for line in summary(hardly))
+    assert all(line.startswith("Good:") for line in summarise(hardly))
 
 
 def test_bad_comes_before_good_and_the_evaluation_is_left_as_it_is() -> None:
     mixed = evaluation(*GOOD["within_site"], row("third", ILL, 0.7), shares=GOOD["shares"])
     before = copy.deepcopy(mixed)
-    kinds = [line.startswith("Good:") for line in summary(mixed)]
+    kinds = [line.startswith("Good:") for line in summarise(mixed)]
     assert kinds == sorted(kinds)
     assert set(kinds) == {True, False}
     assert mixed == before
@@ -298,13 +298,13 @@ def test_the_words_are_those_of_the_field() -> None:
         confound_floor=floor(1.0, nih=0.8),
         shares=[share("rsna", 0.97)],
     )
-    said = " ".join(summary(everything) + summary(GOOD)).lower()
-    assert len(summary(everything)) >= 9
+    said = " ".join(summarise(everything) + summarise(GOOD)).lower()
+    assert len(summarise(everything)) >= 9
     assert not any(word in said for word in ("diagnos", "% chance", "positive patient", "nan", "none "))
 
 
 def test_nothing_measured() -> None:
-    (line,) = summary(evaluation())
+    (line,) = summarise(evaluation())
     assert line.startswith("Nothing was measured within a site")
 
 
@@ -325,7 +325,7 @@ def test_the_classic_recipe_end_to_end() -> None:
             "bimcv", [case(f"bimcv/{i}", "covid", "bimcv") for i in range(50)], Exposure.NOT_TRAINED_ON, adult
         ),
     ]
-    found = evaluate(sites, "mean", OperatingPoints(urgent=0.9, high=0.5), bootstraps=20)
+    found = evaluate_sites(sites, "mean", OperatingPoints(urgent=0.9, high=0.5), bootstraps=20)
     said = "\n".join(found["verdict"])
     for sentence in (
         "recognises the source, not the disease: AUROC 1.000 on held-out patients",

@@ -7,7 +7,7 @@ from keras import layers
 from numpy.typing import NDArray
 from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
-from cxrbatch.evaluation.weight_randomisation import randomised, rank_correlation, weight_randomisation
+from cxrbatch.evaluation.weight_randomisation import randomise_weights, randomised, rank_correlation
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.stats.ranking import auroc
 from cxrbatch.training.network import build_logits
@@ -117,7 +117,7 @@ def test_same_seed_same_weights() -> None:
 
 def test_what_was_learnt_collapses() -> None:
     images, y_true = spots()
-    found = weight_randomisation([brightness_of_a_spot()] * 5, images, y_true, first)
+    found = randomise_weights([brightness_of_a_spot()] * 5, images, y_true, first)
     assert len(found["auroc"]) == len(set(found["auroc"])) == 5
     assert np.mean(found["auroc"]) == pytest.approx(0.5, abs=0.25)
     assert found["rank_correlation"] < 0.4
@@ -128,7 +128,7 @@ def test_what_was_learnt_collapses() -> None:
 def test_the_top_layer_of_calibrated_scores_is_no_layer_to_randomise() -> None:
     inner = brightness_of_a_spot()
     scaled = keras.Model(inner.input, layers.Activation("sigmoid")(inner.output))
-    found = weight_randomisation([scaled], *spots(), first)
+    found = randomise_weights([scaled], *spots(), first)
     assert set(found) == {"auroc", "rank_correlation"}
 
 
@@ -137,7 +137,7 @@ def test_what_the_architecture_alone_sees_does_not() -> None:
     inputs = layers.Input((32, 32, 1))
     model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling2D()(inputs)))
     images, y_true = spots()
-    found = weight_randomisation([model, model], images, y_true, first)
+    found = randomise_weights([model, model], images, y_true, first)
     assert found["rank_correlation"] == pytest.approx(1.0)
     of_brightness = auroc(y_true, images.mean(axis=(1, 2)))
     assert [max(area, 1 - area) for area in found["auroc"]] == pytest.approx([of_brightness] * 2, abs=1e-3)

@@ -12,8 +12,8 @@ from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import FoundFile, PatientKey, PatientTriage, Provenance, TriageRun
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult, RunContext
-from cxrbatch.state.store import open_state
 from tests.factories.records import failure, image_score
 from tests.factories.stored import BUNDLE
 

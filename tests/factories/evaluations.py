@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbatch.bundle.bundle import Bundle, OperatingPoints
 from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.evaluate import evaluate
+from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.preprocess import PreprocessSpec
 
@@ -67,7 +67,7 @@ def scored_sites() -> list[SiteScores]:
 
 def evaluated(sites: list[SiteScores] | None = None) -> dict[str, Any]:
     """Their evaluation, as it is stored in a bundle."""
-    return evaluate(scored_sites() if sites is None else sites, "mean", POINTS, 20)
+    return evaluate_sites(scored_sites() if sites is None else sites, "mean", POINTS, 20)
 
 
 def made_bundle(**changes: Any) -> Bundle:

@@ -22,7 +22,9 @@ from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
 from cxrbatch.errors import BundleError
 from cxrbatch.gate.pixel_check import N_FEATURES, ChestCheck, extract_features
 from cxrbatch.preprocess import area_resize
-from cxrbatch.training.pixel_check.synthetic import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX
+from cxrbatch.training.pixel_check.altered import MADE_OF_RADIOGRAPHS
+from cxrbatch.training.pixel_check.canvas import SIZE_PX
+from cxrbatch.training.pixel_check.synthetic import DRAWN
 
 Pixels = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify, walk
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.infer.predictor import KerasPredictor
-from cxrbatch.infer.runtime import Device, start
+from cxrbatch.infer.runtime import Device, start_runtime
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
 from cxrbatch.screening.run import THUMBNAIL_PX, ScreenOptions, screen
@@ -71,7 +71,7 @@ def test_every_image_has_what_it_has_alone(
         engine=EngineOptions(device=Device.CPU, n_workers=n_workers, batch_size=batch_size),
     )
     run = screen(export, tmp_path / "report.csv", options)
-    predictor = KerasPredictor(load_bundle(tiny_bundle), start(Device.CPU), batch_size)
+    predictor = KerasPredictor(load_bundle(tiny_bundle), start_runtime(Device.CPU), batch_size)
     assert len(run.failures) == N_IMAGES // 3
     assert [image.name for image in run.images] == sorted(prepared)
     assert len({image.scores for image in run.images}) == len(run.images) == N_IMAGES

@@ -12,7 +12,7 @@ import pytest
 
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore, Outcome
-from cxrbatch.state.store import in_memory
+from cxrbatch.state.connection import in_memory
 from tests.factories.stored import context, found
 from tests.hostile.places import Place, write_dcm, write_png
 

@@ -25,7 +25,7 @@ from tests.factories.records import header
 
 @pytest.fixture(scope="module")
 def started() -> Runtime:
-    return runtime.start(Device.CPU)
+    return runtime.start_runtime(Device.CPU)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_no_images_no_scores(started: Runtime, bundle: Bundle) -> None:
 def test_gpu_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch, started: Runtime) -> None:
     monkeypatch.setattr(started.tensorflow.config, "list_physical_devices", lambda _: [])
     with pytest.raises(UsageProblem, match="no GPU"):
-        runtime.start(Device.GPU)
+        runtime.start_runtime(Device.GPU)
 
 
 def test_a_network_of_another_shape(tiny_bundle: Path, started: Runtime) -> None:

@@ -24,9 +24,9 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, PatientKey
 from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summary
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import PcrResult, RunContext
-from cxrbatch.state.store import open_state
 from tests.cli.test_cli import cxrbatch as in_a_process
 from tests.cli.test_cli import one_line
 from tests.conftest import REPOSITORY

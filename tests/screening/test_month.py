@@ -38,7 +38,7 @@ from cxrbatch.results.lab_file import LabFormat
 from cxrbatch.results.matching import import_results
 from cxrbatch.screening.run import ScreenOptions, screen
 from cxrbatch.state import session
-from cxrbatch.state.store import open_state
+from cxrbatch.state.connection import open_state
 from tests.factories.dicom_files import write_dicom
 from tests.factories.triage_lines import books, lines
 from tests.triage.reference_model import Model, Options, Reading, Settings, Version

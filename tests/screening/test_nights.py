@@ -24,8 +24,8 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import TriageRun
 from cxrbatch.screening import outcomes
 from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
-from cxrbatch.state.store import open_state
 from tests.factories.dicom_files import write_dicom
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))

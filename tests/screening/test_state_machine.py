@@ -34,7 +34,7 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, ImageHeader, ImageRef, ImageScore, Outcome
 from cxrbatch.screening import run
 from cxrbatch.screening.options import ScreenOptions
-from cxrbatch.state import store as state_module
+from cxrbatch.state import connection as state_module
 from cxrbatch.state.records import PcrResult
 from tests.factories.engines import MadeUpEngine, screening_with
 from tests.factories.triage_lines import books, lines, rounded

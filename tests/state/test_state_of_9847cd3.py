@@ -21,7 +21,7 @@ from cxrbatch.records import Failure, ImageScore
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.run import _settings, screen
 from cxrbatch.state.codec import decode, encode
-from cxrbatch.state.store import open_state
+from cxrbatch.state.connection import open_state
 
 WRITTEN = Path(__file__).with_name("state_of_9847cd3.sqlite")
 BUNDLE = "4722a13d9cba"

@@ -19,8 +19,8 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore, Outcome
 from cxrbatch.state import schema
 from cxrbatch.state.codec import decode, decode_key, encode, encode_key
+from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult
-from cxrbatch.state.store import open_state
 from tests.factories.records import failure, image_score
 from tests.factories.stored import context, found, moment, night
 
@@ -210,7 +210,7 @@ def test_an_empty_file_becomes_a_state_and_reopens(tmp_path: Path) -> None:
             assert state.problems() == []
             state.put(found("a"), image_score("a", 0.5), context())
     connection = sqlite3.connect(path)
-    assert schema.version_of(connection) == schema.VERSION
+    assert schema.schema_version(connection) == schema.SCHEMA_VERSION
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 
@@ -218,7 +218,7 @@ def test_an_empty_file_becomes_a_state_and_reopens(tmp_path: Path) -> None:
 def test_what_a_killed_process_had_stored_is_there(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from cxrbatch.state.store import open_state\n"
+        "from cxrbatch.state.connection import open_state\n"
         "from tests.factories.stored import context, found\n"
         "from tests.factories.records import image_score\n"
         "with open_state(Path(sys.argv[1])) as state:\n"
@@ -252,7 +252,7 @@ def of_a_later_version(path: Path) -> None:
     with open_state(path):
         pass
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    connection.execute(f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
     connection.close()
 
 
@@ -262,7 +262,7 @@ def of_a_later_version(path: Path) -> None:
         (lambda path: path.write_bytes(b"no database" * 100), "this is no state"),
         (damaged, "is damaged"),
         (of_another_program, "of another program"),
-        (of_a_later_version, f"version {schema.VERSION + 1}"),
+        (of_a_later_version, f"version {schema.SCHEMA_VERSION + 1}"),
         (lambda path: path.mkdir(), "cannot be written"),
     ],
 )
@@ -286,7 +286,7 @@ def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) 
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
         "from cxrbatch.errors import StateError\n"
-        "from cxrbatch.state.store import open_state\n"
+        "from cxrbatch.state.connection import open_state\n"
         "from tests.factories.stored import context, found\n"
         "from tests.factories.records import image_score\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

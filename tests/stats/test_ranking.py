@@ -14,22 +14,24 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from cxrbatch.stats.calibration import (
+    balanced_weights,
+    brier,
+    calibration_line,
+    expected_calibration_error,
+    reliability,
+)
 from cxrbatch.stats.logistic import fit_logistic, logistic
 from cxrbatch.stats.ranking import (
     Ranking,
     auprc,
     auroc,
-    balanced_weights,
-    brier,
-    calibration_line,
     estimates,
-    expected_calibration_error,
     gain_points,
     histogram_points,
     precision_recall_points,
     prevalence_score,
     rank,
-    reliability,
     roc_points,
     sensitivity,
     specificity,

@@ -18,7 +18,7 @@ from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS, check_training_set, fit
 from cxrbatch.training.network import build
 from cxrbatch.training.recipe import TrainRecipe
-from cxrbatch.training.train import train
+from cxrbatch.training.train import train_bundle
 from tests.factories.collections import case, collection, ensemble
 
 PLAIN = Calibration(abnormal=Line(), covid_given_abnormal=Line())
@@ -128,7 +128,7 @@ def test_what_cannot_be_learnt_is_refused() -> None:
 
 @pytest.mark.real
 def test_the_recipe_of_the_tutorials_is_exposed(real_data: Path, tmp_path: Path) -> None:
-    evaluation = train(SHIPPED, tmp_path / "classic", real_data).evaluation
+    evaluation = train_bundle(SHIPPED, tmp_path / "classic", real_data).evaluation
     rows = {(row["site"], row["question"]): row for row in evaluation["within_site"]}
     own = rows["own split", "COVID-19 against normal"]
     assert own["auroc"]["value"] > 0.99

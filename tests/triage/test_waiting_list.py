@@ -8,8 +8,8 @@ from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientTriage, Priority
 from cxrbatch.state.records import StoredImage
-from cxrbatch.triage.aggregate import aggregate
-from cxrbatch.triage.waiting_list import ListRules, Results, waiting_list
+from cxrbatch.triage.aggregate import aggregate_patients
+from cxrbatch.triage.waiting_list import ListRules, Results, make_waiting_list
 from tests.factories.records import failure, image_score
 from tests.factories.stored import BUNDLE, OTHER_BUNDLE, moment, night, stored_image
 
@@ -32,7 +32,7 @@ def listed(
         aggregation="mean",
         operating_points=POINTS,
     )
-    return waiting_list(items, frozenset(found), results or {}, rules)
+    return make_waiting_list(items, frozenset(found), results or {}, rules)
 
 
 def key(patient: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def test_the_first_night_is_as_without_a_state(images: list[ImageScore], failure
     ids = range(len(images) + len(failures))
     outcomes: list[ImageScore | Failure] = [*images, *failures]
     items = [stored_image(outcome, 0, id=i) for i, outcome in zip(ids, outcomes, strict=True)]
-    expected = aggregate(images, failures, "mean", POINTS)
+    expected = aggregate_patients(images, failures, "mean", POINTS)
     assert listed(*items, found=tuple(ids)) == expected
 
 

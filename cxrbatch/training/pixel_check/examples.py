@@ -13,7 +13,9 @@ from cxrbatch.datasets.tables import published_table
 from cxrbatch.gate.pixel_check import extract_features
 from cxrbatch.prepare import decode_image
 from cxrbatch.preprocess import area_resize
-from cxrbatch.training.pixel_check.synthetic import DRAWN, MADE_OF_RADIOGRAPHS, SIZE_PX, Pixels
+from cxrbatch.training.pixel_check.altered import MADE_OF_RADIOGRAPHS
+from cxrbatch.training.pixel_check.canvas import SIZE_PX, Pixels
+from cxrbatch.training.pixel_check.synthetic import DRAWN
 
 FRONTAL, LATERAL, CT = "frontal", "lateral", "ct"
 """Kinds of real pictures."""

@@ -4,59 +4,72 @@ Every function takes a random generator and returns float32 pixels of shape (`SI
 of this is meant to be pretty: the check sees thumbnails.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
-SIZE_PX = 128
-Pixels = NDArray[np.float32]
-Drawer = Callable[[np.random.Generator], Pixels]
-
-_Y, _X = np.mgrid[-1 : 1 : SIZE_PX * 1j, -1 : 1 : SIZE_PX * 1j]
-_FREQUENCY = np.hypot(np.fft.fftfreq(SIZE_PX)[:, None], np.fft.fftfreq(SIZE_PX)[None])
+from cxrbatch.training.pixel_check.canvas import (
+    FREQUENCY,
+    SIZE_PX,
+    Drawer,
+    Pixels,
+    X,
+    Y,
+    blur,
+    canvas,
+    enlarge,
+    grain,
+    maybe_negative,
+    oval,
+    paint,
+    pixels,
+    skewed,
+    stretch,
+    turned,
+)
 
 
 def uniform_noise(rng: np.random.Generator) -> Pixels:
     """Every pixel, or every block of pixels, its own grey."""
     block = int(rng.choice([1, 2, 4, 8]))
-    return _enlarge(rng.random((SIZE_PX // block,) * 2), rng)
+    return enlarge(rng.random((SIZE_PX // block,) * 2), rng)
 
 
 def gaussian_noise(rng: np.random.Generator) -> Pixels:
     """Normal noise blurred at a scale from one pixel to a quarter of the picture."""
     scale_px = np.exp(rng.uniform(-1, np.log(SIZE_PX / 4)))
     spectrum = np.fft.fft2(rng.normal(size=(SIZE_PX, SIZE_PX))) * np.exp(
-        -2 * (np.pi * _FREQUENCY * scale_px) ** 2
+        -2 * (np.pi * FREQUENCY * scale_px) ** 2
     )
-    return _stretch(np.fft.ifft2(spectrum).real)
+    return stretch(np.fft.ifft2(spectrum).real)
 
 
 def power_law_texture(rng: np.random.Generator) -> Pixels:
     """Natural-image texture: amplitude falls as 1/frequency to some power."""
-    falloff = np.maximum(_FREQUENCY, 1 / SIZE_PX) ** rng.uniform(0.6, 2.2)
+    falloff = np.maximum(FREQUENCY, 1 / SIZE_PX) ** rng.uniform(0.6, 2.2)
     spectrum = np.fft.fft2(rng.normal(size=(SIZE_PX, SIZE_PX))) / falloff
-    return _stretch(np.fft.ifft2(spectrum).real)
+    return stretch(np.fft.ifft2(spectrum).real)
 
 
 def linear_gradient(rng: np.random.Generator) -> Pixels:
     """A ramp in any direction, with a little noise."""
     angle = rng.uniform(0, 2 * np.pi)
-    return _grain(_stretch(np.cos(angle) * _X + np.sin(angle) * _Y) ** rng.uniform(0.5, 2), rng)
+    return grain(stretch(np.cos(angle) * X + np.sin(angle) * Y) ** rng.uniform(0.5, 2), rng)
 
 
 def radial_gradient(rng: np.random.Generator) -> Pixels:
     """A bright or dark spot, round or oval."""
     x, y = rng.uniform(-0.5, 0.5, 2)
-    distance = np.hypot((_X - x) * rng.uniform(0.5, 2), _Y - y)
-    return _grain(_maybe_negative(_stretch(distance) ** rng.uniform(0.5, 2), rng), rng)
+    distance = np.hypot((X - x) * rng.uniform(0.5, 2), Y - y)
+    return grain(maybe_negative(stretch(distance) ** rng.uniform(0.5, 2), rng), rng)
 
 
 def polynomial_gradient(rng: np.random.Generator) -> Pixels:
     """A smooth surface of the third order."""
     powers = [(i, j) for i in range(4) for j in range(4 - i)]
-    return _grain(_stretch(sum(rng.normal() * _X**i * _Y**j for i, j in powers)), rng)
+    return grain(stretch(sum(rng.normal() * X**i * Y**j for i, j in powers)), rng)
 
 
 def blank_page(rng: np.random.Generator) -> Pixels:
@@ -64,12 +77,12 @@ def blank_page(rng: np.random.Generator) -> Pixels:
     page = np.full((SIZE_PX, SIZE_PX), rng.random())
     if rng.random() < 0.5:
         page[:, : int(rng.integers(1, 12))] *= 0.7
-    return _grain(page, rng, 0.02)
+    return grain(page, rng, 0.02)
 
 
 def letter(rng: np.random.Generator) -> Pixels:
     """A scanned page: lines of words, perhaps a logo or a table; sometimes white on black."""
-    image, draw = _canvas(255)
+    image, draw = canvas(255)
     left, y, pitch = int(rng.integers(4, 24)), int(rng.integers(4, 40)), int(rng.integers(4, 12))
     last = int(rng.integers(y + 8, SIZE_PX))
     while y < last:
@@ -87,23 +100,23 @@ def letter(rng: np.random.Generator) -> Pixels:
             outline=40,
             fill=int(rng.integers(90, 250)),
         )
-    return _grain(_maybe_negative(_pixels(image), rng, 0.25), rng, 0.03)
+    return grain(maybe_negative(pixels(image), rng, 0.25), rng, 0.03)
 
 
 def screen_form(rng: np.random.Generator) -> Pixels:
     """A screenshot: panels, bars and fields at right angles."""
-    image, draw = _canvas(int(rng.integers(0, 256)))
+    image, draw = canvas(int(rng.integers(0, 256)))
     for _ in range(int(rng.integers(3, 25))):
         x, y = rng.integers(0, SIZE_PX, 2)
         draw.rectangle(
             (x, y, x + rng.integers(3, 90), y + rng.integers(3, 50)), fill=int(rng.integers(0, 256))
         )
-    return _pixels(image)
+    return pixels(image)
 
 
 def dead_leaves(rng: np.random.Generator) -> Pixels:
     """Objects that hide one another, of all sizes: the statistics of a photograph (Lee, Mumford & Huang 2001)."""
-    image, draw = _canvas(128)
+    image, draw = canvas(128)
     smallest = rng.uniform(2, 8)
     for _ in range(int(rng.integers(20, 300))):
         radius = smallest / np.sqrt(rng.uniform(0.004, 1))
@@ -113,22 +126,22 @@ def dead_leaves(rng: np.random.Generator) -> Pixels:
             (x - radius, y - radius * rng.uniform(0.5, 1), x + radius, y + radius),
             fill=int(rng.integers(0, 256)),
         )
-    return _grain(_blur(_pixels(image), rng.uniform(0, 1.5)), rng, 0.05)
+    return grain(blur(pixels(image), rng.uniform(0, 1.5)), rng, 0.05)
 
 
 def landscape(rng: np.random.Generator) -> Pixels:
     """Sky, hills one behind the other, perhaps a sun and a house or tree."""
-    sky = rng.uniform(0.5, 1) + rng.uniform(-0.3, 0.1) * _Y
+    sky = rng.uniform(0.5, 1) + rng.uniform(-0.3, 0.1) * Y
     picture = sky + 0.15 * rng.random() * power_law_texture(rng)
     horizon = rng.uniform(-0.5, 0.5)
     for depth in range(int(rng.integers(1, 5))):
         ridge = (
             horizon
             + 0.25 * depth
-            + sum(rng.normal() * 0.15 / k * np.sin(k * 3 * _X + rng.uniform(0, 6)) for k in (1, 2, 4))
+            + sum(rng.normal() * 0.15 / k * np.sin(k * 3 * X + rng.uniform(0, 6)) for k in (1, 2, 4))
         )
         picture = np.where(
-            ridge < _Y, rng.uniform(0, 0.7) + 0.3 * rng.random() * power_law_texture(rng), picture
+            ridge < Y, rng.uniform(0, 0.7) + 0.3 * rng.random() * power_law_texture(rng), picture
         )
     image = Image.fromarray(np.uint8(255 * picture.clip(0, 1)))
     draw = ImageDraw.Draw(image)
@@ -136,7 +149,7 @@ def landscape(rng: np.random.Generator) -> Pixels:
         x, y = rng.integers(5, 110, 2)
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((x, y, x + rng.integers(4, 30), y + rng.integers(4, 50)), fill=int(rng.integers(0, 256)))
-    return _pixels(image)
+    return pixels(image)
 
 
 def portrait(rng: np.random.Generator) -> Pixels:
@@ -144,21 +157,21 @@ def portrait(rng: np.random.Generator) -> Pixels:
     background = rng.random() + 0.4 * rng.random() * (power_law_texture(rng) - 0.5)
     x, top, width = rng.uniform(-0.25, 0.25), rng.uniform(-0.5, -0.1), rng.uniform(0.3, 0.55)
     skin, hair, clothes = rng.uniform(0.3, 0.9), rng.uniform(0, 0.8), rng.random()
-    picture = _paint(background, _oval(x, top + 1.35, width * 2.2, 0.8), clothes)
-    picture = _paint(picture, _oval(x, top - 0.08, width * 1.15, width * 1.35), hair)
-    picture = _paint(picture, _oval(x, top + 0.08, width, width * 1.25), skin)
+    picture = paint(background, oval(x, top + 1.35, width * 2.2, 0.8), clothes)
+    picture = paint(picture, oval(x, top - 0.08, width * 1.15, width * 1.35), hair)
+    picture = paint(picture, oval(x, top + 0.08, width, width * 1.25), skin)
     for side in (-1, 1):
-        picture = _paint(
-            picture, _oval(x + side * width * 0.4, top, width * 0.18, width * 0.1), skin * rng.uniform(0, 0.6)
+        picture = paint(
+            picture, oval(x + side * width * 0.4, top, width * 0.18, width * 0.1), skin * rng.uniform(0, 0.6)
         )
-    picture = _paint(picture, _oval(x, top + width * 0.7, width * 0.35, width * 0.08), skin * 0.6)
-    light = 1 + rng.uniform(-0.4, 0.4) * _X + rng.uniform(-0.2, 0.2) * _Y
-    return _grain(_blur((picture * light).clip(0, 1), rng.uniform(0, 2)), rng, 0.05)
+    picture = paint(picture, oval(x, top + width * 0.7, width * 0.35, width * 0.08), skin * 0.6)
+    light = 1 + rng.uniform(-0.4, 0.4) * X + rng.uniform(-0.2, 0.2) * Y
+    return grain(blur((picture * light).clip(0, 1), rng.uniform(0, 2)), rng, 0.05)
 
 
 def room(rng: np.random.Generator) -> Pixels:
     """Walls, floor and furniture in perspective."""
-    image, draw = _canvas(int(rng.integers(60, 256)))
+    image, draw = canvas(int(rng.integers(60, 256)))
     x0, y0 = rng.integers(10, 50, 2)
     x1, y1 = rng.integers(75, 118, 2)
     far = SIZE_PX
@@ -174,40 +187,40 @@ def room(rng: np.random.Generator) -> Pixels:
         draw.rectangle(
             (x, y, x + rng.integers(5, 50), y + rng.integers(5, 50)), fill=int(rng.integers(0, 256))
         )
-    return _grain(_blur(_pixels(image), rng.uniform(0, 1.5)), rng, 0.04)
+    return grain(blur(pixels(image), rng.uniform(0, 1.5)), rng, 0.04)
 
 
 def chest_ct(rng: np.random.Generator) -> Pixels:
     """An axial slice through the chest, whole or cropped, in a lung or soft-tissue window."""
     wide, high = rng.uniform(0.75, 1.3), rng.uniform(0.65, 1.2)
     muscle, fat, rim = rng.uniform(0.5, 1), rng.uniform(0.25, 1), rng.uniform(0.03, 0.15)
-    picture = _paint(np.full_like(_X, rng.choice([0, 0, 0.1])), _oval(0, 0, wide, high), fat)
-    picture = _paint(picture, _oval(0, 0, wide - rim, high - rim), muscle)
+    picture = paint(np.full_like(X, rng.choice([0, 0, 0.1])), oval(0, 0, wide, high), fat)
+    picture = paint(picture, oval(0, 0, wide - rim, high - rim), muscle)
     lungs = _lungs_of_slice(wide - rim, high - rim, rng)
-    picture = _paint(picture, lungs, rng.uniform(0, 0.5))
+    picture = paint(picture, lungs, rng.uniform(0, 0.5))
     for largest, n in ((0.05, int(rng.integers(0, 80))), (0.25, int(rng.integers(0, 4)))):
         for _ in range(n):
             x, y = rng.uniform(-0.8, 0.8, 2) * (wide, high)
-            spot = lungs & _oval(x, y, *rng.uniform(0.01, largest, 2))
-            picture = _paint(picture, spot, rng.uniform(0.3, 1))
+            spot = lungs & oval(x, y, *rng.uniform(0.01, largest, 2))
+            picture = paint(picture, spot, rng.uniform(0.3, 1))
     picture = _bones_of_slice(picture, wide, high, rng)
     if rng.random() < 0.6:
-        picture = _paint(picture, np.abs(_Y - high - 0.06 - rng.uniform(-0.1, 0.2) * _X**2) < 0.02, 0.6)
-    return _grain(
-        _skewed(_blur(picture.clip(0, 1), rng.uniform(0, 1.5)), rng), rng, rng.choice([0.005, 0.02, 0.1])
+        picture = paint(picture, np.abs(Y - high - 0.06 - rng.uniform(-0.1, 0.2) * X**2) < 0.02, 0.6)
+    return grain(
+        skewed(blur(picture.clip(0, 1), rng.uniform(0, 1.5)), rng), rng, rng.choice([0.005, 0.02, 0.1])
     )
 
 
 def _lungs_of_slice(wide: float, high: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """One cavity without mediastinum, heart and spine, or two separate ovals."""
-    lungs = _oval(0, 0, wide * rng.uniform(0.7, 0.92), high * rng.uniform(0.65, 0.88))
+    lungs = oval(0, 0, wide * rng.uniform(0.7, 0.92), high * rng.uniform(0.65, 0.88))
     if rng.random() < 0.5:
         size = wide * rng.uniform(0.3, 0.42), high * rng.uniform(0.6, 0.85)
-        lungs = _oval(-wide * 0.46, 0.02, *size) | _oval(wide * 0.46, 0.02, *size)
-    lungs &= np.abs(_X) > rng.uniform(0.03, 0.15) + rng.uniform(0, 0.1) * (_Y + 0.3)
+        lungs = oval(-wide * 0.46, 0.02, *size) | oval(wide * 0.46, 0.02, *size)
+    lungs &= np.abs(X) > rng.uniform(0.03, 0.15) + rng.uniform(0, 0.1) * (Y + 0.3)
     heart = rng.uniform(-0.05, 0.25), -high * rng.uniform(0, 0.3)
-    lungs &= ~_oval(*heart, wide * rng.uniform(0.12, 0.4), high * rng.uniform(0.2, 0.55))
-    return lungs & ~_oval(0, high * 0.7, rng.uniform(0.15, 0.3), high * rng.uniform(0.3, 0.5))
+    lungs &= ~oval(*heart, wide * rng.uniform(0.12, 0.4), high * rng.uniform(0.2, 0.55))
+    return lungs & ~oval(0, high * 0.7, rng.uniform(0.15, 0.3), high * rng.uniform(0.3, 0.5))
 
 
 def _bones_of_slice(
@@ -215,14 +228,14 @@ def _bones_of_slice(
 ) -> NDArray[np.floating]:
     """Vertebra, pieces of ribs around the cavity; perhaps the windpipe."""
     bone = rng.uniform(0.7, 1)
-    picture = _paint(picture, _oval(0, high * rng.uniform(0.5, 0.65), 0.13, 0.14), bone)
-    picture = _paint(picture, _oval(0, high * 0.68, 0.05, 0.05), bone * 0.7)
+    picture = paint(picture, oval(0, high * rng.uniform(0.5, 0.65), 0.13, 0.14), bone)
+    picture = paint(picture, oval(0, high * 0.68, 0.05, 0.05), bone * 0.7)
     share = rng.uniform(0.75, 0.9)
-    cage = _oval(0, 0, wide * share, high * share) & ~_oval(0, 0, wide * share - 0.05, high * share - 0.05)
-    turns = np.arctan2(_Y, _X) * rng.integers(3, 7) / np.pi
-    picture = _paint(picture, cage & (turns % 1 < rng.uniform(0, 0.9)), bone)
+    cage = oval(0, 0, wide * share, high * share) & ~oval(0, 0, wide * share - 0.05, high * share - 0.05)
+    turns = np.arctan2(Y, X) * rng.integers(3, 7) / np.pi
+    picture = paint(picture, cage & (turns % 1 < rng.uniform(0, 0.9)), bone)
     if rng.random() < 0.5:
-        picture = _paint(picture, _oval(rng.uniform(-0.05, 0.05), rng.uniform(-0.2, 0.2), 0.08, 0.09), 0)
+        picture = paint(picture, oval(rng.uniform(-0.05, 0.05), rng.uniform(-0.2, 0.2), 0.08, 0.09), 0)
     return picture
 
 
@@ -230,19 +243,19 @@ def other_ct(rng: np.random.Generator) -> Pixels:
     """An axial slice of abdomen or head (CT or MR)."""
     wide, high = rng.uniform(0.6, 1.0), rng.uniform(0.6, 1.0)
     wall, inside = rng.uniform(0.3, 1), rng.uniform(0.1, 0.7)
-    picture = _paint(np.zeros_like(_X), _oval(0, 0, wide, high), wall)
-    picture = _paint(
-        picture, _oval(0, 0, wide - rng.uniform(0.03, 0.15), high - rng.uniform(0.03, 0.15)), inside
+    picture = paint(np.zeros_like(X), oval(0, 0, wide, high), wall)
+    picture = paint(
+        picture, oval(0, 0, wide - rng.uniform(0.03, 0.15), high - rng.uniform(0.03, 0.15)), inside
     )
     for _ in range(int(rng.integers(2, 20))):
         x, y = rng.uniform(-0.55, 0.55, 2) * (wide, high)
-        picture = _paint(picture, _oval(x, y, *rng.uniform(0.04, 0.35, 2)), rng.random())
-    return _grain(_blur(picture, rng.uniform(0, 2)), rng, 0.1)
+        picture = paint(picture, oval(x, y, *rng.uniform(0.04, 0.35, 2)), rng.random())
+    return grain(blur(picture, rng.uniform(0, 2)), rng, 0.1)
 
 
 def hand(rng: np.random.Generator) -> Pixels:
     """Palm and fingers with bones, in any direction."""
-    image, draw = _canvas(0)
+    image, draw = canvas(0)
     soft, bone = int(rng.integers(50, 130)), int(rng.integers(150, 256))
     for width, fill in ((rng.uniform(12, 18), soft), (rng.uniform(4, 8), bone)):
         draw.ellipse((42, 62, 92, 112), fill=soft)
@@ -251,46 +264,46 @@ def hand(rng: np.random.Generator) -> Pixels:
             tip = (x + np.sin(angle) * length * 1.3, 80 - np.cos(angle) * length * 1.3)
             draw.line([(66 + finger * 7, 100), tip], fill=fill, width=int(width))
         draw.line([(66, 90), (66, 128)], fill=fill, width=int(width * 1.8))
-    return _turned(_blur(_pixels(image), 1.2), rng)
+    return turned(blur(pixels(image), 1.2), rng)
 
 
 def limb(rng: np.random.Generator) -> Pixels:
     """One or two long bones in soft tissue, perhaps with a joint."""
-    across = _X + rng.uniform(-0.2, 0.2) * _Y
+    across = X + rng.uniform(-0.2, 0.2) * Y
     soft = (np.abs(across) < rng.uniform(0.3, 0.8)) * rng.uniform(0.25, 0.6)
     picture = np.array(soft)
     gap = rng.uniform(-0.6, 0.6) if rng.random() < 0.6 else 9.0
     width = rng.uniform(0.1, 0.22)
     for centre in (0.0,) if rng.random() < 0.5 else (-0.2, 0.22):
-        flare = width * (1 + 0.8 * np.exp(-(((_Y - gap) / 0.3) ** 2)))
+        flare = width * (1 + 0.8 * np.exp(-(((Y - gap) / 0.3) ** 2)))
         shaft = np.abs(across - centre) < flare
         cortex = np.clip(np.abs(across - centre) / flare, 0, 1) ** 2
-        picture = np.where(shaft & (np.abs(_Y - gap) > 0.03), 0.55 + 0.4 * cortex, picture)
-    return _turned(_blur(picture, rng.uniform(1, 2.5)), rng)
+        picture = np.where(shaft & (np.abs(Y - gap) > 0.03), 0.55 + 0.4 * cortex, picture)
+    return turned(blur(picture, rng.uniform(1, 2.5)), rng)
 
 
 def skull(rng: np.random.Generator) -> Pixels:
     """A head from the front or side: bright vault, orbits or jaw."""
-    picture = _paint(np.zeros_like(_X), _oval(0, -0.1, rng.uniform(0.6, 0.9), 0.85), rng.uniform(0.7, 1))
-    picture = _paint(picture, _oval(0, -0.12, 0.6, 0.75), rng.uniform(0.4, 0.7))
+    picture = paint(np.zeros_like(X), oval(0, -0.1, rng.uniform(0.6, 0.9), 0.85), rng.uniform(0.7, 1))
+    picture = paint(picture, oval(0, -0.12, 0.6, 0.75), rng.uniform(0.4, 0.7))
     for side in (-1, 1):
-        picture = _paint(picture, _oval(side * 0.28, 0.05, 0.17, 0.13), rng.uniform(0.1, 0.4))
-    picture = _paint(picture, _oval(0, 0.35, 0.1, 0.18), 0.2)
-    picture = _paint(picture, _oval(0, 0.75, rng.uniform(0.3, 0.5), 0.3), rng.uniform(0.5, 0.9))
-    return _grain(_blur(picture, rng.uniform(1, 3)), rng, 0.03)
+        picture = paint(picture, oval(side * 0.28, 0.05, 0.17, 0.13), rng.uniform(0.1, 0.4))
+    picture = paint(picture, oval(0, 0.35, 0.1, 0.18), 0.2)
+    picture = paint(picture, oval(0, 0.75, rng.uniform(0.3, 0.5), 0.3), rng.uniform(0.5, 0.9))
+    return grain(blur(picture, rng.uniform(1, 3)), rng, 0.03)
 
 
 def abdomen(rng: np.random.Generator) -> Pixels:
     """Grey belly with spine, pelvis and gas."""
-    picture = 0.6 - 0.25 * np.abs(_X) ** 2 + 0 * _Y
-    picture = _paint(picture, np.abs(_X) < 0.13, 0.85)
+    picture = 0.6 - 0.25 * np.abs(X) ** 2 + 0 * Y
+    picture = paint(picture, np.abs(X) < 0.13, 0.85)
     for side in (-1, 1):
-        picture = _paint(picture, _oval(side * 0.5, rng.uniform(0.6, 0.9), 0.4, 0.3), rng.uniform(0.75, 1))
+        picture = paint(picture, oval(side * 0.5, rng.uniform(0.6, 0.9), 0.4, 0.3), rng.uniform(0.75, 1))
     for _ in range(int(rng.integers(2, 14))):
         x, y = rng.uniform(-0.7, 0.7, 2)
-        picture = _paint(picture, _oval(x, y, *rng.uniform(0.05, 0.2, 2)), rng.uniform(0.1, 0.4))
-    picture = np.where(np.abs(_X) > rng.uniform(0.8, 1.1), 0.02, picture)
-    return _grain(_blur(picture, rng.uniform(1.5, 4)), rng, 0.03)
+        picture = paint(picture, oval(x, y, *rng.uniform(0.05, 0.2, 2)), rng.uniform(0.1, 0.4))
+    picture = np.where(np.abs(X) > rng.uniform(0.8, 1.1), 0.02, picture)
+    return grain(blur(picture, rng.uniform(1.5, 4)), rng, 0.03)
 
 
 DRAWN: Mapping[str, Drawer] = {
@@ -302,115 +315,3 @@ DRAWN: Mapping[str, Drawer] = {
     )
 }  # fmt: skip
 """Kinds that need no radiograph."""
-
-
-def negative(film: Pixels, _: np.random.Generator) -> Pixels:
-    """Bone black."""
-    return 1 - film
-
-
-def upside_down(film: Pixels, _: np.random.Generator) -> Pixels:
-    """Turned by 180°."""
-    return film[::-1, ::-1]
-
-
-def lying(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """Turned by 90° to either side."""
-    return np.rot90(film, int(rng.choice([1, 3])))
-
-
-def same_spectrum(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """The radiograph's texture without its anatomy: its spectrum with random phases."""
-    phase = np.angle(np.fft.fft2(rng.normal(size=film.shape)))
-    return _stretch(np.fft.ifft2(np.abs(np.fft.fft2(film)) * np.exp(1j * phase)).real)
-
-
-def shuffled(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """A jigsaw of its own tiles."""
-    n = int(rng.choice([2, 4, 8]))
-    tiles = film.reshape(n, SIZE_PX // n, n, SIZE_PX // n).swapaxes(1, 2).reshape(n * n, SIZE_PX // n, -1)
-    mixed = tiles[rng.permutation(n * n)].reshape(n, n, SIZE_PX // n, -1)
-    return mixed.swapaxes(1, 2).reshape(film.shape)
-
-
-def detail(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """A small part of the picture, enlarged."""
-    side = SIZE_PX * rng.uniform(0.2, 0.4)
-    x, y = rng.uniform(0, SIZE_PX - side, 2)
-    image = Image.fromarray(np.ascontiguousarray(film)).resize(
-        (SIZE_PX, SIZE_PX), Image.Resampling.BILINEAR, box=(x, y, x + side, y + side)
-    )
-    return _stretch(np.asarray(image))
-
-
-def two_on_a_page(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """Two pictures beside or above each other."""
-    half = film.reshape(SIZE_PX // 2, 2, SIZE_PX).mean(axis=1)
-    both = np.concatenate([half, half[:, ::-1]])
-    return both if rng.random() < 0.5 else np.concatenate([film[:, ::2], film[:, 1::2]], axis=1)
-
-
-MADE_OF_RADIOGRAPHS: Mapping[str, Callable[[Pixels, np.random.Generator], Pixels]] = {
-    maker.__name__: maker
-    for maker in (negative, upside_down, lying, same_spectrum, shuffled, detail, two_on_a_page)
-}
-"""Kinds made of a frontal radiograph of shape (`SIZE_PX`, `SIZE_PX`)."""
-
-
-def _canvas(grey: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    image = Image.new("L", (SIZE_PX, SIZE_PX), grey)
-    return image, ImageDraw.Draw(image)
-
-
-def _pixels(image: Image.Image) -> Pixels:
-    return np.asarray(image, dtype=np.float32) / np.float32(255)
-
-
-def _oval(x: float, y: float, half_width: float, half_height: float) -> NDArray[np.bool_]:
-    return ((_X - x) / half_width) ** 2 + ((_Y - y) / half_height) ** 2 < 1
-
-
-def _paint(picture: NDArray[np.floating], where: NDArray[np.bool_], grey: float) -> NDArray[np.floating]:
-    return np.where(where, grey, picture)
-
-
-def _stretch(values: NDArray[np.floating]) -> Pixels:
-    low, high = values.min(), values.max()
-    return ((values - low) / max(high - low, 1e-9)).astype(np.float32)
-
-
-def _blur(values: NDArray[np.floating], radius_px: float) -> Pixels:
-    blurred = Image.fromarray(np.uint8(np.rint(255 * values))).filter(ImageFilter.GaussianBlur(radius_px))
-    return _pixels(blurred)
-
-
-def _grain(values: NDArray[np.floating], rng: np.random.Generator, most: float = 0.1) -> Pixels:
-    noisy = values + rng.uniform(0, most) * rng.normal(size=values.shape)
-    return noisy.clip(0, 1).astype(np.float32)
-
-
-def _maybe_negative(
-    values: NDArray[np.floating], rng: np.random.Generator, share: float = 0.5
-) -> NDArray[np.floating]:
-    return 1 - values if rng.random() < share else values
-
-
-def _enlarge(values: NDArray[np.floating], rng: np.random.Generator) -> Pixels:
-    method = Image.Resampling.NEAREST if rng.random() < 0.5 else Image.Resampling.BICUBIC
-    image = Image.fromarray(values.astype(np.float32)).resize((SIZE_PX, SIZE_PX), method)
-    return np.asarray(image).clip(0, 1)
-
-
-def _turned(values: Pixels, rng: np.random.Generator) -> Pixels:
-    angle = float(rng.uniform(-180, 180))
-    return np.asarray(Image.fromarray(values).rotate(angle, Image.Resampling.BILINEAR)).clip(0, 1)
-
-
-def _skewed(values: Pixels, rng: np.random.Generator) -> Pixels:
-    """Move each corner by up to an eighth of the side."""
-    corners = np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) + rng.uniform(-0.125, 0.125, (4, 2))
-    size = (SIZE_PX, SIZE_PX)
-    quad = tuple((corners * SIZE_PX).ravel())
-    return np.asarray(
-        Image.fromarray(values).transform(size, Image.Transform.QUAD, quad, Image.Resampling.BILINEAR)
-    )

@@ -1,0 +1,38 @@
+"""The records that travel between the stages.
+
+``ImageRef`` → ``CxrImage | Failure`` → ``ModelInput | Failure`` → ``ImageScore`` → ``PatientTriage`` → ``TriageRun``.
+All are frozen: a stage makes a new record and never edits the one it was given.
+"""
+
+from cxrbatch.records.images import CxrImage, FileKind, ImageHeader, ImageRef, ModelInput, PatientKey
+from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
+from cxrbatch.records.run import (
+    CapacityYield,
+    Expected,
+    PatientTriage,
+    Priority,
+    Provenance,
+    Reach,
+    TriageRun,
+)
+
+__all__ = [
+    "FINDINGS",
+    "CapacityYield",
+    "CxrImage",
+    "Expected",
+    "Failure",
+    "FileKind",
+    "FoundFile",
+    "ImageHeader",
+    "ImageRef",
+    "ImageScore",
+    "ModelInput",
+    "Outcome",
+    "PatientKey",
+    "PatientTriage",
+    "Priority",
+    "Provenance",
+    "Reach",
+    "TriageRun",
+]

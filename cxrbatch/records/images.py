@@ -1,0 +1,140 @@
+"""Images on their way: reference, header, decoded pixels, input of the network."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxrbatch._lib.safe_open import FileVersion
+from cxrbatch.reasons import Flag
+from cxrbatch.resample import Box, ReducedPicture
+
+PatientKey = tuple[str, ...]
+"""Starts with how the patient was named (``dicom``, ``study``, ``file``, …), so that no two ways collide."""
+
+
+class FileKind(StrEnum):
+    """What a file is by its content, whatever its name says."""
+
+    DICOM = "dicom"
+    PNG = "png"
+    JPEG = "jpeg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """One file that holds an image.
+
+    Attributes
+    ----------
+    path : Path
+        Where to open it.
+    name : str
+        Path relative to the screened folder with ``/`` between its parts: how reports name the file.
+    kind : FileKind
+        What its first bytes say it is.
+    version : FileVersion
+        What it was when it was found.
+    """
+
+    path: Path
+    name: str
+    kind: FileKind
+    version: FileVersion = FileVersion()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageHeader:
+    """What a file says about its image, free of name and birth date.
+
+    Attributes
+    ----------
+    patient_key : PatientKey
+        Images are grouped by this and by nothing else (see `cxrbatch.triage`).
+    patient_id, issuer_of_patient_id, accession_number : str
+        As in the DICOM header; ``patient_id`` is what a person searches for, so where there is none it is the
+        study or the file. Empty where unknown.
+    study_date : str
+        ISO 8601 (``2026-11-22``), empty where unknown.
+    modality, body_part : str
+        As in DICOM (0008,0060) and (0018,0015) or the anatomic region's meaning; empty where unknown.
+    view_position : str
+        ``PA``, ``AP``, ``FRONTAL``, ``LL``, … as in DICOM (0018,5101); empty where unknown.
+    age_years : float or None
+        Age at the study.
+    for_processing : bool
+        Raw detector data (PS3.3 C.8.11.1, Presentation Intent Type).
+    n_frames : int
+        1 for a radiograph.
+    rows, columns : int
+        Size in pixels as the file states it, before any rotation.
+    identity_digest : str
+        8 bits of a hash of birth date and sex: they notice 255 of 256 times that there are two people under one
+        PatientID, and tell neither.
+    """
+
+    patient_key: PatientKey
+    patient_id: str
+    issuer_of_patient_id: str = ""
+    accession_number: str = ""
+    study_date: str = ""
+    study_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    modality: str = ""
+    body_part: str = ""
+    view_position: str = ""
+    age_years: float | None = None
+    for_processing: bool = False
+    n_frames: int = 1
+    rows: int = 0
+    columns: int = 0
+    identity_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CxrImage:
+    """A decoded radiograph in presentation values.
+
+    Attributes
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        0 = black … 1 = white as a radiologist sees it (bone white), padding 0. No NaN, no infinity.
+    extent : Box or None
+        Where the full picture lies in `pixels`, if they are means over squares of its pixels
+        (see `cxrbatch.resample.ReducedPicture`); None if they are its own.
+    colourfulness : float
+        Share of pixels that are clearly coloured, 0–1; 0 for monochrome files.
+    """
+
+    ref: ImageRef
+    header: ImageHeader
+    pixels: NDArray[np.float32]
+    extent: Box | None = None
+    colourfulness: float = 0.0
+    flags: frozenset[Flag] = frozenset()
+
+    @property
+    def picture(self) -> NDArray[np.float32] | ReducedPicture:
+        """What to preprocess: the pixels, with their extent where they have one."""
+        return self.pixels if self.extent is None else ReducedPicture(self.pixels, self.extent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """What the network sees, with the key that must travel with it.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (height, width)
+        From `cxrbatch.preprocess.preprocess`.
+    thumbnail : bytes
+        A small JPEG for the report, empty where none was asked for.
+    """
+
+    name: str
+    header: ImageHeader
+    pixels: NDArray[np.uint8]
+    flags: frozenset[Flag] = frozenset()
+    thumbnail: bytes = b""

@@ -1,0 +1,133 @@
+"""Open a state: made, checked, or brought up to date where needed."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from cxrbatch.errors import StateError
+from cxrbatch.state import schema
+from cxrbatch.state.store import State
+
+_MODE = 0o600
+
+
+@contextmanager
+def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> Iterator["State"]:
+    """Open a state, which is made or brought up to date where needed.
+
+    Parameters
+    ----------
+    path : Path
+        On a local disk: SQLite's write-ahead log does not work over a network.
+    durable : bool
+        False for the memory of a single run: a power cut may cost it.
+    read_only : bool
+        For commands that only look.
+
+    Raises
+    ------
+    StateError
+        There, or while it is in use: no such file, damaged, of a later version, full disk.
+    """
+    try:
+        with closing(_connect(path, durable=durable, read_only=read_only)) as connection:
+            yield State(connection)
+            connection.commit()
+    except sqlite3.Error as error:
+        raise StateError(f"state {path}: {_in_words(error)}") from error
+
+
+@contextmanager
+def in_memory() -> Iterator["State"]:
+    """A state of which nothing is written anywhere."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        schema.migrate(connection)
+        yield State(connection)
+
+
+def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    else:
+        _make_private(path)
+        # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
+        how = "" if durable else "?vfs=unix-none"
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
+    connection.row_factory = sqlite3.Row
+    try:
+        if not durable:
+            # Before all else, or SQLite wants shared memory, which shares have not.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        _check_version(connection, path, read_only=read_only)
+        if not read_only:
+            _prepare(connection, durable=durable)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a state, for its owner alone, where it is missing.
+
+    Raises
+    ------
+    StateError
+        It cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(
+            f"state {path}: its folder cannot be made: {error.strerror}; choose another place with --state"
+        ) from error
+
+
+def _make_private(path: Path) -> None:
+    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
+    make_folder(path)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
+    except OSError as error:
+        raise StateError(
+            f"state {path}: cannot be written: {error.strerror}; choose another place with --state"
+        ) from error
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    version = schema.schema_version(connection)
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    empty = version == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    if not empty and application != schema.APPLICATION_ID:
+        raise StateError(f"state {path}: is an SQLite file of another program; choose another name")
+    if version > schema.SCHEMA_VERSION:
+        raise StateError(
+            f"state {path}: version {version}, this cxrbatch knows versions up to {schema.SCHEMA_VERSION}; "
+            "use the cxrbatch that wrote it, or a newer one"
+        )
+    if read_only and version < schema.SCHEMA_VERSION:
+        raise StateError(
+            f"state {path}: version {version} of {schema.SCHEMA_VERSION}; the next run brings it up to date"
+        )
+
+
+def _prepare(connection: sqlite3.Connection, *, durable: bool) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    schema.migrate(connection)
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    advice = {
+        "SQLITE_FULL": "the disk is full; free some space and run again",
+        "SQLITE_NOTADB": "this is no state; choose another name, or move it away",
+        "SQLITE_CORRUPT": "is damaged; move it away to begin anew, or put a backup in its place",
+        "SQLITE_READONLY": "cannot be written; make it and its folder writable for this user",
+        "SQLITE_CANTOPEN": "cannot be opened; is the name right, and its folder writable for this user?",
+        "SQLITE_IOERR": "reading or writing failed; is the disk full or gone?",
+    }
+    name = getattr(error, "sqlite_errorname", "")
+    return next((text for code, text in advice.items() if name.startswith(code)), str(error))

@@ -1,0 +1,105 @@
+"""Records as rows of the state, and rows as records."""
+
+import datetime as dt
+import json
+import sqlite3
+from dataclasses import asdict, replace
+from typing import Any
+
+from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome, PatientTriage
+from cxrbatch.state.codec import decode, encode, encode_key
+from cxrbatch.state.records import (
+    RunContext,
+    StoredImage,
+)
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+_HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "sop_instance_uid")
+
+
+def utc_text(moment: dt.datetime) -> str:
+    """Write a moment with a fixed length, so that texts sort like moments."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+def moment_of(ns: int) -> dt.datetime | None:
+    """Convert nanoseconds since 1970 to a moment, or 0 to None."""
+    return _EPOCH + dt.timedelta(microseconds=ns // 1000) if ns else None
+
+
+def json_text(name: str) -> str:
+    """Encode a name, which may be no UTF-8, as JSON."""
+    return json.dumps(name)
+
+
+def _plain(text: str) -> str:
+    """Text for a column that people search; what is no UTF-8 is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def version_columns(file: FoundFile, context: RunContext) -> dict[str, Any]:
+    """Name the columns that identify a version of a file under its settings."""
+    return {
+        "root": json_text(context.root),
+        "name": json_text(file.name),
+        "settings": context.settings,
+        **asdict(file.version),
+    }
+
+
+def image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[str, Any]:
+    """Make the row of an outcome for the table of images."""
+    header = outcome.header or ImageHeader(patient_key=("file", outcome.name), patient_id=outcome.name)
+    return {
+        **version_columns(file, context),
+        **_in_columns(outcome),
+        "night": context.night.isoformat(),
+        "moment": utc_text(context.moment),
+        "bundle_sha256": context.bundle_sha256,
+        "patient_key": encode_key(header.patient_key),
+        **{column: _plain(getattr(header, column)) for column in _HEADER_COLUMNS},
+        "record": encode(replace(outcome, header=header)),
+        "thumbnail": outcome.thumbnail,
+    }
+
+
+def picture_of(outcome: Outcome) -> str:
+    """Return the SHA-256 of the pixels of an outcome, or an empty text for a failure."""
+    return "" if isinstance(outcome, Failure) else outcome.picture
+
+
+def _in_columns(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Failure):
+        status = "skipped" if outcome.skipped else "not_scored"
+        return {"status": status, "reason": outcome.reason.value, "score_covid": None}
+    return {"status": "scored", "reason": "", "score_covid": outcome.scores[0]}
+
+
+def stored_image_of(row: sqlite3.Row) -> StoredImage:
+    """Make the record of a row of the table of images."""
+    return StoredImage(
+        id=row["id"],
+        root=json.loads(row["root"]),
+        name=json.loads(row["name"]),
+        mtime_ns=row["mtime_ns"],
+        first_night=dt.date.fromisoformat(row["first_night"]),
+        first_seen=dt.datetime.fromisoformat(row["first_seen"]),
+        bundle_sha256=row["bundle_sha256"],
+        outcome=decode(row["record"], row["thumbnail"]),
+        duplicate_of=json.loads(row["duplicate_of"] or '""'),
+    )
+
+
+def list_entry_row(position: int, patient: PatientTriage) -> tuple[Any, ...]:
+    """Make the row of a patient for the table of list entries."""
+    return (
+        encode_key(patient.patient_key),
+        position,
+        "ranked" if patient.is_ranked else "not_scored",
+        patient.score,
+        patient.priority or "",
+        patient.nights_waiting,
+        ";".join(patient.flags),
+        patient.reason or "",
+    )
