@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrbatch._lib.safe_open import FileVersion, NotRegular, has_changed, open_regular, version_of
+from cxrbatch._lib.safe_open import (
+    UNKNOWN_VERSION,
+    FileVersion,
+    NotRegular,
+    has_changed,
+    open_regular,
+    version_of,
+)
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HEAD_BYTES = 132
-_UNKNOWN = FileVersion()
 _TEMPORARY_ENDINGS = (".part", ".tmp", ".lock")
 _IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
 _OTHER_FORMATS = {
@@ -135,7 +141,7 @@ def _in_words(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def classify(path: Path, name: str, version: FileVersion = _UNKNOWN) -> ImageRef | Failure:
+def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> ImageRef | Failure:
     """Tell what one file is.
 
     Parameters
@@ -148,7 +154,7 @@ def classify(path: Path, name: str, version: FileVersion = _UNKNOWN) -> ImageRef
         ``still_changing`` and not skipped.
     """
     try:
-        with open_regular(path, follow=version == _UNKNOWN) as stream:
+        with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
             head, now = stream.read(_HEAD_BYTES), os.fstat(stream.fileno())
         non_image = _describe_non_image(name, head)
     except NotRegular as thing:

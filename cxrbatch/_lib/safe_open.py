@@ -29,7 +29,7 @@ class FileVersion:
     ctime_ns: int = 0
 
 
-_UNKNOWN = FileVersion()
+UNKNOWN_VERSION = FileVersion()
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LARGEST = 2**63 - 1
@@ -128,7 +128,7 @@ def hold_open(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
     NotRegular
     OSError
     """
-    with open_regular(path, follow=version == _UNKNOWN) as stream:
+    with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
         other = Path(f"/proc/self/fd/{stream.fileno()}")
         yield other if other.exists() else path, stream.fileno()
 
@@ -150,4 +150,7 @@ def has_changed(version: FileVersion, now: os.stat_result) -> bool:
     The time of change says nothing here: a backup or a change of rights moves it too.
     """
     then = version_of(now)
-    return version != _UNKNOWN and (then.size_bytes, then.mtime_ns) != (version.size_bytes, version.mtime_ns)
+    return version != UNKNOWN_VERSION and (then.size_bytes, then.mtime_ns) != (
+        version.size_bytes,
+        version.mtime_ns,
+    )

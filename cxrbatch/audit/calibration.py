@@ -14,20 +14,20 @@ from cxrbatch.audit.episodes import Episode
 from cxrbatch.audit.estimate import (
     BOOTSTRAPS,
     FEWEST,
+    Z_95,
     AuditEstimate,
     counted,
     estimated,
     no_figure,
     share,
 )
-from cxrbatch.bundle.calibration import LEAST
-from cxrbatch.stats.logistic import fit_logistic, logistic
-from cxrbatch.stats.ranking import Bools, Estimate, Floats, Ranking, estimates
+from cxrbatch.stats.arrays import Bools, Floats
+from cxrbatch.stats.logistic import logit, sigmoid
+from cxrbatch.stats.ranking import Estimate, Ranking, estimates
 
 SECTION = "calibration"
 BINS = 5
 _RIDGE = 1e-9
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +110,17 @@ def _line(scored: Scored) -> tuple[Estimate, Estimate]:
     positive, negative = scored.y_score[scored.y_true], scored.y_score[~scored.y_true]
     if positive.min() >= negative.max() or negative.min() >= positive.max():
         return no_figure(), no_figure()  # parted wholly, or constant: no finite slope is the likeliest
-    p = np.clip(scored.y_score, LEAST, 1 - LEAST)
-    design = np.column_stack([np.log(p) - np.log1p(-p), np.ones(scored.n)])
+    design = np.column_stack([logit(scored.y_score), np.ones(scored.n)])
     beta = fit_logistic(design, scored.y_true, np.ones(scored.n), ridge=_RIDGE)
     error = np.sqrt(np.diag(_covariance(design, beta, scored)))
     slope, intercept = (
-        Estimate(value=b, low=b - _Z * e, high=b + _Z * e) for b, e in zip(beta, error, strict=True)
+        Estimate(value=b, low=b - Z_95 * e, high=b + Z_95 * e) for b, e in zip(beta, error, strict=True)
     )
     return slope, intercept
 
 
 def _covariance(design: Floats, beta: Floats, scored: Scored) -> Floats:
-    p = logistic(design @ beta)
+    p = sigmoid(design @ beta)
     bread = np.linalg.inv((design.T * (p * (1 - p))) @ design)
     _, patient = np.unique(scored.patients, return_inverse=True)
     pull = np.zeros((int(patient.max()) + 1, 2))

@@ -14,7 +14,7 @@ from cxrbatch.audit.estimate import AuditEstimate, compared, counted, share, wee
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.reasons import Reason
 from cxrbatch.state.records import ImageSummary
-from cxrbatch.stats.ranking import Floats
+from cxrbatch.stats.arrays import Floats
 
 SECTION = "drift"
 ENOUGH_IMAGES = 100

@@ -15,7 +15,8 @@ FEWEST = 5
 """With fewer waits, or fewer on either side of a comparison, there is no figure."""
 BOOTSTRAPS = 500
 
-_Z = 1.959963984540054  # 97.5 % of a normal distribution lie below
+Z_95 = 1.959963984540054
+"""97.5 % of a normal distribution lie below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,9 @@ def no_figure() -> Estimate:
 
 def wilson(k: int, n: int) -> Estimate:
     """A share with its score interval (Wilson 1927, J Am Stat Assoc 22:209); `n` above 0."""
-    p, spread = k / n, _Z * _Z / n
+    p, spread = k / n, Z_95 * Z_95 / n
     middle = (p + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * math.sqrt(p * (1 - p) / n + spread / (4 * n))
+    half = Z_95 / (1 + spread) * math.sqrt(p * (1 - p) / n + spread / (4 * n))
     return Estimate(value=p, low=max(0.0, middle - half), high=min(1.0, middle + half))
 
 

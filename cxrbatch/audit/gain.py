@@ -25,10 +25,10 @@ from cxrbatch.audit.estimate import (
     share,
 )
 from cxrbatch.records import PatientKey
-from cxrbatch.stats.ranking import Bools, Estimate, Floats, rank
+from cxrbatch.stats.arrays import Bools, Floats
+from cxrbatch.stats.ranking import SHARES_TESTED, Estimate, rank
 
 SECTION = "gain"
-SHARES = (0.1, 0.2, 0.3, 0.5)
 ORDERS = ("list", "arrival")
 _GRID: Floats = np.linspace(0, 1, 51)
 _CHUNK = 100  # resamples at a time
@@ -118,7 +118,7 @@ def _enough(nights: Sequence[_Night]) -> bool:
 
 
 def _names() -> list[str]:
-    each = [[*(_found_name(order, share) for share in SHARES), f"gain_{order}"] for order in ORDERS]
+    each = [[*(_found_name(order, share) for share in SHARES_TESTED), f"gain_{order}"] for order in ORDERS]
     return [*each[0], *each[1], "gain_list_minus_arrival"]
 
 
@@ -152,8 +152,8 @@ def _figures(nights: Sequence[_Night], counts: Floats) -> dict[str, Floats]:
     """Every figure for each weighting of the patients; shape (b,) each."""
     figures: dict[str, Floats] = {}
     for order in ORDERS:
-        found = _found(nights, order, counts, np.array(SHARES))
-        figures |= {_found_name(order, share): found[:, i] for i, share in enumerate(SHARES)}
+        found = _found(nights, order, counts, np.array(SHARES_TESTED))
+        figures |= {_found_name(order, share): found[:, i] for i, share in enumerate(SHARES_TESTED)}
         figures[f"gain_{order}"] = _gain(nights, order, counts)
     return figures | {"gain_list_minus_arrival": figures["gain_list"] - figures["gain_arrival"]}
 

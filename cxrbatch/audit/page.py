@@ -11,9 +11,8 @@ from cxrbatch.audit.calibration import BINS
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.sections import all_sections
 from cxrbatch.audit.summary import summarise
-from cxrbatch.pages.environment import SHARED, load_asset, make_environment
-from cxrbatch.pages.svg import CHANCE, SIDE, Figure, Plot, dot, line
-from cxrbatch.report.page import CAUTION
+from cxrbatch.pages.environment import make_environment
+from cxrbatch.pages.svg import CHANCE, Figure, Plot, dot, line
 
 _HERE = Path(__file__).parent
 _KIND = {"list": ("curve", "the list"), "arrival": ("other", "arrival")}
@@ -84,6 +83,4 @@ def _reliability(audit: Audit) -> Iterator[tuple[float, float]]:
 
 @cache
 def _environment() -> Environment:
-    made = make_environment(_HERE)
-    made.globals.update(style=load_asset(SHARED / "page.css"), caution=CAUTION, side=SIDE)
-    return made
+    return make_environment(_HERE)

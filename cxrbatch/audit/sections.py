@@ -6,12 +6,13 @@ from cxrbatch.audit.drift import ENOUGH_IMAGES, OWN_WEEKS, SHIFTED, STABLE, bund
 from cxrbatch.audit.episodes import FIGURES, GROUPS, RESULT_DAYS
 from cxrbatch.audit.estimate import ALL, FEWEST, AuditEstimate
 from cxrbatch.audit.figures import Audit
-from cxrbatch.audit.gain import ORDERS, SHARES
+from cxrbatch.audit.gain import ORDERS
 from cxrbatch.audit.summary import between
 from cxrbatch.audit.threshold import ENOUGH_NEGATIVE, ENOUGH_POSITIVE, bands
 from cxrbatch.pages.tables import Cell, Section, section, table
 from cxrbatch.pages.wording import figure, percent
 from cxrbatch.reasons import Reason
+from cxrbatch.stats.ranking import SHARES_TESTED
 
 _GROUP = {
     "all": "all waits",
@@ -100,8 +101,8 @@ def _verification(audit: Audit) -> Section | None:
 
 
 def _gain(audit: Audit) -> Section | None:
-    shares = [f"first {share:.0%}" for share in SHARES]
-    random = [Cell("random"), *(Cell(percent(share)) for share in SHARES), Cell(figure(0.0))]
+    shares = [f"first {share:.0%}" for share in SHARES_TESTED]
+    random = [Cell("random"), *(Cell(percent(share)) for share in SHARES_TESTED), Cell(figure(0.0))]
     rows = [[Cell(_ORDER[order]), *_gain_row(audit, order)] for order in ORDERS]
     return section(
         "gain",
@@ -116,7 +117,7 @@ def _gain(audit: Audit) -> Section | None:
 
 
 def _gain_row(audit: Audit, order: str) -> Iterator[Cell]:
-    for share in SHARES:
+    for share in SHARES_TESTED:
         yield _share(audit.get("gain", f"found_{order}_{share * 100:.0f}"))
     yield _figure(audit.get("gain", f"gain_{order}"))
 

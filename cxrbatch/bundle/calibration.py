@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-LEAST = 1e-6
-"""Scores are printed with six decimals: 0 and 1 mean within this of them."""
+from cxrbatch.stats.logistic import LEAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class ScoreCalibration:
 
     def log_likelihood_ratio(self, score: float) -> float:
         """Of COVID-19 against everything else, in nats; the score is kept 1e-6 away from 0 and 1."""
-        return self.slope * _logit(min(max(score, LEAST), 1 - LEAST)) + self.intercept
+        return self.slope * _log_odds(min(max(score, LEAST), 1 - LEAST)) + self.intercept
 
     def probability(self, score: float, prevalence: float) -> float:
         """Posterior odds = prior odds × likelihood ratio.
@@ -50,9 +49,9 @@ class ScoreCalibration:
         prevalence : float
             Share of the patients screened who have COVID-19, above 0 and below 1.
         """
-        log_odds = _logit(prevalence) + self.log_likelihood_ratio(score)
+        log_odds = _log_odds(prevalence) + self.log_likelihood_ratio(score)
         return 0.5 * (1 + math.tanh(0.5 * log_odds))  # the logistic function, which overflows nowhere
 
 
-def _logit(p: float) -> float:
+def _log_odds(p: float) -> float:
     return math.log(p) - math.log1p(-p)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
-from cxrbatch.datasets.labelled import ADULT_YEARS, Excluded, LabelledImage, Loader
+from cxrbatch.datasets.labelled import Excluded, LabelledImage, Loader
 from cxrbatch.datasets.tables import load_folder, load_table, published_table, year_in
+from cxrbatch.records import ADULT_YEARS
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 _OUTSIDE = "file outside the folder of the table"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ADULT_YEARS = 18
 """Younger patients are not scored."""
 
 

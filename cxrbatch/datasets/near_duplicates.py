@@ -25,7 +25,7 @@ _FINE_PX, _SMOOTH_PX, _NOISE = 64, 4, 2.0
 _TILES, _MARGIN_PX, _SHIFT_PX = 3, 9, 3
 _ROWS, _PAIRS = 1024, 512  # at a time
 
-Floats = NDArray[np.float32]
+Features = NDArray[np.float32]
 Indices = NDArray[np.int64]
 Pair = tuple[int, int]
 
@@ -75,7 +75,7 @@ def _near(hashes: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
         yield first[later] + start, second[later] + start
 
 
-def agreement(one: Floats, other: Floats) -> Floats:
+def agreement(one: Features, other: Features) -> Features:
     """How well two pictures agree: mean over the tiles of their best correlation within a few pixels.
 
     Parameters
@@ -97,7 +97,7 @@ def agreement(one: Floats, other: Floats) -> Floats:
     return best.mean(axis=1)
 
 
-def _tiles(pictures: Floats, dy: int, dx: int) -> Floats:
+def _tiles(pictures: Features, dy: int, dx: int) -> Features:
     """Tiles of the middle of each picture, moved by some pixels: (pairs, 9, pixels of a tile)."""
     side = (_FINE_PX - 2 * _MARGIN_PX) // _TILES
     top, left = _MARGIN_PX + dy, _MARGIN_PX + dx
@@ -106,25 +106,25 @@ def _tiles(pictures: Floats, dy: int, dx: int) -> Floats:
     return parts.reshape(-1, _TILES * _TILES, side * side)
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: Features) -> Features:
     """With mean 0 and length 1, so that a product of two is their correlation; constant ones become 0."""
     centred = vectors - vectors.mean(axis=-1, keepdims=True)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
     return centred / np.maximum(norm, 1e-3)
 
 
-def _shrink(image: NDArray[np.uint8], size: int) -> Floats:
+def _shrink(image: NDArray[np.uint8], size: int) -> Features:
     return area_resize(image.astype(np.float32), size, size)
 
 
-def _fine_structure(image: NDArray[np.uint8]) -> Floats:
+def _fine_structure(image: NDArray[np.uint8]) -> Features:
     """High frequencies of equal strength everywhere, so that neither a label nor a black frame decides."""
     picture = _shrink(image, _FINE_PX)
     fine = picture - _smooth(picture)
     return fine / np.sqrt(_smooth(fine * fine) + _NOISE**2)
 
 
-def _smooth(picture: Floats) -> Floats:
+def _smooth(picture: Features) -> Features:
     coarse = area_resize(picture, _FINE_PX // _SMOOTH_PX, _FINE_PX // _SMOOTH_PX)
     return area_resize(coarse, _FINE_PX, _FINE_PX)
 

@@ -13,10 +13,10 @@ from typing import cast
 
 import pandas as pd
 
-from cxrbatch.datasets.labelled import ADULT_YEARS, Excluded, LabelledImage
+from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.discover import discover
 from cxrbatch.errors import RecipeError
-from cxrbatch.records import ImageRef
+from cxrbatch.records import ADULT_YEARS, ImageRef
 
 LABELS: Mapping[str, str] = {
     **dict.fromkeys(

@@ -6,10 +6,10 @@ from typing import Any
 from cxrbatch.pages.tables import Cell, Section, section, table
 from cxrbatch.pages.wording import percent
 from cxrbatch.records import Expected
+from cxrbatch.stats.ranking import SHARES_TESTED
 from cxrbatch.triage.capacity import ListCurve
 
 PREVALENCES = (0.02, 0.05, 0.10, 0.20)
-SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
 
 
 def buys_section(evaluation: Mapping[str, Any]) -> Section | None:

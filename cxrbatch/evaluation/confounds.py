@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.evaluation.contrasts import COVID, FEWEST, Contrast
-from cxrbatch.evaluation.patients import Bools, Floats, Names, PatientScores
+from cxrbatch.evaluation.patients import Names, PatientScores
 from cxrbatch.evaluation.subgroups import age_band, sex, view
+from cxrbatch.stats.arrays import Bools, Floats
 from cxrbatch.stats.calibration import balanced_weights
 from cxrbatch.stats.logistic import fit_logistic
 from cxrbatch.stats.ranking import Ranking, auroc, estimates, prevalence_score

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.patients import Bools, Floats, Names, PatientScores
+from cxrbatch.evaluation.patients import Names, PatientScores
+from cxrbatch.stats.arrays import Bools, Floats
 
 FEWEST = 5
 """Patients on either side, or no figure is given."""

@@ -24,11 +24,18 @@ from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.subgroups import strata
 from cxrbatch.evaluation.summary import caveats, summarise
 from cxrbatch.stats.calibration import brier, calibration_line, expected_calibration_error
-from cxrbatch.stats.ranking import Measure, Ranking, auroc, estimates, threshold_at_sensitivity, top_of_list
+from cxrbatch.stats.ranking import (
+    SHARES_TESTED,
+    Measure,
+    Ranking,
+    auroc,
+    estimates,
+    threshold_at_sensitivity,
+    top_of_list,
+)
 
 URGENT_SENSITIVITY = 0.90
 HIGH_SENSITIVITY = 0.95
-SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
 _FEWEST_OF_A_PUBLISHER = 10
 _SCORED_BY = {
     Exposure.NOT_TRAINED_ON: "the network of the bundle",

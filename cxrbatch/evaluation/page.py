@@ -18,10 +18,8 @@ from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
-from cxrbatch.pages.environment import SHARED, load_asset, make_environment
-from cxrbatch.pages.svg import SIDE
+from cxrbatch.pages.environment import make_environment
 from cxrbatch.pages.wording import interval
-from cxrbatch.report.page import CAUTION
 
 _HERE = Path(__file__).parent
 
@@ -82,5 +80,4 @@ def _provenance(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _environment() -> Environment:
     made = make_environment(_HERE)
     made.filters.update(interval=interval)
-    made.globals.update(style=load_asset(SHARED / "page.css"), caution=CAUTION, side=SIDE)
     return made

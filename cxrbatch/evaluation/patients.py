@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.records import FINDINGS
+from cxrbatch.stats.arrays import Bools, Floats
 from cxrbatch.triage.aggregate import RULES
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Names = NDArray[np.str_]
 
 

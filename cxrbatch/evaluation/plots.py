@@ -13,10 +13,9 @@ from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
 from cxrbatch.pages.wording import figure, percent
 from cxrbatch.records import FINDINGS
+from cxrbatch.stats.arrays import Bools, Floats
 from cxrbatch.stats.calibration import reliability
 from cxrbatch.stats.ranking import (
-    Bools,
-    Floats,
     gain_points,
     histogram_points,
     precision_recall_points,

@@ -12,7 +12,8 @@ import numpy as np
 
 from cxrbatch.evaluation.contrasts import COVID
 from cxrbatch.evaluation.patients import PatientScores
-from cxrbatch.stats.ranking import Floats, rank
+from cxrbatch.stats.arrays import Floats
+from cxrbatch.stats.ranking import rank
 
 GRID: Floats = np.linspace(0, 1, 51)
 """False positive rates at which the curve is stated."""

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.datasets.labelled import LabelledImage
-
-Floats = NDArray[np.float64]
+from cxrbatch.stats.arrays import Floats
 
 
 class Exposure(StrEnum):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.stats.arrays import Floats
 from cxrbatch.stats.logistic import fit_logistic
 
-Floats = NDArray[np.float64]
 Groups = NDArray[np.int64]
 
 N_FOLDS = 5

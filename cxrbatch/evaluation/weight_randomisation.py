@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxrbatch.evaluation.network_outputs import score
 from cxrbatch.stats.ranking import auroc
 
-Floats = NDArray[np.floating[Any]]
+Outputs = NDArray[np.floating[Any]]
 
 _MOVING = ("moving_mean", "moving_variance")
 _ONES = ("gamma", "moving_variance")
@@ -63,7 +63,7 @@ def randomise_weights(
     models: Sequence[keras.Model],
     images: NDArray[np.uint8],
     y_true: NDArray[np.bool_],
-    y_score: Callable[[Floats], Floats],
+    y_score: Callable[[Outputs], Outputs],
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare the scores of networks before and after randomisation.
@@ -107,7 +107,7 @@ def _ends_with_weights(model: keras.Model) -> bool:
     return bool(list(_leaves(model))[-1].trainable_weights)
 
 
-def rank_correlation(one: Floats, other: Floats) -> float:
+def rank_correlation(one: Outputs, other: Outputs) -> float:
     """Spearman's correlation, ties sharing their mean rank; 0 where all scores of either are the same."""
     ranks = np.stack([_mean_ranks(one), _mean_ranks(other)])
     ranks -= ranks.mean(axis=1, keepdims=True)
@@ -115,7 +115,7 @@ def rank_correlation(one: Floats, other: Floats) -> float:
     return float(ranks[0] @ ranks[1]) / norm if norm > 0 else 0.0
 
 
-def _mean_ranks(scores: Floats) -> NDArray[np.float64]:
+def _mean_ranks(scores: Outputs) -> NDArray[np.float64]:
     _, group, counts = np.unique(scores, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[group]

@@ -7,10 +7,9 @@ from cxrbatch._lib.text import as_code
 from cxrbatch.limits import Limits
 from cxrbatch.preprocess import Picture
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import FileKind, ImageHeader, ImageRef
+from cxrbatch.records import ADULT_YEARS, FileKind, ImageHeader, ImageRef
 
 MIN_SIDE_PX = 128
-ADULT_YEARS = 18
 
 _MODALITIES = frozenset(("CR", "DX", "RG"))
 _CHEST = re.compile(r"CHEST|THORA|TORAX|LUNG|PULMO|BRUST")

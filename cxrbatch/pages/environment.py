@@ -9,6 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cxrbatch._lib.text import visible
+from cxrbatch.pages.svg import SIDE
+from cxrbatch.pages.wording import CAUTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +35,36 @@ def load_asset(path: Path) -> Asset:
     return Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
 
 
-SHARED = Path(__file__).parent
-"""Holds the templates and the style that several pages share."""
+_SHARED = Path(__file__).parent
 
 
-def make_environment(folder: Path) -> Environment:
-    """Templates of a folder, and those that pages share.
+def make_environment(
+    folder: Path, style: Path = _SHARED / "page.css", script: Path | None = None
+) -> Environment:
+    """Set up the templates of a folder, and those that pages share.
 
-    Everything is escaped, control characters are shown, an unknown name is an error.
+    Everything is escaped, control characters are shown, an unknown name is an error. Templates know ``style``,
+    ``script``, ``caution``, and ``side``, the side of a plot in px.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``page.html``.
+    style, script : Path, optional
+        Of the package; by default the style that pages share, and no script.
     """
-    return Environment(
-        loader=FileSystemLoader((folder, SHARED)),
+    made = Environment(
+        loader=FileSystemLoader((folder, _SHARED)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_finalize,
     )
+    made.globals.update(style=load_asset(style), caution=CAUTION, side=SIDE)
+    if script:
+        made.globals.update(script=load_asset(script))
+    return made
 
 
 def _finalize(value: object) -> object:

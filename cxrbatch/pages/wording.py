@@ -2,6 +2,11 @@
 
 from collections.abc import Mapping
 
+CAUTION = (
+    "A low score is never a rule-out: many PCR-positive patients have a normal radiograph. Research use."
+)
+"""Stands on every screen and on every printed page of a list."""
+
 
 def figure(value: float | None, decimals: int = 3) -> str:
     """Write a figure; one that could not be computed is a dash."""

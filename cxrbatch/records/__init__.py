@@ -4,7 +4,15 @@
 All are frozen: a stage makes a new record and never edits the one it was given.
 """
 
-from cxrbatch.records.images import CxrImage, FileKind, ImageHeader, ImageRef, ModelInput, PatientKey
+from cxrbatch.records.images import (
+    ADULT_YEARS,
+    CxrImage,
+    FileKind,
+    ImageHeader,
+    ImageRef,
+    ModelInput,
+    PatientKey,
+)
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.run import (
     CapacityYield,
@@ -17,6 +25,7 @@ from cxrbatch.records.run import (
 )
 
 __all__ = [
+    "ADULT_YEARS",
     "FINDINGS",
     "CapacityYield",
     "CxrImage",

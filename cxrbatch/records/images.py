@@ -15,6 +15,10 @@ PatientKey = tuple[str, ...]
 """Starts with how the patient was named (``dicom``, ``study``, ``file``, …), so that no two ways collide."""
 
 
+ADULT_YEARS = 18
+"""Younger patients are neither scored nor trained on."""
+
+
 class FileKind(StrEnum):
     """What a file is by its content, whatever its name says."""
 

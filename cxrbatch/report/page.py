@@ -14,16 +14,11 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
-from cxrbatch.pages.environment import load_asset, make_environment
+from cxrbatch.pages.environment import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
 from cxrbatch.triage.capacity import capacity_note
-from cxrbatch.triage.probability import percent
-
-CAUTION = (
-    "A low score is never a rule-out: many PCR-positive patients have a normal radiograph. Research use."
-)
-"""Stands on every screen and on every printed page of a list."""
+from cxrbatch.triage.probability import state_percent
 
 _WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
 _HERE = Path(__file__).parent
@@ -76,13 +71,10 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 
 @cache
 def _environment() -> Environment:
-    made = make_environment(_HERE)
+    made = make_environment(_HERE, style=_HERE / "page.css", script=_HERE / "page.js")
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
-    made.filters.update(percent=percent, probability=_probability, capacity_note=capacity_note)
+    made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)
     made.globals.update(
-        style=load_asset(_HERE / "page.css"),
-        script=load_asset(_HERE / "page.js"),
-        caution=CAUTION,
         flag_meaning=FLAG_MEANING,
         reason_meaning=REASON_MEANING,
         who_is_this=_WHO_IS_THIS,

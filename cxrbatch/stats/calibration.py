@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.stats.arrays import Bools, Floats
 from cxrbatch.stats.logistic import fit_logistic
-from cxrbatch.stats.ranking import Bools, Floats, Scores
+from cxrbatch.stats.ranking import Scores
 
 _LEAST_SCORE = 1e-7  # a logit must be finite
 

@@ -3,16 +3,25 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from cxrbatch.stats.arrays import Floats
+
+LEAST = 1e-6
+"""Scores are printed with six decimals: 0 and 1 mean within this of them."""
 
 _STEPS = 50
 _HALVINGS = 30
 _ENOUGH = 1e-10
 
 
-def logistic(x: NDArray[np.floating]) -> Floats:
-    """1 / (1 + e⁻ˣ), without overflow."""
+def sigmoid(x: NDArray[np.floating]) -> Floats:
+    """Compute 1 / (1 + e⁻ˣ), without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))
+
+
+def logit(p: NDArray[np.floating]) -> Floats:
+    """Compute ln(p / (1 - p)) of scores, which are kept `LEAST` away from 0 and 1."""
+    kept = np.clip(np.asarray(p, np.float64), LEAST, 1 - LEAST)
+    return np.log(kept) - np.log1p(-kept)
 
 
 def fit_logistic(
@@ -41,7 +50,7 @@ def fit_logistic(
 
     beta = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        p = logistic(design @ beta + offset)
+        p = sigmoid(design @ beta + offset)
         gradient = design.T @ (weight * (p - y_true)) + ridge * beta
         hessian = (design.T * (weight * p * (1 - p))) @ design + ridge * np.eye(len(beta))
         step = np.linalg.solve(hessian, gradient)

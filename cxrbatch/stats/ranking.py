@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from cxrbatch.stats.arrays import Bools, Floats
+
 Scores = NDArray[np.floating]
+
+SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
+"""Shares of a list after which is stated how many of the positive it found."""
 
 _CHUNK = 2_000_000  # resampled units held at a time
 _SLACK = 1e-9  # 0.9 × 10 patients are 9, whatever the rounding

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle.calibration import LEAST, ScoreCalibration
-from cxrbatch.stats.logistic import fit_logistic, logistic
-
-Floats = NDArray[np.float64]
+from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.stats.arrays import Floats
+from cxrbatch.stats.logistic import fit_logistic, logit, sigmoid
 
 _RIDGE = 1e-3  # keeps a perfectly separated domain finite
 
@@ -45,7 +44,7 @@ class Calibration:
         ndarray of float64, shape (..., 3)
         """
         lines = (self.abnormal, self.covid_given_abnormal)
-        a, b = (logistic(line.slope * logits[..., i] + line.intercept) for i, line in enumerate(lines))
+        a, b = (sigmoid(line.slope * logits[..., i] + line.intercept) for i, line in enumerate(lines))
         return np.stack([a * b, a * (1 - b), 1 - a], axis=-1)
 
 
@@ -104,7 +103,7 @@ def regress(answers: Answers) -> tuple[Floats, float]:
     design = np.column_stack([answers.logits, np.eye(len(names))[domain]])
     weight = _weights(answers, domain)
     beta = fit_logistic(design, answers.y_true, weight, ridge=_RIDGE)
-    p = logistic(design @ beta)
+    p = sigmoid(design @ beta)
     hessian = (design.T * (weight * p * (1 - p))) @ design + _RIDGE * np.eye(len(beta))
     return beta, float(np.linalg.inv(hessian)[0, 0])
 
@@ -159,7 +158,7 @@ def fit_score_calibration(
     if not both.any():
         raise ValueError("a calibration needs a domain with COVID-19 and without")
     answers = Answers(
-        logits=_logit(scores[both]), y_true=y_true[both], domains=domains[both], patients=patients[both]
+        logits=logit(scores[both]), y_true=y_true[both], domains=domains[both], patients=patients[both]
     )
     (slope, *intercepts), _ = regress(answers)
     slope, intercept = float(slope), float(np.mean(intercepts))
@@ -172,8 +171,3 @@ def _measured_on(answers: Answers) -> str:
     with_covid = len(np.unique(answers.patients[answers.y_true]))
     without = len(np.unique(answers.patients[~answers.y_true]))
     return f"{with_covid} patients with COVID-19 and {without} without, of {', '.join(np.unique(answers.domains))}"
-
-
-def _logit(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    p = np.clip(np.asarray(scores, np.float64), LEAST, 1 - LEAST)
-    return np.log(p) - np.log1p(-p)

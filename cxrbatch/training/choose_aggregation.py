@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.patients import Floats, to_patient_scores
+from cxrbatch.evaluation.patients import to_patient_scores
+from cxrbatch.stats.arrays import Floats
 from cxrbatch.stats.ranking import auroc
 from cxrbatch.training.leave_one_out import FoldScores
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE

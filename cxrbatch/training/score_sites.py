@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.evaluation.evaluate import thresholds
-from cxrbatch.evaluation.patients import Floats
 from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.stats.arrays import Floats
 from cxrbatch.training.splits import Splits
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]

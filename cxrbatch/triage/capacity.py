@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrbatch.reasons import Flag
 from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
-from cxrbatch.triage.probability import percent
-
-Floats = NDArray[np.float64]
+from cxrbatch.stats.arrays import Floats
+from cxrbatch.triage.probability import state_percent
 
 ASSUMPTION = (
     "All of this takes tonight's patients to be like those on whom it was measured, which nobody has checked; "
@@ -199,7 +197,7 @@ def _grounds(found: CapacityYield, prevalence: float) -> Iterator[str]:
         if found.n_max_wait >= found.n_swabs:
             yield "They need all swabs, so that the order is that of waiting: raise --max-nights, or leave it out."
     yield (
-        f"The prevalence of {percent(prevalence)} was stated and not measured. The list was measured on "
+        f"The prevalence of {state_percent(prevalence)} was stated and not measured. The list was measured on "
         f"{found.measured_on}, within each of these places; in brackets the 95 % interval. Patients without a "
         f"score are not counted. {ASSUMPTION}"
     )

@@ -30,7 +30,7 @@ def parse_prevalence(text: str) -> float:
     return share
 
 
-def percent(share: float) -> str:
+def state_percent(share: float) -> str:
     """A share as people read it: ``5 %``, ``0.25 %``."""
     return f"{100 * share:.6g} %"
 
@@ -51,7 +51,7 @@ def prevalence_note(calibration: ScoreCalibration, prevalence: float) -> str:
     """What a reader of the probabilities must know."""
     measured = calibration.measured_on or "data that the bundle does not name"
     return (
-        f"The probabilities hold for a prevalence of {percent(prevalence)}, which was stated with --prevalence and "
-        "not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The likelihood ratio was "
+        f"The probabilities hold for a prevalence of {state_percent(prevalence)}, which was stated with "
+        "--prevalence and not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The likelihood ratio was "
         f"measured on {measured}; at another hospital it can be far off. The order of the list does not depend on it."
     )

@@ -16,8 +16,8 @@ from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
 from cxrbatch.bundle.operating_points import with_operating_points
 from cxrbatch.cli.app import cli
 from cxrbatch.errors import OutputError, StateError, UsageProblem
+from cxrbatch.pages.wording import CAUTION
 from cxrbatch.reasons import Reason
-from cxrbatch.report.page import CAUTION
 from cxrbatch.state.connection import open_state
 from tests.factories.audits import Line, Night, a_bundle, audited, make_state, one_night, tiny_state
 from tests.factories.stored import OTHER_BUNDLE

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cxrbatch.evaluation.capacity_section import PREVALENCES, SHARES_TESTED, buys_section
+from cxrbatch.evaluation.capacity_section import PREVALENCES, buys_section
+from cxrbatch.stats.ranking import SHARES_TESTED
 from tests.factories.evaluations import evaluated
 
 GRID = np.linspace(0, 1, 51)

@@ -12,8 +12,7 @@ import pytest
 
 from cxrbatch.evaluation.page import evaluation_html
 from cxrbatch.evaluation.targets import targets
-from cxrbatch.pages.wording import interval
-from cxrbatch.report.page import CAUTION
+from cxrbatch.pages.wording import CAUTION, interval
 from tests.factories.evaluations import evaluated, made_bundle, scored_site, scored_sites
 
 VOID = {"meta", "link", "img", "input", "col", "br", "hr"}

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.pages.wording import CAUTION
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
-from cxrbatch.report.page import CAUTION, render_page
+from cxrbatch.report.page import render_page
 from cxrbatch.triage.capacity import capacity_yield
 from cxrbatch.triage.probability import prevalence_note, with_probabilities
 

@@ -21,7 +21,7 @@ from cxrbatch.stats.calibration import (
     expected_calibration_error,
     reliability,
 )
-from cxrbatch.stats.logistic import fit_logistic, logistic
+from cxrbatch.stats.logistic import fit_logistic, sigmoid
 from cxrbatch.stats.ranking import (
     Ranking,
     auprc,
@@ -141,26 +141,26 @@ def test_closed_forms_of_two_normal_distributions(distance: float) -> None:
 def test_calibration_of_a_score_whose_log_odds_are_known() -> None:
     y_true, x = binormal(1.5)
     log_odds = 1.5 * x - 1.5**2 / 2
-    slope, intercept = calibration_line(y_true, logistic(log_odds))
+    slope, intercept = calibration_line(y_true, sigmoid(log_odds))
     assert (slope, intercept) == pytest.approx((1.0, 0.0), abs=0.01)
-    assert expected_calibration_error(y_true, logistic(log_odds)) < 0.002
-    assert calibration_line(y_true, logistic(2 * log_odds))[0] == pytest.approx(slope / 2)
-    assert calibration_line(y_true, logistic(log_odds + 1))[1] == pytest.approx(intercept - 1)
+    assert expected_calibration_error(y_true, sigmoid(log_odds)) < 0.002
+    assert calibration_line(y_true, sigmoid(2 * log_odds))[0] == pytest.approx(slope / 2)
+    assert calibration_line(y_true, sigmoid(log_odds + 1))[1] == pytest.approx(intercept - 1)
 
 
 def test_calibration_asks_for_no_prevalence() -> None:
     y_true, x = binormal(1.0, n=300)
     log_odds = x - 0.5
     rare = np.concatenate([np.flatnonzero(y_true), np.tile(np.flatnonzero(~y_true), 9)])
-    common, scarce = (calibration_line(y_true[i], logistic(log_odds[i])) for i in (np.arange(600), rare))
+    common, scarce = (calibration_line(y_true[i], sigmoid(log_odds[i])) for i in (np.arange(600), rare))
     assert scarce == pytest.approx(common)
-    assert brier(y_true[rare], logistic(log_odds[rare])) == pytest.approx(brier(y_true, logistic(log_odds)))
+    assert brier(y_true[rare], sigmoid(log_odds[rare])) == pytest.approx(brier(y_true, sigmoid(log_odds)))
 
 
 def test_calibration_equals_an_unpenalised_logistic_regression_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     y_true = rng.random(300) < 0.2
-    score = logistic(rng.normal(size=300) + y_true)
+    score = sigmoid(rng.normal(size=300) + y_true)
     logit = np.log(score / (1 - score))[:, None]
     oracle = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     oracle.fit(logit, y_true, 300 * balanced_weights(y_true))
@@ -187,7 +187,7 @@ def test_calibration_of_saturated_scores_is_found() -> None:
 def test_ridge_regression_equals_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     design, weight = rng.normal(size=(80, 4)), rng.random(80)
-    y_true = rng.random(80) < logistic(3 * design[:, 0])
+    y_true = rng.random(80) < sigmoid(3 * design[:, 0])
     oracle = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-10, max_iter=1000).fit(
         design, y_true, weight
     )
@@ -252,7 +252,7 @@ def test_reliability_never_parts_equal_scores(pair: tuple[np.ndarray, np.ndarray
 
 def test_reliability_bins_hold_equal_counts() -> None:
     y_true, x = binormal(1.0, n=50)
-    score = logistic(x + 1e-6 * np.arange(100))
+    score = sigmoid(x + 1e-6 * np.arange(100))
     assert reliability(y_true, score).n.tolist() == [10] * 10
 
 

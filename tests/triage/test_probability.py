@@ -11,7 +11,7 @@ from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.triage.aggregate import aggregate_patients
-from cxrbatch.triage.probability import parse_prevalence, percent, prevalence_note, with_probabilities
+from cxrbatch.triage.probability import parse_prevalence, prevalence_note, state_percent, with_probabilities
 from tests.factories.records import failure, image_score
 
 AS_IS = ScoreCalibration(slope=1.0, intercept=0.0)
@@ -101,7 +101,7 @@ def test_prevalence_that_is_none(text: str) -> None:
     ("share", "text"), [(0.05, "5 %"), (0.07, "7 %"), (0.0025, "0.25 %"), (1 / 3, "33.3333 %")]
 )
 def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert state_percent(share) == text
 
 
 def test_patients_keep_everything_but_get_a_probability() -> None:
