@@ -7,16 +7,14 @@ from pathlib import Path
 
 from cxrbatch import gate
 from cxrbatch._lib.atomic import write_together
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.engine import Result
-from cxrbatch.engines.options import EngineOptions
-from cxrbatch.engines.registry import open_engine
+from cxrbatch.engines import EngineOptions, Result, open_engine
 from cxrbatch.errors import OutputError
 from cxrbatch.prepare import decode_image
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageRef, Outcome
-from cxrbatch.report.annotate import annotated
+from cxrbatch.report import annotated
 
 _NOT_READ_AGAIN = (Reason.CORRUPT, Reason.TIMEOUT, Reason.TOO_LARGE)
 """What a worker process may have died of."""

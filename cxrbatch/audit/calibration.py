@@ -21,9 +21,7 @@ from cxrbatch.audit.estimate import (
     no_figure,
     share,
 )
-from cxrbatch.stats.arrays import Bools, Floats
-from cxrbatch.stats.logistic import logit, sigmoid
-from cxrbatch.stats.ranking import Estimate, Ranking, estimates
+from cxrbatch.stats import Bools, Estimate, Floats, Ranking, estimates, fit_logistic, logit, sigmoid
 
 SECTION = "calibration"
 BINS = 5

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.audit.estimate import AuditEstimate, compared, counted, share, week_of
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.reasons import Reason
-from cxrbatch.state.records import ImageSummary
-from cxrbatch.stats.arrays import Floats
+from cxrbatch.state import ImageSummary
+from cxrbatch.stats import Floats
 
 SECTION = "drift"
 ENOUGH_IMAGES = 100

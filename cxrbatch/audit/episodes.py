@@ -22,7 +22,7 @@ import numpy as np
 from cxrbatch.audit.estimate import FEWEST, AuditEstimate, counted, week_of
 from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientKey
-from cxrbatch.state.records import ImageSummary, ListEntry, PcrResult
+from cxrbatch.state import ImageSummary, ListEntry, PcrResult
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 

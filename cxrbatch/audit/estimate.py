@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrbatch.stats.ranking import Estimate
+from cxrbatch.stats import Estimate
 
 ALL = "all"
 """In place of a week: the whole time."""

@@ -12,9 +12,9 @@ from cxrbatch.audit.estimate import ALL, AuditEstimate
 from cxrbatch.audit.gain import Curve, at_k, gain, gain_curves, verification
 from cxrbatch.audit.threshold import SECTION as THRESHOLD
 from cxrbatch.audit.threshold import threshold
-from cxrbatch.bundle.bundle import Bundle, OperatingPoints
+from cxrbatch.bundle import Bundle, OperatingPoints
 from cxrbatch.errors import StateError
-from cxrbatch.state.connection import open_state
+from cxrbatch.state import open_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

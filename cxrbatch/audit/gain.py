@@ -25,8 +25,7 @@ from cxrbatch.audit.estimate import (
     share,
 )
 from cxrbatch.records import PatientKey
-from cxrbatch.stats.arrays import Bools, Floats
-from cxrbatch.stats.ranking import SHARES_TESTED, Estimate, rank
+from cxrbatch.stats import SHARES_TESTED, Bools, Estimate, Floats, rank
 
 SECTION = "gain"
 ORDERS = ("list", "arrival")

@@ -11,8 +11,7 @@ from cxrbatch.audit.calibration import BINS
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.sections import all_sections
 from cxrbatch.audit.summary import summarise
-from cxrbatch.pages.environment import make_environment
-from cxrbatch.pages.svg import CHANCE, Figure, Plot, dot, line
+from cxrbatch.pages import CHANCE, Figure, Plot, dot, line, make_environment
 
 _HERE = Path(__file__).parent
 _KIND = {"list": ("curve", "the list"), "arrival": ("other", "arrival")}

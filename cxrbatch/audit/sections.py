@@ -9,10 +9,9 @@ from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.gain import ORDERS
 from cxrbatch.audit.summary import between
 from cxrbatch.audit.threshold import ENOUGH_NEGATIVE, ENOUGH_POSITIVE, bands
-from cxrbatch.pages.tables import Cell, Section, section, table
-from cxrbatch.pages.wording import figure, percent
+from cxrbatch.pages import Cell, Section, figure, percent, section, table
 from cxrbatch.reasons import Reason
-from cxrbatch.stats.ranking import SHARES_TESTED
+from cxrbatch.stats import SHARES_TESTED
 
 _GROUP = {
     "all": "all waits",

@@ -6,7 +6,7 @@ from cxrbatch.audit.drift import SHIFTED
 from cxrbatch.audit.episodes import RESULT_DAYS
 from cxrbatch.audit.estimate import ALL, FEWEST, AuditEstimate
 from cxrbatch.audit.figures import Audit
-from cxrbatch.pages.wording import figure, percent
+from cxrbatch.pages import figure, percent
 
 
 def summarise(audit: Audit) -> list[str]:

@@ -7,8 +7,7 @@ import numpy as np
 
 from cxrbatch.audit.calibration import Scored
 from cxrbatch.audit.estimate import BOOTSTRAPS, AuditEstimate, counted, estimated, no_figure
-from cxrbatch.stats.arrays import Floats
-from cxrbatch.stats.ranking import Estimate, Measure, Ranking, estimates
+from cxrbatch.stats import Estimate, Floats, Measure, Ranking, estimates
 
 SECTION = "threshold"
 ENOUGH_POSITIVE = 50

@@ -11,7 +11,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.audit.estimate import AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.page import audit_html
-from cxrbatch.bundle.operating_points import write_operating_points
+from cxrbatch.bundle import write_operating_points
 from cxrbatch.errors import UsageProblem
 
 COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")

@@ -1,1 +1,43 @@
 """A bundle: a network with all that its scores depend on."""
+
+from typing import TYPE_CHECKING
+
+from cxrbatch._lib.lazy import lazy_names
+from cxrbatch.bundle.bundle import (
+    DEFAULT_BUNDLE,
+    Bundle,
+    OperatingPoints,
+    check_replaceable,
+    load_bundle,
+    write_bundle,
+)
+from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.operating_points import choose_bundle, write_operating_points
+
+if TYPE_CHECKING:
+    from cxrbatch.bundle.import_model import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
+    from cxrbatch.bundle.network import load_network
+
+__all__ = [
+    "DEFAULT_BUNDLE",
+    "Bundle",
+    "ImportSpec",
+    "OperatingPoints",
+    "OutputActivation",
+    "Pixels",
+    "ScoreCalibration",
+    "check_replaceable",
+    "choose_bundle",
+    "import_bundle",
+    "load_bundle",
+    "load_network",
+    "parse_size",
+    "write_bundle",
+    "write_operating_points",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    import_model=("ImportSpec", "OutputActivation", "Pixels", "import_bundle", "parse_size"),
+    network=("load_network",),
+)

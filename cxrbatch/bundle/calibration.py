@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from cxrbatch.stats.logistic import LEAST
+from cxrbatch.stats import LEAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,9 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
     Reads the state and changes nothing in it. Prints what the figures mean, the worst first. No patient is named in
     either file. Exit code 3: done, but there are too few results for the operating points asked for.
     """
-    from cxrbatch.audit.figures import audit as run_audit
-    from cxrbatch.audit.summary import summarise
-    from cxrbatch.audit.write import check_out, write_audit, write_recommended
-    from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, load_bundle
+    from cxrbatch.audit import audit as run_audit
+    from cxrbatch.audit import check_out, summarise, write_audit, write_recommended
+    from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
 
     check_out(out)
     audited = run_audit(

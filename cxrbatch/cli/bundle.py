@@ -53,12 +53,12 @@ def import_model(model: Path, out: Path, name: str | None, **options: Any) -> in
     The network sees each radiograph resized, grey, in all its channels, with nothing normalised or cut off. Models
     with layers that carry code are refused. Nothing is measured: the list of such a bundle has an order, no bands.
     """
-    from cxrbatch.infer import runtime
+    from cxrbatch.infer import Device, start_runtime
 
-    runtime.start_runtime(
-        runtime.Device.CPU
+    start_runtime(
+        Device.CPU
     )  # before anything else imports TensorFlow, to keep its start-up lines off stderr
-    from cxrbatch.bundle.import_model import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
+    from cxrbatch.bundle import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
 
     spec = ImportSpec(
         labels=tuple(label.strip().lower() for label in options["labels"].split(",")),

@@ -36,8 +36,7 @@ def doctor(shape: str, **stated: Any) -> int:
     \b
     Exit codes: 0 no problem · 1 a problem · 2 wrong usage or recipe
     """  # noqa: D301 - \b keeps click from re-wrapping
-    from cxrbatch.doctor import Setup, examine
-    from cxrbatch.doctor.output import as_json, as_text, is_healthy
+    from cxrbatch.doctor import Setup, as_json, as_text, examine, is_healthy
 
     from_recipe = click.get_current_context().default_map
     night = click.Command("screen", params=list(SCREEN))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from cxrbatch.engines.options import EngineOptions
-    from cxrbatch.screening.options import ScreenOptions
+    from cxrbatch.engines import EngineOptions
+    from cxrbatch.screening import ScreenOptions
 
 EXIT_INCOMPLETE = 3
 """Done, but something was left out: files without a score, rows that fit nobody."""
@@ -186,8 +186,8 @@ state_option = click.option(
 
 def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "ScreenOptions":
     """Make the record of what ``cxrbatch screen`` was asked for."""
-    from cxrbatch.read.patient_rule import PatientRule
-    from cxrbatch.screening.options import ScreenOptions
+    from cxrbatch.read import PatientRule
+    from cxrbatch.screening import ScreenOptions
 
     return ScreenOptions(
         bundle=bundle_path(stated),
@@ -208,8 +208,8 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
 
 def engine_options(stated: dict[str, Any]) -> "EngineOptions":
     """Make the record of how a command is to execute; what it has no option for is left at its default."""
-    from cxrbatch.engines.options import Decode, EngineOptions
-    from cxrbatch.infer.runtime import Device, Precision
+    from cxrbatch.engines import Decode, EngineOptions
+    from cxrbatch.infer import Device, Precision
     from cxrbatch.limits import parse_bytes, parse_limits
 
     memory = stated.get("max_memory")
@@ -226,14 +226,14 @@ def engine_options(stated: dict[str, Any]) -> "EngineOptions":
 
 def bundle_path(stated: dict[str, Any]) -> Path:
     """Choose the folder of the bundle."""
-    from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
+    from cxrbatch.bundle import DEFAULT_BUNDLE
 
     return stated["bundle"] or DEFAULT_BUNDLE
 
 
 def prevalence(stated: dict[str, Any]) -> float | None:
     """Read ``--prevalence``; see `cxrbatch.triage.parse_prevalence`."""
-    from cxrbatch.triage.probability import parse_prevalence
+    from cxrbatch.triage import parse_prevalence
 
     text = stated["prevalence"]
     return None if text is None else parse_prevalence(text)

@@ -16,7 +16,7 @@ from cxrbatch.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cxrbatch.bundle.bundle import Bundle, OperatingPoints
+    from cxrbatch.bundle import Bundle, OperatingPoints
     from cxrbatch.records import Outcome
 
 
@@ -35,7 +35,7 @@ def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
 
     --operating-points adds the priority to a line, --prevalence the probability.
     """
-    from cxrbatch.bundle.operating_points import choose_bundle
+    from cxrbatch.bundle import choose_bundle
     from cxrbatch.prediction import predict as run_predict
     from cxrbatch.prediction import result_names, save_annotated
     from cxrbatch.records import Failure

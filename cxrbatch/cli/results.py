@@ -9,7 +9,7 @@ from cxrbatch.cli.log import log_event
 from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
 
 if TYPE_CHECKING:
-    from cxrbatch.results.lab_file import LabFormat
+    from cxrbatch.results import LabFormat
 
 
 @click.group()
@@ -77,22 +77,22 @@ def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **o
     3 some rows were not taken · 5 a run is at work on the state
     """  # noqa: D301 - \b keeps click from re-wrapping
     from cxrbatch._lib.atomic import write_together
-    from cxrbatch.results import matching as pcr
+    from cxrbatch.results import check_table_place, import_results, rows_csv, summarise_rows
 
     if out:
-        pcr.check_table_place(out, file, state)
-    rows = pcr.import_results(file, state, _lab_format(options), dry_run=dry_run)
+        check_table_place(out, file, state)
+    rows = import_results(file, state, _lab_format(options), dry_run=dry_run)
     left_out = [row for row in rows if not row.is_taken]
     if out:
-        write_together({out: pcr.rows_csv(rows)})
+        write_together({out: rows_csv(rows)})
     elif shown := rows if dry_run else left_out:
-        click.echo(pcr.rows_csv(shown), nl=False)
-    log_event(pcr.summary(rows, dry_run=dry_run), event="imported")
+        click.echo(rows_csv(shown), nl=False)
+    log_event(summarise_rows(rows, dry_run=dry_run), event="imported")
     return EXIT_INCOMPLETE if left_out else 0
 
 
 def _lab_format(options: dict[str, Any]) -> "LabFormat":
-    from cxrbatch.results.lab_file import Answer, Columns, LabFormat, meanings
+    from cxrbatch.results import Answer, Columns, LabFormat, meanings
 
     return LabFormat(
         columns=Columns(

@@ -22,7 +22,7 @@ def screen(folder: Path | None, out: Path | None, log_format: str, **stated: Any
     FOLDER is searched with everything below it, by content and not by file name, and is only read.
     """
     folder, out = _required(folder, "FOLDER"), _required(out, "--out")
-    from cxrbatch.screening.run import screen as run_screen
+    from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
     with_progress = log_format == LogFormat.TEXT and sys.stderr.isatty()

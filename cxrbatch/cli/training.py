@@ -28,10 +28,10 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
     same command after a kill goes on from there, to the same weights; evaluate takes the networks of the folds from
     it. It may be deleted.
     """
-    from cxrbatch.infer import runtime
+    from cxrbatch.infer import start_runtime
 
-    runtime.start_runtime()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
-    from cxrbatch.training.train import train_bundle as run_train
+    start_runtime()  # before anything else imports TensorFlow, to keep its start-up lines off stderr
+    from cxrbatch.training import train_bundle as run_train
 
     trained = run_train(recipe, out, **options)
     log_event(f"bundle {trained.id} written to {out}", event="written")
@@ -51,10 +51,10 @@ def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) ->
     that took no part in its training. Writes index.html, MODEL_CARD.md, evaluation.json and patients.csv; prints the
     worst figure, what is reached without any image, and what it means.
     """
-    from cxrbatch.infer import runtime
+    from cxrbatch.infer import Precision, start_runtime
 
-    runtime.start_runtime(precision=runtime.Precision.FLOAT32)
-    from cxrbatch.training.evaluate_bundle import measure_bundle, summary_lines
+    start_runtime(precision=Precision.FLOAT32)
+    from cxrbatch.training import measure_bundle, summary_lines
 
     for line in summary_lines(measure_bundle(bundle_folder, recipe, out, data)):
         click.echo(line)

@@ -1,1 +1,23 @@
 """Labelled radiographs: published collections, own folders and tables, near-duplicates."""
+
+from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets.loading import Dataset, count, count_excluded, hold_out, load_dataset, without_patients
+from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
+from cxrbatch.datasets.spec import LungSpec, SourceSpec
+from cxrbatch.datasets.tables import published_table
+
+__all__ = [
+    "Dataset",
+    "LabelledImage",
+    "LungSpec",
+    "MaskedLungs",
+    "SourceSpec",
+    "count",
+    "count_excluded",
+    "hold_out",
+    "load_dataset",
+    "load_masked_lungs",
+    "part_by_patient",
+    "published_table",
+    "without_patients",
+]

@@ -16,8 +16,7 @@ from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
 from cxrbatch.discover import classify
-from cxrbatch.engines.options import EngineOptions
-from cxrbatch.engines.pool import prepare_in_order
+from cxrbatch.engines import EngineOptions, prepare_in_order
 from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec

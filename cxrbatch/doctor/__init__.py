@@ -1,39 +1,7 @@
-"""Whether a night would run here: every check says what it found and what to do. Nothing is changed.
+"""Say whether a night would run here: every check states what it found and what to do. Nothing is changed."""
 
-A check is a function of a `Setup` that yields observations; `CHECKS` names them all.
-"""
+from cxrbatch.doctor.check import Level, Observation, Setup
+from cxrbatch.doctor.checks import CHECKS, examine
+from cxrbatch.doctor.output import as_json, as_text, is_healthy
 
-from collections.abc import Callable, Iterator
-
-from cxrbatch.doctor import bundle, decoders, packages, paths, state
-from cxrbatch.doctor.check import Level, Observation, Setup, from_error, problem
-from cxrbatch.errors import CxrbatchError
-
-__all__ = ["CHECKS", "Level", "Observation", "Setup", "examine"]
-
-CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
-    "Python": packages.python,
-    "packages": packages.packages,
-    "bundle": bundle.bundle,
-    "network": bundle.network,
-    "decoder": decoders.decoders,
-    "readers": decoders.readers,
-    "export": paths.export,
-    "report": paths.report,
-    "pseudonyms": paths.pseudonyms,
-    "state": state.state,
-    "disk": paths.disk,
-}
-
-
-def examine(setup: Setup) -> Iterator[Observation]:
-    """Run all checks, one after the other; whatever goes wrong in one is what it found."""
-    for name, check in CHECKS.items():
-        try:
-            yield from check(setup)
-        except CxrbatchError as error:
-            yield from_error(error, name)
-        except OSError as error:
-            yield problem(name, f"cannot be checked: {error.strerror}", "run as the user who runs the night")
-        except Exception as error:
-            yield problem(name, f"cannot be checked: {type(error).__name__}", "report this to the project")
+__all__ = ["CHECKS", "Level", "Observation", "Setup", "as_json", "as_text", "examine", "is_healthy"]

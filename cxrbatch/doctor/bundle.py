@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cxrbatch.bundle.bundle import load_bundle
-from cxrbatch.bundle.operating_points import choose_bundle
+from cxrbatch.bundle import choose_bundle, load_bundle
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem
 from cxrbatch.errors import CxrbatchError
-from cxrbatch.gate.pixel_check import ChestCheck
-from cxrbatch.infer import runtime
-from cxrbatch.infer.predictor import KerasPredictor
+from cxrbatch.gate import ChestCheck
+from cxrbatch.infer import KerasPredictor, start_runtime
 
 _INSTALL = "install cxrbatch again, or name another bundle with --bundle"
 
@@ -35,7 +33,7 @@ def network(setup: Setup) -> Iterator[Observation]:
     except CxrbatchError as error:
         yield from_error(error, "network", _INSTALL)
         return
-    started = runtime.start_runtime(options.engine.device, options.engine.precision)
+    started = start_runtime(options.engine.device, options.engine.precision)
     predictor = KerasPredictor(chosen, started, options.engine.batch_size)
     black = np.zeros((predictor.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
     scores = predictor({"pixels": black})["scores"]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cxrbatch.errors import CxrbatchError
-from cxrbatch.screening.options import ScreenOptions
+from cxrbatch.screening import ScreenOptions
 
 
 class Level(StrEnum):

@@ -17,7 +17,7 @@ from pydicom.encaps import encapsulate
 
 from cxrbatch.discover import classify
 from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
-from cxrbatch.engines.pool import WorkerPool, default_workers
+from cxrbatch.engines import WorkerPool, default_workers
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import WORK_BYTES
 from cxrbatch.prepare import PrepareOptions, decode_image

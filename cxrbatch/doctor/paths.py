@@ -9,8 +9,7 @@ from cxrbatch._lib.atomic import check_folder
 from cxrbatch._lib.text import visible
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.errors import CxrbatchError
-from cxrbatch.report import check_writable
-from cxrbatch.report.pseudonym import Pseudonymiser
+from cxrbatch.report import Pseudonymiser, check_writable
 
 LEAST_FREE_BYTES = 100 * 2**20
 """Below this the next report or a growing state may not fit: a problem."""

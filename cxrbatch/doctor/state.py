@@ -13,11 +13,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.doctor.paths import nearest_folder
 from cxrbatch.errors import StateError
-from cxrbatch.state import schema
-from cxrbatch.state.connection import open_state
-from cxrbatch.state.lock import holder, lock_path
-from cxrbatch.state.records import Run
-from cxrbatch.state.store import State
+from cxrbatch.state import SCHEMA_VERSION, Run, State, holder, lock_path, open_state, schema_version
 
 NETWORK_FILE_SYSTEMS = re.compile(
     r"9p|afs|beegfs|ceph|cifs|davfs|fuse\.(davfs2|glusterfs|rclone|sshfs)|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb(fs|\d)"
@@ -105,10 +101,10 @@ def _version(path: Path) -> Iterator[Observation]:
     """An older one is brought up to date by the next run; of others `open_state` says what is wrong."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            version = schema.schema_version(connection)
+            version = schema_version(connection)
     except sqlite3.Error:
         return
-    if version == schema.SCHEMA_VERSION:
+    if version == SCHEMA_VERSION:
         yield ok("state", f"version {version}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance

@@ -11,13 +11,12 @@ from typing import Self
 
 from cxrbatch import __version__
 from cxrbatch._lib.prefetch import prefetch
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Result
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.engines.pool import default_workers, open_pool
-from cxrbatch.infer import runtime
-from cxrbatch.infer.predictor import KerasPredictor, score_images
+from cxrbatch.infer import KerasPredictor, Runtime, score_images, start_runtime
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FoundFile, ImageRef, Provenance
@@ -77,8 +76,8 @@ class LocalEngine:
         )
 
     @cached_property
-    def _network(self) -> tuple[runtime.Runtime, KerasPredictor]:
-        started = runtime.start_runtime(self._options.device, self._options.precision, network_threads())
+    def _network(self) -> tuple[Runtime, KerasPredictor]:
+        started = start_runtime(self._options.device, self._options.precision, network_threads())
         return started, KerasPredictor(self._bundle, started, self._options.batch_size)
 
     def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cxrbatch.infer.runtime import Device, Precision
+from cxrbatch.infer import Device, Precision
 from cxrbatch.limits import Limits
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.engines.engine import Engine, EngineFactory
 from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
-from cxrbatch.gate.pixel_check import StoredCheck
+from cxrbatch.gate import StoredCheck
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
 

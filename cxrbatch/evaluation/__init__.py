@@ -1,1 +1,40 @@
 """Measure what scores are worth: figures within sites, confounders, summary, page, model card."""
+
+from typing import TYPE_CHECKING
+
+from cxrbatch._lib.lazy import lazy_names
+from cxrbatch.evaluation.evaluate import evaluate_sites, one_row_per_patient, operating_points, thresholds
+from cxrbatch.evaluation.patients import to_patient_scores
+from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
+from cxrbatch.evaluation.score_sections import confound_floor
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.source_probe import probe_source
+from cxrbatch.evaluation.write import write_evaluation
+
+if TYPE_CHECKING:
+    from cxrbatch.evaluation.network_outputs import compute_features, compute_outputs, split_batches
+    from cxrbatch.evaluation.weight_randomisation import randomise_weights
+
+__all__ = [
+    "PERTURBATION_BY_NAME",
+    "Exposure",
+    "SiteScores",
+    "compute_features",
+    "compute_outputs",
+    "confound_floor",
+    "evaluate_sites",
+    "one_row_per_patient",
+    "operating_points",
+    "probe_source",
+    "randomise_weights",
+    "split_batches",
+    "thresholds",
+    "to_patient_scores",
+    "write_evaluation",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    network_outputs=("compute_features", "split_batches", "compute_outputs"),
+    weight_randomisation=("randomise_weights",),
+)

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cxrbatch.pages.tables import Cell, Section, section, table
-from cxrbatch.pages.wording import percent
+from cxrbatch.pages import Cell, Section, percent, section, table
 from cxrbatch.records import Expected
-from cxrbatch.stats.ranking import SHARES_TESTED
-from cxrbatch.triage.capacity import ListCurve
+from cxrbatch.stats import SHARES_TESTED
+from cxrbatch.triage import ListCurve
 
 PREVALENCES = (0.02, 0.05, 0.10, 0.20)
 

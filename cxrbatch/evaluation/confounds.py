@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.evaluation.contrasts import COVID, FEWEST, Contrast
 from cxrbatch.evaluation.patients import Names, PatientScores
 from cxrbatch.evaluation.subgroups import age_band, sex, view
-from cxrbatch.stats.arrays import Bools, Floats
-from cxrbatch.stats.calibration import balanced_weights
-from cxrbatch.stats.logistic import fit_logistic
-from cxrbatch.stats.ranking import Ranking, auroc, estimates, prevalence_score
+from cxrbatch.stats import (
+    Bools,
+    Floats,
+    Ranking,
+    auroc,
+    balanced_weights,
+    estimates,
+    fit_logistic,
+    prevalence_score,
+)
 
 _RIDGE = 1.0  # in patients
 _FOLDS = 5

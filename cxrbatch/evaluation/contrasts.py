@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.evaluation.patients import Names, PatientScores
-from cxrbatch.stats.arrays import Bools, Floats
+from cxrbatch.stats import Bools, Floats
 
 FEWEST = 5
 """Patients on either side, or no figure is given."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.bundle import OperatingPoints
 from cxrbatch.evaluation import confounds
 from cxrbatch.evaluation.contrasts import CONTRASTS, COVID, ContrastSample
 from cxrbatch.evaluation.drift_reference import score_reference
@@ -23,13 +23,15 @@ from cxrbatch.evaluation.roc_curve import list_curve
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.subgroups import strata
 from cxrbatch.evaluation.summary import caveats, summarise
-from cxrbatch.stats.calibration import brier, calibration_line, expected_calibration_error
-from cxrbatch.stats.ranking import (
+from cxrbatch.stats import (
     SHARES_TESTED,
     Measure,
     Ranking,
     auroc,
+    brier,
+    calibration_line,
     estimates,
+    expected_calibration_error,
     threshold_at_sensitivity,
     top_of_list,
 )

@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cxrbatch.bundle.bundle import Bundle, OperatingPoints
+from cxrbatch.bundle import Bundle, OperatingPoints
 from cxrbatch.evaluation.queries import Evaluation, Row
 from cxrbatch.evaluation.targets import (
     URGENT_HEALTHY,
     healthy_adults,
     targets,
 )
-from cxrbatch.pages.tables import Cell, Section, section, table
-from cxrbatch.pages.wording import figure, percent
+from cxrbatch.pages import Cell, Section, figure, percent, section, table
 
 
 def operating_points_section(bundle: Bundle, evaluation: Evaluation) -> Section | None:

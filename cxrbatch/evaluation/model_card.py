@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cxrbatch._lib.text import visible
-from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.bundle import Bundle, load_bundle
 from cxrbatch.evaluation.checklists import reporting_items
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.evaluation.targets import KIND, targets
-from cxrbatch.pages.tables import Cell, Section, Table
-from cxrbatch.pages.wording import interval
+from cxrbatch.pages import Cell, Section, Table, interval
 
 _METHOD = """\
 ## How it was trained

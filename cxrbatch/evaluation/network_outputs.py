@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cxrbatch.records import FINDINGS
 
 
-def features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Inputs of every layer that is the first to have no more values than there are findings, side by side.
 
     Parameters
@@ -33,7 +33,7 @@ def features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float3
         keras.layers.Flatten(name=f"features_{index}")(layer.input) for index, layer in enumerate(decisive)
     ]
     together = keras.layers.Concatenate(name="features")(flat) if len(flat) > 1 else flat[0]
-    return score(keras.Model(model.input, together), images)
+    return compute_outputs(keras.Model(model.input, together), images)
 
 
 def _size(tensor: Any) -> int:
@@ -44,12 +44,12 @@ def _size(tensor: Any) -> int:
 _AT_ONCE = 256
 
 
-def score(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def compute_outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Outputs of a network for preprocessed images (n, height, width), shape (n, …)."""
-    return np.concatenate([model(part, training=False).numpy() for part in in_parts(images)])
+    return np.concatenate([model(part, training=False).numpy() for part in split_batches(images)])
 
 
-def in_parts(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+def split_batches(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     """Images (n, height, width) as networks take them, values 0–255, (≤ 256, height, width, 1) at a time."""
     parts = np.array_split(images[..., None], -(-len(images) // _AT_ONCE))
     return [part.astype(np.float32) for part in parts]

@@ -12,14 +12,13 @@ from typing import Any
 from jinja2 import Environment
 
 from cxrbatch import __version__
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.evaluation.targets import USEFUL_AUROC, targets
-from cxrbatch.pages.environment import make_environment
-from cxrbatch.pages.wording import interval
+from cxrbatch.pages import interval, make_environment
 
 _HERE = Path(__file__).parent
 

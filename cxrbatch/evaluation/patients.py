@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.records import FINDINGS
-from cxrbatch.stats.arrays import Bools, Floats
-from cxrbatch.triage.aggregate import RULES
+from cxrbatch.stats import Bools, Floats
+from cxrbatch.triage import RULES
 
 Names = NDArray[np.str_]
 

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.bundle import OperatingPoints
 from cxrbatch.evaluation.contrasts import CONTRASTS
 from cxrbatch.evaluation.evaluate import publishers
 from cxrbatch.evaluation.patients import PatientScores, to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
-from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
-from cxrbatch.pages.wording import figure, percent
+from cxrbatch.pages import CHANCE, Dot, Figure, Plot, Points, dot, figure, line, percent
 from cxrbatch.records import FINDINGS
-from cxrbatch.stats.arrays import Bools, Floats
-from cxrbatch.stats.calibration import reliability
-from cxrbatch.stats.ranking import (
+from cxrbatch.stats import (
+    Bools,
+    Floats,
     gain_points,
     histogram_points,
     precision_recall_points,
+    reliability,
     roc_points,
 )
 

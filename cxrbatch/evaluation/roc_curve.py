@@ -12,8 +12,7 @@ import numpy as np
 
 from cxrbatch.evaluation.contrasts import COVID
 from cxrbatch.evaluation.patients import PatientScores
-from cxrbatch.stats.arrays import Floats
-from cxrbatch.stats.ranking import rank
+from cxrbatch.stats import Floats, rank
 
 GRID: Floats = np.linspace(0, 1, 51)
 """False positive rates at which the curve is stated."""

@@ -11,8 +11,7 @@ from cxrbatch.evaluation.targets import (
     pastes_a_marker,
     without_lungs,
 )
-from cxrbatch.pages.tables import Cell, Section, section, table
-from cxrbatch.pages.wording import figure, interval, percent
+from cxrbatch.pages import Cell, Section, figure, interval, percent, section, table
 
 _EXPECTED = {
     Expectation.MUST_LOSE: "Ought to fall towards 0.5, because what shows disease is gone",

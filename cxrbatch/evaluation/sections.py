@@ -1,6 +1,6 @@
 """What an evaluation says, in titled tables: the same words for the page and for the model card."""
 
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.evaluation.capacity_section import buys_section
 from cxrbatch.evaluation.list_sections import (
     aggregation_section,
@@ -21,7 +21,7 @@ from cxrbatch.evaluation.score_sections import (
     subgroups_section,
     within_site_section,
 )
-from cxrbatch.pages.tables import Section
+from cxrbatch.pages import Section
 
 
 def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:

@@ -7,8 +7,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.stats.arrays import Floats
+from cxrbatch.datasets import LabelledImage
+from cxrbatch.stats import Floats
 
 
 class Exposure(StrEnum):

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.stats.arrays import Floats
-from cxrbatch.stats.logistic import fit_logistic
+from cxrbatch.stats import Floats, fit_logistic
 
 Groups = NDArray[np.int64]
 

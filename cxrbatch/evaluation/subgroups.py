@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.evaluation.contrasts import FEWEST, Contrast
 from cxrbatch.evaluation.patients import Names, PatientScores
-from cxrbatch.stats.ranking import Ranking, estimates
+from cxrbatch.stats import Ranking, estimates
 
 _AGE_BANDS = ((18, "under 18"), (40, "18-39"), (60, "40-59"), (80, "60-79"), (np.inf, "80+"))
 

@@ -35,7 +35,7 @@ from cxrbatch.evaluation.targets import (
     pastes_a_marker,
     without_lungs,
 )
-from cxrbatch.pages.wording import figure, interval, percent
+from cxrbatch.pages import figure, interval, percent
 
 _SPLENDID = 0.90
 _HARDLY_ANY_ORDER = 0.60

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrbatch.evaluation.site_scores import Exposure
-from cxrbatch.pages.wording import figure, interval, percent
+from cxrbatch.pages import figure, interval, percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

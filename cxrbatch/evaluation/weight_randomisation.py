@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.network_outputs import score
-from cxrbatch.stats.ranking import auroc
+from cxrbatch.evaluation.network_outputs import compute_outputs
+from cxrbatch.stats import auroc
 
 Outputs = NDArray[np.floating[Any]]
 
@@ -88,11 +88,11 @@ def randomise_weights(
         same two for networks of which only the last layer is new; it is there if each network ends with weights,
         which one that was exported to calibrated scores does not.
     """
-    before = [y_score(score(model, images)) for model in models]
+    before = [y_score(compute_outputs(model, images)) for model in models]
 
     def compare(top_only: bool) -> dict[str, Any]:
         changed = [randomised(model, seed + index, top_only=top_only) for index, model in enumerate(models)]
-        after = [y_score(score(model, images)) for model in changed]
+        after = [y_score(compute_outputs(model, images)) for model in changed]
         moved = [abs(rank_correlation(one, other)) for one, other in zip(before, after, strict=True)]
         return {
             "auroc": [auroc(y_true, scores) for scores in after],

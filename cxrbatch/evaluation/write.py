@@ -8,7 +8,7 @@ from typing import Any
 from cxrbatch._lib.atomic import write_together
 from cxrbatch._lib.csv import Row, csv_bytes
 from cxrbatch._lib.text import visible
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.errors import OutputError
 from cxrbatch.evaluation.model_card import model_card
 from cxrbatch.evaluation.page import evaluation_html

@@ -1,5 +1,16 @@
 """Say what is scored and what is refused: the header first, then the pixels."""
 
 from cxrbatch.gate.header import PixelCheck, check_file, check_header, check_pixels, check_size
+from cxrbatch.gate.pixel_check import N_FEATURES, ChestCheck, StoredCheck, extract_features
 
-__all__ = ["PixelCheck", "check_file", "check_header", "check_pixels", "check_size"]
+__all__ = [
+    "N_FEATURES",
+    "ChestCheck",
+    "PixelCheck",
+    "StoredCheck",
+    "check_file",
+    "check_header",
+    "check_pixels",
+    "check_size",
+    "extract_features",
+]

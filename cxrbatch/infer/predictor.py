@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch._lib.prefetch import prefetch
-from cxrbatch.bundle.bundle import Bundle
+from cxrbatch.bundle import Bundle
 from cxrbatch.errors import BundleError
 from cxrbatch.infer.runtime import Precision, Runtime
 from cxrbatch.records import FINDINGS, Failure, ImageScore, ModelInput, Outcome
@@ -174,7 +174,7 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
 
 
 def _load(bundle: Bundle, runtime: Runtime) -> Any:
-    from cxrbatch.bundle.network import load_network  # noqa: PLC0415 - it imports Keras
+    from cxrbatch.bundle import load_network  # noqa: PLC0415 - it imports Keras
 
     model = load_network(bundle.model_path)
     expected = (None, bundle.preprocess.height, bundle.preprocess.width, 1), (None, len(FINDINGS))

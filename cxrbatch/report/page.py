@@ -14,11 +14,10 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
-from cxrbatch.pages.environment import make_environment
+from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
-from cxrbatch.triage.capacity import capacity_note
-from cxrbatch.triage.probability import state_percent
+from cxrbatch.triage import capacity_note, state_percent
 
 _WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
 _HERE = Path(__file__).parent

@@ -1,1 +1,15 @@
 """Take PCR results back in."""
+
+from cxrbatch.results.lab_file import Answer, Columns, LabFormat, meanings
+from cxrbatch.results.matching import check_table_place, import_results, rows_csv, summarise_rows
+
+__all__ = [
+    "Answer",
+    "Columns",
+    "LabFormat",
+    "check_table_place",
+    "import_results",
+    "meanings",
+    "rows_csv",
+    "summarise_rows",
+]

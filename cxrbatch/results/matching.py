@@ -16,10 +16,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
-from cxrbatch.state.connection import open_state
-from cxrbatch.state.records import PcrResult
-from cxrbatch.state.session import persistent_state
-from cxrbatch.state.store import State
+from cxrbatch.state import PcrResult, State, open_state, persistent_state
 
 FIRST_DAY = dt.date(2020, 1, 1)
 """No PCR for this virus is older: its first protocol was published in January 2020 (Corman et al., Eurosurveillance
@@ -225,7 +222,7 @@ def rows_csv(rows: Iterable[SortedRow]) -> bytes:
     )
 
 
-def summary(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
+def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
     """Count the rows in one line, without a word about anybody."""
     counts = Counter(item.decision.row_class for item in rows)
     parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in TAKEN]

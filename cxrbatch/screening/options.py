@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from cxrbatch._lib.clock import Clock, system_clock
-from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
-from cxrbatch.engines.options import EngineOptions
-from cxrbatch.read.patient_rule import PatientRule
+from cxrbatch.bundle import DEFAULT_BUNDLE
+from cxrbatch.engines import EngineOptions
+from cxrbatch.read import PatientRule
 
 EXPIRE_NIGHTS = 14
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cxrbatch.discover import check_settled, classify
-from cxrbatch.engines.engine import Engine
+from cxrbatch.engines import Engine
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Provenance
 from cxrbatch.screening.options import ScreenOptions
-from cxrbatch.state.records import RunContext, StoredOutcome
-from cxrbatch.state.store import State
+from cxrbatch.state import RunContext, State, StoredOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,24 +15,23 @@ from pathlib import Path
 
 from cxrbatch import __version__
 from cxrbatch._lib.clock import after, night_of
-from cxrbatch.bundle.bundle import Bundle
-from cxrbatch.bundle.operating_points import choose_bundle
-from cxrbatch.engines.engine import Engine
-from cxrbatch.engines.registry import open_engine
+from cxrbatch.bundle import Bundle, choose_bundle
+from cxrbatch.engines import Engine, open_engine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
-from cxrbatch.report import check_writable, write_report
-from cxrbatch.report.pseudonym import Pseudonymiser
+from cxrbatch.report import Pseudonymiser, check_writable, write_report
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
-from cxrbatch.state import session
-from cxrbatch.state.records import RunContext, StoredImage, StoredOutcome
-from cxrbatch.state.store import State
-from cxrbatch.triage.aggregate import aggregate_patients
-from cxrbatch.triage.capacity import capacity_yield
-from cxrbatch.triage.duplicates import without_duplicates
-from cxrbatch.triage.probability import prevalence_note, with_probabilities
-from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
+from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
+from cxrbatch.triage import (
+    ListRules,
+    aggregate_patients,
+    capacity_yield,
+    make_waiting_list,
+    prevalence_note,
+    with_probabilities,
+    without_duplicates,
+)
 
 __all__ = ["ScreenOptions", "screen"]
 
@@ -71,7 +70,7 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
 
 
 def _remembering(out: Path, options: ScreenOptions) -> AbstractContextManager[State]:
-    return session.persistent_state(options.state) if options.state else session.temporary_state(out)
+    return persistent_state(options.state) if options.state else temporary_state(out)
 
 
 def _begin(

@@ -1,1 +1,34 @@
 """Remember images, lists and PCR results from run to run, in one SQLite file."""
+
+from cxrbatch.state.connection import open_state
+from cxrbatch.state.lock import holder, lock_path
+from cxrbatch.state.records import (
+    ImageSummary,
+    ListEntry,
+    PcrResult,
+    Run,
+    RunContext,
+    StoredImage,
+    StoredOutcome,
+)
+from cxrbatch.state.schema import SCHEMA_VERSION, schema_version
+from cxrbatch.state.session import persistent_state, temporary_state
+from cxrbatch.state.store import State
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ImageSummary",
+    "ListEntry",
+    "PcrResult",
+    "Run",
+    "RunContext",
+    "State",
+    "StoredImage",
+    "StoredOutcome",
+    "holder",
+    "lock_path",
+    "open_state",
+    "persistent_state",
+    "schema_version",
+    "temporary_state",
+]

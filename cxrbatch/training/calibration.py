@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle.calibration import ScoreCalibration
-from cxrbatch.stats.arrays import Floats
-from cxrbatch.stats.logistic import fit_logistic, logit, sigmoid
+from cxrbatch.bundle import ScoreCalibration
+from cxrbatch.stats import Floats, fit_logistic, logit, sigmoid
 
 _RIDGE = 1e-3  # keeps a perfectly separated domain finite
 

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.training.recipe import TrainRecipe
 
 _LOGGER = logging.getLogger(__name__)

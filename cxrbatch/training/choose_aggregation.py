@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.patients import to_patient_scores
-from cxrbatch.stats.arrays import Floats
-from cxrbatch.stats.ranking import auroc
+from cxrbatch.datasets import LabelledImage
+from cxrbatch.evaluation import to_patient_scores
+from cxrbatch.stats import Floats, auroc
 from cxrbatch.training.leave_one_out import FoldScores
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
-from cxrbatch.triage.aggregate import RULES
+from cxrbatch.triage import RULES
 
 _QUESTIONS = ("any pneumonia against normal", "COVID-19 against other pneumonia")
 _SHUFFLES = 200

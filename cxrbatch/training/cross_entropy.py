@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.records import FINDINGS
 
 _COVID, _NORMAL = FINDINGS.index("covid"), FINDINGS.index("normal")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation.network_outputs import in_parts, score
+from cxrbatch.evaluation import compute_outputs, split_batches
 
 Crops = Mapping[str, keras.Model]
 """By look, see `cxrbatch.training.recipe.LOOKS`: values 0–255 → the same shape; ``whole`` needs none."""
@@ -42,7 +42,7 @@ class Ensemble:
         -------
         ndarray of float32, shape (members, n, 2)
         """
-        return np.concatenate([self._logits(part) for part in in_parts(images)], axis=1)
+        return np.concatenate([self._logits(part) for part in split_batches(images)], axis=1)
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = {region: _crop(self.crops, region, part) for region in set(self.looks)}
@@ -61,7 +61,7 @@ def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.ui
     """Images (n, height, width) as a network of this look sees them, of the same shape."""
     if region not in crops:
         return images
-    return np.rint(score(crops[region], images)[..., 0]).astype(np.uint8)
+    return np.rint(compute_outputs(crops[region], images)[..., 0]).astype(np.uint8)
 
 
 def _crop(crops: Crops, region: str, part: NDArray[np.float32]) -> NDArray[np.float32]:

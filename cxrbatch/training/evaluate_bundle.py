@@ -9,16 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch._lib.toml import load_recipe, read_recipe
-from cxrbatch.bundle.bundle import Bundle, load_bundle
-from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
+from cxrbatch.bundle import Bundle, load_bundle
+from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError, UsageProblem
-from cxrbatch.evaluation.evaluate import evaluate_sites
-from cxrbatch.evaluation.score_sections import confound_floor
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
-from cxrbatch.evaluation.write import write_evaluation
-from cxrbatch.infer.predictor import KerasPredictor
-from cxrbatch.infer.runtime import Precision, start_runtime
-from cxrbatch.pages.wording import interval
+from cxrbatch.evaluation import Exposure, SiteScores, confound_floor, evaluate_sites, write_evaluation
+from cxrbatch.infer import KerasPredictor, Precision, start_runtime
+from cxrbatch.pages import interval
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
 from cxrbatch.training.ensemble import Crops

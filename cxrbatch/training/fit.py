@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 from cxrbatch.errors import RecipeError
 from cxrbatch.training import augment, cross_entropy, matched_pairs, network
 from cxrbatch.training.checkpoint import Arrays, Checkpoint, TrainOptions, dataset_digest, network_key

@@ -8,11 +8,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle.network import load_network
-from cxrbatch.datasets.loading import Dataset
-from cxrbatch.evaluation.network_outputs import features
-from cxrbatch.evaluation.source_probe import probe_source
-from cxrbatch.evaluation.weight_randomisation import randomise_weights
+from cxrbatch.bundle import load_network
+from cxrbatch.datasets import Dataset
+from cxrbatch.evaluation import compute_features, probe_source, randomise_weights
 from cxrbatch.records import FINDINGS
 from cxrbatch.training.score_sites import by_source
 
@@ -52,7 +50,7 @@ def _some(dataset: Dataset) -> Dataset:
 
 def _probe(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any] | None:
     cases = [case for part in parts.values() for case in part.cases]
-    found = features(network, np.concatenate([part.images for part in parts.values()]))
+    found = compute_features(network, np.concatenate([part.images for part in parts.values()]))
     if found is None:
         return None
     sources, patients = (np.array([getattr(case, key) for case in cases]) for key in ("source", "patient"))

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.datasets.loading import Dataset, hold_out, without_patients
+from cxrbatch.datasets import Dataset, LabelledImage, hold_out, without_patients
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation import PERTURBATION_BY_NAME, Exposure, SiteScores
 from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.training.checkpoint import TrainOptions
 from cxrbatch.training.ensemble import Crops, Ensemble, shown

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.network_outputs import score
+from cxrbatch.datasets import LabelledImage
+from cxrbatch.evaluation import compute_outputs
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 
 
@@ -27,7 +27,7 @@ def centre_logits(network: keras.Model, images: NDArray[np.uint8], cases: Sequen
     cases : sequence of Case
         Of the images.
     """
-    logits = score(network, images)
+    logits = compute_outputs(network, images)
     kernel, bias = network.layers[-1].get_weights()
     shift = [middle(logits[:, question], cases, question) for question in range(len(bias))]
     network.layers[-1].set_weights([kernel, bias - np.array(shift, bias.dtype)])

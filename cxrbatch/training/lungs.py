@@ -19,10 +19,8 @@ from keras import layers, ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
-from cxrbatch.datasets.spec import LungSpec
-from cxrbatch.evaluation.network_outputs import score
+from cxrbatch.datasets import LabelledImage, LungSpec, MaskedLungs, load_masked_lungs, part_by_patient
+from cxrbatch.evaluation import compute_outputs
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training import augment
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, content_key
@@ -153,7 +151,7 @@ def lung_masks(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.
 
 
 def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.asarray(score(segmenter, images)[..., 0] >= 0)
+    return np.asarray(compute_outputs(segmenter, images)[..., 0] >= 0)
 
 
 def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets import LabelledImage
 
 POSITIVE = ({"covid", "pneumonia"}, {"covid"})
 NEGATIVE = ({"normal"}, {"pneumonia"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from cxrbatch._lib.toml import check_known, check_within
-from cxrbatch.datasets.spec import LungSpec, SourceSpec
+from cxrbatch.datasets import LungSpec, SourceSpec
 from cxrbatch.preprocess import PreprocessSpec
 
 ARCHITECTURES = ("residual", "classic")

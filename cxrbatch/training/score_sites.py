@@ -5,12 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle.bundle import OperatingPoints
-from cxrbatch.datasets.loading import Dataset
-from cxrbatch.evaluation.evaluate import thresholds
-from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
-from cxrbatch.stats.arrays import Floats
+from cxrbatch.bundle import OperatingPoints
+from cxrbatch.datasets import Dataset
+from cxrbatch.evaluation import PERTURBATION_BY_NAME, Exposure, SiteScores, thresholds
+from cxrbatch.stats import Floats
 from cxrbatch.training.splits import Splits
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]

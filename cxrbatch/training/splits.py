@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.datasets.loading import Dataset
+from cxrbatch.datasets import Dataset, LabelledImage
 from cxrbatch.training.recipe import TrainRecipe
 
 

@@ -12,13 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
-from cxrbatch.bundle.calibration import ScoreCalibration
-from cxrbatch.datasets.loading import Dataset, count, count_excluded, load_dataset
+from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, ScoreCalibration, check_replaceable, write_bundle
+from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.evaluate import evaluate_sites, one_row_per_patient, operating_points
-from cxrbatch.evaluation.network_outputs import score
-from cxrbatch.evaluation.site_scores import SiteScores
+from cxrbatch.evaluation import (
+    SiteScores,
+    compute_outputs,
+    evaluate_sites,
+    one_row_per_patient,
+    operating_points,
+)
 from cxrbatch.training.calibration import fit_score_calibration
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
 from cxrbatch.training.choose_aggregation import choose_rule, compare_rules
@@ -91,7 +94,7 @@ def train_on(
     ensemble = fit_all(splits.training_set, recipe, looks.crops, options.named("bundle"))
     model = export_scores(ensemble, calibration)
     left_out = left_out_sites(folds, calibration)
-    sites = [*left_out, *unseen_sites(splits, lambda images: score(model, images))]
+    sites = [*left_out, *unseen_sites(splits, lambda images: compute_outputs(model, images))]
     points = operating_points(sites, rule) or own_split_points(sites, rule)
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "model.keras"

@@ -1,1 +1,22 @@
 """From scored images to ranked patients."""
+
+from cxrbatch.triage.aggregate import RULES, aggregate_patients
+from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield
+from cxrbatch.triage.duplicates import without_duplicates
+from cxrbatch.triage.probability import parse_prevalence, prevalence_note, state_percent, with_probabilities
+from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
+
+__all__ = [
+    "RULES",
+    "ListCurve",
+    "ListRules",
+    "aggregate_patients",
+    "capacity_note",
+    "capacity_yield",
+    "make_waiting_list",
+    "parse_prevalence",
+    "prevalence_note",
+    "state_percent",
+    "with_probabilities",
+    "without_duplicates",
+]

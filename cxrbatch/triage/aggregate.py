@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.bundle import OperatingPoints
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cxrbatch.reasons import Flag
 from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
-from cxrbatch.stats.arrays import Floats
+from cxrbatch.stats import Floats
 from cxrbatch.triage.probability import state_percent
 
 ASSUMPTION = (

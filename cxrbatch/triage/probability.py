@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientTriage
 
@@ -52,6 +52,7 @@ def prevalence_note(calibration: ScoreCalibration, prevalence: float) -> str:
     measured = calibration.measured_on or "data that the bundle does not name"
     return (
         f"The probabilities hold for a prevalence of {state_percent(prevalence)}, which was stated with "
-        "--prevalence and not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The likelihood ratio was "
+        "--prevalence and not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The "
+        "likelihood ratio was "
         f"measured on {measured}; at another hospital it can be far off. The order of the list does not depend on it."
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from cxrbatch.bundle.bundle import OperatingPoints
+from cxrbatch.bundle import OperatingPoints
 from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage, Priority
-from cxrbatch.state.records import StoredImage
+from cxrbatch.state import StoredImage
 from cxrbatch.triage.aggregate import rank, triage
 from cxrbatch.triage.duplicates import second_copy
 

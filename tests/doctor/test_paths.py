@@ -138,7 +138,7 @@ def test_whatever_a_check_raises_is_what_it_found(monkeypatch: pytest.MonkeyPatc
         raise PermissionError(13, "Permission denied", "/somewhere/Doe^Jane")
 
     checks = {"a": broken, "b": refused, "c": closed}
-    monkeypatch.setattr("cxrbatch.doctor.CHECKS", checks)
+    monkeypatch.setattr("cxrbatch.doctor.checks.CHECKS", checks)
     found = list(examine(Setup()))
     assert [(item.check, item.level) for item in found] == [(name, Level.PROBLEM) for name in "abc"]
     assert (found[1].found, found[1].advice) == ("the key is no key", "make one")

@@ -23,7 +23,7 @@ from cxrbatch.errors import CxrbatchError, Locked, StateError, UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, PatientKey
 from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
-from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summary
+from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summarise_rows
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import PcrResult, RunContext
@@ -418,7 +418,7 @@ def test_missing_and_unreadable_files(state: Path, tmp_path: Path) -> None:
 def test_a_night_without_results(state: Path) -> None:
     rows = run(state, "patient_id,date,result\n")
     assert rows == []
-    assert summary(rows, dry_run=False) == "0 rows = 0 new + 0 known; 0 results stored"
+    assert summarise_rows(rows, dry_run=False) == "0 rows = 0 new + 0 known; 0 results stored"
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def test_many_rows_in_a_few_seconds(tmp_path: Path) -> None:
     before = time.process_time()
     rows = run(state, content)
     assert time.process_time() - before < 15  # measured: 2 s; much more would be quadratic
-    assert summary(rows, dry_run=False) == "100000 rows = 100000 new + 0 known; 100000 results stored"
+    assert summarise_rows(rows, dry_run=False) == "100000 rows = 100000 new + 0 known; 100000 results stored"
     assert len(stored(state)) == 100_000
 
 

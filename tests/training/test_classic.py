@@ -10,7 +10,7 @@ import tensorflow as tf
 from cxrbatch._lib.toml import load_recipe
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation.network_outputs import features
+from cxrbatch.evaluation.network_outputs import compute_features
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.cross_entropy import cross_entropy, epochs
@@ -72,7 +72,7 @@ def test_scores_know_no_pneumonia_and_sum_to_one(network: keras.Model, tmp_path:
 def test_features_are_what_the_last_layer_sees(network: keras.Model, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32)).astype(np.uint8)
     dense = keras.Model(network.input, network.layers[-3].output)(images[..., None]).numpy()
-    assert features(exported(network, tmp_path), images) == pytest.approx(dense)
+    assert compute_features(exported(network, tmp_path), images) == pytest.approx(dense)
 
 
 def test_cross_entropy_is_that_of_the_scores() -> None:

@@ -12,7 +12,7 @@ from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import UsageProblem
 from cxrbatch.evaluation.evaluate import evaluate_sites
-from cxrbatch.evaluation.network_outputs import score
+from cxrbatch.evaluation.network_outputs import compute_outputs
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest
 from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary_lines
@@ -68,7 +68,7 @@ def test_its_own_recipe_gives_the_figures_of_the_training_again_without_training
     network = keras.models.load_model(trained.model_path, compile=False)
     said: list[str] = []
     options = TrainOptions(work=folder / "tiny.work", on_progress=said.append)
-    sites = find_sites(trained, TINY, data, lambda images: score(network, images), options)
+    sites = find_sites(trained, TINY, data, lambda images: compute_outputs(network, images), options)
     again = evaluate_sites(sites, trained.aggregation, trained.operating_points, TINY.bootstraps)
     probed = {"source_probe", "weight_randomisation"}
     assert {key: again[key] for key in again if key not in probed} == {

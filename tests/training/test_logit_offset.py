@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxrbatch.evaluation.network_outputs import score
+from cxrbatch.evaluation.network_outputs import compute_outputs
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.logit_offset import centre_logits, middle
 from cxrbatch.training.network import build_logits
@@ -38,9 +38,9 @@ def test_whatever_the_zero_was_it_becomes_the_same() -> None:
     anchored = []
     for shift in (0.0, 7.0):
         network.layers[-1].set_weights([kernel, bias + shift])
-        before = score(network, data.images)
+        before = compute_outputs(network, data.images)
         centre_logits(network, data.images, data.cases)
-        anchored.append(score(network, data.images))
+        anchored.append(compute_outputs(network, data.images))
         moved = before - anchored[-1]
         assert moved == pytest.approx(np.broadcast_to(moved[0], moved.shape), abs=1e-4)
     assert anchored[0] == pytest.approx(anchored[1], abs=1e-4)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from cxrbatch.datasets.tables import published_table
-from cxrbatch.gate.pixel_check import extract_features
+from cxrbatch.datasets import published_table
+from cxrbatch.gate import extract_features
 from cxrbatch.prepare import decode_image
 from cxrbatch.preprocess import area_resize
 from cxrbatch.training.pixel_check.altered import MADE_OF_RADIOGRAPHS

@@ -12,7 +12,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.gate.pixel_check import N_FEATURES, ChestCheck
+from cxrbatch.gate import N_FEATURES, ChestCheck
 from cxrbatch.training.pixel_check.examples import (
     CT,
     FRONTAL,

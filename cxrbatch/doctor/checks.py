@@ -1,0 +1,37 @@
+"""Whether a night would run here: every check says what it found and what to do. Nothing is changed.
+
+A check is a function of a `Setup` that yields observations; `CHECKS` names them all.
+"""
+
+from collections.abc import Callable, Iterator
+
+from cxrbatch.doctor import bundle, decoders, packages, paths, state
+from cxrbatch.doctor.check import Observation, Setup, from_error, problem
+from cxrbatch.errors import CxrbatchError
+
+CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
+    "Python": packages.python,
+    "packages": packages.packages,
+    "bundle": bundle.bundle,
+    "network": bundle.network,
+    "decoder": decoders.decoders,
+    "readers": decoders.readers,
+    "export": paths.export,
+    "report": paths.report,
+    "pseudonyms": paths.pseudonyms,
+    "state": state.state,
+    "disk": paths.disk,
+}
+
+
+def examine(setup: Setup) -> Iterator[Observation]:
+    """Run all checks, one after the other; whatever goes wrong in one is what it found."""
+    for name, check in CHECKS.items():
+        try:
+            yield from check(setup)
+        except CxrbatchError as error:
+            yield from_error(error, name)
+        except OSError as error:
+            yield problem(name, f"cannot be checked: {error.strerror}", "run as the user who runs the night")
+        except Exception as error:
+            yield problem(name, f"cannot be checked: {type(error).__name__}", "report this to the project")

@@ -1,0 +1,96 @@
+"""The report of a run: two tables for scripts and one page for people, written together or not at all.
+
+For ``report.csv`` the others are ``report.files.csv`` and ``report.html`` beside it.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from cxrbatch._lib.atomic import TRIAL, check_places, remove_leftovers, write_together
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import OutputError, UsageProblem
+from cxrbatch.records import TriageRun
+from cxrbatch.report.page import render_page
+from cxrbatch.report.table import files_csv, patients_csv
+
+
+class ReportPaths(NamedTuple):
+    """The three files of a report, in the order in which they appear in the folder."""
+
+    files: Path
+    page: Path
+    patients: Path
+
+
+def report_paths(out: Path) -> ReportPaths:
+    """Name the files of a report after its table of patients.
+
+    Raises
+    ------
+    UsageProblem
+        `out` does not end in ``.csv``, so that the other names could collide with it.
+    """
+    if out.suffix.lower() != ".csv":
+        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as report.csv")
+    return ReportPaths(out.with_suffix(".files.csv"), out.with_suffix(".html"), out)
+
+
+def check_writable(out: Path) -> None:
+    """Find out before the work starts whether the report can be written.
+
+    Raises
+    ------
+    UsageProblem
+        `out` does not end in ``.csv``, its folder is missing, or one of the three files is something else.
+    OutputError
+        The folder does not take a new file.
+    """
+    check_places(report_paths(out))
+
+
+def write_report(run: TriageRun, out: Path) -> None:
+    """Write the report; an earlier one of that name is replaced, and what a killed run left of one is removed.
+
+    The same run gives the same bytes. Where `out` exists, the set is complete: it appears last, and the page
+    states the SHA-256 of both tables.
+
+    Parameters
+    ----------
+    run : TriageRun
+    out : Path
+        The table of patients, ``….csv``.
+
+    Raises
+    ------
+    UsageProblem
+        See `report_paths`.
+    OutputError
+        The report could not be written, or its counts do not reconcile; an earlier report is left as it was.
+    """
+    paths = report_paths(out)
+    reconcile(run)
+    tables = {paths.files: files_csv(run), paths.patients: patients_csv(run)}
+    sha256 = {path.name: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
+    page = render_page(run, sha256)
+    write_together(
+        {paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}
+    )
+    remove_leftovers((*paths, out.with_name(TRIAL)))
+
+
+def reconcile(run: TriageRun) -> None:
+    """Make sure that every file found is in the report once.
+
+    Raises
+    ------
+    OutputError
+        It is not; a report that loses a file must not be written.
+    """
+    names = {image.name for image in run.images} | {failure.name for failure in run.failures}
+    parts = run.n_scored + run.n_not_scored + run.n_skipped
+    if not run.n_found == parts == len(names):
+        raise OutputError(
+            f"the counts do not reconcile: {run.n_found} files found, {len(names)} different names, {parts} "
+            "scored, not scored or skipped; this is a defect of cxrbatch, and no report was written"
+        )
