@@ -1,7 +1,70 @@
 """Nightly COVID-19 triage of chest radiographs.
 
-One way through the package: ``discover`` → ``read`` → ``gate`` → ``preprocess`` → ``infer`` →
-``aggregate`` → ``report``, composed by ``screen``.
+One way through the package, from a folder of files to a list of patients::
+
+    discover → read → gate → preprocess → infer → triage → report
+               └────── prepare ───────┘
+    └──────────────── engines ────────────────┘
+    └──────────────────────── screening ────────────────────────┘
+
+``screening`` screens a folder, ``prediction`` single images; ``engines`` run the part that takes long, in worker
+processes and on the GPU. ``state`` remembers from night to night, ``results`` takes PCR results back, ``audit``
+measures what the list was worth. ``datasets`` and ``training`` make a ``bundle``, ``evaluation`` measures it.
+
+Imports go down only, in this order of layers:
+
+==========  ======================================
+outermost   cli
+            training
+            audit
+            evaluation, doctor
+            screening, prediction, datasets
+            report
+            engines
+            infer, prepare, triage, results
+            bundle, discover, gate, read, state
+            records, limits, preprocess, pages
+            _lib
+ground      errors, reasons, resample, stats
+==========  ======================================
+
+The names below are imported when they are used: ``import cxrbatch`` loads neither NumPy nor TensorFlow.
 """
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING
+
+from cxrbatch._lib.lazy import lazy_names
+from cxrbatch._lib.version import __version__
+
+if TYPE_CHECKING:
+    from cxrbatch.bundle import Bundle, load_bundle
+    from cxrbatch.engines import EngineOptions
+    from cxrbatch.errors import CxrbatchError
+    from cxrbatch.prediction import predict
+    from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
+    from cxrbatch.screening import ScreenOptions, screen
+
+__all__ = [
+    "Bundle",
+    "CxrbatchError",
+    "EngineOptions",
+    "Failure",
+    "ImageScore",
+    "PatientTriage",
+    "ScreenOptions",
+    "TriageRun",
+    "__version__",
+    "load_bundle",
+    "predict",
+    "screen",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    bundle=("Bundle", "load_bundle"),
+    engines=("EngineOptions",),
+    errors=("CxrbatchError",),
+    prediction=("predict",),
+    records=("Failure", "ImageScore", "PatientTriage", "TriageRun"),
+    screening=("ScreenOptions", "screen"),
+)

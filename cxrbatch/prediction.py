@@ -3,11 +3,12 @@
 import io
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 
 from cxrbatch import gate
 from cxrbatch._lib.atomic import write_together
-from cxrbatch.bundle import Bundle
+from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from cxrbatch.discover import classify
 from cxrbatch.engines import EngineOptions, Result, open_engine
 from cxrbatch.errors import OutputError
@@ -16,29 +17,41 @@ from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageRef, Outcome
 from cxrbatch.report import annotated
 
+Source = str | PathLike[str]
+
 _NOT_READ_AGAIN = (Reason.CORRUPT, Reason.TIMEOUT, Reason.TOO_LARGE)
 """What a worker process may have died of."""
 
 
 def predict(
-    paths: Iterable[Path], bundle: Bundle, options: EngineOptions = EngineOptions()
+    paths: Source | Iterable[Source],
+    bundle: Bundle | Source = DEFAULT_BUNDLE,
+    options: EngineOptions = EngineOptions(),
 ) -> Iterator[Outcome]:
-    """Score single images as `cxrbatch.screening.screen` would.
+    """Score single images as `cxrbatch.screen` would.
 
     Parameters
     ----------
-    paths : iterable of Path
-    bundle : Bundle
+    paths : path or iterable of path
+    bundle : Bundle or path
+        A bundle or its folder; by default the one that comes with cxrbatch.
     options : EngineOptions
 
     Yields
     ------
     ImageScore or Failure
         One for each path, in this order, under the name it was given.
+
+    Raises
+    ------
+    CxrbatchError
+        The bundle cannot be used, or no worker process stays alive.
     """
-    found = [classify(path, str(path)) for path in paths]
+    each = [paths] if isinstance(paths, str | PathLike) else paths
+    found = [classify(Path(path), str(path)) for path in each]
     refs = [item for item in found if isinstance(item, ImageRef)]
-    with open_engine(bundle, options) as engine:
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
+    with open_engine(loaded, options) as engine:
         yield from _in_order(found, engine.run(refs))
 
 

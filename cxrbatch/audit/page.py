@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from cxrbatch import __version__
+from cxrbatch._lib.version import __version__
 from cxrbatch.audit.calibration import BINS
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.sections import all_sections

@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,14 +148,20 @@ class Bundle:
         return self.calibration
 
 
-def load_bundle(path: Path = DEFAULT_BUNDLE) -> Bundle:
+def load_bundle(path: str | PathLike[str] = DEFAULT_BUNDLE) -> Bundle:
     """Verify a bundle and read what is not the network.
+
+    Parameters
+    ----------
+    path : path
+        Folder; by default that of the bundle that comes with cxrbatch.
 
     Raises
     ------
     BundleError
         A file is missing, is a link, or differs from its hash, or ``bundle.json`` is not understood.
     """
+    path = Path(path)
     if not path.is_dir():
         raise BundleError(f"bundle {path}: no such folder")
     try:

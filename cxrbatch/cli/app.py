@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from cxrbatch import __version__
 from cxrbatch._lib.crash_output import suppress_library_output
+from cxrbatch._lib.version import __version__
 from cxrbatch.cli.audit import audit
 from cxrbatch.cli.bundle import bundle
 from cxrbatch.cli.doctor import doctor

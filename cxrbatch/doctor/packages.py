@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 
-from cxrbatch import __version__
+from cxrbatch._lib.version import __version__
 from cxrbatch.doctor.check import Observation, Setup, ok, problem, warning
 
 _INSTALL = "install cxrbatch again, with pip, into a fresh virtual environment"

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cxrbatch import __version__
 from cxrbatch._lib.prefetch import prefetch
+from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Result

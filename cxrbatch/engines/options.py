@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import Device, Precision
 from cxrbatch.limits import Limits
 
@@ -46,3 +47,18 @@ class EngineOptions:
     decode: Decode = Decode.REDUCED
     limits: Limits = Limits()
     max_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in (("device", Device), ("precision", Precision), ("decode", Decode)):
+            object.__setattr__(self, name, _one_of(kind, getattr(self, name), name))
+        for name in ("n_workers", "batch_size", "max_memory_bytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageProblem(f"{name} {value}: give 1 or more, or None")
+
+
+def _one_of(kind: type[StrEnum], value: str, name: str) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise UsageProblem(f"{name} {value!r}: give one of {', '.join(kind)}") from error

@@ -6,6 +6,7 @@ from cxrbatch.bundle import Bundle
 from cxrbatch.engines.engine import Engine, EngineFactory
 from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
+from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
@@ -28,7 +29,14 @@ def open_engine(
     ----------
     patients, thumbnail_px, identify_files
         As in `cxrbatch.prepare.PrepareOptions`.
+
+    Raises
+    ------
+    UsageProblem
+        There is no engine of this name.
     """
+    if options.name not in ENGINES:
+        raise UsageProblem(f"engine {options.name!r}: give one of {', '.join(ENGINES)}")
     prepare = PrepareOptions(
         spec=bundle.preprocess,
         pixel_check=StoredCheck(bundle.gate_path),

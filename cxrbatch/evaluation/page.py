@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from cxrbatch import __version__
+from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.score_sections import confound_floor

@@ -4,6 +4,7 @@
 All are frozen: a stage makes a new record and never edits the one it was given.
 """
 
+from cxrbatch.records.capacity import CapacityYield, Expected, Reach
 from cxrbatch.records.images import (
     ADULT_YEARS,
     CxrImage,
@@ -14,19 +15,15 @@ from cxrbatch.records.images import (
     PatientKey,
 )
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
-from cxrbatch.records.run import (
-    CapacityYield,
-    Expected,
-    PatientTriage,
-    Priority,
-    Provenance,
-    Reach,
-    TriageRun,
-)
+from cxrbatch.records.patients import PatientTriage, Priority
+from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, patient_row
+from cxrbatch.records.run import Provenance, TriageRun
 
 __all__ = [
     "ADULT_YEARS",
+    "FILE_COLUMNS",
     "FINDINGS",
+    "PATIENT_COLUMNS",
     "CapacityYield",
     "CxrImage",
     "Expected",
@@ -44,4 +41,6 @@ __all__ = [
     "Provenance",
     "Reach",
     "TriageRun",
+    "file_row",
+    "patient_row",
 ]

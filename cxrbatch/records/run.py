@@ -1,70 +1,19 @@
 """A run and its list: patients in order, what the swabs buy, what made the scores."""
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
-from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records.images import PatientKey
+from cxrbatch._lib.csv import Row
+from cxrbatch.records.capacity import CapacityYield
 from cxrbatch.records.outcomes import Failure, ImageScore
+from cxrbatch.records.patients import PatientTriage
+from cxrbatch.records.rows import FILE_COLUMNS, NUMBER_TYPES, PATIENT_COLUMNS, file_row, patient_row
 
-
-class Priority(StrEnum):
-    """Band of the list a patient falls into, by the bundle's operating points."""
-
-    URGENT = "urgent"
-    HIGH = "high"
-    ROUTINE = "routine"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientTriage:
-    """One patient on the list.
-
-    Attributes
-    ----------
-    rank : int or None
-        1 is swabbed first; None where no image could be scored.
-    priority : Priority or None
-        None also where the bundle has no operating points.
-    score : float or None
-        What the list is sorted by, 0–1.
-    scores : tuple of float or None
-        One per entry of `FINDINGS`.
-    top_image : str
-        Name of the image with the highest COVID-19 score, or of the first one that was not scored.
-    reason, detail : Reason or None, str
-        Why there is no score; of the first file where several failed.
-    nights_waiting : int
-        Nights since the patient came onto the list; 0 where no state is kept.
-    probability : float or None
-        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.probability`).
-    patient_key : PatientKey
-        Who this is, for the state; in no report.
-    """
-
-    rank: int | None
-    priority: Priority | None
-    patient_id: str
-    accession_number: str
-    study_date: str
-    score: float | None
-    scores: tuple[float, float, float] | None
-    n_images: int
-    top_image: str
-    nights_waiting: int = 0
-    flags: tuple[Flag, ...] = ()
-    reason: Reason | None = None
-    detail: str = ""
-    issuer_of_patient_id: str = ""
-    thumbnail: bytes = b""
-    probability: float | None = None
-    patient_key: PatientKey = ()
-
-    @property
-    def is_ranked(self) -> bool:
-        """Whether the patient has a place on the list."""
-        return self.rank is not None
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,64 +35,6 @@ class Provenance:
     batch_size: int
     decode: str = "full"
     engine: str = "local"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """A figure that is expected, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """What testing some of the list's patients is expected to find.
-
-    Attributes
-    ----------
-    share : Expected
-        Of the ranked patients who are PCR-positive, the share among them, 0–1.
-    positives : Expected
-        Their number.
-    tests_per_positive : Expected
-        Number needed to test; infinite where none is expected.
-    """
-
-    share: Expected
-    positives: Expected
-    tests_per_positive: Expected
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapacityYield:
-    """What a number of swabs buys, see `cxrbatch.triage.capacity`.
-
-    Attributes
-    ----------
-    n_swabs : int
-        As stated with ``--capacity``, 1 or more.
-    n_ranked : int
-        Patients on the list.
-    n_max_wait : int
-        Those who stand at its top because of ``--max-nights``, whatever their score.
-    prevalence : float or None
-        Share of the ranked patients with COVID-19, as stated.
-    from_top, at_random : Reach or None
-        Of the first of the list, and of as many in random order; None where it cannot be said: without a prevalence,
-        a measured curve or a ranked patient.
-    measured_on : str
-        Patients on whom the bundle's curve was measured, in words; empty where it has none.
-    """
-
-    n_swabs: int
-    n_ranked: int
-    n_max_wait: int = 0
-    prevalence: float | None = None
-    from_top: Reach | None = None
-    at_random: Reach | None = None
-    measured_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,3 +92,45 @@ class TriageRun:
     def n_skipped(self) -> int:
         """Files that are no radiographs at all."""
         return sum(failure.skipped for failure in self.failures)
+
+    def patients_frame(self) -> "pd.DataFrame":
+        """Make a table with the columns of ``report.csv``, one row for each patient in the order of the list.
+
+        Returns
+        -------
+        DataFrame
+            Scores and probability are float64 (NaN where there is none), ``rank`` is Int64, counts are int64, and all
+            else is ``str`` as the file states it: identifiers keep their leading zeros, and nothing is neutralised
+            for spreadsheets.
+        """
+        return _frame(PATIENT_COLUMNS, map(patient_row, self.patients))
+
+    def files_frame(self) -> "pd.DataFrame":
+        """Make a table with the columns of ``report.files.csv``, one row for each file found, by name.
+
+        Returns
+        -------
+        DataFrame
+            Types are those of `patients_frame`.
+        """
+        return _frame(FILE_COLUMNS, map(file_row, self.files()))
+
+    def files(self) -> "list[ImageScore | Failure]":
+        """List what became of every file found, by name."""
+        records: list[ImageScore | Failure] = [*self.images, *self.failures]
+        return sorted(records, key=attrgetter("name"))
+
+
+def _frame(columns: Sequence[str], rows: Iterable[Row]) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415 - takes long, and only these tables need it
+
+    listed = list(rows)
+    return pd.DataFrame({column: _series(column, [row.get(column) for row in listed]) for column in columns})
+
+
+def _series(column: str, values: list[Any]) -> "pd.Series[Any]":
+    import pandas as pd  # noqa: PLC0415
+
+    if column in NUMBER_TYPES:
+        return pd.Series(values, dtype=NUMBER_TYPES[column])
+    return pd.Series(["" if value is None else str(value) for value in values], dtype=str)

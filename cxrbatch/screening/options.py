@@ -7,6 +7,7 @@ from typing import Any, Self
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
+from cxrbatch.errors import UsageProblem
 from cxrbatch.read import PatientRule
 
 EXPIRE_NIGHTS = 14
@@ -63,14 +64,29 @@ class ScreenOptions:
     show_progress: bool = False
     clock: Clock = system_clock
 
+    def __post_init__(self) -> None:
+        for name in ("bundle", "operating_points", "pseudonym_key", "state"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, Path(getattr(self, name)))
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise UsageProblem(
+                f"prevalence {self.prevalence}: give a share above 0 and below 1, such as 0.05"
+            )
+        for name, least in (("settle_s", 0), ("expire_nights", 1), ("max_nights", 1), ("capacity", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UsageProblem(f"{name} {value}: give {least} or more")
+
     def with_changes(self, **changes: Any) -> Self:
-        """Make a copy with some fields changed; those of `engine` go by their own names too.
+        """Make a copy with some fields changed; those of `engine` go by their own names too, and paths may be text.
 
         Raises
         ------
         TypeError
             There is no such field.
+        UsageProblem
+            A value is out of its range.
         """
         names = {field.name for field in fields(EngineOptions)} & changes.keys()
-        engine = replace(self.engine, **{name: changes.pop(name) for name in names})
-        return replace(self, **{"engine": engine} | changes)
+        engine = replace(changes.get("engine", self.engine), **{name: changes.pop(name) for name in names})
+        return replace(self, **changes | {"engine": engine})

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from operator import attrgetter
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from cxrbatch import __version__
 from cxrbatch._lib.clock import after, night_of
+from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle, choose_bundle
 from cxrbatch.engines import Engine, open_engine
 from cxrbatch.errors import UsageProblem
@@ -39,21 +41,44 @@ THUMBNAIL_PX = 88
 """Long side of the image beside a patient on the page."""
 
 
-def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
-    """Score every radiograph in a folder and write the report.
+def screen(
+    folder: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    options: ScreenOptions = ScreenOptions(),
+    **changes: Any,
+) -> TriageRun:
+    """Score every radiograph in a folder, and write the report where one is asked for.
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         Only read, never written to.
-    out : Path
-        The CSV; ``.files.csv`` and ``.html`` are written beside it.
+    out : path, optional
+        The CSV; ``.files.csv`` and ``.html`` are written beside it. By default nothing is written.
+    options : ScreenOptions
+    **changes : any
+        Fields of `ScreenOptions` and of its `EngineOptions`, instead of those in `options`.
+
+    Returns
+    -------
+    TriageRun
+        Everything that the report says; `TriageRun.patients_frame` and `TriageRun.files_frame` are its tables.
+        Identifiers are the patients' own, also where the report has pseudonyms.
 
     Raises
     ------
+    NoImageFound
+        There is not one image in the folder: an export that is not mounted is empty too.
     CxrbatchError
         No report was written; an earlier one is left as it was. What was read is remembered.
+    TypeError
+        There is no such option.
     """
+    options = options.with_changes(**changes)
+    return _screen(Path(folder), None if out is None else Path(out), options)
+
+
+def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun:
     _check_places(folder, out, options.state)
     if options.max_nights and not options.state:
         raise UsageProblem("--max-nights: nights are only counted with --state FILE")
@@ -64,12 +89,13 @@ def screen(folder: Path, out: Path, options: ScreenOptions) -> TriageRun:
         run_id = state.begin(context)
         run = _run_folder(folder, bundle, options, state, context)
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
-        write_report(pseudonymise(run) if pseudonymise else run, out)
+        if out:
+            write_report(pseudonymise(run) if pseudonymise else run, out)
         state.finish(run_id, run, options.clock())
     return run
 
 
-def _remembering(out: Path, options: ScreenOptions) -> AbstractContextManager[State]:
+def _remembering(out: Path | None, options: ScreenOptions) -> AbstractContextManager[State]:
     return persistent_state(options.state) if options.state else temporary_state(out)
 
 
@@ -218,7 +244,7 @@ def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
     return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
 
 
-def _check_places(folder: Path, out: Path, state: Path | None) -> None:
+def _check_places(folder: Path, out: Path | None, state: Path | None) -> None:
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
     for option, path in (("--out", out), ("--state", state)):
@@ -226,4 +252,5 @@ def _check_places(folder: Path, out: Path, state: Path | None) -> None:
             raise UsageProblem(
                 f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
             )
-    check_writable(out)
+    if out:
+        check_writable(out)

@@ -25,16 +25,24 @@ def persistent_state(path: Path) -> Iterator[State]:
 
 
 @contextmanager
-def temporary_state(out: Path) -> Iterator[State]:
-    """Memory beside a report that is not written yet: what a killed run leaves, the next one finds.
+def temporary_state(out: Path | None) -> Iterator[State]:
+    """Keep a state beside a report that is not written yet: what a killed run leaves, the next one finds.
 
     It is removed when all went well, and kept when not. On a share without locks nothing is kept.
+
+    Parameters
+    ----------
+    out : Path or None
+        The report; None, where none is written, keeps the state in memory.
 
     Raises
     ------
     Locked, StateError, OutputError
     """
     with ExitStack() as stack:
+        if out is None:
+            yield stack.enter_context(in_memory())
+            return
         try:
             stack.enter_context(locked(lock_path(out.with_name(f".{out.name}")), f"--out {out}"))
         except NoLocks:

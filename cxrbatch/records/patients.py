@@ -1,0 +1,65 @@
+"""A patient on the list."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cxrbatch.reasons import Flag, Reason
+from cxrbatch.records.images import PatientKey
+
+
+class Priority(StrEnum):
+    """Band of the list a patient falls into, by the bundle's operating points."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    ROUTINE = "routine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientTriage:
+    """One patient on the list.
+
+    Attributes
+    ----------
+    rank : int or None
+        1 is swabbed first; None where no image could be scored.
+    priority : Priority or None
+        None also where the bundle has no operating points.
+    score : float or None
+        What the list is sorted by, 0–1.
+    scores : tuple of float or None
+        One per entry of `FINDINGS`.
+    top_image : str
+        Name of the image with the highest COVID-19 score, or of the first one that was not scored.
+    reason, detail : Reason or None, str
+        Why there is no score; of the first file where several failed.
+    nights_waiting : int
+        Nights since the patient came onto the list; 0 where no state is kept.
+    probability : float or None
+        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.probability`).
+    patient_key : PatientKey
+        Who this is, for the state; in no report.
+    """
+
+    rank: int | None
+    priority: Priority | None
+    patient_id: str
+    accession_number: str
+    study_date: str
+    score: float | None
+    scores: tuple[float, float, float] | None
+    n_images: int
+    top_image: str
+    nights_waiting: int = 0
+    flags: tuple[Flag, ...] = ()
+    reason: Reason | None = None
+    detail: str = ""
+    issuer_of_patient_id: str = ""
+    thumbnail: bytes = b""
+    probability: float | None = None
+    patient_key: PatientKey = ()
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the patient has a place on the list."""
+        return self.rank is not None

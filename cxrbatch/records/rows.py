@@ -1,0 +1,72 @@
+"""Rows of the tables of a run: their columns, and the values of each patient and file."""
+
+from cxrbatch._lib.csv import Row
+from cxrbatch._lib.text import as_code
+from cxrbatch.records.images import ImageHeader
+from cxrbatch.records.outcomes import FINDINGS, Failure, ImageScore
+from cxrbatch.records.patients import PatientTriage
+
+_SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
+
+PATIENT_COLUMNS = (
+    *("rank", "status", "priority", "patient_id", "accession_number", "study_date", "score", *_SCORES),
+    *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id", "probability"),
+)
+"""Of ``report.csv``. People script them: append only."""
+
+FILE_COLUMNS = (
+    *("file", "status", "reason", "detail", "patient_id", "study_instance_uid", "sop_instance_uid"),
+    *("view_position", *_SCORES),
+)
+"""Of ``report.files.csv``. People script them: append only."""
+
+_HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid")
+
+NUMBER_TYPES = {
+    "rank": "Int64",
+    **dict.fromkeys(("n_images", "nights_waiting"), "int64"),
+    **dict.fromkeys(("score", *_SCORES, "probability"), "float64"),
+}
+"""Columns that hold numbers, and their pandas type; the others hold text."""
+
+
+def patient_row(patient: PatientTriage) -> Row:
+    """Give the values of a patient, by column."""
+    return {
+        "rank": patient.rank,
+        "status": "ranked" if patient.is_ranked else "not_scored",
+        "priority": patient.priority,
+        "patient_id": patient.patient_id,
+        "accession_number": patient.accession_number,
+        "study_date": patient.study_date,
+        "score": patient.score,
+        **_scores(patient.scores),
+        "n_images": patient.n_images,
+        "top_image": patient.top_image,
+        "nights_waiting": patient.nights_waiting,
+        "flags": ";".join(patient.flags),
+        "reason": patient.reason,
+        "issuer_of_patient_id": patient.issuer_of_patient_id,
+        "probability": patient.probability,
+    }
+
+
+def file_row(record: ImageScore | Failure) -> Row:
+    """Give the values of a file, by column."""
+    if isinstance(record, ImageScore):
+        return {"file": record.name, "status": "scored", **_header(record.header), **_scores(record.scores)}
+    status = "skipped" if record.skipped else "not_scored"
+    outcome: Row = {"status": status, "reason": record.reason, "detail": record.detail}
+    return {"file": record.name, **outcome, **_header(record.header)}
+
+
+def _header(header: ImageHeader | None) -> Row:
+    if header is None:
+        return {}
+    return {column: getattr(header, column) for column in _HEADER_COLUMNS} | {
+        "view_position": as_code(header.view_position)
+    }
+
+
+def _scores(scores: tuple[float, ...] | None) -> Row:
+    return dict(zip(_SCORES, scores, strict=True)) if scores else {}

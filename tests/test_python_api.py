@@ -1,0 +1,188 @@
+"""The public names of the package, and the examples of docs/python.md, run as they stand."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import cxrbatch
+from cxrbatch import (
+    EngineOptions,
+    Failure,
+    ImageScore,
+    ScreenOptions,
+    TriageRun,
+    load_bundle,
+    predict,
+    screen,
+)
+from cxrbatch.errors import NoImageFound, UsageProblem
+from cxrbatch.report.table import files_csv, patients_csv
+
+REPOSITORY = Path(__file__).parents[1]
+NIGHT = REPOSITORY / "sample_data" / "night"
+PAGE = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+LARGE = {"numpy", "tensorflow", "pandas", "keras"}
+
+
+def run_python(*arguments: str, cwd: Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a space and an accent, that holds the sample data and no package."""
+    folder = tmp_path_factory.mktemp("un hôpital")
+    shutil.copytree(REPOSITORY / "sample_data", folder / "sample_data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run() -> TriageRun:
+    return screen(str(NIGHT), n_workers=1, device="cpu")
+
+
+def test_the_examples_run_as_a_script(workplace: Path) -> None:
+    script = workplace / "examples.py"
+    script.write_text("\n".join(EXAMPLES), encoding="utf-8")
+    done = run_python(script.name, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    n_found = len([path for path in NIGHT.rglob("*") if path.is_file()])
+    assert done.stdout.startswith(f"{n_found} files, ")
+    assert f"{n_found} of {n_found} files remembered" in done.stdout
+    assert "sample_data/README.md not_an_image" in done.stdout
+    assert "no/such/folder: no such folder; is the export mounted?" in done.stdout
+    assert sorted(path.name for path in (workplace / "reports").iterdir() if path.suffix == ".csv") == [
+        *("2026-11-28.csv", "2026-11-28.files.csv", "2026-11-29.csv", "2026-11-29.files.csv")
+    ]
+
+
+def test_an_example_runs_at_the_prompt(workplace: Path) -> None:
+    typed = EXAMPLES[1] + "\nprint('done', len(patients))\n"
+    done = run_python("-i", cwd=workplace, given=typed)
+    assert re.search(r"done \d+", done.stdout), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_example_runs_from_the_command_line(workplace: Path) -> None:
+    done = run_python("-c", EXAMPLES[0], cwd=workplace)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_public_names_stay_what_they_are_after_every_module_was_imported() -> None:
+    code = """
+import importlib, pkgutil, types, cxrbatch
+for found in pkgutil.walk_packages(cxrbatch.__path__, "cxrbatch."):
+    if found.name != "cxrbatch.__main__":
+        importlib.import_module(found.name)
+print([name for name in cxrbatch.__all__ if isinstance(getattr(cxrbatch, name), types.ModuleType)])
+print(callable(cxrbatch.screen), callable(cxrbatch.predict), callable(cxrbatch.load_bundle))
+"""
+    done = run_python("-c", code, cwd=REPOSITORY)
+    assert done.stdout == "[]\nTrue True True\n", done.stderr
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'cxrbatch' has no attribute 'scren'"):
+        cxrbatch.scren  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing_large() -> None:
+    code = "import cxrbatch, sys; print(cxrbatch.__version__, *LARGE & sys.modules.keys())".replace(
+        "LARGE", repr(LARGE)
+    )
+    assert run_python("-c", code, cwd=REPOSITORY).stdout.split() == [cxrbatch.__version__]
+
+
+def test_frames_hold_what_the_tables_of_the_report_hold(run: TriageRun, tmp_path: Path) -> None:
+    for frame, content in ((run.patients_frame(), patients_csv(run)), (run.files_frame(), files_csv(run))):
+        (tmp_path / "table.csv").write_bytes(content)
+        table = pd.read_csv(tmp_path / "table.csv", dtype=str, keep_default_na=False)
+        assert list(frame.columns) == list(table.columns)
+        assert len(frame) == len(table) > 0
+        for column in frame.columns:
+            if frame[column].dtype.kind == "f":
+                expected = [float(cell) if cell else float("nan") for cell in table[column]]
+                assert frame[column].tolist() == pytest.approx(expected, abs=5e-7, nan_ok=True)
+            else:
+                written = ["" if pd.isna(value) else str(value) for value in frame[column]]
+                assert written == [cell.removeprefix("'") for cell in table[column]]
+
+
+def test_types_of_the_frames(run: TriageRun) -> None:
+    patients = run.patients_frame()
+    assert str(patients["rank"].dtype) == "Int64"
+    assert all(isinstance(value, str) for value in patients["patient_id"])
+    assert {str(patients[name].dtype) for name in ("score", "score_covid", "probability")} == {"float64"}
+    assert {str(patients[name].dtype) for name in ("n_images", "nights_waiting")} == {"int64"}
+
+
+def test_frames_of_an_empty_list_have_all_columns(run: TriageRun) -> None:
+    empty = dataclasses.replace(run, patients=(), images=(), failures=())
+    assert list(empty.patients_frame().columns) == list(run.patients_frame().columns)
+    assert list(empty.files_frame().columns) == list(run.files_frame().columns)
+    assert str(empty.patients_frame()["rank"].dtype) == "Int64"
+
+
+def test_a_folder_without_an_image_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NoImageFound, match="0 files, not one image; is the export mounted"):
+        screen(tmp_path, n_workers=1)
+
+
+def test_without_a_report_nothing_is_written(tmp_path: Path) -> None:
+    shutil.copy(NIGHT / "emergency" / "SAMPLE-001" / "IM0001.dcm", tmp_path / "007.dcm")
+    screen(tmp_path, n_workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["007.dcm"]
+
+
+def test_prediction_gives_the_scores_of_a_run(run: TriageRun) -> None:
+    expected = {image.name: image.scores for image in run.images}
+    name = sorted(expected)[0]
+    (outcome,) = predict(str(NIGHT / name), options=EngineOptions(n_workers=1))
+    assert isinstance(outcome, ImageScore)
+    assert outcome.scores == pytest.approx(expected[name], abs=1e-5)
+    (missing,) = predict(NIGHT / "nothing.dcm", load_bundle())
+    assert isinstance(missing, Failure)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prevalence": 1.0}, "prevalence 1.0: give a share above 0 and below 1, such as 0.05"),
+        ({"capacity": 0}, "capacity 0: give 1 or more"),
+        ({"settle_s": -1.0}, "settle_s -1.0: give 0 or more"),
+        ({"device": "gpuu"}, "device 'gpuu': give one of auto, cpu, gpu"),
+        ({"n_workers": 0}, "n_workers 0: give 1 or more, or None"),
+        ({"name": "cloud"}, "engine 'cloud': give one of local"),
+    ],
+)
+def test_options_out_of_range_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match=f"^{re.escape(message)}$"):
+        screen(tmp_path, **changes)
+
+
+def test_an_unknown_option_is_a_type_error(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="n_wrokers"):
+        screen(tmp_path, n_wrokers=2)
+
+
+def test_paths_may_be_text() -> None:
+    options = ScreenOptions().with_changes(state="a/state", bundle="b", device="cpu")
+    assert (options.state, options.bundle, options.engine.device) == (Path("a/state"), Path("b"), "cpu")
