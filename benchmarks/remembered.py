@@ -150,7 +150,7 @@ def _scored(name: str, number: int, nights_ago: int, chance: random.Random) -> I
             identity_digest=hashlib.sha256(str(number).encode()).hexdigest(),
         ),
         scores=(covid, (1 - covid) / 2, (1 - covid) / 2),
-        picture=hashlib.sha256(f"picture {number}".encode()).hexdigest(),
+        pixels_sha256=hashlib.sha256(f"picture {number}".encode()).hexdigest(),
         thumbnail=chance.randbytes(_THUMBNAIL_BYTES) if nights_ago <= EXPIRE_NIGHTS else b"",
     )
 
@@ -170,7 +170,9 @@ def watch(folder: Path, out: Path, state: Path) -> None:
     started = time.perf_counter()
     spent: defaultdict[str, float] = defaultdict(float)
 
+    from cxrbatch.engines import local  # noqa: PLC0415
     from cxrbatch.engines.pool import WorkerPool  # noqa: PLC0415
+    from cxrbatch.screening import ScreenOptions  # noqa: PLC0415
     from cxrbatch.screening import run as stages  # noqa: PLC0415 - the time of the import counts
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -187,15 +189,15 @@ def watch(folder: Path, out: Path, state: Path) -> None:
     def patch(owner: Any, name: str, function: Callable[..., Any] | None = None) -> None:
         setattr(owner, name, timed(name, function or getattr(owner, name)))
 
-    patch(stages, "walk", lambda root: list(walk(root)))
+    patch(local, "walk", lambda root: list(walk(root)))
     for owner, name in (
         (WorkerPool, "prepare"),
         *((State, name) for name in ("get", "mark_duplicates", "stored_images", "result_dates")),
         *((State, name) for name in ("forget_thumbnails", "finish")),
-        *((stages, name) for name in ("without_duplicates", "waiting_list", "write_report")),
+        *((stages, name) for name in ("without_duplicates", "make_waiting_list", "write_report")),
     ):
         patch(owner, name)
-    run = stages.screen(folder, out, stages.ScreenOptions(state=state))
+    run = stages.screen(folder, out, ScreenOptions(state=state))
     spent["total"] = time.perf_counter() - started
     print(json.dumps({**spent, "n_found": run.n_found, "n_patients": len(run.patients)}))
 
@@ -208,12 +210,18 @@ def watched(folder: Path, out: Path, state: Path) -> dict[str, float]:
 
 
 def _where(spent: dict[str, float]) -> Iterator[str]:
-    n_found, scan = spent["n_found"], spent["walk"] + spent["recall"]
-    yield f"walk {spent['walk']:.2f} s, recall {spent['recall']:.2f} s: {n_found / scan:.0f} files/s"
+    n_found, scan = spent["n_found"], spent["walk"] + spent["get"]
+    yield f"walk {spent['walk']:.2f} s, get {spent['get']:.2f} s: {n_found / scan:.0f} files/s"
     yield f"first new file handed to a reader after {spent['until prepare']:.2f} s, all judged after " + (
         f"{spent['until without_duplicates']:.2f} s"
     )
-    for name in ("mark_duplicates", "evidence", "result_dates", "forget_thumbnails", "waiting_list"):
+    for name in (
+        "mark_duplicates",
+        "stored_images",
+        "result_dates",
+        "forget_thumbnails",
+        "make_waiting_list",
+    ):
         yield f"{name} {spent[name]:.2f} s"
     yield f"write_report {spent['write_report']:.2f} s, finish {spent['finish']:.2f} s"
     yield f"{spent['n_patients']} patients on the list; {spent['total']:.2f} s in all"

@@ -19,7 +19,7 @@ MAIN_BYTES = 1 << 30
 READER_BYTES = 128 << 20
 """Of a reader process before it reads anything."""
 WORK_BYTES = 4 << 30
-"""What the worst legitimate picture takes beyond that."""
+"""What the worst legitimate image takes beyond that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +55,18 @@ def share_memory(n_workers: int, max_bytes: int | None) -> tuple[int, int]:
     n_workers : int
         Readers wanted.
     max_bytes : int or None
-        For all processes together; None: what the worst legitimate picture takes, for each reader.
+        For all processes together; None: what the worst legitimate image takes, for each reader.
 
     Returns
     -------
     n_workers : int
-        As many as can each read the worst legitimate picture, up to `n_workers`; at least 1.
+        As many as can each read the worst legitimate image, up to `n_workers`; at least 1.
     work_bytes : int
 
     Raises
     ------
     UsageProblem
-        Not even small pictures could be read.
+        Not even small images could be read.
     """
     if max_bytes is None:
         return n_workers, WORK_BYTES

@@ -37,7 +37,7 @@ class PrepareOptions:
     spec : PreprocessSpec
         From the bundle.
     pixel_check : PixelCheck or None
-        None leaves the picture unchecked (training reads labelled radiographs).
+        None leaves the image unchecked (training reads labelled radiographs).
     patients : PatientRule
         Who the patient of a PNG or JPEG is.
     thumbnail_px : int
@@ -131,13 +131,13 @@ def _identified(prepared: P, ref: ImageRef, options: PrepareOptions) -> P:
 
 
 def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
-    """Preprocess and check the picture; the thumbnail of a refused one tells a person at a glance what it is."""
-    picture = image.picture
-    pixels = preprocess(picture, options.spec)
+    """Preprocess and check the image; the thumbnail of a refused one tells a person at a glance what it is."""
+    grey = image.grey_image
+    pixels = preprocess(grey, options.spec)
     small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
     try:
         if options.pixel_check:
-            gate.check_pixels(picture, image.colourfulness, options.pixel_check)
+            gate.check_pixels(grey, image.colourfulness, options.pixel_check)
     except Refusal as refusal:
         return replace(_failure(image.ref, image.header, refusal), thumbnail=small)
     return ModelInput(

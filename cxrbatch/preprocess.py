@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.resample import COARSE_PX, Box, ReducedPicture
+from cxrbatch.resample import COARSE_PX, Box, ReducedImage
 
 _MAX_TRIM_SHARE = 0.25
 _LEAST_OVERSAMPLING = 1.75
-"""Pixels that a reduced picture keeps at least for each that the network sees; 9/8 for each of the coarse picture."""
+"""Pixels that a reduced image keeps at least for each that the network sees; 9/8 for each of the coarse image."""
 NORMALISATIONS = ("percentile", "none")
 RESIZES = ("area", "linear", "nearest")
 
@@ -29,7 +29,7 @@ class PreprocessSpec:
     Attributes
     ----------
     height, width : int
-        Size of the network's input in pixels; the picture is squashed, not padded, because the shape of padding
+        Size of the network's input in pixels; the image is squashed, not padded, because the shape of padding
         tells the source.
     normalise : str
         ``percentile``: the two percentiles become 0 and 255. ``none``: presentation values 0–1 become 0–255 as they
@@ -37,7 +37,7 @@ class PreprocessSpec:
     low_percentile, high_percentile : float
         Grey values mapped to 0 and 255.
     trim_tolerance : float
-        Outer rows and columns whose grey range is below this share of the picture's range are cut off; at 0
+        Outer rows and columns whose grey range is below this share of the image's range are cut off; at 0
         nothing is.
     resize : str
         ``area``: mean of what a pixel covers. ``linear``, ``nearest``: of the four neighbours, or the nearest one,
@@ -66,9 +66,9 @@ class PreprocessSpec:
 
     @property
     def least_px(self) -> int | None:
-        """Fewest pixels that the shorter side of a picture must keep, however it is reduced while it is decoded.
+        """Fewest pixels that the shorter side of an image must keep, however it is reduced while it is decoded.
 
-        None where a reduced picture will not do: where the extremes of the full one decide the greys, or single
+        None where a reduced image will not do: where the extremes of the full one decide the greys, or single
         pixels of it what the network sees.
         """
         if self.normalise != "percentile" or self.resize != "area":
@@ -76,15 +76,15 @@ class PreprocessSpec:
         return max(math.ceil(_LEAST_OVERSAMPLING * max(self.height, self.width)), COARSE_PX * 9 // 8)
 
 
-Picture = NDArray[np.float32] | ReducedPicture
+GreyImage = NDArray[np.float32] | ReducedImage
 
 
-def preprocess(picture: Picture, spec: PreprocessSpec) -> NDArray[np.uint8]:
+def preprocess(image: GreyImage, spec: PreprocessSpec) -> NDArray[np.uint8]:
     """Turn presentation values into the network's input.
 
     Parameters
     ----------
-    picture : ndarray of float32, shape (rows, columns), or ReducedPicture
+    image : ndarray of float32, shape (rows, columns), or ReducedImage
         Presentation values, bone white; of any affine scale, unless `spec` says ``normalise = "none"``.
     spec : PreprocessSpec
         From the bundle.
@@ -92,20 +92,20 @@ def preprocess(picture: Picture, spec: PreprocessSpec) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (height, width)
-        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `picture`.
+        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `image`.
     """
-    box = content_box(picture, spec.trim_tolerance) if spec.trim_tolerance else None
-    small = _resized(picture, spec, box)
+    box = content_box(image, spec.trim_tolerance) if spec.trim_tolerance else None
+    small = _resized(image, spec, box)
     if spec.normalise == "none":
         return _grey_levels(small)
     black, white = _percentiles(small, (spec.low_percentile, spec.high_percentile))
     return _grey_levels((small - black) / max(white - black, np.finfo(np.float32).tiny))
 
 
-def _resized(picture: Picture, spec: PreprocessSpec, box: Box | None) -> NDArray[np.float32]:
-    if isinstance(picture, ReducedPicture):
-        return picture.area_mean(spec.height, spec.width, box)
-    return _RESIZE[spec.resize](picture, spec.height, spec.width, box)
+def _resized(image: GreyImage, spec: PreprocessSpec, box: Box | None) -> NDArray[np.float32]:
+    if isinstance(image, ReducedImage):
+        return image.area_mean(spec.height, spec.width, box)
+    return _RESIZE[spec.resize](image, spec.height, spec.width, box)
 
 
 def area_resize(
@@ -155,21 +155,21 @@ _RESIZE: Mapping[str, Callable[[NDArray[np.float32], int, int, Box | None], NDAr
 }
 
 
-def content_box(picture: Picture, tolerance: float) -> Box:
-    """Find the picture without its constant borders (collimator, padding, screenshot frames).
+def content_box(image: GreyImage, tolerance: float) -> Box:
+    """Find the image without its constant borders (collimator, padding, screenshot frames).
 
     Parameters
     ----------
-    picture : ndarray of float32, shape (rows, columns), or ReducedPicture
+    image : ndarray of float32, shape (rows, columns), or ReducedImage
     tolerance : float
-        A border row may span this share of the picture's grey range.
+        A border row may span this share of the image's grey range.
 
     Returns
     -------
     Box
-        At most a quarter is cut from each side, so that a mostly empty picture is not blown up.
+        At most a quarter is cut from each side, so that a mostly empty image is not blown up.
     """
-    grid, (left, upper, right, lower) = _coarse(picture)
+    grid, (left, upper, right, lower) = _coarse(image)
     rows, columns = ((grid.min(axis=axis), grid.max(axis=axis)) for axis in (1, 0))
     threshold = tolerance * float(rows[1].max() - rows[0].min())
     top, bottom = _content_range(rows[1] - rows[0] > threshold)
@@ -178,11 +178,11 @@ def content_box(picture: Picture, tolerance: float) -> Box:
     return left + begin * scale_x, upper + top * scale_y, left + end * scale_x, upper + bottom * scale_y
 
 
-def _coarse(picture: Picture) -> tuple[NDArray[np.float32], Box]:
-    if isinstance(picture, ReducedPicture):
-        return picture.coarse, picture.extent
-    rows, columns = picture.shape
-    return area_resize(picture, min(rows, COARSE_PX), min(columns, COARSE_PX)), (0, 0, columns, rows)
+def _coarse(image: GreyImage) -> tuple[NDArray[np.float32], Box]:
+    if isinstance(image, ReducedImage):
+        return image.coarse, image.extent
+    rows, columns = image.shape
+    return area_resize(image, min(rows, COARSE_PX), min(columns, COARSE_PX)), (0, 0, columns, rows)
 
 
 def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Pictures decoded at a fraction of their size, and means over parts of them."""
+"""Images decoded at a fraction of their size, and means over parts of them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,25 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 COARSE_PX = 256
-"""Side of the picture in which borders are looked for."""
+"""Side of the image in which borders are looked for."""
 
 Box = tuple[float, float, float, float]
 """left, upper, right, lower in pixels, as Pillow takes it."""
 
 
 class NotReducible(Exception):
-    """A picture cannot be had at a fraction of its size: all of it must be decoded."""
+    """An image cannot be had at a fraction of its size: all of it must be decoded."""
 
 
 @dataclass(frozen=True, eq=False)
-class ReducedPicture:
-    """A picture whose every pixel stands for a square of pixels of the full one.
+class ReducedImage:
+    """An image whose every pixel stands for a square of pixels of the full one.
 
     Attributes
     ----------
     pixels : ndarray of float32, shape (rows, columns)
     extent : Box
-        Where the full picture begins and ends, in pixels of this one. That need not be its own edges: the last pixel
+        Where the full image begins and ends, in pixels of this one. That need not be its own edges: the last pixel
         may stand for part of a square only, and JPEG 2000 samples lie off the middle of their squares.
     """
 
@@ -51,7 +51,7 @@ class ReducedPicture:
 
     @cached_property
     def coarse(self) -> NDArray[np.float32]:
-        """The picture at 256 × 256, in which its borders are looked for; made once."""
+        """The image at 256 × 256, in which its borders are looked for; made once."""
         return self.area_mean(COARSE_PX, COARSE_PX)
 
 

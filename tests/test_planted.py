@@ -24,10 +24,10 @@ from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.infer.runtime import Device
 from cxrbatch.limits import Limits
 from cxrbatch.prediction import predict, save_annotated
-from cxrbatch.preprocess import Picture
+from cxrbatch.preprocess import GreyImage
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
 from tests.factories.dicom_files import write_dicom
 
 N_GOOD = 200
@@ -36,11 +36,11 @@ N_GOOD = 200
 class Mined(StoredCheck):
     """The pixel check, but for pictures of one grey: they do what a broken decoder does."""
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        grey = round(float(np.mean(picture)) * 255)  # type: ignore[arg-type]
-        if grey in MINES and np.ptp(picture) == 0:  # type: ignore[arg-type]
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        grey = round(float(np.mean(image)) * 255)  # type: ignore[arg-type]
+        if grey in MINES and np.ptp(image) == 0:  # type: ignore[arg-type]
             MINES[grey]()
-        return super().rejection(picture, colourfulness)
+        return super().rejection(image, colourfulness)
 
 
 def _crash() -> None:

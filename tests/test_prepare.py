@@ -11,7 +11,7 @@ from PIL import Image
 
 from cxrbatch.discover import classify
 from cxrbatch.prepare import PrepareOptions, prepare, thumbnail
-from cxrbatch.preprocess import Picture, PreprocessSpec, preprocess
+from cxrbatch.preprocess import GreyImage, PreprocessSpec, preprocess
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, ModelInput
@@ -79,7 +79,7 @@ def test_the_gate_comes_before_the_pixels(tmp_path: Path) -> None:
 
 
 class Doubtful:
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         return "a hand"
 
 
@@ -94,12 +94,12 @@ def test_a_refused_picture_can_be_seen_in_the_report(tmp_path: Path) -> None:
 
 
 class Unexpected:
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         raise KeyError("Doe^Jane")
 
 
 class Greedy:
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         raise MemoryError
 
 

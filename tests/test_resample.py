@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cxrbatch.preprocess import PreprocessSpec, content_box, preprocess
-from cxrbatch.resample import Box, ReducedPicture
+from cxrbatch.resample import Box, ReducedImage
 
 
 def noise(rows: int, columns: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).random((rows, columns), np.float32)
 
 
-def whole(pixels: NDArray[np.float32]) -> ReducedPicture:
-    return ReducedPicture(pixels, (0, 0, pixels.shape[1], pixels.shape[0]))
+def whole(pixels: NDArray[np.float32]) -> ReducedImage:
+    return ReducedImage(pixels, (0, 0, pixels.shape[1], pixels.shape[0]))
 
 
 def test_whole_pixels_are_averaged() -> None:
@@ -49,14 +49,14 @@ def test_parts_of_pixels_count_by_their_share(
 def test_the_extent_is_the_region_that_is_used() -> None:
     pixels = noise(6, 6)
     box: Box = (0.4375, 0.4375, 5.6, 6.4375)
-    assert np.array_equal(ReducedPicture(pixels, box).area_mean(4, 4), whole(pixels).area_mean(4, 4, box))
+    assert np.array_equal(ReducedImage(pixels, box).area_mean(4, 4), whole(pixels).area_mean(4, 4, box))
 
 
 def test_borders_are_found_in_the_pixels_of_the_reduced_picture() -> None:
     """A frame that is a quarter of the coarse grid's cells wide, and an extent that begins half a pixel in."""
     pixels = np.zeros((512, 512), np.float32)
     pixels[64:448, 32:480] = noise(384, 448)
-    left, upper, right, lower = content_box(ReducedPicture(pixels, (0.5, 0.5, 512.5, 512.5)), 0.03)
+    left, upper, right, lower = content_box(ReducedImage(pixels, (0.5, 0.5, 512.5, 512.5)), 0.03)
     assert (left, upper, right, lower) == pytest.approx((32, 64, 480, 448), abs=2.5)
     assert (left - 0.5) % 2 == (upper - 0.5) % 2 == 0
 

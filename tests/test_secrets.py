@@ -306,7 +306,7 @@ def test_audit(tmp_path: Path, screened: Path, tiny_bundle: Path) -> None:
 @pytest.fixture(scope="module")
 def screened(export: Path, tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """A state that knows the patient."""
-    from cxrbatch.screening.run import ScreenOptions, screen
+    from cxrbatch.screening import ScreenOptions, screen
 
     folder = tmp_path_factory.mktemp("screened")
     (folder / "in").mkdir()

@@ -27,7 +27,7 @@ def suppress_library_output() -> None:
 
 
 def disable_core_dump() -> None:
-    """Let a crash write no memory to the disk: it would hold pictures and names."""
+    """Let a crash write no memory to the disk: it would hold images and names."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 

@@ -29,7 +29,7 @@ _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 DAYS_BEFORE = 1
 """So much earlier than the first night a swab may have been taken: a night is named by the day on which it began."""
 RESULT_DAYS = 14
-"""So much later than the last night: results come back late, and a later swab says little about that picture."""
+"""So much later than the last night: results come back late, and a later swab says little about that image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ class ImportSpec:
     size : tuple of int or None
         Height and width in pixels; None: those that the model states.
     resize : str
-        How pictures were brought to that size, see `cxrbatch.preprocess.PreprocessSpec`.
+        How images were brought to that size, see `cxrbatch.preprocess.PreprocessSpec`.
     activation : OutputActivation
         Not applied again where the last layer has it already.
     """
@@ -98,7 +98,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "") -> Bundle:
     """Make a bundle of a foreign model.
 
-    Pictures are resized to the network's input and not normalised or trimmed, as pipelines do that read a picture,
+    Images are resized to the network's input and not normalised or trimmed, as pipelines do that read an image,
     resize it and predict. There are no operating points and no calibration, since nothing was measured. The pixel
     check is that of the shipped bundle.
 
@@ -154,7 +154,7 @@ def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
     Raises
     ------
     BundleError
-        The network takes no single picture, or gives another number of outputs than there are labels.
+        The network takes no single image, or gives another number of outputs than there are labels.
     """
     height, width, channels = _input_shape(foreign, spec.size, where)
     n_outputs = _n_outputs(foreign, spec.labels, where)
@@ -257,8 +257,8 @@ def _check_scores(network: keras.Model, where: str) -> None:
     """Try it on black, white, noise: scores that are none are noticed here and not in the morning."""
     shape = network.input_shape[1:]
     noise = np.random.default_rng(0).integers(0, 256, shape)
-    pictures = np.stack([np.zeros(shape), np.full(shape, 255), noise]).astype(np.float32)
-    scores = np.asarray(network(pictures, training=False))
+    images = np.stack([np.zeros(shape), np.full(shape, 255), noise]).astype(np.float32)
+    scores = np.asarray(network(images, training=False))
     sums_to_one = np.abs(scores.sum(axis=1) - 1).max() <= _SUM_TOLERANCE
     if not (np.isfinite(scores).all() and scores.min() >= 0 and sums_to_one):
         raise BundleError(

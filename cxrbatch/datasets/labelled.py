@@ -30,7 +30,7 @@ class LabelledImage:
     year : int or None
         Of the study.
     rows, columns : int
-        Size in pixels of the picture as published; 0 until it was decoded.
+        Size in pixels of the image as published; 0 until it was decoded.
     """
 
     path: Path

@@ -18,7 +18,7 @@ from cxrbatch.preprocess import area_resize
 MOST_BITS = 70
 """Pairs whose hashes differ in more of the 255 bits are not looked at."""
 LEAST_AGREEMENT = 0.85
-"""Mean correlation of the tiles from which two pictures show the same radiograph."""
+"""Mean correlation of the tiles from which two images show the same radiograph."""
 
 _HASHED_PX, _FREQUENCIES = 32, 16
 _FINE_PX, _SMOOTH_PX, _NOISE = 64, 4, 2.0
@@ -76,7 +76,7 @@ def _near(hashes: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
 
 
 def agreement(one: Features, other: Features) -> Features:
-    """How well two pictures agree: mean over the tiles of their best correlation within a few pixels.
+    """How well two images agree: mean over the tiles of their best correlation within a few pixels.
 
     Parameters
     ----------
@@ -97,11 +97,11 @@ def agreement(one: Features, other: Features) -> Features:
     return best.mean(axis=1)
 
 
-def _tiles(pictures: Features, dy: int, dx: int) -> Features:
-    """Tiles of the middle of each picture, moved by some pixels: (pairs, 9, pixels of a tile)."""
+def _tiles(images: Features, dy: int, dx: int) -> Features:
+    """Tiles of the middle of each image, moved by some pixels: (pairs, 9, pixels of a tile)."""
     side = (_FINE_PX - 2 * _MARGIN_PX) // _TILES
     top, left = _MARGIN_PX + dy, _MARGIN_PX + dx
-    middle = pictures[:, top : top + _TILES * side, left : left + _TILES * side]
+    middle = images[:, top : top + _TILES * side, left : left + _TILES * side]
     parts = middle.reshape(-1, _TILES, side, _TILES, side).swapaxes(2, 3)
     return parts.reshape(-1, _TILES * _TILES, side * side)
 
@@ -119,13 +119,13 @@ def _shrink(image: NDArray[np.uint8], size: int) -> Features:
 
 def _fine_structure(image: NDArray[np.uint8]) -> Features:
     """High frequencies of equal strength everywhere, so that neither a label nor a black frame decides."""
-    picture = _shrink(image, _FINE_PX)
-    fine = picture - _smooth(picture)
+    small = _shrink(image, _FINE_PX)
+    fine = small - _smooth(small)
     return fine / np.sqrt(_smooth(fine * fine) + _NOISE**2)
 
 
-def _smooth(picture: Features) -> Features:
-    coarse = area_resize(picture, _FINE_PX // _SMOOTH_PX, _FINE_PX // _SMOOTH_PX)
+def _smooth(small: Features) -> Features:
+    coarse = area_resize(small, _FINE_PX // _SMOOTH_PX, _FINE_PX // _SMOOTH_PX)
     return area_resize(coarse, _FINE_PX, _FINE_PX)
 
 

@@ -26,7 +26,7 @@ def bundle(setup: Setup) -> Iterator[Observation]:
 
 
 def network(setup: Setup) -> Iterator[Observation]:
-    """Whether the network runs on the device that is asked for, by scoring black pictures."""
+    """Whether the network runs on the device that is asked for, by scoring black images."""
     options = setup.options
     try:
         chosen = load_bundle(options.bundle)

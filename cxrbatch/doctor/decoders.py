@@ -1,4 +1,4 @@
-"""Every way in which pixels may be stored, tried on a picture made on the spot."""
+"""Every way in which pixels may be stored, tried on an image made on the spot."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -149,7 +149,7 @@ def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
     return problem("readers", "a reader process read no picture", "try --workers 1, or report this")
 
 
-def picture(bits: int) -> Stored:
+def make_image(bits: int) -> Stored:
     """Blocks of 8 × 8 pixels, all grey values from 0 to the highest evenly among them."""
     y, x = np.mgrid[:_SIDE_PX, :_SIDE_PX] // 8
     highest = 2**bits - 1
@@ -158,7 +158,7 @@ def picture(bits: int) -> Stored:
 
 
 def largest_difference(path: Path, expected: Stored) -> int:
-    """Read a picture as a run does, and compare its grey values, brought back to those that were stored.
+    """Read an image as a run does, and compare its grey values, brought back to those that were stored.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def largest_difference(path: Path, expected: Stored) -> int:
 
 
 def _observe(name: str, way: Way, path: Path) -> Observation:
-    stored = picture(way.bits)
+    stored = make_image(way.bits)
     try:
         way.write(path, stored)
     except Exception as error:

@@ -3,6 +3,7 @@
 Files are read while TensorFlow starts.
 """
 
+import logging
 from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from cxrbatch.infer import KerasPredictor, Runtime, score_images, start_runtime
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FoundFile, ImageRef, Provenance
+
+_LOG = logging.getLogger(__name__)
 
 _AHEAD_BYTES = 16 << 20
 _BESIDE_PIXELS_BYTES = 8 << 10
@@ -78,6 +81,7 @@ class LocalEngine:
     @cached_property
     def _network(self) -> tuple[Runtime, KerasPredictor]:
         started = start_runtime(self._options.device, self._options.precision, network_threads())
+        _LOG.debug("started TensorFlow on %s in %s", started.device, started.precision)
         return started, KerasPredictor(self._bundle, started, self._options.batch_size)
 
     def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:

@@ -217,7 +217,7 @@ def _limit_memory(n_bytes: int) -> None:
 
 
 def retain_freed_memory() -> None:
-    """Tell the C library's allocator not to give memory back after each picture (mallopt(3), glibc only).
+    """Tell the C library's allocator not to give memory back after each image (mallopt(3), glibc only).
 
     By default large arrays are mapped anew each time, and filled with zeros page by page by the kernel, which took a
     third of the time of reading an uncompressed radiograph. What is kept is bounded: larger arrays go back.

@@ -1,4 +1,4 @@
-"""Changes to a picture that ought to matter, or ought not to: what the order of the list does under each.
+"""Changes to an image that ought to matter, or ought not to: what the order of the list does under each.
 
 A score that is still good with the lungs blacked out, or that moves with a letter in the corner, recognises the
 hospital. All take and return preprocessed images: uint8, shape (n, height, width), lungs roughly in the middle. What
@@ -20,7 +20,7 @@ from cxrbatch.preprocess import area_resize
 Images = NDArray[np.uint8]
 
 _BOX = (0.15, 0.80, 0.10, 0.90)
-"""Upper, lower, left, right end of what holds the lungs, as shares of the picture."""
+"""Upper, lower, left, right end of what holds the lungs, as shares of the image."""
 _FRAME = 0.12
 _COARSE_PX = 8
 _JPEG_QUALITY = 30
@@ -34,7 +34,7 @@ def lungs_blacked_out(images: Images, masks: NDArray[np.bool_] | None = None) ->
     ----------
     images : ndarray of uint8, shape (n, height, width)
     masks : ndarray of bool, shape (n, height, width), optional
-        True where lung is. Without masks all but the picture's margin counts as lung, which blacks out more. The
+        True where lung is. Without masks all but the image's margin counts as lung, which blacks out more. The
         outline of a mask shows the lungs' shape, so it should be wider than they are.
 
     Raises
@@ -94,7 +94,7 @@ def _through(images: Images, height: int, width: int) -> Images:
 
 
 def histogram_only(images: Images) -> Images:
-    """Sort the pixels of each picture, darkest in the upper left corner: only how many there are of each is left."""
+    """Sort the pixels of each image, darkest in the upper left corner: only how many there are of each is left."""
     return np.sort(images.reshape(len(images), -1), axis=1).reshape(images.shape)
 
 

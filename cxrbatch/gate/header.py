@@ -1,11 +1,11 @@
-"""What is scored and what is refused: the header first, then a look at the picture."""
+"""What is scored and what is refused: the header first, then a look at the image."""
 
 import re
 from typing import Protocol
 
 from cxrbatch._lib.text import as_code
 from cxrbatch.limits import Limits
-from cxrbatch.preprocess import Picture
+from cxrbatch.preprocess import GreyImage
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import ADULT_YEARS, FileKind, ImageHeader, ImageRef
 
@@ -17,10 +17,10 @@ _FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
 
 
 class PixelCheck(Protocol):
-    """Says what is wrong with a picture, or nothing; see `cxrbatch.gate.pixel_check.ChestCheck`."""
+    """Says what is wrong with an image, or nothing; see `cxrbatch.gate.pixel_check.ChestCheck`."""
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        """Empty if the picture looks like a frontal chest radiograph, else why not."""
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        """Empty if the image looks like a frontal chest radiograph, else why not."""
 
 
 def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits()) -> None:
@@ -64,15 +64,15 @@ def check_file(ref: ImageRef, limits: Limits) -> None:
         raise Refusal(Reason.TOO_LARGE, f"{size} bytes, limit {limits.file_bytes}")
 
 
-def check_pixels(picture: Picture, colourfulness: float, check: PixelCheck) -> None:
-    """Refuse a picture that is no frontal chest radiograph.
+def check_pixels(image: GreyImage, colourfulness: float, check: PixelCheck) -> None:
+    """Refuse an image that is no frontal chest radiograph.
 
     Raises
     ------
     Refusal
         ``not_a_chest_radiograph``.
     """
-    if rejection := check.rejection(picture, colourfulness):
+    if rejection := check.rejection(image, colourfulness):
         raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, rejection)
 
 
@@ -83,7 +83,7 @@ def _is_frontal(view_position: str) -> bool:
 
 
 def check_size(header: ImageHeader, limits: Limits = Limits()) -> None:
-    """Refuse pictures too small to show anything, and those too large to decode.
+    """Refuse images too small to show anything, and those too large to decode.
 
     Raises
     ------

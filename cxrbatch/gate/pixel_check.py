@@ -1,8 +1,8 @@
-"""Does a picture look like a frontal chest radiograph? Asked before anything is scored.
+"""Does an image look like a frontal chest radiograph? Asked before anything is scored.
 
 Three plain questions first (colour? blank? noise?), then one learnt answer: a small network with one hidden
 layer looks at a thumbnail and at the directions of its edges (histograms of oriented gradients: Dalal & Triggs,
-CVPR 2005). It was taught radiographs against drawn pictures and against radiographs turned, inverted, cut up
+CVPR 2005). It was taught radiographs against drawn images and against radiographs turned, inverted, cut up
 and lateral (`cxrbatch.training.pixel_check`). Imports NumPy and Pillow only, since every reader process runs it.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.errors import BundleError
-from cxrbatch.preprocess import Picture, PreprocessSpec, area_resize, preprocess
+from cxrbatch.preprocess import GreyImage, PreprocessSpec, area_resize, preprocess
 
 FORMAT = 1
 _SIDE_PX = 64
@@ -94,19 +94,19 @@ class ChestCheck:
                 limit=np.float64(self.limit),
             )
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        """Empty if the picture looks like a frontal chest radiograph, else why not.
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        """Empty if the image looks like a frontal chest radiograph, else why not.
 
         Parameters
         ----------
-        picture : ndarray of float32, shape (rows, columns), or ReducedPicture
+        image : ndarray of float32, shape (rows, columns), or ReducedImage
             Presentation values, 0 = black … 1 = white, bone white.
         colourfulness : float
             Share of clearly coloured pixels, 0–1.
         """
         if colourfulness > _MOST_COLOUR:
             return f"colour picture ({colourfulness:.0%} of it)"
-        thumbnail = preprocess(picture, _SPEC)
+        thumbnail = preprocess(image, _SPEC)
         if np.bincount(thumbnail.ravel()).max() > _MOST_OF_ONE_GREY * thumbnail.size:
             return "blank picture"
         if _neighbour_correlation(thumbnail) < _LEAST_NEIGHBOUR_CORRELATION:
@@ -160,9 +160,9 @@ class StoredCheck:
     def __post_init__(self) -> None:
         _stored(self.path)
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         """See `ChestCheck.rejection`."""
-        return _stored(self.path).rejection(picture, colourfulness)
+        return _stored(self.path).rejection(image, colourfulness)
 
 
 @cache
@@ -171,7 +171,7 @@ def _stored(path: Path) -> ChestCheck:
 
 
 def extract_features(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute what the network sees of a picture, shape (N_FEATURES,); see `features`."""
+    """Compute what the network sees of an image, shape (N_FEATURES,); see `features`."""
     return features(preprocess(pixels, _SPEC))
 
 

@@ -167,7 +167,7 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
         name=image.name,
         header=image.header,
         scores=(covid, pneumonia, normal),
-        picture=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
+        pixels_sha256=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         flags=image.flags,
         thumbnail=image.thumbnail,
     )

@@ -1,6 +1,6 @@
 """Means over blocks of pixels: what little of a large radiograph a small network sees.
 
-A picture of several thousand pixels is read in strips that fit into the processor's cache; of each, only the means
+An image of several thousand pixels is read in strips that fit into the processor's cache; of each, only the means
 are kept.
 """
 
@@ -17,7 +17,7 @@ _STRIP_BYTES = 1 << 20
 
 
 def halvings(rows: int, columns: int, least_px: int | None) -> int:
-    """How often both sides of a picture are halved.
+    """How often both sides of an image are halved.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def halvings(rows: int, columns: int, least_px: int | None) -> int:
     Returns
     -------
     int
-        0, or at least 2: half a picture is hardly quicker decoded than all of it.
+        0, or at least 2: half an image is hardly quicker decoded than all of it.
     """
     if not least_px:
         return 0
@@ -41,7 +41,7 @@ def rows_per_strip(row_bytes: int, block: int) -> int:
 
 
 def strips(pixels: NDArray[Any], block: int) -> Iterator[NDArray[Any]]:
-    """Cut a decoded picture into strips of whole blocks; the last may be lower."""
+    """Cut a decoded image into strips of whole blocks; the last may be lower."""
     step = rows_per_strip(pixels[:1].nbytes, block)
     return (pixels[row : row + step] for row in range(0, len(pixels), step))
 
@@ -52,7 +52,7 @@ def block_means(of: Iterable[NDArray[Any]], block: int, bits: int | None = None)
     Parameters
     ----------
     of : iterable of ndarray of (u)int8, (u)int16 or (u)int32, shape (any, columns, ...)
-        The picture in strips, of whole blocks but for the last. Each is used before the next is asked for.
+        The image in strips, of whole blocks but for the last. Each is used before the next is asked for.
     block : int
         Side of a square, a power of 2.
     bits : int, optional
@@ -68,7 +68,7 @@ def block_means(of: Iterable[NDArray[Any]], block: int, bits: int | None = None)
 
 
 def extent_in_blocks(shape: tuple[int, ...], block: int) -> Box:
-    """Where a picture of (rows, columns, ...) pixels lies among the means over its blocks."""
+    """Where an image of (rows, columns, ...) pixels lies among the means over its blocks."""
     return 0, 0, shape[1] / block, shape[0] / block
 
 

@@ -95,7 +95,7 @@ class Window:
                 return (values > center - np.float32(0.5)).astype(np.float32)
             center, width = center - np.float32(0.5), width - 1
         mapped = values - center
-        mapped /= width  # in place: a full picture has 30 MB
+        mapped /= width  # in place: a full image has 30 MB
         mapped += np.float32(0.5)
         return np.clip(mapped, 0, 1, out=mapped)
 
@@ -169,7 +169,7 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
 
 
 def luminance(rgb: Stored | Values, highest: int) -> Values:
-    """Grey of a colour picture by ITU-R BT.601; exactly the common value where the three channels agree.
+    """Grey of a colour image by ITU-R BT.601; exactly the common value where the three channels agree.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def colourfulness(rgb: Stored | Values, highest: int) -> float:
 
 
 def presentation_of_colours(rgb: Stored | Values, highest: int, extent: Box | None = None) -> Presentation:
-    """Grey of a colour picture, and how colourful it was; parameters as in `luminance` and `Presentation`."""
+    """Grey of a colour image, and how colourful it was; parameters as in `luminance` and `Presentation`."""
     return Presentation(
         pixels=luminance(rgb, highest), extent=extent, colourfulness=colourfulness(rgb, highest)
     )

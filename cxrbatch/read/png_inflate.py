@@ -1,6 +1,6 @@
-"""PNG: the picture inflated by libdeflate, in half the time that zlib takes, before Pillow undoes its filters.
+"""PNG: the image inflated by libdeflate, in half the time that zlib takes, before Pillow undoes its filters.
 
-Pillow can only be given a whole file, so the file is written anew in memory with the same picture in stored (that is,
+Pillow can only be given a whole file, so the file is written anew in memory with the same image in stored (that is,
 not compressed) blocks.
 """
 
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 12
 _SAMPLES = {0: 1, 2: 3}
 """By colour type (11.2.1): grey and RGB, the only ones that are averaged."""
 _MOST_BYTES = 1 << 26
-"""Larger pictures are not worth the memory that they would take twice."""
+"""Larger images are not worth the memory that they would take twice."""
 _ZLIB_HEADER = b"\x78\x01"
 _MOST_STORED_BYTES = 0xFFFF
 """In one block (RFC 1951, 3.2.4)."""
@@ -53,7 +53,7 @@ def inflated(stream: BinaryIO) -> BinaryIO:
     Returns
     -------
     binary file
-        At its beginning; `stream` itself where the picture is interlaced, has a palette or transparency, is damaged,
+        At its beginning; `stream` itself where the image is interlaced, has a palette or transparency, is damaged,
         or larger than 64 MiB.
     """
     try:

@@ -33,7 +33,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns a picture with this Orientation upright (EXIF 2.32, 4.6.4 A); 1 and unknown ones are upright."""
+"""What turns an image with this Orientation upright (EXIF 2.32, 4.6.4 A); 1 and unknown ones are upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
     Parameters
     ----------
     quickly : bool
-        The pixels are wanted, of a picture that may be large.
+        The pixels are wanted, of an image that may be large.
     """
     try:
         with (
@@ -121,7 +121,7 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
 
 
 def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
-    """Means over squares of pixels, of plain grey and colour pictures."""
+    """Means over squares of pixels, of plain grey and colour images."""
     if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _turn(image) is not None:
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)

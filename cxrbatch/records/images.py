@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.reasons import Flag
-from cxrbatch.resample import Box, ReducedPicture
+from cxrbatch.resample import Box, ReducedImage
 
 PatientKey = tuple[str, ...]
 """Starts with how the patient was named (``dicom``, ``study``, ``file``, …), so that no two ways collide."""
@@ -106,8 +106,8 @@ class CxrImage:
     pixels : ndarray of float32, shape (rows, columns)
         0 = black … 1 = white as a radiologist sees it (bone white), padding 0. No NaN, no infinity.
     extent : Box or None
-        Where the full picture lies in `pixels`, if they are means over squares of its pixels
-        (see `cxrbatch.resample.ReducedPicture`); None if they are its own.
+        Where the full image lies in `pixels`, if they are means over squares of its pixels
+        (see `cxrbatch.resample.ReducedImage`); None if they are its own.
     colourfulness : float
         Share of pixels that are clearly coloured, 0–1; 0 for monochrome files.
     """
@@ -120,9 +120,9 @@ class CxrImage:
     flags: frozenset[Flag] = frozenset()
 
     @property
-    def picture(self) -> NDArray[np.float32] | ReducedPicture:
+    def grey_image(self) -> NDArray[np.float32] | ReducedImage:
         """What to preprocess: the pixels, with their extent where they have one."""
-        return self.pixels if self.extent is None else ReducedPicture(self.pixels, self.extent)
+        return self.pixels if self.extent is None else ReducedImage(self.pixels, self.extent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class Failure:
     skipped : bool
         True where nobody would have expected a radiograph (a text file, a DICOM report).
     thumbnail : bytes
-        A small JPEG where the picture could be decoded and thumbnails were asked for.
+        A small JPEG where the image could be decoded and thumbnails were asked for.
     """
 
     name: str
@@ -63,14 +63,14 @@ class ImageScore:
     ----------
     scores : tuple of float
         One per entry of `FINDINGS`, each 0–1, summing to 1. Scores, not probabilities.
-    picture : str
-        SHA-256 of what the network saw, hexadecimal: two images with the same one are the same picture.
+    pixels_sha256 : str
+        SHA-256 of what the network saw, hexadecimal: two images with the same one are the same image.
     """
 
     name: str
     header: ImageHeader
     scores: tuple[float, float, float]
-    picture: str
+    pixels_sha256: str
     flags: frozenset[Flag] = frozenset()
     thumbnail: bytes = b""
 

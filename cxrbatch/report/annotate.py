@@ -1,4 +1,4 @@
-"""The picture with its result written on it. Works without a display."""
+"""The image with its result written on it. Works without a display."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -29,16 +29,16 @@ def annotated(image: CxrImage | None, result: ImageScore | Failure) -> Image.Ima
     PIL.Image.Image
         RGB, long side of the radiograph at most 1024 px.
     """
-    picture = _picture(image) if image else Image.new("RGB", (_LONG_SIDE_PX // 2, 0))
-    width = max(picture.width, _MARGIN_PX * 2 + _LABEL_PX + _BAR_PX + 80)
+    rendered = _render(image) if image else Image.new("RGB", (_LONG_SIDE_PX // 2, 0))
+    width = max(rendered.width, _MARGIN_PX * 2 + _LABEL_PX + _BAR_PX + 80)
     panel = _panel(result, width)
-    canvas = Image.new("RGB", (width, picture.height + panel.height))
-    canvas.paste(picture, ((width - picture.width) // 2, 0))
-    canvas.paste(panel, (0, picture.height))
+    canvas = Image.new("RGB", (width, rendered.height + panel.height))
+    canvas.paste(rendered, ((width - rendered.width) // 2, 0))
+    canvas.paste(panel, (0, rendered.height))
     return canvas
 
 
-def _picture(image: CxrImage) -> Image.Image:
+def _render(image: CxrImage) -> Image.Image:
     grey = Image.fromarray(np.rint(image.pixels * 255).astype(np.uint8))
     grey.thumbnail((_LONG_SIDE_PX, _LONG_SIDE_PX), Image.Resampling.BOX)
     return grey.convert("RGB")

@@ -3,6 +3,7 @@
 What is found out is stored at once, so that a killed run goes on where it was.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Provenance
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import RunContext, State, StoredOutcome
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class OutcomeResolver:
         n_remembered = len(stored)
         stored += [self._put(files[name], item) for name, item in first.items() if isinstance(item, Failure)]
         refs = [item for item in first.values() if isinstance(item, ImageRef)]
+        _LOG.debug("%d files remembered, %d images to read", n_remembered, len(refs))
         try:
             stored += [self._put(files[ref.name], outcome) for ref, outcome in self._with_progress(refs)]
             provenance = self._engine.provenance

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -35,7 +36,7 @@ from cxrbatch.triage import (
     without_duplicates,
 )
 
-__all__ = ["ScreenOptions", "screen"]
+_LOG = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 88
 """Long side of the image beside a patient on the page."""
@@ -84,6 +85,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
         raise UsageProblem("--max-nights: nights are only counted with --state FILE")
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
     bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
+    _LOG.debug("verified bundle %s", bundle.id)
     with _remembering(out, options) as state:
         context, warnings = _begin(folder, bundle, options, state)
         run_id = state.begin(context)
@@ -91,6 +93,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         if out:
             write_report(pseudonymise(run) if pseudonymise else run, out)
+            _LOG.debug("wrote the report %s", out)
         state.finish(run_id, run, options.clock())
     return run
 
@@ -149,18 +152,21 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
 def _run_folder(
     folder: Path, bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
 ) -> TriageRun:
-    """Everything but the writing: discover → judge (read → gate → preprocess → infer) → list."""
+    """Do everything but the writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started = options.clock()
     with _open_engine(bundle, options) as engine:
         found = list(engine.discover(folder))
+        _LOG.debug("discovered %d files", len(found))
         resolved = OutcomeResolver(engine, options, state, context)(found)
     outcomes = _without_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    _LOG.debug("resolved %d files: %d scored, %d without a score", len(found), len(images), len(failures))
     if options.state:
         patients = _waiting(outcomes, bundle, options, state, context)
     else:
         patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
+    _LOG.debug("listed %d patients", len(patients))
     return TriageRun(
         folder=str(folder),
         n_found=len(found),

@@ -16,7 +16,11 @@ def encode(outcome: Outcome) -> str:
     header = outcome.header and _plain(_to_store(outcome.header))
     content: dict[str, Any] = {"name": outcome.name, "header": header}
     if isinstance(outcome, ImageScore):
-        content |= {"scores": outcome.scores, "picture": outcome.picture, "flags": sorted(outcome.flags)}
+        content |= {
+            "scores": outcome.scores,
+            "picture": outcome.pixels_sha256,
+            "flags": sorted(outcome.flags),
+        }
     else:
         content |= {"reason": outcome.reason, "detail": outcome.detail, "skipped": outcome.skipped}
     return json.dumps(content)
@@ -40,7 +44,7 @@ def decode(text: str, thumbnail: bytes = b"") -> Outcome:
         name=content["name"],
         header=header,
         scores=(covid, pneumonia, normal),
-        picture=content["picture"],
+        pixels_sha256=content["picture"],
         flags=frozenset(Flag(flag) for flag in content["flags"]),
         thumbnail=thumbnail,
     )

@@ -64,9 +64,9 @@ def image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[st
     }
 
 
-def picture_of(outcome: Outcome) -> str:
+def pixels_sha256_of(outcome: Outcome) -> str:
     """Return the SHA-256 of the pixels of an outcome, or an empty text for a failure."""
-    return "" if isinstance(outcome, Failure) else outcome.picture
+    return "" if isinstance(outcome, Failure) else outcome.pixels_sha256
 
 
 def _in_columns(outcome: Outcome) -> dict[str, Any]:

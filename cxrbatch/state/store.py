@@ -27,7 +27,7 @@ from cxrbatch.state.rows import (
     json_text,
     list_entry_row,
     moment_of,
-    picture_of,
+    pixels_sha256_of,
     stored_image_of,
     utc_text,
     version_columns,
@@ -167,7 +167,7 @@ class State:
     def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
         """A file that was copied anew, with its times, or whose rights were changed, is the version that it was."""
         for known in self._connection.execute(_COPIED_ANEW, row):
-            if picture_of(decode(known["record"])) == picture_of(outcome):
+            if pixels_sha256_of(decode(known["record"])) == pixels_sha256_of(outcome):
                 self._connection.execute(
                     "UPDATE OR IGNORE image SET ctime_ns = ? WHERE id = ?", (row["ctime_ns"], known["id"])
                 )
@@ -216,7 +216,7 @@ class State:
             )
 
     def forget_thumbnails(self, before: dt.date) -> None:
-        """Drop the small pictures of images that came in before a night."""
+        """Drop the small images of images that came in before a night."""
         self._connection.execute(
             "UPDATE image SET thumbnail = x'' WHERE first_night < ? AND thumbnail <> x''",
             (before.isoformat(),),

@@ -22,7 +22,7 @@ def compare_rules(folds: Sequence[FoldScores], scores: Sequence[Floats]) -> list
     """AUROC of each aggregation rule on left-out patients with several images, and what image counts alone give it.
 
     Ill patients are imaged more often than others, and the maximum of more numbers is larger. So the images' scores
-    are shuffled over the patients, counts kept: whatever AUROC is left then is not due to the pictures.
+    are shuffled over the patients, counts kept: whatever AUROC is left then is not due to the images.
 
     Parameters
     ----------

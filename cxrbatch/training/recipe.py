@@ -9,7 +9,7 @@ from cxrbatch.preprocess import PreprocessSpec
 ARCHITECTURES = ("residual", "classic")
 """What ``network.architecture`` may say; `cxrbatch.training.architectures.BUILDERS` builds them."""
 INPUT_REGIONS = ("whole", "lungs")
-"""What ``network.looks`` may say: the whole picture, or the box around the lungs (`cxrbatch.training.lungs`)."""
+"""What ``network.looks`` may say: the whole image, or the box around the lungs (`cxrbatch.training.lungs`)."""
 METHODS = ("pairs", "classes")
 """What ``fit.method`` may say; `cxrbatch.training.fit.METHODS` are they."""
 
@@ -35,7 +35,7 @@ class NetworkSpec:
     equalise_bins : int
         Grey-value bins of the histogram equalisation that comes next; 0 for none.
     head : str
-        ``flatten`` tells the last layer where in the picture a feature is; ``mean`` averages over the picture.
+        ``flatten`` tells the last layer where in the image a feature is; ``mean`` averages over the image.
     dropout : float
         0–1, before the last layer.
     """

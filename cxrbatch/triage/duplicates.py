@@ -12,8 +12,8 @@ _Sameness = tuple[str, str, PatientKey]
 def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScore | Failure, str]]:
     """Refuse second copies.
 
-    DICOM instances are the same if SOPInstanceUID, patient and picture are; where only the UID is, somebody copied a
-    header: both count, the later one flagged. Files without a UID are the same if the picture is: the later one does
+    DICOM instances are the same if SOPInstanceUID, patient and image are; where only the UID is, somebody copied a
+    header: both count, the later one flagged. Files without a UID are the same if the image is: the later one does
     not count, so that a person notices when it stands for another patient.
 
     Parameters
@@ -44,7 +44,7 @@ def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScor
 
 def _sameness(image: ImageScore) -> _Sameness:
     uid = image.header.sop_instance_uid
-    return uid, image.picture, image.header.patient_key if uid else ()
+    return uid, image.pixels_sha256, image.header.patient_key if uid else ()
 
 
 def second_copy(image: ImageScore, first: str) -> Failure:

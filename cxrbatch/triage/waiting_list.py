@@ -54,13 +54,13 @@ class _Image:
     ----------
     outcome : ImageScore or Failure
         A failure also where it is a second copy, or another bundle scored it.
-    picture : str
+    pixels_sha256 : str
         Empty where there was none.
     """
 
     outcome: ImageScore | Failure
     patient: PatientKey
-    picture: str
+    pixels_sha256: str
     night: dt.date
     moment: dt.datetime
     found: bool
@@ -111,12 +111,14 @@ def _distinct(stored_images: Iterable[StoredImage], found: AbstractSet[int], bun
     for item in stored_images:
         if isinstance(item.outcome, ImageScore):
             header = item.outcome.header
-            groups[header.patient_key, header.sop_instance_uid, item.outcome.picture].append(item)
-    return [_one(key, picture, group, found, bundle) for (key, _, picture), group in groups.items()]
+            groups[header.patient_key, header.sop_instance_uid, item.outcome.pixels_sha256].append(item)
+    return [
+        _one(key, pixels_sha256, group, found, bundle) for (key, _, pixels_sha256), group in groups.items()
+    ]
 
 
 def _one(
-    patient: PatientKey, picture: str, group: list[StoredImage], found: AbstractSet[int], bundle: str
+    patient: PatientKey, pixels_sha256: str, group: list[StoredImage], found: AbstractSet[int], bundle: str
 ) -> _Image:
     def place(item: StoredImage) -> tuple[bool, bool, dt.date, str]:
         return item.bundle_sha256 != bundle, item.id not in found, item.first_night, item.name
@@ -125,7 +127,7 @@ def _one(
     return _Image(
         outcome=_as_it_counts(min(group, key=place), bundle, is_second_copy=is_second_copy),
         patient=patient,
-        picture=picture,
+        pixels_sha256=pixels_sha256,
         night=min(item.first_night for item in group),
         moment=min(item.first_seen for item in group),
         found=any(item.id in found for item in group),
@@ -148,10 +150,10 @@ def _of_their_patient(scored: list[_Image]) -> Iterator[_Image]:
     same: defaultdict[tuple[str, str], list[_Image]] = defaultdict(list)
     for image in scored:
         if image.uid:
-            same[image.uid, image.picture].append(image)
+            same[image.uid, image.pixels_sha256].append(image)
     moments = {key: _moments(others) for key, others in same.items()}
     for image in scored:
-        latest, earliest_gone = moments.get((image.uid, image.picture), (image.moment, None))
+        latest, earliest_gone = moments.get((image.uid, image.pixels_sha256), (image.moment, None))
         if latest > image.moment and not image.found:
             continue
         changed = earliest_gone is not None and earliest_gone < image.moment
@@ -184,7 +186,7 @@ def _unsettled(stored_images: Iterable[StoredImage], found: AbstractSet[int]) ->
             yield _Image(
                 outcome=outcome,
                 patient=outcome.header.patient_key,
-                picture="",
+                pixels_sha256="",
                 night=item.first_night,
                 moment=item.first_seen,
                 found=item.id in found,

@@ -18,7 +18,7 @@ from cxrbatch.engines.pool import PreparedRef, WorkerPool
 from cxrbatch.infer import runtime
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import ImageRef
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
 
 PATIENCE_S = 20.0
 

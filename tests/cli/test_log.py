@@ -137,8 +137,8 @@ def test_stopped_runs_say_so(sample_night: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
         "from cxrbatch import cli\n"
-        "from cxrbatch.screening import run\n"
-        "run.screen = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "from cxrbatch import screening\n"
+        "screening.screen = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         "cli.main()\n"
     )
     result = subprocess.run(
@@ -164,8 +164,8 @@ def test_unexpected_errors_say_no_more_than_they_may(
     error: str, event: str, message: str, sample_night: Path, tmp_path: Path
 ) -> None:
     code = (
-        f"from cxrbatch import cli\nfrom cxrbatch.screening import run\n"
-        f"def fail(*_): raise {error}\nrun.screen = fail\ncli.main()\n"
+        f"from cxrbatch import cli\nfrom cxrbatch import screening\n"
+        f"def fail(*_): raise {error}\nscreening.screen = fail\ncli.main()\n"
     )
     arguments = ["screen", sample_night, "--out", tmp_path / "r.csv", "--log-format", "json"]
     result = subprocess.run(
@@ -239,3 +239,34 @@ def test_no_patient_data_in_the_log(form: str, tmp_path: Path, tiny_bundle: Path
     for path in tmp_path.glob("report*"):
         assert "Quasimodo" not in path.read_text()
         assert PLANTED["PatientBirthDate"] not in path.read_text()
+
+
+def test_verbose_names_every_stage_and_quiet_none(
+    sample_night: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    night: list[str | Path] = [sample_night, "--out", tmp_path / "r.csv", "--bundle", tiny_bundle]
+    shown = screen(*night, "-v").stderr.splitlines()
+    assert [line.split()[0] for line in shown[:-1]] == [
+        *("verified", "discovered", "0", "started", "resolved", "listed", "wrote")
+    ]
+    assert shown[1] == "discovered 31 files"
+    assert shown[2] == "0 files remembered, 29 images to read"
+    assert shown[-1].startswith("31 files found = ")
+    assert "SAMPLE" not in "".join(shown)
+    assert screen(*night, "--quiet").stderr == ""
+
+
+def test_verbose_lines_in_json_name_their_logger(
+    sample_night: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    night: list[str | Path] = [
+        sample_night,
+        "--out",
+        tmp_path / "r.csv",
+        "--bundle",
+        tiny_bundle,
+        "--log-format",
+        "json",
+    ]
+    first = json.loads(screen(*night, "--verbose").stderr.splitlines()[0])
+    assert (first["level"], first["event"]) == ("debug", "screening.run")

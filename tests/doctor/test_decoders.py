@@ -42,7 +42,7 @@ def test_all_is_well_here() -> None:
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_the_picture_uses_the_whole_range(bits: int) -> None:
-    picture = decoders.picture(bits)
+    picture = decoders.make_image(bits)
     assert (picture.min(), picture.max(), len(np.unique(picture))) == (0, 2**bits - 1, 16)
 
 
@@ -50,7 +50,7 @@ def test_the_picture_uses_the_whole_range(bits: int) -> None:
 def test_one_wrong_grey_value_is_seen(name: str, tmp_path: Path) -> None:
     """By one where nothing may be lost, by one more than may be lost otherwise."""
     way = decoders.WAYS[name]
-    stored = decoders.picture(way.bits)
+    stored = decoders.make_image(way.bits)
     way.write(tmp_path / "picture", stored)
     assert decoders.largest_difference(tmp_path / "picture", stored) <= way.tolerance
     other = stored.copy()

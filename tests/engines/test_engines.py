@@ -68,7 +68,9 @@ def one_by_one(refs: list[ImageRef], bundle: Path) -> dict[str, Outcome]:
 
 def _scored(item: ModelInput, scores: tuple[float, float, float]) -> ImageScore:
     sha256 = hashlib.sha256(item.pixels.tobytes()).hexdigest()
-    return ImageScore(name=item.name, header=item.header, scores=scores, picture=sha256, flags=item.flags)
+    return ImageScore(
+        name=item.name, header=item.header, scores=scores, pixels_sha256=sha256, flags=item.flags
+    )
 
 
 @each_engine

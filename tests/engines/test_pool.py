@@ -22,7 +22,7 @@ from cxrbatch.engines.worker import Prepared
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
 from cxrbatch.prepare import PrepareOptions, prepare
-from cxrbatch.preprocess import Picture, PreprocessSpec
+from cxrbatch.preprocess import GreyImage, PreprocessSpec
 from cxrbatch.read import PatientRule
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, ImageRef, ModelInput
@@ -34,8 +34,8 @@ SPEC = PreprocessSpec(height=16, width=16)
 class Trap:
     """A pixel check that does to its process what a decoder may do, by the mean grey of the picture."""
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        level = round(float(np.mean(picture)), 1)  # type: ignore[arg-type]
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        level = round(float(np.mean(image)), 1)  # type: ignore[arg-type]
         if level in _TRAPS:
             _TRAPS[level]()
         return ""
@@ -46,7 +46,7 @@ class LeavesDamage(Trap):
 
     n_seen = 0
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         self.n_seen += 1
         if self.n_seen == 3:
             os.abort()
@@ -56,7 +56,7 @@ class LeavesDamage(Trap):
 class DiesAlways(Trap):
     """Ends its process at every picture."""
 
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
         os.abort()
 
 
@@ -285,7 +285,7 @@ from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
 from cxrbatch.engines.pool import WorkerPool
 from cxrbatch.prepare import PrepareOptions
-from cxrbatch.preprocess import Picture, PreprocessSpec
+from cxrbatch.preprocess import GreyImage, PreprocessSpec
 from cxrbatch.records import FileKind, ImageRef
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def image_score(name: str, covid: float, patient: str = "P", **fields: Any) -> I
         name=name,
         header=header(patient, **fields),
         scores=(covid, rest, rest),
-        picture=picture,
+        pixels_sha256=picture,
         flags=frozenset(flags),
     )
 

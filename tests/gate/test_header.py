@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxrbatch.gate.header import check_header, check_pixels
-from cxrbatch.preprocess import Picture
+from cxrbatch.preprocess import GreyImage
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import FileKind, ImageHeader
 
@@ -82,8 +82,8 @@ def test_a_value_that_could_be_a_name_is_not_repeated() -> None:
 
 
 class Objector:
-    def rejection(self, picture: Picture, colourfulness: float = 0.0) -> str:
-        return f"mean {np.mean(picture):.2f}, colour {colourfulness:.2f}"  # type: ignore[arg-type]
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        return f"mean {np.mean(image):.2f}, colour {colourfulness:.2f}"  # type: ignore[arg-type]
 
 
 def test_the_objection_of_the_pixel_check_is_the_detail() -> None:

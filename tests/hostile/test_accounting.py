@@ -50,7 +50,7 @@ def outcome_of(ref: ImageRef) -> Outcome:
     if covid is None:
         return Failure(name=ref.name, reason=Reason.CORRUPT, header=header)
     scores = (covid, (1 - covid) / 2, (1 - covid) / 2)
-    return ImageScore(name=ref.name, header=header, scores=scores, picture=ref.name)
+    return ImageScore(name=ref.name, header=header, scores=scores, pixels_sha256=ref.name)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import pytest
 
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.infer.runtime import Device
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
 from tests.hostile.places import Place, cell, end, write_dcm, write_png
 
 N_SEEDS = int(os.environ.get("CXRBATCH_CHAOS_SEEDS", "2"))

@@ -14,7 +14,8 @@ from cxrbatch.infer.predictor import KerasPredictor
 from cxrbatch.infer.runtime import Device, start_runtime
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
-from cxrbatch.screening.run import THUMBNAIL_PX, ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
+from cxrbatch.screening.run import THUMBNAIL_PX
 from tests.hostile.places import write_dcm, write_png
 
 N_IMAGES = 300
@@ -86,7 +87,7 @@ def alone(image: ModelInput, predictor: KerasPredictor) -> ImageScore:
         name=image.name,
         header=image.header,
         scores=(covid, pneumonia, normal),
-        picture=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
+        pixels_sha256=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         flags=image.flags,
         thumbnail=image.thumbnail,
     )

@@ -51,7 +51,7 @@ def images(kind: str, n: int) -> Iterator[Outcome]:
         if "not scored" in kind:
             yield Failure(name=str(number), reason=Reason.CORRUPT, header=header)
         else:
-            yield ImageScore(name=str(number), header=header, scores=(0.5, 0.25, 0.25), picture="x")
+            yield ImageScore(name=str(number), header=header, scores=(0.5, 0.25, 0.25), pixels_sha256="x")
 
 
 def n_steps(kind: str, n: int) -> int:

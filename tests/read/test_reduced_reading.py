@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageRef
-from cxrbatch.resample import ReducedPicture
+from cxrbatch.resample import ReducedImage
 from tests.factories.dicom_files import ENCODERS, LOSSLESS, LOSSY, write_dicom
 
 ROWS, COLUMNS, LEAST_PX, BLOCK = 203, 150, 18, 8
@@ -109,10 +109,10 @@ def test_any_part_of_the_picture_has_the_mean_of_the_full_one(tmp_path: Path, sy
         (ROWS // BLOCK, COLUMNS // BLOCK),
         (-(-ROWS // BLOCK), -(-COLUMNS // BLOCK)),
     )
-    assert isinstance(reduced.picture, ReducedPicture)
+    assert isinstance(reduced.grey_image, ReducedImage)
     expected = full.pixels[: ROWS // 7 * 7, : COLUMNS // 5 * 5]
     expected = expected.reshape(7, ROWS // 7, 5, COLUMNS // 5).mean(axis=(1, 3))
-    found = reduced.picture.area_mean(7, 5)
+    found = reduced.grey_image.area_mean(7, 5)
     # Both are scaled to their own extremes, which the means do not reach.
     fit = np.polyfit(found.ravel(), expected.ravel(), 1)
     assert fit[0] == pytest.approx(1, abs=0.1)

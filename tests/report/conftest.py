@@ -84,8 +84,8 @@ def run(
         duration_s=200.4,
         patients=(ranked, routine, not_scored),
         images=(
-            ImageScore(name="a/1", header=header, scores=(0.875, 0.1, 0.025), picture="1"),
-            ImageScore(name="b.png", header=png, scores=(1 / 3, 1 / 3, 1 / 3), picture="2"),
+            ImageScore(name="a/1", header=header, scores=(0.875, 0.1, 0.025), pixels_sha256="1"),
+            ImageScore(name="b.png", header=png, scores=(1 / 3, 1 / 3, 1 / 3), pixels_sha256="2"),
         ),
         failures=(
             Failure(name="a/2", reason=Reason.LATERAL_VIEW, detail="ViewPosition LL", header=header),

@@ -36,7 +36,7 @@ from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, TriageRun
 from cxrbatch.results.lab_file import LabFormat
 from cxrbatch.results.matching import import_results
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.state import session
 from cxrbatch.state.connection import open_state
 from tests.factories.dicom_files import write_dicom

@@ -22,8 +22,7 @@ from cxrbatch.errors import ExportVanished, Locked, NoLocks, StateError, UsagePr
 from cxrbatch.infer.runtime import Device
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import TriageRun
-from cxrbatch.screening import outcomes
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, outcomes, screen
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from tests.factories.dicom_files import write_dicom

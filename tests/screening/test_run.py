@@ -19,7 +19,7 @@ from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import NoImageFound, OutputError, UsageProblem
 from cxrbatch.infer.runtime import Device
 from cxrbatch.records import TriageRun
-from cxrbatch.screening.run import ScreenOptions, screen
+from cxrbatch.screening import ScreenOptions, screen
 from tests.factories.dicom_files import LOSSLESS, LOSSY, write_dicom
 
 CPU = Device.CPU

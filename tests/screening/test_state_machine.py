@@ -148,7 +148,7 @@ class Reader:
             return Failure(name=ref.name, reason=reason, header=header)
         covid = BUNDLES[self.sha256][content.picture]
         scores = (covid, (1 - covid) / 2, (1 - covid) / 2)
-        return ImageScore(name=ref.name, header=header, scores=scores, picture=content.picture)
+        return ImageScore(name=ref.name, header=header, scores=scores, pixels_sha256=content.picture)
 
 
 def judge_header(ref: ImageRef, content: Content, patients: PatientRule) -> ImageHeader:

@@ -36,7 +36,7 @@ outcomes = st.builds(
     name=names,
     header=headers,
     scores=st.tuples(scores, scores, scores),
-    picture=st.text("0123456789abcdef", min_size=64, max_size=64),
+    pixels_sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
     flags=st.frozensets(st.sampled_from(Flag)),
 ) | st.builds(
     Failure,

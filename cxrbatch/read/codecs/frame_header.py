@@ -19,7 +19,7 @@ _RLE_HEADER_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class FrameSize:
-    """Size of a picture.
+    """Size of an image.
 
     Attributes
     ----------

@@ -23,7 +23,7 @@ class MainHeader:
     Attributes
     ----------
     size, origin, tile : tuple of int
-        Of the reference grid, each as (rows, columns); the picture reaches from `origin` to `size`.
+        Of the reference grid, each as (rows, columns); the image reaches from `origin` to `size`.
     n_components : int
     precision : int
         Bits of the component that has most.
@@ -64,12 +64,12 @@ class MainHeader:
 
 
 def _is_grid(end: int, begin: int, tile: int, tile_begin: int) -> bool:
-    """Whether the first tile covers some of a picture (ISO/IEC 15444-1 B.3): else OpenJPH does not come back."""
+    """Whether the first tile covers some of an image (ISO/IEC 15444-1 B.3): else OpenJPH does not come back."""
     return tile_begin <= begin < end and begin < tile_begin + tile
 
 
 def n_levels(codestream: bytes) -> int:
-    """How often the wavelet transform halves the picture, by marker segment COD.
+    """How often the wavelet transform halves the image, by marker segment COD.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Compressed pixel data → stored values at a fraction of the size, where the format holds such a picture.
+"""Compressed pixel data → stored values at a fraction of the size, where the format holds such an image.
 
 RLE by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving
 out the highest resolution levels. What cannot be decoded so, for whatever reason, is left to
@@ -19,7 +19,7 @@ from pydicom import uid
 from cxrbatch.read.block_means import block_means, extent_in_blocks, strips
 from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
 from cxrbatch.read.codecs.jpeg2000 import MainHeader, n_levels
-from cxrbatch.resample import Box, NotReducible, ReducedPicture
+from cxrbatch.resample import Box, NotReducible, ReducedImage
 
 _MOST_DCT_HALVINGS = 3
 
@@ -31,7 +31,7 @@ class Form:
     Attributes
     ----------
     shape : tuple of int
-        Of the full picture: (rows, columns) if it is monochrome.
+        Of the full image: (rows, columns) if it is monochrome.
     bits : int
         BitsAllocated.
     signed : bool
@@ -43,12 +43,12 @@ class Form:
     signed: bool
 
 
-def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int) -> ReducedPicture:
+def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int) -> ReducedImage:
     """Decode one monochrome frame at ``1 / 2**halvings`` of its size.
 
     Returns
     -------
-    ReducedPicture
+    ReducedImage
         Of stored values.
 
     Raises
@@ -69,7 +69,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
     Returns
     -------
     Box
-        Extent of the full picture in the smaller one.
+        Extent of the full image in the smaller one.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
     return extent_in_blocks((rows, columns), scale)
 
 
-def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:
+def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
     """Average each plane of bytes; putting the planes together is for means then, and not for pixels."""
     block = 1 << halvings
     if form.signed or len(form.shape) != 2:
@@ -94,28 +94,28 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedPicture:
     if len(means) * 8 != form.bits:
         raise NotReducible
     stored = reduce(lambda high, low: high * np.float32(256) + low, means)
-    return ReducedPicture(stored, extent_in_blocks(form.shape, block))
+    return ReducedImage(stored, extent_in_blocks(form.shape, block))
 
 
-def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
         if form.signed or image.mode != "L" or image.size[::-1] != form.shape:
             raise NotReducible
         extent = draft(image, halvings)
-        return ReducedPicture(np.asarray(image, np.float32), extent)
+        return ReducedImage(np.asarray(image, np.float32), extent)
 
 
-def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     main = _plain_header(codestream, form, halvings)
     with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
         values = np.asarray(image)
     # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
     stored = values >> (8 * values.itemsize - main.precision)
     pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if form.signed else 0)
-    return ReducedPicture(pixels, _low_pass_extent(form.shape, halvings))
+    return ReducedImage(pixels, _low_pass_extent(form.shape, halvings))
 
 
-def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
+def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     main = _plain_header(codestream, form, halvings)
     with nothing_ignored():
         values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
@@ -124,10 +124,10 @@ def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedPicture:
     # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
     lowest = -(1 << (main.precision - 1)) if form.signed else 0
     stored = np.clip(values.view(f"i{values.itemsize}"), lowest, lowest + (1 << main.precision) - 1)
-    return ReducedPicture(stored.astype(np.float32), _low_pass_extent(form.shape, halvings))
+    return ReducedImage(stored.astype(np.float32), _low_pass_extent(form.shape, halvings))
 
 
-_Decoder = Callable[[bytes, Form, int], ReducedPicture]
+_Decoder = Callable[[bytes, Form, int], ReducedImage]
 _DECODERS: dict[str, _Decoder] = {
     uid.RLELossless: _rle,
     uid.JPEGBaseline8Bit: _jpeg,
@@ -137,12 +137,12 @@ _DECODERS: dict[str, _Decoder] = {
 
 
 def can_reduce(transfer_syntax: str) -> bool:
-    """Whether the transfer syntax can hold pictures that decode at a fraction of their size."""
+    """Whether the transfer syntax can hold images that decode at a fraction of their size."""
     return transfer_syntax in _DECODERS
 
 
 def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
-    """Refuse whatever would come out otherwise than as the one picture that is meant."""
+    """Refuse whatever would come out otherwise than as the one image that is meant."""
     main = MainHeader.of(codestream)
     one_tile = main.tile[0] >= main.size[0] and main.tile[1] >= main.size[1]
     plain = (
@@ -158,7 +158,7 @@ def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
 
 
 def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
-    """Where the full picture lies among the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
+    """Where the full image lies among the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
 
     The filters are symmetric about every second sample, the first included: sample i of the level stands for what
     lies around the middle of pixel ``i * 2**halvings``, and not around the middle of a block that begins there.

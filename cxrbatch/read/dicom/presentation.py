@@ -21,7 +21,7 @@ from cxrbatch.read.dicom.stored_values import (
 )
 from cxrbatch.read.greyscale import Presentation, Stored, Values, data_range, presentation_of_colours
 from cxrbatch.reasons import Flag, Reason, Refusal
-from cxrbatch.resample import Box, NotReducible, ReducedPicture
+from cxrbatch.resample import Box, NotReducible, ReducedImage
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE = "PALETTE COLOR"
@@ -55,7 +55,7 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
     return presentation_of_colours(rgb, highest)
 
 
-def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedPicture]) -> Presentation | None:
+def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedImage]) -> Presentation | None:
     """Apply what the header says to means of stored values, as if they were stored values.
 
     Parameters
@@ -66,7 +66,7 @@ def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedPicture])
     Returns
     -------
     Presentation or None
-        None where all pixels are needed: there are no means, the picture is not monochrome, or the header wants the
+        None where all pixels are needed: there are no means, the image is not monochrome, or the header wants the
         values of single pixels.
     """
     if _photometric(dataset) not in _MONOCHROME:

@@ -17,7 +17,7 @@ from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
 from cxrbatch.read.greyscale import Stored, decoded_values, native_values
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.resample import NotReducible, ReducedPicture
+from cxrbatch.resample import NotReducible, ReducedImage
 
 
 def transfer_syntax(dataset: Dataset) -> str:
@@ -86,7 +86,7 @@ def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
     return native_values(_native(dataset, syntax), bits_stored, high_bit, signed=signed)
 
 
-def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -> ReducedPicture:
+def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -> ReducedImage:
     """Average the stored values of an uncompressed frame while it is read, a strip at a time.
 
     Parameters
@@ -109,7 +109,7 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     return _means(dataset, values, (layout.rows, layout.columns), halvings, bits_stored)
 
 
-def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedPicture:
+def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedImage:
     """Decode stored values at a fraction of the size; see `cxrbatch.read.codecs.reduced`.
 
     Parameters
@@ -122,14 +122,14 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     NotReducible
     """
     syntax = transfer_syntax(dataset)
-    # Where padding is, only the full picture tells.
+    # Where padding is, only the full image tells.
     if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
     form = reduced.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
     return reduced.decode_reduced(frame, syntax, form, halvings)
 
 
-def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> ReducedPicture:
+def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> ReducedImage:
     """Average decoded stored values.
 
     Raises
@@ -143,10 +143,10 @@ def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> Redu
 
 def _means(
     dataset: Dataset, values: Iterator[Stored], shape: tuple[int, ...], halvings: int, bits: int | None = None
-) -> ReducedPicture:
+) -> ReducedImage:
     block = 1 << halvings
     means = block_means.block_means(_without_padding(dataset, values), block, bits)
-    return ReducedPicture(means, block_means.extent_in_blocks(shape, block))
+    return ReducedImage(means, block_means.extent_in_blocks(shape, block))
 
 
 def _without_padding(dataset: Dataset, values: Iterator[Stored]) -> Iterator[Stored]:

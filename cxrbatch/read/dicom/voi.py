@@ -47,7 +47,7 @@ def apply_voi(
 ) -> tuple[Values, frozenset[Flag]]:
     """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); neither is a must.
 
-    A window that leaves no contrast in the picture is ignored, and the image flagged: such headers are wrong.
+    A window that leaves no contrast in the image is ignored, and the image flagged: such headers are wrong.
 
     Parameters
     ----------

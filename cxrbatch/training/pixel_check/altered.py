@@ -38,7 +38,7 @@ def shuffled(film: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def detail(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """A small part of the picture, enlarged."""
+    """A small part of the image, enlarged."""
     side = SIZE_PX * rng.uniform(0.2, 0.4)
     x, y = rng.uniform(0, SIZE_PX - side, 2)
     image = Image.fromarray(np.ascontiguousarray(film)).resize(
@@ -48,7 +48,7 @@ def detail(film: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def two_on_a_page(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """Two pictures beside or above each other."""
+    """Two images beside or above each other."""
     half = film.reshape(SIZE_PX // 2, 2, SIZE_PX).mean(axis=1)
     both = np.concatenate([half, half[:, ::-1]])
     return both if rng.random() < 0.5 else np.concatenate([film[:, ::2], film[:, 1::2]], axis=1)

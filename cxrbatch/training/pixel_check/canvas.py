@@ -33,9 +33,9 @@ def oval(x: float, y: float, half_width: float, half_height: float) -> NDArray[n
     return ((X - x) / half_width) ** 2 + ((Y - y) / half_height) ** 2 < 1
 
 
-def paint(picture: NDArray[np.floating], where: NDArray[np.bool_], grey: float) -> NDArray[np.floating]:
+def paint(values: NDArray[np.floating], where: NDArray[np.bool_], grey: float) -> NDArray[np.floating]:
     """Set the marked pixels to one grey."""
-    return np.where(where, grey, picture)
+    return np.where(where, grey, values)
 
 
 def stretch(values: NDArray[np.floating]) -> Pixels:

@@ -1,4 +1,4 @@
-"""What the pixel check learns from: real radiographs as they are and varied, and pictures of anything else."""
+"""What the pixel check learns from: real radiographs as they are and varied, and images of anything else."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from cxrbatch.training.pixel_check.canvas import SIZE_PX, Pixels
 from cxrbatch.training.pixel_check.synthetic import DRAWN
 
 FRONTAL, LATERAL, CT = "frontal", "lateral", "ct"
-"""Kinds of real pictures."""
+"""Kinds of real images."""
 
 _VIEWS = {"PA": FRONTAL, "AP": FRONTAL, "AP Supine": FRONTAL, "L": LATERAL, "Axial": CT}
 _N_DRAWN = 4000
@@ -30,7 +30,7 @@ _N_VARIED_PER_FOLDER = 6000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """A real picture.
+    """A real image.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Film:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """What the network is taught, one row per picture.
+    """What the network is taught, one row per image.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Examples:
 
 
 def find_films(data: Path) -> list[Film]:
-    """List the pictures under `data` in a fixed order; a radiograph known to be in two collections comes once."""
+    """List the images under `data` in a fixed order; a radiograph known to be in two collections comes once."""
     return [*_plain_folders(data), *_radiography_database(data), *_covid_chestxray(data)]
 
 
@@ -103,7 +103,7 @@ _Example = tuple[Pixels, str, int, bool]
 
 
 def make_examples(films: Sequence[Film], seed: int = 1) -> Examples:
-    """Show every film as it is and varied, other pictures made of the frontal ones, and drawn ones."""
+    """Show every film as it is and varied, other images made of the frontal ones, and drawn ones."""
     rng = np.random.default_rng(seed)
     sizes = _folder_sizes(films)
     small: list[Pixels] = []

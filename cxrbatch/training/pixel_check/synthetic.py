@@ -1,4 +1,4 @@
-"""Pictures that are no frontal chest radiographs, drawn or made of radiographs: what the pixel check must refuse.
+"""Images that are no frontal chest radiographs, drawn or made of radiographs: what the pixel check must refuse.
 
 Every function takes a random generator and returns float32 pixels of shape (`SIZE_PX`, `SIZE_PX`) in 0–1. None
 of this is meant to be pretty: the check sees thumbnails.
@@ -38,7 +38,7 @@ def uniform_noise(rng: np.random.Generator) -> Pixels:
 
 
 def gaussian_noise(rng: np.random.Generator) -> Pixels:
-    """Normal noise blurred at a scale from one pixel to a quarter of the picture."""
+    """Normal noise blurred at a scale from one pixel to a quarter of the image."""
     scale_px = np.exp(rng.uniform(-1, np.log(SIZE_PX / 4)))
     spectrum = np.fft.fft2(rng.normal(size=(SIZE_PX, SIZE_PX))) * np.exp(
         -2 * (np.pi * FREQUENCY * scale_px) ** 2
@@ -132,7 +132,7 @@ def dead_leaves(rng: np.random.Generator) -> Pixels:
 def landscape(rng: np.random.Generator) -> Pixels:
     """Sky, hills one behind the other, perhaps a sun and a house or tree."""
     sky = rng.uniform(0.5, 1) + rng.uniform(-0.3, 0.1) * Y
-    picture = sky + 0.15 * rng.random() * power_law_texture(rng)
+    drawn = sky + 0.15 * rng.random() * power_law_texture(rng)
     horizon = rng.uniform(-0.5, 0.5)
     for depth in range(int(rng.integers(1, 5))):
         ridge = (
@@ -140,10 +140,8 @@ def landscape(rng: np.random.Generator) -> Pixels:
             + 0.25 * depth
             + sum(rng.normal() * 0.15 / k * np.sin(k * 3 * X + rng.uniform(0, 6)) for k in (1, 2, 4))
         )
-        picture = np.where(
-            ridge < Y, rng.uniform(0, 0.7) + 0.3 * rng.random() * power_law_texture(rng), picture
-        )
-    image = Image.fromarray(np.uint8(255 * picture.clip(0, 1)))
+        drawn = np.where(ridge < Y, rng.uniform(0, 0.7) + 0.3 * rng.random() * power_law_texture(rng), drawn)
+    image = Image.fromarray(np.uint8(255 * drawn.clip(0, 1)))
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 6))):
         x, y = rng.integers(5, 110, 2)
@@ -157,16 +155,16 @@ def portrait(rng: np.random.Generator) -> Pixels:
     background = rng.random() + 0.4 * rng.random() * (power_law_texture(rng) - 0.5)
     x, top, width = rng.uniform(-0.25, 0.25), rng.uniform(-0.5, -0.1), rng.uniform(0.3, 0.55)
     skin, hair, clothes = rng.uniform(0.3, 0.9), rng.uniform(0, 0.8), rng.random()
-    picture = paint(background, oval(x, top + 1.35, width * 2.2, 0.8), clothes)
-    picture = paint(picture, oval(x, top - 0.08, width * 1.15, width * 1.35), hair)
-    picture = paint(picture, oval(x, top + 0.08, width, width * 1.25), skin)
+    drawn = paint(background, oval(x, top + 1.35, width * 2.2, 0.8), clothes)
+    drawn = paint(drawn, oval(x, top - 0.08, width * 1.15, width * 1.35), hair)
+    drawn = paint(drawn, oval(x, top + 0.08, width, width * 1.25), skin)
     for side in (-1, 1):
-        picture = paint(
-            picture, oval(x + side * width * 0.4, top, width * 0.18, width * 0.1), skin * rng.uniform(0, 0.6)
+        drawn = paint(
+            drawn, oval(x + side * width * 0.4, top, width * 0.18, width * 0.1), skin * rng.uniform(0, 0.6)
         )
-    picture = paint(picture, oval(x, top + width * 0.7, width * 0.35, width * 0.08), skin * 0.6)
+    drawn = paint(drawn, oval(x, top + width * 0.7, width * 0.35, width * 0.08), skin * 0.6)
     light = 1 + rng.uniform(-0.4, 0.4) * X + rng.uniform(-0.2, 0.2) * Y
-    return grain(blur((picture * light).clip(0, 1), rng.uniform(0, 2)), rng, 0.05)
+    return grain(blur((drawn * light).clip(0, 1), rng.uniform(0, 2)), rng, 0.05)
 
 
 def room(rng: np.random.Generator) -> Pixels:
@@ -194,20 +192,20 @@ def chest_ct(rng: np.random.Generator) -> Pixels:
     """An axial slice through the chest, whole or cropped, in a lung or soft-tissue window."""
     wide, high = rng.uniform(0.75, 1.3), rng.uniform(0.65, 1.2)
     muscle, fat, rim = rng.uniform(0.5, 1), rng.uniform(0.25, 1), rng.uniform(0.03, 0.15)
-    picture = paint(np.full_like(X, rng.choice([0, 0, 0.1])), oval(0, 0, wide, high), fat)
-    picture = paint(picture, oval(0, 0, wide - rim, high - rim), muscle)
+    drawn = paint(np.full_like(X, rng.choice([0, 0, 0.1])), oval(0, 0, wide, high), fat)
+    drawn = paint(drawn, oval(0, 0, wide - rim, high - rim), muscle)
     lungs = _lungs_of_slice(wide - rim, high - rim, rng)
-    picture = paint(picture, lungs, rng.uniform(0, 0.5))
+    drawn = paint(drawn, lungs, rng.uniform(0, 0.5))
     for largest, n in ((0.05, int(rng.integers(0, 80))), (0.25, int(rng.integers(0, 4)))):
         for _ in range(n):
             x, y = rng.uniform(-0.8, 0.8, 2) * (wide, high)
             spot = lungs & oval(x, y, *rng.uniform(0.01, largest, 2))
-            picture = paint(picture, spot, rng.uniform(0.3, 1))
-    picture = _bones_of_slice(picture, wide, high, rng)
+            drawn = paint(drawn, spot, rng.uniform(0.3, 1))
+    drawn = _bones_of_slice(drawn, wide, high, rng)
     if rng.random() < 0.6:
-        picture = paint(picture, np.abs(Y - high - 0.06 - rng.uniform(-0.1, 0.2) * X**2) < 0.02, 0.6)
+        drawn = paint(drawn, np.abs(Y - high - 0.06 - rng.uniform(-0.1, 0.2) * X**2) < 0.02, 0.6)
     return grain(
-        skewed(blur(picture.clip(0, 1), rng.uniform(0, 1.5)), rng), rng, rng.choice([0.005, 0.02, 0.1])
+        skewed(blur(drawn.clip(0, 1), rng.uniform(0, 1.5)), rng), rng, rng.choice([0.005, 0.02, 0.1])
     )
 
 
@@ -224,33 +222,31 @@ def _lungs_of_slice(wide: float, high: float, rng: np.random.Generator) -> NDArr
 
 
 def _bones_of_slice(
-    picture: NDArray[np.floating], wide: float, high: float, rng: np.random.Generator
+    drawn: NDArray[np.floating], wide: float, high: float, rng: np.random.Generator
 ) -> NDArray[np.floating]:
     """Vertebra, pieces of ribs around the cavity; perhaps the windpipe."""
     bone = rng.uniform(0.7, 1)
-    picture = paint(picture, oval(0, high * rng.uniform(0.5, 0.65), 0.13, 0.14), bone)
-    picture = paint(picture, oval(0, high * 0.68, 0.05, 0.05), bone * 0.7)
+    drawn = paint(drawn, oval(0, high * rng.uniform(0.5, 0.65), 0.13, 0.14), bone)
+    drawn = paint(drawn, oval(0, high * 0.68, 0.05, 0.05), bone * 0.7)
     share = rng.uniform(0.75, 0.9)
     cage = oval(0, 0, wide * share, high * share) & ~oval(0, 0, wide * share - 0.05, high * share - 0.05)
     turns = np.arctan2(Y, X) * rng.integers(3, 7) / np.pi
-    picture = paint(picture, cage & (turns % 1 < rng.uniform(0, 0.9)), bone)
+    drawn = paint(drawn, cage & (turns % 1 < rng.uniform(0, 0.9)), bone)
     if rng.random() < 0.5:
-        picture = paint(picture, oval(rng.uniform(-0.05, 0.05), rng.uniform(-0.2, 0.2), 0.08, 0.09), 0)
-    return picture
+        drawn = paint(drawn, oval(rng.uniform(-0.05, 0.05), rng.uniform(-0.2, 0.2), 0.08, 0.09), 0)
+    return drawn
 
 
 def other_ct(rng: np.random.Generator) -> Pixels:
     """An axial slice of abdomen or head (CT or MR)."""
     wide, high = rng.uniform(0.6, 1.0), rng.uniform(0.6, 1.0)
     wall, inside = rng.uniform(0.3, 1), rng.uniform(0.1, 0.7)
-    picture = paint(np.zeros_like(X), oval(0, 0, wide, high), wall)
-    picture = paint(
-        picture, oval(0, 0, wide - rng.uniform(0.03, 0.15), high - rng.uniform(0.03, 0.15)), inside
-    )
+    drawn = paint(np.zeros_like(X), oval(0, 0, wide, high), wall)
+    drawn = paint(drawn, oval(0, 0, wide - rng.uniform(0.03, 0.15), high - rng.uniform(0.03, 0.15)), inside)
     for _ in range(int(rng.integers(2, 20))):
         x, y = rng.uniform(-0.55, 0.55, 2) * (wide, high)
-        picture = paint(picture, oval(x, y, *rng.uniform(0.04, 0.35, 2)), rng.random())
-    return grain(blur(picture, rng.uniform(0, 2)), rng, 0.1)
+        drawn = paint(drawn, oval(x, y, *rng.uniform(0.04, 0.35, 2)), rng.random())
+    return grain(blur(drawn, rng.uniform(0, 2)), rng, 0.1)
 
 
 def hand(rng: np.random.Generator) -> Pixels:
@@ -271,39 +267,39 @@ def limb(rng: np.random.Generator) -> Pixels:
     """One or two long bones in soft tissue, perhaps with a joint."""
     across = X + rng.uniform(-0.2, 0.2) * Y
     soft = (np.abs(across) < rng.uniform(0.3, 0.8)) * rng.uniform(0.25, 0.6)
-    picture = np.array(soft)
+    drawn = np.array(soft)
     gap = rng.uniform(-0.6, 0.6) if rng.random() < 0.6 else 9.0
     width = rng.uniform(0.1, 0.22)
     for centre in (0.0,) if rng.random() < 0.5 else (-0.2, 0.22):
         flare = width * (1 + 0.8 * np.exp(-(((Y - gap) / 0.3) ** 2)))
         shaft = np.abs(across - centre) < flare
         cortex = np.clip(np.abs(across - centre) / flare, 0, 1) ** 2
-        picture = np.where(shaft & (np.abs(Y - gap) > 0.03), 0.55 + 0.4 * cortex, picture)
-    return turned(blur(picture, rng.uniform(1, 2.5)), rng)
+        drawn = np.where(shaft & (np.abs(Y - gap) > 0.03), 0.55 + 0.4 * cortex, drawn)
+    return turned(blur(drawn, rng.uniform(1, 2.5)), rng)
 
 
 def skull(rng: np.random.Generator) -> Pixels:
     """A head from the front or side: bright vault, orbits or jaw."""
-    picture = paint(np.zeros_like(X), oval(0, -0.1, rng.uniform(0.6, 0.9), 0.85), rng.uniform(0.7, 1))
-    picture = paint(picture, oval(0, -0.12, 0.6, 0.75), rng.uniform(0.4, 0.7))
+    drawn = paint(np.zeros_like(X), oval(0, -0.1, rng.uniform(0.6, 0.9), 0.85), rng.uniform(0.7, 1))
+    drawn = paint(drawn, oval(0, -0.12, 0.6, 0.75), rng.uniform(0.4, 0.7))
     for side in (-1, 1):
-        picture = paint(picture, oval(side * 0.28, 0.05, 0.17, 0.13), rng.uniform(0.1, 0.4))
-    picture = paint(picture, oval(0, 0.35, 0.1, 0.18), 0.2)
-    picture = paint(picture, oval(0, 0.75, rng.uniform(0.3, 0.5), 0.3), rng.uniform(0.5, 0.9))
-    return grain(blur(picture, rng.uniform(1, 3)), rng, 0.03)
+        drawn = paint(drawn, oval(side * 0.28, 0.05, 0.17, 0.13), rng.uniform(0.1, 0.4))
+    drawn = paint(drawn, oval(0, 0.35, 0.1, 0.18), 0.2)
+    drawn = paint(drawn, oval(0, 0.75, rng.uniform(0.3, 0.5), 0.3), rng.uniform(0.5, 0.9))
+    return grain(blur(drawn, rng.uniform(1, 3)), rng, 0.03)
 
 
 def abdomen(rng: np.random.Generator) -> Pixels:
     """Grey belly with spine, pelvis and gas."""
-    picture = 0.6 - 0.25 * np.abs(X) ** 2 + 0 * Y
-    picture = paint(picture, np.abs(X) < 0.13, 0.85)
+    drawn = 0.6 - 0.25 * np.abs(X) ** 2 + 0 * Y
+    drawn = paint(drawn, np.abs(X) < 0.13, 0.85)
     for side in (-1, 1):
-        picture = paint(picture, oval(side * 0.5, rng.uniform(0.6, 0.9), 0.4, 0.3), rng.uniform(0.75, 1))
+        drawn = paint(drawn, oval(side * 0.5, rng.uniform(0.6, 0.9), 0.4, 0.3), rng.uniform(0.75, 1))
     for _ in range(int(rng.integers(2, 14))):
         x, y = rng.uniform(-0.7, 0.7, 2)
-        picture = paint(picture, oval(x, y, *rng.uniform(0.05, 0.2, 2)), rng.uniform(0.1, 0.4))
-    picture = np.where(np.abs(X) > rng.uniform(0.8, 1.1), 0.02, picture)
-    return grain(blur(picture, rng.uniform(1.5, 4)), rng, 0.03)
+        drawn = paint(drawn, oval(x, y, *rng.uniform(0.05, 0.2, 2)), rng.uniform(0.1, 0.4))
+    drawn = np.where(np.abs(X) > rng.uniform(0.8, 1.1), 0.02, drawn)
+    return grain(blur(drawn, rng.uniform(1.5, 4)), rng, 0.03)
 
 
 DRAWN: Mapping[str, Drawer] = {

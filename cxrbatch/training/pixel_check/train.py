@@ -2,7 +2,7 @@
 
 ``python -m cxrbatch.training.pixel_check.train DATA --out gate.npz``, where DATA holds the collections that
 `cxrbatch.training.pixel_check.examples.find_films` knows. With ``--measure`` the check is also taught without each
-collection, and without each family of other pictures, and asked about what it has never seen.
+collection, and without each family of other images, and asked about what it has never seen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from cxrbatch.training.pixel_check.examples import (
 )
 
 LIMIT = -1.0
-"""Least likeness that passes. Below 0, since refusing a patient's film costs more than scoring another picture."""
+"""Least likeness that passes. Below 0, since refusing a patient's film costs more than scoring another image."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "noise": ("uniform_noise", "gaussian_noise", "power_law_texture", "same_spectrum"),
@@ -45,7 +45,7 @@ _N_HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 64, 5, 256, 2e-3, 0.01
 _N_FOLDS = 5
 
 Measured = tuple[str, str, int, int]
-"""What was left out, the kind asked about, how many pictures passed, of how many."""
+"""What was left out, the kind asked about, how many images passed, of how many."""
 
 
 def fit(rows: NDArray[np.float32], is_chest: NDArray[np.bool_], seed: int = 0) -> ChestCheck:
@@ -106,7 +106,7 @@ def _check(parameters: Sequence[NDArray[np.float32]]) -> ChestCheck:
 
 
 def measure(films: Sequence[Film], examples: Examples) -> Iterator[Measured]:
-    """Ask checks about pictures that did not teach them: without each collection, patient, family of pictures."""
+    """Ask checks about images that did not teach them: without each collection, patient, family of images."""
     yield from _without_each_collection(films, examples)
     yield from _without_each_patient(films, examples)
     for family, kinds in FAMILIES.items():
@@ -144,7 +144,7 @@ def _without_each_patient(films: Sequence[Film], examples: Examples) -> Iterator
 def _ask(
     examples: Examples, unseen: NDArray[np.bool_], asked: NDArray[np.bool_], left_out: str
 ) -> Iterator[Measured]:
-    """Teach without `unseen`, count who of `asked` passes; real pictures count as they are, not varied."""
+    """Teach without `unseen`, count who of `asked` passes; real images count as they are, not varied."""
     check = fit(examples.rows[~unseen], examples.kinds[~unseen] == FRONTAL)
     counted = asked & ~(examples.varied & np.isin(examples.kinds, (FRONTAL, LATERAL, CT)))
     passes = check.likeness(examples.rows) >= check.limit
@@ -154,7 +154,7 @@ def _ask(
 
 
 def _of_origin(examples: Examples, values: Sequence[str]) -> NDArray[np.str_]:
-    """A text of the film each picture is made of, empty where drawn."""
+    """A text of the film each image is made of, empty where drawn."""
     return np.array([*values, ""])[examples.origins]
 
 
