@@ -26,7 +26,7 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
 from cxrbatch.engines.worker import retain_freed_memory
-from cxrbatch.read.png_inflate import inflated
+from cxrbatch.read.png_inflate import store_uncompressed
 
 Values = NDArray[Any]
 
@@ -139,7 +139,7 @@ def _draft(path: Path) -> Values:
 
 def _png(path: Path) -> Values:
     """Decode at full size; the one place where the program's own way is the cheapest known."""
-    with path.open("rb") as stream, Image.open(inflated(stream)) as image:
+    with path.open("rb") as stream, Image.open(store_uncompressed(stream)) as image:
         return np.asarray(image)
 
 

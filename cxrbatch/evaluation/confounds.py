@@ -60,7 +60,7 @@ def domain_alone(scored: PatientScores) -> dict[str, float]:
         y_true = part.labelled("covid")
         enough = min(y_true.sum(), (~y_true).sum()) >= FEWEST
         if enough and np.unique(part.domains).size > 1:
-            found[source] = _foretold([part.domains], y_true, part.patients)
+            found[source] = _predicted_auroc([part.domains], y_true, part.patients)
     return found
 
 
@@ -72,7 +72,7 @@ def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
     part = scored.where(scored.labelled(contrast.positive, contrast.negative))
     if np.unique(part.domains).size < 2:
         return None
-    return _foretold([part.domains], part.labelled(contrast.positive), part.patients)
+    return _predicted_auroc([part.domains], part.labelled(contrast.positive), part.patients)
 
 
 def matrix(scored: PatientScores) -> Iterator[dict[str, Any]]:
@@ -117,10 +117,10 @@ def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] 
     if not known:
         return None
     y_true = part.labelled(contrast.positive)
-    return {"auroc": _foretold(list(known.values()), y_true, part.patients), "fields": list(known)}
+    return {"auroc": _predicted_auroc(list(known.values()), y_true, part.patients), "fields": list(known)}
 
 
-def _foretold(categories: Sequence[Names], y_true: Bools, patients: Names) -> float:
+def _predicted_auroc(categories: Sequence[Names], y_true: Bools, patients: Names) -> float:
     """AUROC of a ridge logistic regression on categories, cross-validated over patients, mean of some divisions."""
     design = np.column_stack([_one_hot(values) for values in categories])
     divisions = [_fold_of(patients, y_true, seed) for seed in range(_DIVISIONS)]

@@ -247,10 +247,10 @@ def _strata(site: SiteScores, rule: str, bootstraps: int) -> Iterator[dict[str, 
 
 def _metadata(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
     scored = to_patient_scores(site.cases, site.scores, rule)
-    told: set[str] = set()
+    answered: set[str] = set()
     for contrast in CONTRASTS:
-        if contrast.is_answered(scored) and contrast.text not in told:
-            told.add(contrast.text)
+        if contrast.is_answered(scored) and contrast.text not in answered:
+            answered.add(contrast.text)
             row = confounds.metadata_alone(scored, contrast)
             if row:
                 yield {"site": site.site, "question": contrast.text, **row}

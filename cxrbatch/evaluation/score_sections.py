@@ -91,13 +91,13 @@ def perturbations_section(evaluation: Evaluation) -> Section | None:
 
 def _expected(names: Sequence[str]) -> Iterator[str]:
     for expectation, text in _EXPECTED.items():
-        told = [
+        shown = [
             perturbation.name
             for perturbation in PERTURBATIONS
             if perturbation.expectation is expectation and perturbation.name in names
         ]
-        if told:
-            yield f"{text}: {_listed(told)}."
+        if shown:
+            yield f"{text}: {_listed(shown)}."
 
 
 def _perturbation_row(row: Row, names: Sequence[str]) -> Iterator[Cell]:

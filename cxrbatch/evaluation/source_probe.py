@@ -1,4 +1,4 @@
-"""How well the hospital can be told from what a network's last layer sees: a linear probe (Alain & Bengio 2016).
+"""How well the hospital can be predicted from what a network's last layer sees: a linear probe (Alain & Bengio 2016).
 
 A score can only recognise the hospital if the features do. Chance is the best that a network can be.
 """
@@ -37,8 +37,8 @@ def probe_source(
     Returns
     -------
     dict or None
-        ``accuracy``: mean over the sources of the share of their images that is told right, 0–1; ``chance``: what
-        guessing gives; ``n``: images; ``sources``. None with fewer than two sources.
+        ``accuracy``: mean over the sources of the share of their images that is predicted right, 0–1; ``chance``:
+        what guessing gives; ``n``: images; ``sources``. None with fewer than two sources.
     """
     kept = np.isin(sources, _probed(sources, patients))
     names, source = np.unique(sources[kept], return_inverse=True)
@@ -47,7 +47,8 @@ def probe_source(
     patient = np.unique(patients[kept], return_inverse=True)[1]
     weight = _balanced_weights(source, patient)
     is_right = (
-        _told(np.asarray(features[kept], np.float64), source, _folds(source, patient, seed), weight) == source
+        _predicted(np.asarray(features[kept], np.float64), source, _folds(source, patient, seed), weight)
+        == source
     )
     return {
         "accuracy": float(np.average(is_right, weights=weight)),
@@ -81,13 +82,13 @@ def _folds(source: Groups, patient: Groups, seed: int) -> Groups:
     return fold[patient]
 
 
-def _told(features: Floats, source: Groups, fold: Groups, weight: Floats) -> Groups:
+def _predicted(features: Floats, source: Groups, fold: Groups, weight: Floats) -> Groups:
     """The source that each image is taken for by a regression that never saw its patient."""
-    told = np.empty_like(source)
+    predicted = np.empty_like(source)
     for held_out in range(N_FOLDS):
         test = fold == held_out
-        told[test] = _tell(features[~test], source[~test], weight[~test], features[test])
-    return told
+        predicted[test] = _tell(features[~test], source[~test], weight[~test], features[test])
+    return predicted
 
 
 def _tell(features: Floats, source: Groups, weight: Floats, unseen: Floats) -> Groups:

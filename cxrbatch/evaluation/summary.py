@@ -206,7 +206,7 @@ def _with_metadata(evaluation: Evaluation) -> list[tuple[Row, float]]:
     return [(row, floor) for row, floor in rows if floor is not None]
 
 
-def _not_told_apart(evaluation: Evaluation) -> Iterator[str]:
+def _not_separated(evaluation: Evaluation) -> Iterator[str]:
     best = best_row(
         [row for row in rows_of(evaluation, *UNSEEN, Exposure.UNKNOWN) if row["question"] == KIND]
     )
@@ -329,7 +329,7 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     _floor_as_good_as_pooled,
     _floor_as_good_within,
     _metadata_as_good,
-    _not_told_apart,
+    _not_separated,
     _healthy_called_urgent,
     _moved_by_a_marker,
     _moved_by_handling,

@@ -42,7 +42,7 @@ class _Chunk:
     end: int
 
 
-def inflated(stream: BinaryIO) -> BinaryIO:
+def store_uncompressed(stream: BinaryIO) -> BinaryIO:
     """Make a PNG without compression of one that has it.
 
     Parameters
@@ -59,7 +59,7 @@ def inflated(stream: BinaryIO) -> BinaryIO:
     try:
         n_bytes = _n_bytes(stream.read(_HEAD_BYTES))
         stream.seek(0)
-        return BytesIO(_inflated(stream.read(), n_bytes))
+        return BytesIO(_store(stream.read(), n_bytes))
     except MemoryError:
         raise
     except Exception:  # whatever the damaged bytes led to
@@ -67,7 +67,7 @@ def inflated(stream: BinaryIO) -> BinaryIO:
         return stream
 
 
-def _inflated(png: bytes, n_bytes: int) -> bytes:
+def _store(png: bytes, n_bytes: int) -> bytes:
     data = [chunk for chunk in _chunks(png) if chunk.kind == b"IDAT"]
     if any(one.end != following.begin for one, following in pairwise(data)):
         raise _LeaveIt

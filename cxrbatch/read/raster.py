@@ -104,7 +104,7 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
             warnings.catch_warnings(action="ignore"),  # they may repeat what the file says
             ref.path.open("rb") as stream,
             Image.open(
-                png_inflate.inflated(stream) if quickly and ref.kind is FileKind.PNG else stream,
+                png_inflate.store_uncompressed(stream) if quickly and ref.kind is FileKind.PNG else stream,
                 formats=[_FORMATS[ref.kind]],
             ) as image,
         ):

@@ -163,7 +163,7 @@ def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
     text = _text(path, how.encoding)
     separator = _SEPARATOR_LINE.match(text)
     text = text[separator.end() :] if separator else text
-    delimiter = how.delimiter or (separator[1] if separator else _told_delimiter(text, how.columns))
+    delimiter = how.delimiter or (separator[1] if separator else _detected_delimiter(text, how.columns))
     try:
         records = _records(text, delimiter)
         _, header = next(records, (0, []))
@@ -208,7 +208,7 @@ def _text(path: Path, encoding: str) -> str:
         ) from error
 
 
-def _told_delimiter(text: str, columns: Columns) -> str:
+def _detected_delimiter(text: str, columns: Columns) -> str:
     """The delimiter with which the header has most of the columns that are asked for."""
     wanted = {plain(name) for name in asdict(columns).values()}
 

@@ -20,14 +20,14 @@ class Ensemble:
     Attributes
     ----------
     crops : mapping of str to keras.Model
-    looks : tuple of str
+    input_regions : tuple of str
         One for each of `cxrbatch.training.network.QUESTIONS`.
     members : tuple of mapping of str to keras.Model
         For each seed, by look: values 0–255 → logits (batch, 2), of which only the questions of the look count.
     """
 
     crops: Crops
-    looks: tuple[str, ...]
+    input_regions: tuple[str, ...]
     members: tuple[Mapping[str, keras.Model], ...]
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -45,7 +45,7 @@ class Ensemble:
         return np.concatenate([self._logits(part) for part in split_batches(images)], axis=1)
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen = {region: _crop(self.crops, region, part) for region in set(self.looks)}
+        seen = {region: _crop(self.crops, region, part) for region in set(self.input_regions)}
         return np.stack([self._asked(member, seen) for member in self.members])
 
     def _asked(
@@ -54,7 +54,9 @@ class Ensemble:
         answers = {
             region: network(seen[region], training=False).numpy() for region, network in member.items()
         }
-        return np.stack([answers[region][:, question] for question, region in enumerate(self.looks)], axis=1)
+        return np.stack(
+            [answers[region][:, question] for question, region in enumerate(self.input_regions)], axis=1
+        )
 
 
 def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -79,8 +79,8 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
 def _measured_on(bundle: Bundle, dataset: Dataset) -> dict[str, Any]:
     """Counts of the images, where they are not those that the bundle tells of its training."""
     counts = {"images": count(dataset), "excluded": count_excluded(dataset.excluded)}
-    told = all(bundle.training.get(key) == value for key, value in counts.items())
-    return {} if told else counts
+    is_stated = all(bundle.training.get(key) == value for key, value in counts.items())
+    return {} if is_stated else counts
 
 
 def _scorer(predictor: KerasPredictor) -> Scorer:

@@ -21,8 +21,10 @@ def export_scores(ensemble: Ensemble, calibration: Calibration) -> keras.Model:
         Values 0–255 → scores (batch, 3) in the order of `cxrbatch.records.FINDINGS`.
     """
     radiograph = _radiograph(ensemble)
-    mean = {region: _mean_logits(ensemble, region, radiograph) for region in dict.fromkeys(ensemble.looks)}
-    abnormal, covid = (mean[region] for region in ensemble.looks)
+    mean = {
+        region: _mean_logits(ensemble, region, radiograph) for region in dict.fromkeys(ensemble.input_regions)
+    }
+    abnormal, covid = (mean[region] for region in ensemble.input_regions)
     a, b = calibration.abnormal, calibration.covid_given_abnormal
     is_abnormal = layers.Dense(3, "sigmoid", name="abnormal_abnormal_normal", trainable=False)
     is_covid = layers.Dense(3, "sigmoid", name="covid_other_any", trainable=False)
@@ -38,7 +40,7 @@ def _radiograph(ensemble: Ensemble) -> keras.KerasTensor:
     """The input of the crop, if there is one: only layers, not its operations, can be called again."""
     for crop in ensemble.crops.values():
         return crop.input
-    network = ensemble.members[0][ensemble.looks[0]]
+    network = ensemble.members[0][ensemble.input_regions[0]]
     return layers.Input(network.input.shape[1:], name="radiograph")
 
 

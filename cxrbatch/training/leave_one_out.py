@@ -62,7 +62,7 @@ def score_folds(
     ----------
     dataset : Dataset
         All images: what is left out of it is scored.
-    teaching : Dataset
+    training_set : Dataset
         Those that may teach.
     crops : mapping of str to keras.Model
         Of the looks, see `cxrbatch.training.looks`.
@@ -105,14 +105,14 @@ def fit_all(training_set: Dataset, recipe: TrainRecipe, crops: Crops, options: T
         Nothing teaches what is to be learnt.
     """
     check_training_set(training_set.cases, recipe)
-    looks = dict.fromkeys(recipe.network.looks)
-    images = {region: shown(crops, region, training_set.images) for region in looks}
-    names = {region: options.named(region) if len(looks) > 1 else options for region in looks}
+    regions = dict.fromkeys(recipe.network.looks)
+    images = {region: shown(crops, region, training_set.images) for region in regions}
+    names = {region: options.named(region) if len(regions) > 1 else options for region in regions}
     members = [
-        {region: _fit(images[region], training_set.cases, recipe, seed, names[region]) for region in looks}
+        {region: _fit(images[region], training_set.cases, recipe, seed, names[region]) for region in regions}
         for seed in recipe.fit.seeds
     ]
-    return Ensemble(crops=crops, looks=recipe.network.looks, members=tuple(members))
+    return Ensemble(crops=crops, input_regions=recipe.network.looks, members=tuple(members))
 
 
 def _fit(

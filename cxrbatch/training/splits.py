@@ -14,7 +14,7 @@ class Splits:
 
     Attributes
     ----------
-    teaching : Dataset
+    training_set : Dataset
         What the bundle's network is trained on.
     own_split : Dataset
         The patients who might have taught, had they not been held out at random.

@@ -71,8 +71,8 @@ def train_bundle(
     check_replaceable(out)  # now, not after an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
-    looks = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
-    return train_on(dataset, spec, out, gate, looks=looks, options=options)
+    input_regions = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
+    return train_on(dataset, spec, out, gate, input_regions=input_regions, options=options)
 
 
 def train_on(
@@ -81,17 +81,17 @@ def train_on(
     out: Path,
     gate: Path,
     *,
-    looks: InputRegions | None = None,
+    input_regions: InputRegions | None = None,
     options: TrainOptions | None = None,
 ) -> Bundle:
     """Train on images already loaded; see `train`."""
-    looks, options = looks or InputRegions(), options or TrainOptions()
+    input_regions, options = input_regions or InputRegions(), options or TrainOptions()
     splits = split_dataset(dataset, recipe)
-    folds = score_folds(dataset, splits.training_set, recipe, looks.crops, options)
+    folds = score_folds(dataset, splits.training_set, recipe, input_regions.crops, options)
     calibration = calibrate(folds)
     comparison = compare_rules(folds, [calibration.scores(fold.mean_logits) for fold in folds])
     rule = choose_rule(comparison)
-    ensemble = fit_all(splits.training_set, recipe, looks.crops, options.named("bundle"))
+    ensemble = fit_all(splits.training_set, recipe, input_regions.crops, options.named("bundle"))
     model = export_scores(ensemble, calibration)
     left_out = left_out_sites(folds, calibration)
     sites = [*left_out, *unseen_sites(splits, lambda images: compute_outputs(model, images))]
@@ -108,7 +108,7 @@ def train_on(
             aggregation=rule,
             operating_points=points,
             calibration=_score_calibration(left_out, rule),
-            training=_training(dataset, splits, recipe, looks, model),
+            training=_training(dataset, splits, recipe, input_regions, model),
             evaluation={
                 **evaluate_sites(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
                 "calibration": dataclasses.asdict(calibration),
@@ -138,7 +138,7 @@ def _gate(recipe: TrainRecipe, folder: Path) -> Path:
 
 
 def _training(
-    dataset: Dataset, splits: Splits, recipe: TrainRecipe, looks: InputRegions, network: keras.Model
+    dataset: Dataset, splits: Splits, recipe: TrainRecipe, input_regions: InputRegions, network: keras.Model
 ) -> dict[str, Any]:
     training_set = splits.training_set
     return {
@@ -149,7 +149,7 @@ def _training(
         "stopping": _stopping(recipe, len(training_set.cases)),
         "excluded": count_excluded(dataset.excluded),
         "parameters": network.count_params(),
-        "lungs": _lungs(looks),
+        "lungs": _lungs(input_regions),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -159,10 +159,14 @@ def _training(
     }
 
 
-def _lungs(looks: InputRegions) -> dict[str, Any] | None:
-    if looks.dice is None:
+def _lungs(input_regions: InputRegions) -> dict[str, Any] | None:
+    if input_regions.dice is None:
         return None
-    return {"dice": looks.dice, "n_masks": looks.n_masks, "n_held_out": looks.n_held_out}
+    return {
+        "dice": input_regions.dice,
+        "n_masks": input_regions.n_masks,
+        "n_held_out": input_regions.n_held_out,
+    }
 
 
 def _stopping(recipe: TrainRecipe, n_images: int) -> str:

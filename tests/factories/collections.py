@@ -65,4 +65,4 @@ def write_table(dataset: Dataset, folder: Path) -> None:
 def ensemble(*networks: keras.Model) -> Ensemble:
     """Networks that all look at the whole picture."""
     members = tuple({"whole": network} for network in networks)
-    return Ensemble(crops={}, looks=("whole", "whole"), members=members)
+    return Ensemble(crops={}, input_regions=("whole", "whole"), members=members)

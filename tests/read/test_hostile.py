@@ -190,12 +190,12 @@ def test_a_codestream_in_a_jp2_file_is_read_for_itself(tmp_path: Path) -> None:
     wrapped = bytes(
         imagecodecs.jpeg2k_encode(stored(), codecformat="jp2", level=0, reversible=True, bitspersample=12)
     )
-    assert jpeg2000.bare(wrapped) == bare
+    assert jpeg2000.strip_jp2(wrapped) == bare
     path = written(tmp_path / "a", uid.JPEG2000Lossless, PixelData=encapsulate([wrapped]))
     assert np.array_equal(read(path).pixels, read(written(tmp_path / "b", uid.JPEG2000Lossless)).pixels)
     head = wrapped[:12] + box(b"xml ", b"jp2c" + with_size(bare, 9, 9))
-    assert jpeg2000.bare(head + wrapped[12:]) == bare
-    assert jpeg2000.bare(wrapped[:12]) == wrapped[:12]
+    assert jpeg2000.strip_jp2(head + wrapped[12:]) == bare
+    assert jpeg2000.strip_jp2(wrapped[:12]) == wrapped[:12]
 
 
 def test_pixels_that_are_not_what_the_transfer_syntax_says(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from cxrbatch.read import PatientRule, open_image, png_inflate
-from cxrbatch.read.png_inflate import inflated
+from cxrbatch.read.png_inflate import store_uncompressed
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import FileKind, ImageRef
 from tests.fuzz.mutations import mutated
@@ -92,12 +92,12 @@ def saved(image: Image.Image, **how: object) -> bytes:
 
 
 def after(data: bytes) -> bytes:
-    return inflated(io.BytesIO(data)).read()
+    return store_uncompressed(io.BytesIO(data)).read()
 
 
 def is_left(data: bytes) -> bool:
     stream = io.BytesIO(data)
-    return inflated(stream) is stream and stream.tell() == 0
+    return store_uncompressed(stream) is stream and stream.tell() == 0
 
 
 @given(
@@ -211,7 +211,7 @@ def test_a_large_radiograph_is_read_so(tmp_path: Path, monkeypatch: pytest.Monke
     Image.fromarray(picture(1200, 1300, dtype)).save(tmp_path / "a.png")
     opened = open_image(ImageRef(path=tmp_path / "a.png", name="a.png", kind=FileKind.PNG), PatientRule())
     quick = opened.decode(288)
-    monkeypatch.setattr(png_inflate, "inflated", lambda stream: stream)
+    monkeypatch.setattr(png_inflate, "store_uncompressed", lambda stream: stream)
     slow = opened.decode(288)
     assert quick.pixels.shape == (300, 325)
     assert np.array_equal(quick.pixels, slow.pixels)
@@ -243,5 +243,5 @@ def test_damaged_files_read_the_same_as_without(tmp_path: Path) -> None:
     of_png = [seed for seed in small(tmp_path) if seed.format == "png"]
     files = [mutated(of_png, seed=11, number=number).data for number in range(600)]
     for data in files:
-        assert seen(inflated(io.BytesIO(data))) == seen(io.BytesIO(data))
+        assert seen(store_uncompressed(io.BytesIO(data))) == seen(io.BytesIO(data))
     assert sum(not is_left(data) for data in files) > 60

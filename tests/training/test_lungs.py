@@ -165,7 +165,7 @@ def test_a_committee_is_exported_as_it_decides_and_loads_safely(tmp_path: Path) 
     for network in networks:
         network.layers[-1].set_weights([rng.normal(size=w.shape) for w in network.layers[-1].get_weights()])
     members = ({"whole": networks[0], "lungs": networks[1]}, {"whole": networks[2], "lungs": networks[3]})
-    ensemble = Ensemble(crops=crops, looks=("whole", "lungs"), members=members)
+    ensemble = Ensemble(crops=crops, input_regions=("whole", "lungs"), members=members)
     images = (
         box(slice(16, 40), slice(8, 56)).repeat(3, axis=0) // np.array([1, 2, 4], np.uint8)[:, None, None]
     )

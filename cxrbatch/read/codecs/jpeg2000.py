@@ -113,7 +113,7 @@ def _required(segments: dict[bytes, bytes], marker: bytes) -> bytes:
     return segment
 
 
-def bare(frame: bytes) -> bytes:
+def strip_jp2(frame: bytes) -> bytes:
     """Take the codestream out of a JP2 file (ISO/IEC 15444-1 annex I), in which some devices send it.
 
     DICOM does not allow these files (PS3.5 A.4.4), and what they say beside the codestream, palettes for instance, is

@@ -16,7 +16,7 @@ _INFLATED = uid.ExplicitVRLittleEndian.encode().ljust(len(_DEFLATED), b"\0")
 _META_GROUP = 2
 
 
-def inflated(stream: io.BufferedReader, limits: Limits) -> io.BytesIO | None:
+def inflate_dataset(stream: io.BufferedReader, limits: Limits) -> io.BytesIO | None:
     """Make a plain file of a deflated one.
 
     Parameters

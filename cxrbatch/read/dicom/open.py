@@ -14,7 +14,7 @@ from cxrbatch.read import block_means
 from cxrbatch.read.codecs.decode import can_decode, is_lossy
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
-from cxrbatch.read.dicom.deflated import inflated
+from cxrbatch.read.dicom.deflated import inflate_dataset
 from cxrbatch.read.dicom.header import read_header
 from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
@@ -92,7 +92,7 @@ def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
     """Parse the header of a DICOM file; see `cxrbatch.read.open_image`."""
     with warnings.catch_warnings(), ref.path.open("rb") as stream:
         warnings.simplefilter("ignore")
-        plain = inflated(stream, limits)
+        plain = inflate_dataset(stream, limits)
         dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
         check_structure(dataset, limits.nesting)
         header = read_header(dataset, ref.name)

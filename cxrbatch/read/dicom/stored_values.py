@@ -49,7 +49,7 @@ def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
     Refusal
         ``corrupt``, ``truncated`` or ``too_large``.
     """
-    frame, syntax = jpeg2000.bare(frame), transfer_syntax(dataset)
+    frame, syntax = jpeg2000.strip_jp2(frame), transfer_syntax(dataset)
     bits, _, _ = _bits(dataset)
     if syntax != uid.RLELossless:
         decode.require_end(frame)
