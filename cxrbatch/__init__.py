@@ -1,17 +1,17 @@
 """Nightly COVID-19 triage of chest radiographs.
 
-One way through the package, from a folder of files to a list of patients::
+The stages of the package, from a folder of files to a list of patients::
 
     discover → read → gate → preprocess → infer → triage → report
                └────── prepare ───────┘
     └──────────────── engines ────────────────┘
     └──────────────────────── screening ────────────────────────┘
 
-``screening`` screens a folder, ``prediction`` single images; ``engines`` run the part that takes long, in worker
-processes and on the GPU. ``state`` remembers from night to night, ``results`` takes PCR results back, ``audit``
-measures what the list was worth. ``datasets`` and ``training`` make a ``bundle``, ``evaluation`` measures it.
+``screening`` screens a folder, ``prediction`` scores single images. ``engines`` run the slow part, in worker
+processes and on the GPU. ``state`` stores outcomes from night to night, ``results`` reads PCR results, ``audit``
+compares past lists with them. ``datasets`` and ``training`` make a ``bundle``, ``evaluation`` measures it.
 
-Imports go down only, in this order of layers:
+Each entry imports only from the layers below it:
 
 ==========  ======================================
 outermost   cli
@@ -28,7 +28,7 @@ outermost   cli
 ground      errors, reasons, resample, stats
 ==========  ======================================
 
-The names below are imported when they are used: ``import cxrbatch`` loads neither NumPy nor TensorFlow.
+The names below are imported at their first use: ``import cxrbatch`` loads neither NumPy nor TensorFlow.
 """
 
 from typing import TYPE_CHECKING

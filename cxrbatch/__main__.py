@@ -1,4 +1,4 @@
-"""``python -m cxrbatch``."""
+"""Run the command line as ``python -m cxrbatch``."""
 
 from cxrbatch.cli import main
 

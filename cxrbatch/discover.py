@@ -1,6 +1,6 @@
-"""Finding the images in a folder: by content, in a fixed order, without leaving the folder.
+"""Discover the images in a folder: folder in, one `ImageRef` or `Failure` for each file out.
 
-Every file found becomes either an `ImageRef` or a `Failure`: from here on nothing is lost.
+Files are recognised by content, in a fixed order, without leaving the folder. No file is lost from here on.
 """
 
 import os
@@ -42,7 +42,7 @@ _EXPLICIT_VRS = frozenset(
 
 
 def discover(folder: Path) -> Iterator[ImageRef | Failure]:
-    """Walk a folder and tell what every file is: `walk`, then `classify`.
+    """List the files of a folder and classify each: `walk`, then `classify`.
 
     Yields
     ------
@@ -60,9 +60,10 @@ class _Folder:
 
 
 def walk(folder: Path) -> Iterator[FoundFile]:
-    """List what lies in a folder and below it, in the order of the names; no file is opened.
+    """List the files in a folder and below it, in the order of the names; no file is opened.
 
-    Symbolic links are followed to files inside the folder only; linked folders inside it are walked where they are.
+    Symbolic links are followed to files inside the folder only. Links to folders are not followed: folders inside are
+    listed at their own place.
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ def walk(folder: Path) -> Iterator[FoundFile]:
     Yields
     ------
     FoundFile
-        One for every file, and one for every folder that cannot be listed (its name ends in ``/``). Where it is a
-        link, `path` is what it leads to: no path is a link.
+        One for every file, and one for every folder that cannot be listed (its name ends in ``/``). Of a link,
+        `path` is its target: no path is a link.
     """
     root = folder.resolve()
     levels = [_listed(root, _Folder(root, ""))]
@@ -88,7 +89,7 @@ def walk(folder: Path) -> Iterator[FoundFile]:
 
 def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
     try:
-        # Not through a link that has taken its place.
+        # O_NOFOLLOW: the folder may have been replaced by a link.
         descriptor = os.open(folder.path, _OPEN_FOLDER)
         try:
             entries = _entries(descriptor)
@@ -100,7 +101,7 @@ def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
 
 
 def _entries(descriptor: int) -> list[os.DirEntry[str]]:
-    """In order, each name once: a listing may repeat one while files come and go."""
+    """List the entries of a folder by name, each once: a listing may repeat a name while files come and go."""
     with os.scandir(descriptor) as listing:
         by_name = {os.fsencode(entry.name): entry for entry in listing}
     return [by_name[name] for name in sorted(by_name)]
@@ -120,7 +121,7 @@ def _found(root: Path, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | Fo
 
 
 def _linked(root: Path, link: Path, name: str) -> FoundFile | None:
-    """The file that a link leads to; None for a folder."""
+    """Find the file that a link leads to; None for a folder."""
     try:
         path = link.resolve(strict=True)
         found = path.lstat()
@@ -142,16 +143,21 @@ def _in_words(error: OSError) -> str:
 
 
 def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> ImageRef | Failure:
-    """Tell what one file is.
+    """Classify one file by its content.
 
     Parameters
     ----------
     path : Path
     name : str
-        How reports name it.
+        Its name in reports.
     version : FileVersion
-        What it was when it was found by `walk`: then it is no link. What has changed since and holds no image is
-        ``still_changing`` and not skipped.
+        Its version when it was found by `walk`: then it is no link. A file that has changed since then and contains
+        no image is ``still_changing`` and not skipped.
+
+    Returns
+    -------
+    ImageRef or Failure
+        `Failure` where it contains no image or cannot be opened.
     """
     try:
         with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
@@ -170,11 +176,11 @@ def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> I
 
 
 def sniff(head: bytes) -> FileKind | None:
-    """Tell what a file is by its first 132 bytes.
+    """Recognise the format of a file by its first 132 bytes; None where it is no image.
 
     Notes
     -----
-    DICOM begins with 128 bytes of anything and ``DICM`` (PS3.10 7.1); files without that preamble begin with an
+    DICOM begins with 128 arbitrary bytes and ``DICM`` (PS3.10 7.1); files without that preamble begin with an
     element of group 0002 or 0008.
     """
     if head[128:132] == b"DICM" or _starts_with_element(head):
@@ -190,12 +196,12 @@ def _starts_with_element(head: bytes) -> bool:
     order: Literal["little", "big"] = "little" if head[1] == 0 else "big"
     element, length = int.from_bytes(head[2:4], order), int.from_bytes(head[4:8], order)
     explicit = head[4:6] in _EXPLICIT_VRS
-    # Elements of these groups have small numbers and short values; text and other formats do not look like that.
+    # Elements of these groups have small numbers and short values, unlike text and other formats.
     return element < 0x1000 and (explicit or (order == "little" and 0 < length <= 1024 and length % 2 == 0))
 
 
 def _describe_non_image(name: str, head: bytes) -> Failure:
-    """Text named .png is somebody's missing radiograph; a README is not."""
+    """Make the failure of a file without an image: one named .png is a missing radiograph, a README is skipped."""
     named_image = Path(name).suffix.lower() in _IMAGE_SUFFIXES
     if not head:
         reason = Reason.TRUNCATED if named_image else Reason.NOT_AN_IMAGE
@@ -210,7 +216,7 @@ def _describe_non_image(name: str, head: bytes) -> Failure:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a name says that the file, or the one that it stands beside, is still being written."""
+    """Check whether a name shows that the file, or the file next to it, is still being written."""
     return name.lower().endswith(_TEMPORARY_ENDINGS)
 
 
@@ -220,8 +226,8 @@ def check_settled(file: FoundFile, settle_s: float, now_ns: int) -> Failure | No
     Parameters
     ----------
     settle_s : float
-        Seconds for which a file must have been left alone. A clock of the file server that runs ahead by less than
-        this counts too; one that is further ahead says nothing about the file.
+        Seconds for which a file must not have been modified. A time of modification in the future by less than this
+        counts too (the clock of the file server is ahead); a time further in the future is ignored.
     now_ns : int
         The present, in nanoseconds since 1970 UTC.
 

@@ -1,31 +1,31 @@
-"""Errors that end a run, each with the exit code it leaves.
+"""Errors that end a run, each with its exit code.
 
 A file that cannot be scored is not an error but a `cxrbatch.records.Failure`.
 
 ::
 
     CxrbatchError            1  the run failed
-    ├── BundleError          1  the bundle is broken, or not the one it says it is
+    ├── BundleError          1  the bundle is broken, or not the one that it claims to be
     ├── OutputError          1  the report cannot be written
     │   └── NoLocks          1  the file system has no locks
     ├── StateError           1  the state cannot be used
     ├── ExportVanished       1  the folder went away during the run
-    ├── ReadersFailed        1  reader processes cannot be started
+    ├── WorkersFailed        1  worker processes cannot be started
     ├── RecipeError          2  a recipe is wrong
     ├── UsageProblem         2  the command line is wrong
     ├── NoImageFound         4  not one image in the folder
-    └── Locked               5  another run is at work
+    └── Locked               5  another run is active
 """
 
 
 class CxrbatchError(Exception):
-    """Ends the run with one clear line: what, where, what to do."""
+    """Base class: ends the run with one clear line (what, where, what to do)."""
 
     exit_code = 1
 
 
 class BundleError(CxrbatchError):
-    """The bundle is broken, or not the one it says it is."""
+    """The bundle is broken, or not the one that it claims to be."""
 
 
 class OutputError(CxrbatchError):
@@ -33,7 +33,7 @@ class OutputError(CxrbatchError):
 
 
 class NoLocks(OutputError):
-    """The file system has no locks, as some network shares."""
+    """The file system has no locks, such as some network shares."""
 
 
 class StateError(CxrbatchError):
@@ -41,11 +41,11 @@ class StateError(CxrbatchError):
 
 
 class ExportVanished(CxrbatchError):
-    """The folder went away during the run: an unmounted share must not look like a folder of broken files."""
+    """The folder disappeared during the run: an unmounted share must not look like a folder of broken files."""
 
 
 class WorkersFailed(CxrbatchError):
-    """Reader processes end before they have read anything: the fault of the machine, not of a file."""
+    """Worker processes end before they have read anything: caused by the machine, not by a file."""
 
 
 class RecipeError(CxrbatchError):
@@ -61,12 +61,12 @@ class UsageProblem(CxrbatchError):
 
 
 class NoImageFound(CxrbatchError):
-    """Not one image in the folder: an unmounted export must not look like a quiet night."""
+    """Not one image in the folder: an unmounted export must not look like a night without radiographs."""
 
     exit_code = 4
 
 
 class Locked(CxrbatchError):
-    """Another run is at work on the same state or report."""
+    """Another run uses the same state or report."""
 
     exit_code = 5

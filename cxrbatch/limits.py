@@ -1,6 +1,6 @@
-"""What one file may ask of the machine: beyond that it is refused, however it was meant.
+"""Limits on the time and memory that one file may take: a file beyond them is refused.
 
-Each limit lets every legitimate radiograph pass, up to 12,000 × 12,000 pixels; docs/limits.md says what was measured.
+Every legitimate radiograph passes each limit, up to 12,000 × 12,000 pixels. The measurements are in docs/limits.md.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 MAIN_BYTES = 1 << 30
-"""Of the main process: TensorFlow, the network, a night of 20,000 files."""
+"""Memory of the main process: TensorFlow, the network, a night of 20,000 files."""
 READER_BYTES = 128 << 20
-"""Of a reader process before it reads anything."""
+"""Memory of a worker process before it reads anything."""
 WORK_BYTES = 4 << 30
-"""What the worst legitimate image takes beyond that."""
+"""Memory that the worst legitimate image takes beyond that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,11 @@ class Limits:
     pixels : int
         Rows times columns.
     ratio : int
-        Bytes of the decoded pixels, or of an inflated data set, for each that is stored.
+        Bytes of the decoded pixels, or of an inflated data set, for each stored byte.
     nesting : int
-        Sequences within sequences.
+        Depth of sequences within sequences.
     seconds : float
-        From opening the file to the network's input.
+        Time from opening the file to the network's input.
     """
 
     file_bytes: int = 1 << 30
@@ -48,25 +48,26 @@ class Limits:
 
 
 def share_memory(n_workers: int, max_bytes: int | None) -> tuple[int, int]:
-    """How many readers to start, and what each may take for reading a file.
+    """Choose how many workers to start, and how much memory each may take for reading a file.
 
     Parameters
     ----------
     n_workers : int
-        Readers wanted.
+        Workers wanted.
     max_bytes : int or None
-        For all processes together; None: what the worst legitimate image takes, for each reader.
+        Memory of all processes together; None: enough for each worker to read the worst legitimate image.
 
     Returns
     -------
     n_workers : int
-        As many as can each read the worst legitimate image, up to `n_workers`; at least 1.
+        As many workers as can each read the worst legitimate image, up to `n_workers`; at least 1.
     work_bytes : int
+        Memory for each worker beyond what it needs to start.
 
     Raises
     ------
     UsageProblem
-        Not even small images could be read.
+        The memory is not enough even for small images.
     """
     if max_bytes is None:
         return n_workers, WORK_BYTES
@@ -80,17 +81,17 @@ def share_memory(n_workers: int, max_bytes: int | None) -> tuple[int, int]:
 
 
 def parse_limits(stated: Iterable[str]) -> Limits:
-    """Change some of the limits.
+    """Make limits from the default ones, with some changed.
 
     Parameters
     ----------
     stated : iterable of str
-        As on the command line: ``seconds=20``, ``file_bytes=2G``; the last of a name counts.
+        As on the command line: ``seconds=20``, ``file_bytes=2G``; where a name occurs twice, the last counts.
 
     Raises
     ------
     UsageProblem
-        An unknown name, or no number above 0.
+        A name is unknown, or a value is not a number above 0.
     """
     known = {field.name for field in dataclasses.fields(Limits)}
     changed: dict[str, float] = {}
@@ -122,12 +123,12 @@ def parse_bytes(text: str, option: str) -> int:
     Parameters
     ----------
     option : str
-        What the user wrote before it, for the message.
+        What the user wrote before the number, for the message.
 
     Raises
     ------
     UsageProblem
-        It is none.
+        The text is no such number.
     """
     match = re.fullmatch(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if not match or not int(match[1]):

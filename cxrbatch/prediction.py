@@ -1,4 +1,4 @@
-"""Score single images as a run would, and save each with its result written on it."""
+"""Score single images: paths in, outcomes out, as a screening run would; save images with their result on them."""
 
 import io
 from collections import Counter, defaultdict, deque
@@ -20,7 +20,7 @@ from cxrbatch.report import annotated
 Source = str | PathLike[str]
 
 _NOT_READ_AGAIN = (Reason.CORRUPT, Reason.TIMEOUT, Reason.TOO_LARGE)
-"""What a worker process may have died of."""
+"""Reasons of files that may have ended a worker process: they are not decoded in this process."""
 
 
 def predict(
@@ -34,18 +34,18 @@ def predict(
     ----------
     paths : path or iterable of path
     bundle : Bundle or path
-        A bundle or its folder; by default the one that comes with cxrbatch.
+        A bundle or its folder; by default the bundle that is part of cxrbatch.
     options : EngineOptions
 
     Yields
     ------
     ImageScore or Failure
-        One for each path, in this order, under the name it was given.
+        One for each path, in the same order; its name is the path as given.
 
     Raises
     ------
     CxrbatchError
-        The bundle cannot be used, or no worker process stays alive.
+        The bundle cannot be used, or worker processes cannot be started.
     """
     each = [paths] if isinstance(paths, str | PathLike) else paths
     found = [classify(Path(path), str(path)) for path in each]
@@ -56,7 +56,7 @@ def predict(
 
 
 def _in_order(found: Sequence[ImageRef | Failure], results: Iterator[Result]) -> Iterator[Outcome]:
-    """Put outcomes into the order of the references; the engine starts with the first one that is asked for."""
+    """Put outcomes into the order of the references; the engine starts when the first outcome is taken."""
     early: defaultdict[ImageRef, deque[Outcome]] = defaultdict(deque)
     for item in found:
         if isinstance(item, Failure):
@@ -69,7 +69,7 @@ def _in_order(found: Sequence[ImageRef | Failure], results: Iterator[Result]) ->
 
 
 def result_names(paths: Iterable[Path]) -> list[str]:
-    """Name the annotated images: ``<name of the image>.result.png``, numbered where two images have one name."""
+    """Name the annotated images: ``<name of the image>.result.png``, numbered where names are equal."""
     used: Counter[str] = Counter()
     names = []
     for path in paths:
@@ -80,7 +80,7 @@ def result_names(paths: Iterable[Path]) -> list[str]:
 
 
 def save_annotated(outcome: Outcome, path: Path, target: Path) -> None:
-    """Save the image at `path` with its result written on it; only the result where it cannot be decoded.
+    """Save the image at `path` with its result written on it; only the result where the image cannot be decoded.
 
     Raises
     ------

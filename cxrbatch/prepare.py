@@ -1,6 +1,7 @@
-"""One file → the network's input: read, gate, preprocess. The same for training, screening and single images.
+"""Prepare one file: `ImageRef` in, the network's input (`ModelInput`) or `Failure` out.
 
-Runs in reader processes; must not import TensorFlow.
+Read, gate, preprocess: the same for training, screening and single images. Runs in worker processes; must not import
+TensorFlow.
 """
 
 import hashlib
@@ -30,24 +31,24 @@ P = TypeVar("P", bound=ModelInput | Failure)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
-    """What `prepare` needs to know beside the file.
+    """Options of `prepare`.
 
     Attributes
     ----------
     spec : PreprocessSpec
-        From the bundle.
+        The preprocessing, from the bundle.
     pixel_check : PixelCheck or None
-        None leaves the image unchecked (training reads labelled radiographs).
+        Check that the image is a chest radiograph. None: no check (training reads labelled radiographs).
     patients : PatientRule
-        Who the patient of a PNG or JPEG is.
+        Rule that finds the patient of a PNG or JPEG.
     thumbnail_px : int
         Long side of the JPEG thumbnail; 0 for none.
     identify_files : bool
-        Make the content of a file (SHA-256) part of its patient, where the file itself is the patient.
+        Add the content of a file (SHA-256) to its patient key, where the file itself counts as the patient.
     full_size : bool
         Decode all pixels, and not only as many as the network needs.
     limits : Limits
-        What a file may ask for; the time is kept by `cxrbatch.engines.worker`.
+        Limits on the file; `cxrbatch.engines.worker` enforces the time limit.
     """
 
     spec: PreprocessSpec
@@ -60,12 +61,12 @@ class PrepareOptions:
 
     @property
     def least_px(self) -> int | None:
-        """See `cxrbatch.read.OpenImage.decode`."""
+        """Fewest pixels of the shorter side after decoding; see `cxrbatch.read.OpenImage.decode`."""
         return None if self.full_size else self.spec.least_px
 
 
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
-    """Read, check and preprocess one file; whatever is wrong with it becomes a `Failure`, never an exception."""
+    """Read, check and preprocess one file; every problem with it becomes a `Failure`, never an exception."""
     try:
         with hold_open(ref.path, ref.version) as (path, descriptor):
             return _prepared_in_peace(replace(ref, path=path), descriptor, options)
@@ -77,7 +78,7 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
 
 
 def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) -> ModelInput | Failure:
-    """Prepare an open file, unless somebody has written to it since it was found."""
+    """Prepare an open file, unless it was written to since it was found."""
     prepared = _prepared(ref, options)
     if has_changed(ref.version, os.fstat(descriptor)):
         refusal = Refusal(Reason.STILL_CHANGING, "it changed while it was read")
@@ -86,14 +87,14 @@ def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) 
 
 
 def with_header(failure: Failure, ref: ImageRef, options: PrepareOptions) -> Failure:
-    """Say whose file it is that could not be decoded, as far as its header tells."""
+    """Add the header to the failure of a file that could not be decoded; unchanged where the header is unreadable."""
     try:
         with hold_open(ref.path, ref.version) as (path, descriptor):
             place = replace(ref, path=path)
             header = read.open_image(place, options.patients, options.limits).header
             known = _identified(replace(failure, header=header), place, options)
             return failure if has_changed(ref.version, os.fstat(descriptor)) else known
-    except Exception:  # it has done worse before
+    except Exception:  # the file has already ended a worker process
         return failure
 
 
@@ -116,12 +117,12 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
 
 
 def _identified(prepared: P, ref: ImageRef, options: PrepareOptions) -> P:
-    """Where the file is the patient, its content says which one: names are used again on other nights."""
+    """Add the content to the patient key where the file counts as the patient: names recur on other nights."""
     header = prepared.header
     if not options.identify_files or header is None or header.patient_key[0] != "file":
         return prepared
     if ref.version.size_bytes > options.limits.file_bytes:
-        return prepared  # too large to be read is too large to be hashed
+        return prepared  # a file too large to be read is too large to be hashed
     try:
         with ref.path.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -131,7 +132,7 @@ def _identified(prepared: P, ref: ImageRef, options: PrepareOptions) -> P:
 
 
 def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
-    """Preprocess and check the image; the thumbnail of a refused one tells a person at a glance what it is."""
+    """Preprocess and check the image; a refused one keeps its thumbnail, so that a person sees what it is."""
     grey = image.grey_image
     pixels = preprocess(grey, options.spec)
     small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
@@ -164,14 +165,14 @@ def decode_image(path: Path, check: Callable[[ImageHeader], None] | None = None)
     ----------
     path : Path
     check : callable, optional
-        Refuses by the header, before any pixel is decoded, such as `cxrbatch.gate.check_size`.
+        Raises `Refusal` because of the header, before any pixel is decoded, such as `cxrbatch.gate.check_size`.
 
     Raises
     ------
     Refusal
-        It is no image, or damaged.
+        The file is no image, or damaged.
     OSError
-        It cannot be opened.
+        The file cannot be opened.
     """
     found = classify(path, str(path))
     if isinstance(found, Failure):
@@ -183,11 +184,13 @@ def decode_image(path: Path, check: Callable[[ImageHeader], None] | None = None)
 
 
 def thumbnail(pixels: NDArray[np.uint8], long_side_px: int) -> bytes:
-    """Make a small JPEG of what the network sees.
+    """Make a small JPEG of the network's input.
 
     Parameters
     ----------
     pixels : ndarray of uint8, shape (height, width)
+    long_side_px : int
+        Longest side of the JPEG in pixels.
     """
     image = Image.fromarray(pixels)
     image.thumbnail((long_side_px, long_side_px), Image.Resampling.BOX)

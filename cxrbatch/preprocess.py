@@ -1,7 +1,7 @@
-"""From a decoded radiograph to what the network sees: one function for training and every way of scoring.
+"""Preprocess a radiograph: presentation values in, the network's input (uint8) out.
 
-Everything that could tell the scanner or the file format instead of the patient is taken out here where it can
-be: constant borders, gain and offset, aspect ratio, resolution. Imports NumPy and Pillow only.
+One function for training and all scoring. Differences between scanners and file formats are removed here as far as
+possible: constant borders, gain and offset, aspect ratio, resolution. Imports NumPy and Pillow only.
 """
 
 import math
@@ -17,31 +17,32 @@ from cxrbatch.resample import COARSE_PX, Box, ReducedImage
 
 _MAX_TRIM_SHARE = 0.25
 _LEAST_OVERSAMPLING = 1.75
-"""Pixels that a reduced image keeps at least for each that the network sees; 9/8 for each of the coarse image."""
+"""Least pixels of a reduced image for each pixel of the network's input; 9/8 for each pixel of the coarse image."""
 NORMALISATIONS = ("percentile", "none")
 RESIZES = ("area", "linear", "nearest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreprocessSpec:
-    """Numbers of the preprocessing; saved in the bundle, because another value is another model.
+    """Parameters of the preprocessing; saved in the bundle, because another value means another model.
 
     Attributes
     ----------
     height, width : int
-        Size of the network's input in pixels; the image is squashed, not padded, because the shape of padding
-        tells the source.
+        Size of the network's input in pixels. The aspect ratio is not kept: the image is resized, not padded,
+        because the shape of the padding would reveal the source.
     normalise : str
-        ``percentile``: the two percentiles become 0 and 255. ``none``: presentation values 0–1 become 0–255 as they
-        are, for networks that were taught so; gain and offset of the scanner are then left in.
+        ``percentile``: the two percentiles become 0 and 255. ``none``: presentation values 0–1 become 0–255
+        unchanged, for networks that were trained so; gain and offset of the scanner then remain.
     low_percentile, high_percentile : float
-        Grey values mapped to 0 and 255.
+        Percentiles of the grey values, 0–100, that become 0 and 255.
     trim_tolerance : float
-        Outer rows and columns whose grey range is below this share of the image's range are cut off; at 0
-        nothing is.
+        Outer rows and columns whose grey range is below this share of the image's range are cut off; with 0
+        nothing is cut off.
     resize : str
-        ``area``: mean of what a pixel covers. ``linear``, ``nearest``: of the four neighbours, or the nearest one,
-        of its centre, as OpenCV and Keras do by default; fine structure aliases, for networks that were taught so.
+        ``area``: mean of the area that a pixel covers. ``linear``: interpolation of the four neighbours of its
+        centre (default of OpenCV). ``nearest``: the nearest neighbour (default of Keras). The last two alias fine
+        structure and are for networks that were trained so.
     """
 
     height: int = 160
@@ -66,10 +67,10 @@ class PreprocessSpec:
 
     @property
     def least_px(self) -> int | None:
-        """Fewest pixels that the shorter side of an image must keep, however it is reduced while it is decoded.
+        """Fewest pixels of the shorter side of an image that is reduced while it is decoded.
 
-        None where a reduced image will not do: where the extremes of the full one decide the greys, or single
-        pixels of it what the network sees.
+        None where a reduced image is not sufficient: where the extremes of the full image decide the grey values, or
+        where the network's input consists of single pixels of it.
         """
         if self.normalise != "percentile" or self.resize != "area":
             return None
@@ -80,19 +81,20 @@ GreyImage = NDArray[np.float32] | ReducedImage
 
 
 def preprocess(image: GreyImage, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """Turn presentation values into the network's input.
+    """Convert presentation values to the network's input.
 
     Parameters
     ----------
     image : ndarray of float32, shape (rows, columns), or ReducedImage
-        Presentation values, bone white; of any affine scale, unless `spec` says ``normalise = "none"``.
+        Presentation values, bone white; of any affine scale, unless `spec` states ``normalise = "none"``.
     spec : PreprocessSpec
         From the bundle.
 
     Returns
     -------
     ndarray of uint8, shape (height, width)
-        With the normalisation ``percentile`` unchanged by gain, offset and constant borders of `image`.
+        0–255. With the normalisation ``percentile`` it does not depend on gain, offset and constant borders of
+        `image`.
     """
     box = content_box(image, spec.trim_tolerance) if spec.trim_tolerance else None
     small = _resized(image, spec, box)
@@ -120,6 +122,10 @@ def area_resize(
         Size of the result in pixels.
     box : Box, optional
         Region of `pixels` to use; all of it by default.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width)
     """
     left, upper, right, lower = box or (0, 0, pixels.shape[1], pixels.shape[0])
     shrinks = right - left >= width and lower - upper >= height
@@ -135,13 +141,19 @@ def point_resize(
     box: Box | None = None,
     method: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> NDArray[np.float32]:
-    """Resample at the centres of the new pixels, whatever lies between them.
+    """Resample at the centres of the new pixels only (aliases fine structure).
+
+    Other parameters as in `area_resize`.
 
     Parameters
     ----------
     method : PIL.Image.Resampling
         ``BILINEAR`` is ``cv2.resize`` with its default interpolation; ``NEAREST``
         ``keras.utils.load_img`` with its default.
+
+    Returns
+    -------
+    ndarray of float32, shape (height, width)
     """
     region = box or (0, 0, pixels.shape[1], pixels.shape[0])
     image = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.float32))
@@ -156,18 +168,18 @@ _RESIZE: Mapping[str, Callable[[NDArray[np.float32], int, int, Box | None], NDAr
 
 
 def content_box(image: GreyImage, tolerance: float) -> Box:
-    """Find the image without its constant borders (collimator, padding, screenshot frames).
+    """Find the region of an image without its constant borders (collimator, padding, screenshot frames).
 
     Parameters
     ----------
     image : ndarray of float32, shape (rows, columns), or ReducedImage
     tolerance : float
-        A border row may span this share of the image's grey range.
+        A row or column belongs to the border if its grey range is at most this share of the image's, 0–1.
 
     Returns
     -------
     Box
-        At most a quarter is cut from each side, so that a mostly empty image is not blown up.
+        At most a quarter is cut from each side, so that a mostly empty image is not enlarged too much.
     """
     grid, (left, upper, right, lower) = _coarse(image)
     rows, columns = ((grid.min(axis=axis), grid.max(axis=axis)) for axis in (1, 0))
@@ -195,7 +207,7 @@ def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _percentiles(values: NDArray[np.float32], percentages: tuple[float, ...]) -> NDArray[np.float64]:
-    """What `numpy.percentile` gives, to the last bit, in a fraction of its time."""
+    """Compute the same as `numpy.percentile`, to the last bit, in a fraction of its time."""
     in_memory = values.ravel(order="K")
     last = in_memory.size - 1
     rank = np.array(percentages) / 100 * last

@@ -1,10 +1,10 @@
-"""Why an image has no score (`Reason`), and what to bear in mind where it has one (`Flag`)."""
+"""Codes for images without a score (`Reason`), and caveats on images with one (`Flag`)."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a file was not scored. People script these codes: add, never rename."""
+    """Reason for which a file was not scored. Scripts of users depend on these codes: add, never rename."""
 
     CORRUPT = "corrupt"
     TRUNCATED = "truncated"
@@ -44,7 +44,7 @@ class Flag(StrEnum):
 
 
 class Refusal(Exception):
-    """Raised inside the reading of one file; `cxrbatch.prepare` turns it into a `Failure`.
+    """Refusal of one file while it is read; `cxrbatch.prepare` turns it into a `Failure`.
 
     Parameters
     ----------

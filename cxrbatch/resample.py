@@ -1,4 +1,4 @@
-"""Images decoded at a fraction of their size, and means over parts of them."""
+"""Resample images that were decoded at a fraction of their size, by area means."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,42 +7,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 COARSE_PX = 256
-"""Side of the image in which borders are looked for."""
+"""Side in pixels of the coarse image in which borders are found."""
 
 Box = tuple[float, float, float, float]
-"""left, upper, right, lower in pixels, as Pillow takes it."""
+"""left, upper, right, lower in pixels, in the order of Pillow."""
 
 
 class NotReducible(Exception):
-    """An image cannot be had at a fraction of its size: all of it must be decoded."""
+    """The image cannot be decoded at a fraction of its size: all of it must be decoded."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReducedImage:
-    """An image whose every pixel stands for a square of pixels of the full one.
+    """An image of which each pixel is the mean of a square of pixels of the full image.
 
     Attributes
     ----------
     pixels : ndarray of float32, shape (rows, columns)
     extent : Box
-        Where the full image begins and ends, in pixels of this one. That need not be its own edges: the last pixel
-        may stand for part of a square only, and JPEG 2000 samples lie off the middle of their squares.
+        Where the full image begins and ends, in pixels of this image. These may differ from its own edges: the last
+        pixel may cover part of a square only, and JPEG 2000 samples are not at the middle of their squares.
     """
 
     pixels: NDArray[np.float32]
     extent: Box
 
     def area_mean(self, height: int, width: int, box: Box | None = None) -> NDArray[np.float32]:
-        """Resample so that each new pixel is the mean of what it covers, parts of pixels by their share.
+        """Resample so that each new pixel is the mean of the area it covers; parts of pixels count by their share.
 
-        With only a few pixels for each new one, Pillow's BOX is too coarse: it takes pixels whole or not at all.
+        With only a few pixels for each new one, Pillow's BOX is too coarse: it uses only whole pixels.
 
         Parameters
         ----------
         height, width : int
             Size of the result in pixels.
         box : Box, optional
-            Region of `pixels` to use; the extent by default. Beyond the edge it is as at the edge.
+            Region of `pixels` to use; the extent by default. Pixels beyond the edge repeat those at the edge.
+
+        Returns
+        -------
+        ndarray of float32, shape (height, width)
         """
         left, upper, right, lower = box or self.extent
         rows = _mean_rows(self.pixels, upper, lower, height)
@@ -51,12 +55,12 @@ class ReducedImage:
 
     @cached_property
     def coarse(self) -> NDArray[np.float32]:
-        """The image at 256 × 256, in which its borders are looked for; made once."""
+        """The image at 256 × 256, in which its borders are found; computed once."""
         return self.area_mean(COARSE_PX, COARSE_PX)
 
 
 def _mean_rows(pixels: NDArray[np.float32], begin: float, end: float, n: int) -> NDArray[np.float32]:
-    """Mean of the rows in each of `n` equal parts of what lies between two places."""
+    """Compute the mean of the rows in each of `n` equal parts of the range from `begin` to `end`."""
     height = (end - begin) / n
     upper = begin + height * np.arange(n)
     lower = upper + height

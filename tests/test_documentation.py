@@ -46,7 +46,9 @@ OPTIONS = {
 def command_lines(text: str) -> Iterator[str]:
     """What follows ``cxrbatch`` on a line, up to where the command ends; inline code too."""
     joined = re.sub(r"\\\n\s*", " ", text)
-    for found in re.finditer(r"(?:^|(?<!-u)[\s`/(])cxrbatch ([a-z]+\b[^\n`]*)", joined, re.MULTILINE):
+    for found in re.finditer(
+        r"(?:^|(?<!-u)(?<!from)[\s`/(])cxrbatch ([a-z]+\b[^\n`]*)", joined, re.MULTILINE
+    ):
         in_code = joined[found.start()] == "`" or joined[: found.start()].count("```") % 2 == 1
         if in_code or found[1].split()[0] in cli.commands:
             yield _END.split(found[1])[0].strip()

@@ -1,1 +1,1 @@
-"""Helpers that know no radiograph: files, text, tables, clocks, threads."""
+"""Helpers that are independent of radiographs: files, text, tables, clocks, threads."""

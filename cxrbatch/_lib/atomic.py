@@ -1,4 +1,4 @@
-"""Several files that appear in a folder together, or not at all."""
+"""Write several files to a folder so that all of them appear, or none."""
 
 import errno
 import glob
@@ -11,7 +11,7 @@ from pathlib import Path
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import OutputError, UsageProblem
 
-_MODE = 0o640  # patients are in it: nobody but the owner and the group; the umask may take more away
+_MODE = 0o640  # patient data: readable by owner and group only; the umask may restrict it further
 TRIAL = "trial"
 Content = bytes | Iterable[bytes]
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -21,13 +21,14 @@ _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 def write_together(contents: Mapping[Path, Content]) -> None:
     """Write files of one folder as a set.
 
-    All of them are on the disk under temporary names before the first one gets its own. The last one appears
-    last, and an earlier one of its name goes first: where it exists, the set is complete, even after a power cut.
+    All files are on the disk under temporary names before the first one gets its final name. The last file
+    appears last, and an earlier file of its name is removed first. So, where the last file exists, the set is
+    complete, even after a power cut.
 
     Parameters
     ----------
     contents : mapping of Path to bytes or iterable of bytes
-        Files of one folder; existing ones are replaced. What comes in pieces is never in memory as a whole.
+        Files of one folder; existing ones are replaced. Content given in pieces is never in memory as a whole.
 
     Raises
     ------
@@ -40,9 +41,10 @@ def write_together(contents: Mapping[Path, Content]) -> None:
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove what a killed process left of writing these files; for who alone writes them, and has written them.
+    """Remove temporary files that a killed process left when it wrote these files.
 
-    Before that, a leftover may be the only copy of an earlier report.
+    Call it only as the one process that writes these files, and after writing them. Before that, a leftover may be
+    the only copy of an earlier report.
     """
     for path in paths:
         for ending in ("tmp", "old"):
@@ -52,14 +54,14 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Find out whether a folder takes a new file, by writing one.
+    """Check whether a new file can be written to a folder, by writing one.
 
     Raises
     ------
     UsageProblem
         There is no such folder.
     OutputError
-        It takes none: permissions, a full disk.
+        No file can be written to it: permissions, a full disk.
     """
     with _as_output_error(folder):
         if not folder.is_dir():
@@ -74,14 +76,14 @@ def check_folder(folder: Path) -> None:
 
 
 def check_places(paths: Sequence[Path]) -> None:
-    """Find out whether files of one folder can be written, before they are made.
+    """Check whether files of one folder can be written, before they are made.
 
     Raises
     ------
     UsageProblem
-        The folder is missing, or something else has one of the names.
+        The folder is missing, or one of the names is taken by something that is not a file.
     OutputError
-        The folder takes no new file.
+        No new file can be written to the folder.
     """
     check_folder(paths[0].parent)
     for path in paths:
@@ -92,7 +94,7 @@ def check_places(paths: Sequence[Path]) -> None:
 def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
     new = {path: _beside(path, "tmp") for path in contents}
     old = {path: _beside(path, "old") for path in contents}
-    # Each step is registered before it is taken; undoing one that was not taken does nothing.
+    # The undoing of each step is registered before the step; undoing a step that was not done does nothing.
     with ExitStack() as undo:
         for path, content in contents.items():
             undo.callback(new[path].unlink, missing_ok=True)
@@ -106,7 +108,7 @@ def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
         _sync(folder)
         undo.pop_all()
     for path in old.values():
-        with suppress(OSError):  # the report is complete; a leftover is not worth calling it failed
+        with suppress(OSError):  # the report is complete; a leftover file is no reason to fail
             path.unlink(missing_ok=True)
 
 
@@ -115,7 +117,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _write(path: Path, content: Content) -> None:
-    # The mode is given when the file is made: no moment with a weaker one, and shares without chmod work too.
+    # The mode is set when the file is made: it is never weaker, and shares without chmod work too.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     with os.fdopen(descriptor, "wb") as stream:
         stream.writelines([content] if isinstance(content, bytes) else content)

@@ -1,27 +1,30 @@
-"""Nights and clocks. A night lasts from noon to noon, so that a run before midnight and one after it share one."""
+"""Nights and clocks.
+
+A night lasts from noon to noon, so that a run before midnight and a run after it belong to the same night.
+"""
 
 import datetime as dt
 import os
 from collections.abc import Callable
 
 Clock = Callable[[], dt.datetime]
-"""Gives the present, with a time zone."""
+"""Returns the present time, with a time zone."""
 
 _NOON = dt.timedelta(hours=12)
 
 
 def night_of(moment: dt.datetime) -> dt.date:
-    """Date on which the night of a moment began, in the time zone of `moment`."""
+    """Return the date on which the night of a moment began, in the time zone of `moment`."""
     return (moment.replace(tzinfo=None) - _NOON).date()
 
 
 def after(now: dt.datetime, last: dt.datetime | None) -> dt.datetime:
-    """A moment later than the last one, whatever the clock says: what came in second must look so."""
+    """Return `now`, or the moment just after `last` where the clock is not later: the order of events is kept."""
     return now if last is None else max(now, last + dt.timedelta(microseconds=1))
 
 
 def system_clock() -> dt.datetime:
-    """The present in local time; ``SOURCE_DATE_EPOCH`` (seconds) stands still instead, for reproducible reports."""
+    """Return the present in local time, or ``SOURCE_DATE_EPOCH`` (seconds) if set, for reproducible reports."""
     if fixed := os.environ.get("SOURCE_DATE_EPOCH"):
         return dt.datetime.fromtimestamp(int(fixed), dt.UTC).astimezone()
     return dt.datetime.now().astimezone()

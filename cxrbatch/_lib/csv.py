@@ -1,4 +1,4 @@
-"""Write tables as CSV that no spreadsheet takes for formulas: UTF-8, LF, numbers with six decimals.
+"""Write tables as CSV without spreadsheet formulas: rows in, bytes out (UTF-8, LF, numbers with six decimals).
 
 Text is neutralised for spreadsheets and escaped so that one record is one line (`cxrbatch._lib.text`).
 """
@@ -14,7 +14,7 @@ Row = Mapping[str, Cell]
 
 
 def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
-    """Write rows as a table, text neutralised and escaped; a column that a row has not is an empty cell."""
+    """Write rows as a table, text neutralised and escaped; a column that a row does not have is an empty cell."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
@@ -26,6 +26,6 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        # A backslash is doubled: a name that holds what looks like an escape is not the name that was escaped.
+        # A backslash is doubled: a name that contains a literal escape must differ from an escaped name.
         return visible(neutralise(value.replace("\\", "\\\\")))
     return str(value) if isinstance(value, int) else f"{value:.6f}"

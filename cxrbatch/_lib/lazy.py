@@ -1,4 +1,4 @@
-"""Import the names of a package when they are used, and not before (PEP 562)."""
+"""Import the names of a package at their first use (PEP 562)."""
 
 import importlib
 import sys
@@ -16,7 +16,7 @@ def lazy_names(package: str, **names: tuple[str, ...]) -> Callable[[str], Any]:
     package : str
         Its ``__name__``.
     **names : tuple of str
-        For each module of the package the names that come from there.
+        For each module of the package, the names that are imported from it.
 
     Returns
     -------

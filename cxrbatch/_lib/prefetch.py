@@ -1,4 +1,4 @@
-"""Taking what an iterator gives before anybody asks for it."""
+"""Take items from an iterator in a thread, before they are needed."""
 
 import contextlib
 import threading
@@ -12,14 +12,14 @@ _PAUSE_S = 0.05
 
 
 class _End:
-    """Behind the last item."""
+    """Marker after the last item."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
 class _Prefetcher(Generic[T]):
-    """Items that a thread takes from an iterator, as long as fewer than `n_ahead` wait."""
+    """Items that a thread takes from an iterator while fewer than `n_ahead` are waiting."""
 
     def __init__(self, items: Iterable[T], n_ahead: int) -> None:
         self._waiting: Queue[T | _End] = Queue(n_ahead)
@@ -40,12 +40,12 @@ class _Prefetcher(Generic[T]):
                 self._waiting.put(item)
                 if self._is_over:
                     break
-        except BaseException as error:  # for whoever asks for the next item
+        except BaseException as error:  # raised where the next item is taken
             end = _End(error)
         self._waiting.put(end)
 
     def stop(self) -> None:
-        """Let the thread end, and whoever still waits for an item."""
+        """End the thread, and the iteration of any consumer that still waits for an item."""
         self._is_over = True
         while self._thread.is_alive():
             with contextlib.suppress(Empty):
@@ -59,16 +59,16 @@ class _Prefetcher(Generic[T]):
 
 @contextlib.contextmanager
 def prefetch(items: Iterable[T], n_ahead: int, stop: Callable[[], object]) -> Iterator[Iterator[T]]:
-    """Let a thread take items from an iterator while something else is done.
+    """Take items from an iterator in a thread, while the caller does something else.
 
     Parameters
     ----------
     items : iterable
-        Used by the thread alone. What it raises is raised where the next item is asked for.
+        Used by the thread alone. An exception that it raises is raised where the next item is taken.
     n_ahead : int
         How many items may wait.
     stop : callable
-        Called at the end: makes an iterator that waits for something give up.
+        Called at the end: makes an iterator that is waiting give up.
 
     Yields
     ------

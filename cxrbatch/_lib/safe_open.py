@@ -1,6 +1,6 @@
-"""Opening files in a folder that others write to.
+"""Open files safely in a folder that others write to.
 
-What stands under a name may be another thing a moment later.
+A name may refer to another file a moment later.
 """
 
 import os
@@ -15,13 +15,13 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
-    """What tells, without reading it, whether a file is still the same.
+    """Size and times of a file: they show, without reading it, whether it is still the same.
 
     Attributes
     ----------
     size_bytes, mtime_ns, ctime_ns : int
-        Size, time of modification and time of change (of content, name or rights), as the file system gives them; -1
-        and zeros where it gave none.
+        Size, time of modification and time of change (of content, name or rights), as the file system states them; -1
+        and zeros where they are unknown.
     """
 
     size_bytes: int = -1
@@ -38,12 +38,12 @@ _PAUSE_S = 0.1
 
 
 class NotRegular(Exception):
-    """A pipe, a socket, a device, a folder, or a symbolic link where there was none.
+    """Not a regular file: a pipe, a socket, a device, a folder, or a symbolic link where there was none.
 
     Attributes
     ----------
     found : os.stat_result
-        What it is.
+        State of what was found instead.
     """
 
     def __init__(self, found: os.stat_result) -> None:
@@ -55,19 +55,22 @@ class NotRegular(Exception):
 def open_regular(path: Path, *, follow: bool) -> Iterator[BinaryIO]:
     """Open a regular file for reading, and nothing else.
 
-    What is something else already is not touched: a device may act on being opened. What becomes something else just
-    then is opened without waiting (a pipe would wait for its writer for ever) and closed again.
+    Anything else is not opened: a device may react to being opened. If a file is replaced by something else between
+    the check and the opening, it is opened without waiting (a pipe would wait for its writer for ever) and closed
+    again.
 
     Parameters
     ----------
     path : Path
     follow : bool
-        Whether symbolic links are followed. If not, no folder on the way may be one either.
+        Follow symbolic links. If False, no folder on the path may be a link either.
 
     Raises
     ------
     NotRegular
+        It is not a regular file.
     OSError
+        It cannot be opened.
     """
     with ExitStack() as stack:
         above = None if follow else stack.enter_context(_reached_without_links(path.absolute().parent))
@@ -81,7 +84,7 @@ def open_regular(path: Path, *, follow: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _reached_without_links(folder: Path) -> Iterator[int]:
-    """Go the way step by step: the kernel, given all of it, would follow a link that has taken a folder's place."""
+    """Open a folder part by part: given the whole path, the kernel would follow a link that replaced a folder."""
     descriptor = os.open(folder.anchor, _FOLDER)
     try:
         for part in folder.parts[1:]:
@@ -93,7 +96,7 @@ def _reached_without_links(folder: Path) -> Iterator[int]:
 
 
 def _open(name: Path | str, flags: int, above: int | None) -> int:
-    """Whoever holds a lease on the file (a Samba server whose client writes) is given time to return it."""
+    """Open a file; wait up to 5 s while another process has a lease on it (a Samba server whose client writes)."""
     for _ in range(_N_TRIES):
         try:
             return os.open(name, flags, dir_fd=above)
@@ -109,12 +112,13 @@ def _require_regular(found: os.stat_result) -> None:
 
 @contextmanager
 def hold_open(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
-    """Open a file once for all who read it, so that they read the same one, whatever happens to its name meanwhile.
+    """Open a file once for several readers, so that all read the same file even if its name is reused meanwhile.
 
     Parameters
     ----------
     version : FileVersion
-        What it was when `cxrbatch.discover.walk` found it, whose paths hold no links; unknown for one that may.
+        Its version when `cxrbatch.discover.walk` found it: paths from there contain no links.
+        `UNKNOWN_VERSION` for a path that may be a link.
 
     Yields
     ------
@@ -126,7 +130,9 @@ def hold_open(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
     Raises
     ------
     NotRegular
+        It is not a regular file.
     OSError
+        It cannot be opened.
     """
     with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
         other = Path(f"/proc/self/fd/{stream.fileno()}")
@@ -134,7 +140,7 @@ def hold_open(path: Path, version: FileVersion) -> Iterator[tuple[Path, int]]:
 
 
 def version_of(found: os.stat_result) -> FileVersion:
-    """Tell a file by its size and times; times beyond what SQLite can store (the year 2262) are all alike."""
+    """Return the size and times of a file; times beyond what SQLite can store (the year 2262) are clipped."""
     return FileVersion(
         size_bytes=found.st_size, mtime_ns=_storable(found.st_mtime_ns), ctime_ns=_storable(found.st_ctime_ns)
     )
@@ -145,9 +151,9 @@ def _storable(time_ns: int) -> int:
 
 
 def has_changed(version: FileVersion, now: os.stat_result) -> bool:
-    """Whether somebody wrote to a file since it was found; unknown is no.
+    """Check whether a file was written to since it was found; False where its version is unknown.
 
-    The time of change says nothing here: a backup or a change of rights moves it too.
+    The time of change (ctime) is not compared: a backup or a change of rights moves it too.
     """
     then = version_of(now)
     return version != UNKNOWN_VERSION and (then.size_bytes, then.mtime_ns) != (

@@ -1,4 +1,4 @@
-"""Read TOML strictly into frozen dataclasses.
+"""Read TOML strictly: a file or table in, a frozen dataclass out.
 
 An unknown key, a missing key or a value of another type is an error that names the file, the key, what was
 expected and what was found.
@@ -24,13 +24,13 @@ def load_recipe(path: Path, kind: type[T]) -> T:
     ----------
     path : Path
     kind : type
-        A dataclass whose fields are str, int, float, bool, tuples of these, or further dataclasses; or one of several
-        of these; or None, for what may be left out.
+        A dataclass. Its fields are str, int, float, bool, tuples of these, or further dataclasses; or unions of
+        these; or unions with None, for optional keys.
 
     Raises
     ------
     RecipeError
-        The file cannot be read, or says something that `kind` does not know.
+        The file cannot be read, or does not fit `kind`.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def load_recipe(path: Path, kind: type[T]) -> T:
 
 
 def read_recipe(table: Any, kind: type[T], where: str = "") -> T:
-    """Read a table into a dataclass, as `load_recipe` does with a file's.
+    """Read a table into a dataclass, as `load_recipe` does with a file.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def read_recipe(table: Any, kind: type[T], where: str = "") -> T:
     Raises
     ------
     RecipeError
-        The table says something that `kind` does not know.
+        The table does not fit `kind`.
     """
     return typing.cast(T, _dataclass(kind, table, where))
 
@@ -116,11 +116,12 @@ def _did_you_mean(key: str, known: typing.Iterable[str]) -> str:
 
 
 def check_known(key: str, value: str, known: tuple[str, ...]) -> None:
+    """Check that a value of a recipe is one of those known."""
     if value not in known:
         raise ValueError(f"{key} must be {' or '.join(known)}, found {value!r}")
 
 
 def check_within(key: str, place: str) -> None:
-    """Whoever wrote a recipe decides what is read below a folder, and not what is read beside it."""
+    """Check that a path in a recipe stays below its folder: it must be relative, without ``..``."""
     if PurePath(place).is_absolute() or ".." in PurePath(place).parts:
         raise ValueError(f"{key} must be relative and without .., found {place!r}")

@@ -1,4 +1,4 @@
-"""Measure what the list was worth at this hospital, by the PCR results that came back."""
+"""Measure how useful the list was at this hospital: state with PCR results in, CSV table and HTML page out."""
 
 from cxrbatch.audit.figures import audit
 from cxrbatch.audit.summary import summarise

@@ -1,7 +1,8 @@
-"""What a score meant here: AUROC, calibration line and reliability, among the patients with a result.
+"""Measure AUROC, calibration line and reliability of the scores at this hospital: episodes in, estimates out.
 
-Scores of one bundle only. The share of PCR-positive is this hospital's own, so that the line gives probabilities for
-the patients it was fitted on: log-odds of a positive result = slope · logit(score) + intercept.
+Only patients with a result count, and only scores of one bundle. The share of PCR-positive patients is this
+hospital's own. The line therefore gives probabilities for the patients it was fitted on: log-odds of a positive
+result = slope · logit(score) + intercept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,10 +36,11 @@ class Scored:
     Attributes
     ----------
     y_true : ndarray of bool, shape (n,)
-        PCR-positive.
+        True where PCR-positive.
     y_score : ndarray of float64, shape (n,)
+        COVID-19 scores, 0–1.
     patients : ndarray of str, shape (n,)
-        Numbers, as text.
+        Numbers of the patients, as text. Waits of one patient have the same number.
     """
 
     y_true: Bools
@@ -47,22 +49,22 @@ class Scored:
 
     @property
     def n(self) -> int:
-        """Waits."""
+        """Number of waits."""
         return self.y_true.size
 
     @property
     def n_positive(self) -> int:
-        """PCR-positive waits."""
+        """Number of PCR-positive waits."""
         return int(self.y_true.sum())
 
     @property
     def n_fewer(self) -> int:
-        """Those of the rarer result."""
+        """Number of waits with the rarer result."""
         return min(self.n_positive, self.n - self.n_positive)
 
 
 def scored_by(episodes: Sequence[Episode], bundle_sha256: str) -> Scored:
-    """Choose the ranked waits of a bundle that have a result."""
+    """Select the waits that a bundle ranked and that have a result."""
     chosen = [
         episode
         for episode in episodes
@@ -79,7 +81,15 @@ def scored_by(episodes: Sequence[Episode], bundle_sha256: str) -> Scored:
 
 
 def calibration(scored: Scored) -> Iterator[AuditEstimate]:
-    """``auroc``, ``slope``, ``intercept`` with 95 % intervals, and mean score and share PCR-positive by quintile."""
+    """Compute AUROC, slope and intercept with 95 % intervals, and mean score and share PCR-positive by quintile.
+
+    Yields
+    ------
+    AuditEstimate
+        ``n_positive``, ``n_negative``, ``auroc``, ``slope``, ``intercept``, and for each quintile i
+        ``quintile_<i>_score`` and ``quintile_<i>_positive``. AUROC, slope and intercept have no value with fewer
+        than `FEWEST` waits of either result. With fewer than 25 waits there are no quintiles.
+    """
     enough = scored.n_fewer >= FEWEST
     yield counted(SECTION, "n_positive", scored.n_positive)
     yield counted(SECTION, "n_negative", scored.n - scored.n_positive)
@@ -104,10 +114,14 @@ def _auroc(scored: Scored) -> Estimate:
 
 
 def _line(scored: Scored) -> tuple[Estimate, Estimate]:
-    """Maximum likelihood, with the variance of patients and not of waits (Liang and Zeger 1986, Biometrika 73:13)."""
+    """Fit slope and intercept by maximum likelihood.
+
+    The variance is that of patients, not of waits (Liang and Zeger 1986, Biometrika 73:13).
+    """
     positive, negative = scored.y_score[scored.y_true], scored.y_score[~scored.y_true]
     if positive.min() >= negative.max() or negative.min() >= positive.max():
-        return no_figure(), no_figure()  # parted wholly, or constant: no finite slope is the likeliest
+        # Perfectly separated or constant scores: the likelihood has no finite maximum.
+        return no_figure(), no_figure()
     design = np.column_stack([logit(scored.y_score), np.ones(scored.n)])
     beta = fit_logistic(design, scored.y_true, np.ones(scored.n), ridge=_RIDGE)
     error = np.sqrt(np.diag(_covariance(design, beta, scored)))
@@ -127,7 +141,10 @@ def _covariance(design: Floats, beta: Floats, scored: Scored) -> Floats:
 
 
 def _quintiles(scored: Scored) -> Iterator[Bools]:
-    """Parts of equal size by rising score; equal scores stay together, so that there may be fewer parts."""
+    """Split the waits into parts of equal size by rising score.
+
+    Equal scores stay together, so there may be fewer parts. Yields a mask of shape (n,) for each part.
+    """
     if scored.n < BINS * FEWEST:
         return
     edges = np.sort(scored.y_score)[(np.arange(1, BINS) * scored.n) // BINS]

@@ -1,6 +1,6 @@
-"""Whether what comes in, and what the bundle says of it, is still what it was: by the week in which images came in.
+"""Measure drift of images and scores by the week in which images came in: image summaries in, estimates out.
 
-Second copies and files that were still being written do not count: what they hold is counted elsewhere.
+Second copies and files that were still being written do not count: their content is counted elsewhere.
 """
 
 from collections import Counter
@@ -18,14 +18,14 @@ from cxrbatch.stats import Floats
 
 SECTION = "drift"
 ENOUGH_IMAGES = 100
-"""Scored images that a week needs for a stability index."""
+"""Number of scored images that a week needs for a stability index."""
 OWN_WEEKS = 4
-"""So many first weeks with enough images are the hospital's own reference."""
+"""Number of first weeks with enough images that form the hospital's own reference."""
 STABLE, SHIFTED = 0.1, 0.25
-"""Customary reading of the index, a rule of thumb: below the first no change, above the second a large one (Siddiqi
-2006, Credit Risk Scorecards)."""
+"""Limits of the index, a rule of thumb: below the first no change, above the second a large change (Siddiqi 2006,
+Credit Risk Scorecards)."""
 _PARTS = 10
-_HALF = 0.5  # of an image added to each part, so that an empty one does not make the index infinite
+_HALF = 0.5  # images added to each part, so that an empty part does not make the index infinite
 _COUNTED_ELSEWHERE = (Reason.DUPLICATE, Reason.STILL_CHANGING)
 
 
@@ -36,12 +36,13 @@ class Reference:
     Attributes
     ----------
     edges : ndarray of float64, shape (9,)
-        Rising; a score that equals one lies above it.
+        Edges of the parts, rising. A score equal to an edge belongs to the part above it.
     shares : ndarray of float64, shape (10,)
-        Sum 1.
+        Share of the scores in each part; the sum is 1.
     n : int
-        On how many it rests.
+        Number of scores that it is made from.
     measured_on : str
+        Description of the images, in words.
     """
 
     edges: Floats
@@ -50,9 +51,14 @@ class Reference:
     measured_on: str
 
     def psi(self, scores: Floats) -> float:
-        """Population stability index: Σ (p − q) ln (p / q) over ten parts, p of the scores, q of the reference.
+        """Compute the population stability index: Σ (p − q) ln (p / q) over ten parts.
 
-        Half an image is added to each part of both.
+        p are the shares of the scores, q those of the reference. Half an image is added to each part of both.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n,)
+            COVID-19 scores, 0–1.
         """
         found = np.bincount(np.searchsorted(self.edges, scores, side="right"), minlength=_PARTS)
         p = (found + _HALF) / (scores.size + _PARTS * _HALF)
@@ -60,12 +66,12 @@ class Reference:
         return float(((p - q) * np.log(p / q)).sum())
 
     def by_chance(self, n: int) -> float:
-        """What the index of `n` images is on average if nothing has changed: (parts − 1) (1/n + 1/n_reference)."""
+        """Compute the mean of the index of `n` images without any change: (parts − 1) (1/n + 1/n_reference)."""
         return (_PARTS - 1) * (1 / n + 1 / self.n)
 
 
 def bundle_reference(bundle: Bundle) -> Reference | None:
-    """The one that the bundle was shipped with; None where it has none."""
+    """Return the reference that the bundle was shipped with; None if it has none."""
     content: Mapping[str, Any] | None = bundle.evaluation.get("reference")
     if not content:
         return None
@@ -74,7 +80,20 @@ def bundle_reference(bundle: Bundle) -> Reference | None:
 
 
 def own_reference(weeks: Mapping[str, Floats]) -> tuple[Reference | None, set[str]]:
-    """Deciles of the first weeks with enough images, and which weeks these are; None until there are that many."""
+    """Make the hospital's own reference: the deciles of its first weeks with enough images.
+
+    Parameters
+    ----------
+    weeks : mapping of str to ndarray of float64
+        COVID-19 scores by week, in rising order of the weeks.
+
+    Returns
+    -------
+    Reference or None
+        None until there are `OWN_WEEKS` weeks with `ENOUGH_IMAGES` images.
+    set of str
+        The weeks that it is made from.
+    """
     chosen = [week for week, scores in weeks.items() if scores.size >= ENOUGH_IMAGES][:OWN_WEEKS]
     if len(chosen) < OWN_WEEKS:
         return None, set()
@@ -86,7 +105,7 @@ def own_reference(weeks: Mapping[str, Floats]) -> tuple[Reference | None, set[st
 
 
 def weekly_scores(images: Iterable[ImageSummary], bundle_sha256: str) -> dict[str, Floats]:
-    """COVID-19 scores of a bundle by week, rising."""
+    """Collect the COVID-19 scores of a bundle by week, in rising order of the weeks."""
     weeks: dict[str, list[float]] = {}
     for image in images:
         if image.score_covid is not None and image.bundle_sha256 == bundle_sha256:
@@ -95,16 +114,23 @@ def weekly_scores(images: Iterable[ImageSummary], bundle_sha256: str) -> dict[st
 
 
 def counted_images(images: Iterable[ImageSummary]) -> list[ImageSummary]:
-    """Without second copies and unfinished files."""
+    """Select the images that count: without second copies and unfinished files."""
     return [image for image in images if not image.duplicate_of and image.reason not in _COUNTED_ELSEWHERE]
 
 
 def drift(images: Sequence[ImageSummary], bundle: Bundle) -> Iterator[AuditEstimate]:
-    """By week: new images, share urgent, share not scored, those by reason, and stability indices.
+    """Compute for each week: new images, share urgent, share not scored, counts by reason, and stability indices.
 
-    ``psi_to_bundle`` is held against the reference of the bundle, ``psi_to_first_weeks`` against the hospital's own;
-    ``…_by_chance`` is what the index would be on average without any change. ``not_scored_last_week_minus_before``:
-    whether the share not scored has risen.
+    ``psi_to_bundle`` compares with the reference of the bundle, ``psi_to_first_weeks`` with the hospital's own.
+    ``…_by_chance`` is the mean of the index without any change. ``not_scored_last_week_minus_before`` is the increase
+    of the share not scored.
+
+    Parameters
+    ----------
+    images : sequence of ImageSummary
+        From `counted_images`.
+    bundle : Bundle
+        Only its scores count for the share urgent and the indices.
     """
     by_week: dict[str, list[ImageSummary]] = {}
     for image in images:

@@ -1,8 +1,8 @@
-"""The unit of an audit: one wait of one patient.
+"""Find the waits of patients, which are the unit of an audit: lists, results and images in, episodes out.
 
-A *wait* is a stretch of neighbouring nights with a list on which a patient stands. It ends where the patient is off
-the list, or where what the patient waits for began later than before (night minus ``nights_waiting`` moved forward,
-so too where ``nights_waiting`` is 0 again): that is the next wait. Nights without a finished run part nothing.
+A *wait* is a stretch of consecutive nights with a list on which a patient stands. It ends when the patient is off the
+list. It also ends when the start of the wait (night minus ``nights_waiting``) moves forward, for example because
+``nights_waiting`` is 0 again: then the next wait begins. Nights without a finished run do not end a wait.
 
 The *result* of a wait is the first PCR result of the patient whose swab was taken no earlier than the day before the
 first night of the wait and no later than `RESULT_DAYS` days after its last night. A result that fits two waits
@@ -27,9 +27,10 @@ from cxrbatch.state import ImageSummary, ListEntry, PcrResult
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 DAYS_BEFORE = 1
-"""So much earlier than the first night a swab may have been taken: a night is named by the day on which it began."""
+"""Days before the first night on which a swab may have been taken: a night has the date of the day it began."""
 RESULT_DAYS = 14
-"""So much later than the last night: results come back late, and a later swab says little about that image."""
+"""Days after the last night on which a swab may have been taken. Results come back late. A still later swab gives
+little information about that image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +40,23 @@ class Episode:
     Attributes
     ----------
     first_night, last_night : datetime.date
-        On the list.
+        First and last night on the list.
     since : datetime.date
         Night on which the first image of this wait came in.
     arrived : datetime.datetime
-        When that image was written into the folder, or first seen where this is earlier.
+        Time when that image was written into the folder, or when it was first seen if this is earlier.
     position : int
-        On the list of the first night, from 1.
+        Position on the list of the first night, from 1.
     score : float or None
-        None: not scored on the first night.
+        COVID-19 score of the first night, 0–1; None if not scored.
     is_open : bool
-        Still on the last list of all.
+        True if the patient is still on the last of all lists.
     reached_max_wait : bool
-        Had the flag ``max_wait`` on some night.
+        True if the patient had the flag ``max_wait`` on some night.
     is_positive : bool or None
-        The result; None while there is none.
+        The result; None if there is none.
     swabbed : datetime.date or None
+        Day of the swab; None if there is no result.
     """
 
     patient_key: PatientKey
@@ -77,18 +79,18 @@ class Episode:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether there was a score on the first night."""
+        """True if there was a score on the first night."""
         return self.score is not None
 
     @property
     def nights(self) -> int:
-        """Nights from the first image to the swab; without a result, to the last list."""
+        """Number of nights from the first image to the swab; without a result, to the last list."""
         return max(0, ((self.swabbed or self.last_night) - self.since).days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episodes:
-    """All waits by first night and position, and the number of results that fit none."""
+    """All waits by first night and position, the number of results, and the number of results that fit no wait."""
 
     episodes: tuple[Episode, ...]
     n_results: int
@@ -96,7 +98,7 @@ class Episodes:
 
 
 class _Stretch:
-    """A wait while the lists are read, one night after the other."""
+    """A wait that grows while the lists are read, one night after the other."""
 
     __slots__ = ("_begun", "first", "last_night", "reached_max_wait", "since")
 
@@ -107,11 +109,11 @@ class _Stretch:
         self.add(first)
 
     def goes_on(self, listed: ListEntry, night_before: dt.date | None) -> bool:
-        """Whether a line of a later list is of the same wait."""
+        """Check whether a line of a later list belongs to the same wait."""
         return self.last_night == night_before and _since(listed) <= self._begun
 
     def add(self, listed: ListEntry) -> None:
-        """Take in a line."""
+        """Add a line of a list to the wait."""
         self._begun = _since(listed)
         self.since = min(self.since, self._begun)
         self.last_night = listed.night
@@ -124,16 +126,16 @@ def find_episodes(
     results: Iterable[PcrResult],
     images: Iterable[ImageSummary],
 ) -> Episodes:
-    """Part the lists of all nights into waits, and give each its result.
+    """Split the lists of all nights into waits, and find the result of each.
 
     Parameters
     ----------
     nights : collection of datetime.date
-        Those with a list, an empty one too; at least one.
-    list_entries : iterable of Listed
-        By night.
+        Nights with a list, also with an empty one; at least one.
+    list_entries : iterable of ListEntry
+        Sorted by night.
     results : iterable of PcrResult
-        By patient and date.
+        Sorted by patient and date.
     images : iterable of ImageSummary
     """
     stretches = _stretches(nights, list_entries)
@@ -170,7 +172,10 @@ def _since(listed: ListEntry) -> dt.date:
 def _first_results(
     stretches: Mapping[PatientKey, Sequence[_Stretch]], results: Iterable[PcrResult]
 ) -> tuple[dict[tuple[PatientKey, dt.date], PcrResult], int, int]:
-    """The result of a patient and first night; how many results there are, and how many fit no wait."""
+    """Find the first result for each patient and first night.
+
+    Also count all results, and those that fit no wait.
+    """
     found: dict[tuple[PatientKey, dt.date], PcrResult] = {}
     n_results = n_outside = 0
     for result in results:
@@ -239,7 +244,10 @@ FIGURES: Mapping[str, Callable[[Sequence[int]], float]] = {
 
 
 def waiting(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
-    """Mean, 95th percentile and maximum of each group, and how many waits reached ``max_wait``."""
+    """Compute mean, 95th percentile and maximum of the nights of each group, and count waits with ``max_wait``.
+
+    Values are None for groups with fewer than `FEWEST` waits.
+    """
     for group, belongs in GROUPS.items():
         nights = [episode.nights for episode in episodes if belongs(episode)]
         yield counted(WAITING, f"n_{group}", len(nights))

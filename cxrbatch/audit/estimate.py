@@ -1,4 +1,4 @@
-"""A figure of an audit, and how counts become one."""
+"""Make the figures of an audit from counts: counts or marks in, `AuditEstimate` out."""
 
 import datetime as dt
 import math
@@ -10,13 +10,13 @@ import numpy as np
 from cxrbatch.stats import Estimate
 
 ALL = "all"
-"""In place of a week: the whole time."""
+"""Code for the whole time, in place of a week."""
 FEWEST = 5
-"""With fewer waits, or fewer on either side of a comparison, there is no figure."""
+"""Least number of waits for a figure; in a comparison, on either side."""
 BOOTSTRAPS = 500
 
 Z_95 = 1.959963984540054
-"""97.5 % of a normal distribution lie below."""
+"""97.5th percentile of the normal distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +26,13 @@ class AuditEstimate:
     Attributes
     ----------
     section, name : str
-        Codes that people script: add, never rename.
+        Codes that users read with scripts: add codes, never rename them.
     week : str
         ISO week of the first night of the waits, or of the night on which images came in; or `ALL`.
     value, low, high : float or None
-        With a 95 % interval; None where there are too few, or the figure has none.
+        Value with its 95 % interval. None if there are too few waits or images, or if the figure has no interval.
     n : int
-        Waits or images on which it rests.
+        Number of waits or images that it is computed from.
     """
 
     section: str
@@ -45,30 +45,30 @@ class AuditEstimate:
 
 
 def estimated(section: str, name: str, estimate: Estimate, n: int, week: str = ALL) -> AuditEstimate:
-    """A figure with an interval; what is not a number is None."""
+    """Make a figure with an interval; values that are not finite become None."""
     value, low, high = map(_finite, (estimate.value, estimate.low, estimate.high))
     return AuditEstimate(section=section, name=name, n=n, week=week, value=value, low=low, high=high)
 
 
 def counted(section: str, name: str, n: int, week: str = ALL) -> AuditEstimate:
-    """A number of waits or images, which is exact."""
+    """Make the figure of a number of waits or images; it is exact and has no interval."""
     return AuditEstimate(section=section, name=name, n=n, week=week, value=n)
 
 
 def share(section: str, name: str, marks: Iterable[bool], week: str = ALL) -> AuditEstimate:
-    """How many of them are true."""
+    """Make the figure of the share of true marks, 0–1, with its Wilson interval; no value below `FEWEST` marks."""
     marked = list(marks)
     found = wilson(sum(marked), len(marked)) if len(marked) >= FEWEST else no_figure()
     return estimated(section, name, found, len(marked), week)
 
 
 def no_figure() -> Estimate:
-    """Where there are too few."""
+    """Return an estimate of NaN, for too few waits or images."""
     return Estimate(value=math.nan, low=math.nan, high=math.nan)
 
 
 def wilson(k: int, n: int) -> Estimate:
-    """A share with its score interval (Wilson 1927, J Am Stat Assoc 22:209); `n` above 0."""
+    """Compute the share k / n with its score interval (Wilson 1927, J Am Stat Assoc 22:209); `n` above 0."""
     p, spread = k / n, Z_95 * Z_95 / n
     middle = (p + spread / 2) / (1 + spread)
     half = Z_95 / (1 + spread) * math.sqrt(p * (1 - p) / n + spread / (4 * n))
@@ -76,7 +76,10 @@ def wilson(k: int, n: int) -> Estimate:
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:
-    """Difference of two independent shares with Wilson intervals (Newcombe 1998, Stat Med 17:873, method 10)."""
+    """Compute the difference a − b of two independent shares with Wilson intervals.
+
+    Newcombe 1998, Stat Med 17:873, method 10.
+    """
     value = a.value - b.value
     return Estimate(
         value=value,
@@ -86,14 +89,17 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
 
 
 def compared(section: str, name: str, a: AuditEstimate, b: AuditEstimate) -> AuditEstimate:
-    """How much larger one share is than another one of other waits or images."""
+    """Make the figure of the difference a − b of two shares, each of other waits or images.
+
+    It has no value if either share has fewer than `FEWEST`.
+    """
     known = a.n >= FEWEST and b.n >= FEWEST
     found = difference(_estimate(a), _estimate(b)) if known else no_figure()
     return estimated(section, name, found, a.n + b.n, a.week)
 
 
 def week_of(night: dt.date) -> str:
-    """ISO 8601 week: ``2026-W48``."""
+    """Return the ISO 8601 week of a night, such as ``2026-W48``."""
     year, week, _ = night.isocalendar()
     return f"{year}-W{week:02d}"
 

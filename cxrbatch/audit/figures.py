@@ -1,4 +1,4 @@
-"""A state in, every figure of an audit out."""
+"""Compute all figures of an audit: state and bundle in, `Audit` out."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -19,17 +19,17 @@ from cxrbatch.state import open_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """All that the two files say; no patient is named.
+    """Content of the table and the page of an audit; no patient is named.
 
     Attributes
     ----------
     first_night, last_night : datetime.date
     n_nights : int
-        With a list.
+        Number of nights with a list.
     curves : mapping of str to Curve
-        By order; empty where there are too few results.
+        Gain curves by order; empty if there are too few results.
     n_other_bundles : int
-        Ranked waits with a result whose score is that of another bundle.
+        Number of ranked waits with a result whose score is that of another bundle.
     """
 
     bundle: Bundle
@@ -44,18 +44,18 @@ class Audit:
     curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def get(self, section: str, name: str, week: str = ALL) -> AuditEstimate:
-        """One of the quantities; an empty one where there is none of that name."""
+        """Return a figure; one with n = 0 and no value if there is none of that name."""
         found = (one for one in self.estimates if (one.section, one.name, one.week) == (section, name, week))
         return next(found, AuditEstimate(section=section, name=name, n=0, week=week))
 
     def weeks(self, section: str) -> list[str]:
-        """Weeks of which a section speaks, rising; the whole time last."""
+        """List the weeks for which a section has figures, rising; `ALL` comes last."""
         weeks = {one.week for one in self.estimates if one.section == section}
         return [*sorted(weeks - {ALL}), *sorted(weeks & {ALL})]
 
     @property
     def recommended(self) -> OperatingPoints | None:
-        """For ``screen --operating-points``; None where there are too few results."""
+        """Operating points for ``screen --operating-points``; None if there are too few results."""
         urgent, high = (self.get(THRESHOLD, band).value for band in ("urgent", "high"))
         if urgent is None or high is None:
             return None
@@ -73,17 +73,18 @@ class Audit:
 def audit(
     state_path: Path, bundle: Bundle, *, capacity: int | None = None, sensitivity: float = 0.9
 ) -> Audit:
-    """Compute the figures; the same state gives the same ones.
+    """Compute all figures of an audit; the same state gives the same figures.
 
     Parameters
     ----------
     state_path : Path
+        The state; it is only read.
     bundle : Bundle
-        Calibration, threshold and drift are those of its scores.
+        Bundle whose scores calibration, threshold and drift use.
     capacity : int or None
-        Swabs a night; None: nothing is said of the first K.
+        Number of swabs per night; None: no figures for the first K.
     sensitivity : float
-        That the recommended threshold is to reach, above 0 and below 1.
+        Sensitivity that the recommended threshold must reach, above 0 and below 1.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What the order of the list was worth against the order of arrival and against none.
+"""Compare the order of the list with the order of arrival and with random order: episodes in, estimates out.
 
 The list ranks the patients of one night, so only patients whose waits began on the same night are compared. A night
-counts by its PCR-positive patients. Equal scores, and patients who arrived at the same moment, are never put in an
-order: every figure is what it would be on average over all orders of the ties.
+is weighted by its PCR-positive patients. Patients with equal scores, or who arrived at the same moment, are ties:
+every figure is the mean over all orders of the ties.
 """
 
 from collections import defaultdict
@@ -37,15 +37,16 @@ Curve = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Night:
-    """Ranked patients of one night with a result; an order is given by numbers that fall from first to last.
+    """Ranked patients of one night with a result.
 
     Attributes
     ----------
     positive : ndarray of bool, shape (n,)
+        True where PCR-positive.
     patient : ndarray of int, shape (n,)
         Number of the patient in the whole audit.
     orders : mapping of str to ndarray of float, shape (n,)
-        By `ORDERS`.
+        For each of `ORDERS`, numbers that fall from the first patient to the last.
     """
 
     positive: Bools
@@ -53,7 +54,22 @@ class _Night:
     orders: Mapping[str, Floats]
 
     def reached(self, order: str, at: Floats) -> Floats:
-        """Chance of each positive to be among the first `at` of the night, ties in random order; (positives, at)."""
+        """Compute the chance of each positive patient to be among the first share `at` of the night.
+
+        Ties are in random order.
+
+        Parameters
+        ----------
+        order : str
+            One of `ORDERS`.
+        at : ndarray of float64, shape (k,)
+            Shares of the night that are tested, 0–1.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_positive, k)
+            Chances, 0–1.
+        """
         value = self.orders[order]
         own = value[self.positive][:, None]
         before, tied = ((value > own).sum(axis=1), (value == own).sum(axis=1))
@@ -61,12 +77,13 @@ class _Night:
 
 
 def gain(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
-    """Share of the PCR-positive found by testing a share of the night, and the gain, for each order.
+    """Compute for each order the share of the PCR-positive found by testing a share of the night, and the gain.
 
-    ``found_list_20``: share of the PCR-positive among the first 20 % of the ranked patients of their night who have a
-    result, in the order of the list. ``gain_list``: 1 for a perfect order, 0 for random order, below 0 for worse:
-    the area between the gain curve and the diagonal as a share of that of a perfect order, which within a night is
-    2 · AUROC − 1 and is weighted by n₊ n₋ / n. ``gain_list_minus_arrival``: their difference.
+    ``found_list_20`` is the share of the PCR-positive patients among the first 20 % of their night, in the order of
+    the list; only ranked patients with a result count. ``gain_list`` is 1 for a perfect order, 0 for random order,
+    and below 0 for a worse one. It is the area between the gain curve and the diagonal, as a share of that of a
+    perfect order. Within a night it is 2 · AUROC − 1; nights are weighted by n₊ n₋ / n.
+    ``gain_list_minus_arrival`` is the difference of the gains.
     """
     nights, n_patients = _nights(episodes)
     n = sum(night.positive.size for night in nights)
@@ -76,7 +93,10 @@ def gain(episodes: Sequence[Episode]) -> Iterator[AuditEstimate]:
 
 
 def gain_curves(episodes: Sequence[Episode]) -> dict[str, Curve]:
-    """The curve of each order, for a plot; nothing where there are too few."""
+    """Compute the gain curve of each order, for a plot; empty if there are too few results.
+
+    Each curve is a tuple of points (share tested, share of the PCR-positive found), both 0–1.
+    """
     nights, n_patients = _nights(episodes)
     if not _enough(nights):
         return {}
@@ -110,7 +130,7 @@ def _night(episodes: list[Episode], number: Mapping[PatientKey, int]) -> _Night:
 
 
 def _enough(nights: Sequence[_Night]) -> bool:
-    """Only nights with both have an order that could be right or wrong."""
+    """Check whether there are enough results; only nights with both results have an order to measure."""
     both = [night.positive for night in nights if 0 < night.positive.sum() < night.positive.size]
     n_positive = sum(int(positive.sum()) for positive in both)
     return min(n_positive, sum(positive.size for positive in both) - n_positive) >= FEWEST
@@ -135,7 +155,7 @@ def _measured(nights: Sequence[_Night], n_patients: int) -> dict[str, Estimate]:
 
 
 def _resamples(n: int) -> Iterator[Floats]:
-    """How often each of `n` patients is drawn; shape (≤ _CHUNK, n)."""
+    """Draw bootstrap samples: how often each of `n` patients is drawn, in blocks of shape (≤ _CHUNK, n)."""
     rng = np.random.default_rng(0)
     for start in range(0, BOOTSTRAPS, _CHUNK):
         n_rows = min(_CHUNK, BOOTSTRAPS - start)
@@ -148,7 +168,7 @@ def _estimate(value: float, drawn: Floats) -> Estimate:
 
 
 def _figures(nights: Sequence[_Night], counts: Floats) -> dict[str, Floats]:
-    """Every figure for each weighting of the patients; shape (b,) each."""
+    """Compute every figure for each weighting of the patients, counts of shape (b, n_patients); shape (b,) each."""
     figures: dict[str, Floats] = {}
     for order in ORDERS:
         found = _found(nights, order, counts, np.array(SHARES_TESTED))
@@ -158,14 +178,17 @@ def _figures(nights: Sequence[_Night], counts: Floats) -> dict[str, Floats]:
 
 
 def _found(nights: Sequence[_Night], order: str, counts: Floats, at: Floats) -> Floats:
-    """Share of the positives found at each share tested; shape (b, shares). Places stay as they were on the list."""
+    """Compute the share of the positives found at each share tested; shape (b, shares).
+
+    Places stay as they were on the list.
+    """
     reached = np.concatenate([night.reached(order, at) for night in nights])
     weights = np.concatenate([counts[:, night.patient[night.positive]] for night in nights], axis=1)
     return _divided(weights @ reached, weights.sum(axis=1, keepdims=True))
 
 
 def _gain(nights: Sequence[_Night], order: str, counts: Floats) -> Floats:
-    """Mean of 2 · AUROC − 1 over nights, weighted by n₊ n₋ / n; shape (b,)."""
+    """Compute the mean of 2 · AUROC − 1 over nights, weighted by n₊ n₋ / n; shape (b,)."""
     total = weights = np.zeros(len(counts))
     for night in nights:
         ranking = rank(night.positive, night.orders[order], counts[:, night.patient])
@@ -186,11 +209,12 @@ VERIFICATION = "verification"
 
 
 def at_k(episodes: Sequence[Episode], k: int) -> Iterator[AuditEstimate]:
-    """PPV and sensitivity of the first `k` ranked patients of the first night of each wait, by its week and overall.
+    """Compute PPV and sensitivity of the first `k` ranked patients on the first night of each wait.
 
-    ``ppv``: share PCR-positive of the waits with a result that stood among the first `k`. ``sensitivity``: share that
-    stood among the first `k` of the PCR-positive waits; those that were not scored did not. ``prevalence``: share
-    PCR-positive of all waits with a result, which is the PPV of a list in random order.
+    Figures are given for each week and overall. ``ppv`` is the share of PCR-positive waits among the waits with a
+    result that stood among the first `k`. ``sensitivity`` is the share of the PCR-positive waits that stood among the
+    first `k`; waits that were not scored did not. ``prevalence`` is the share of PCR-positive waits among all waits
+    with a result, which is the PPV of a list in random order.
     """
     for week, chosen in by_week(episodes):
         tested = [episode for episode in chosen if episode.is_positive is not None]
@@ -205,7 +229,7 @@ def at_k(episodes: Sequence[Episode], k: int) -> Iterator[AuditEstimate]:
 
 
 def verification(episodes: Sequence[Episode], k: int | None) -> Iterator[AuditEstimate]:
-    """Share of the waits with a result, by week; with `k`, among the first `k` and among the others."""
+    """Compute the share of the waits with a result, by week; with `k`, also for the first `k` and for the others."""
     for week, chosen in by_week(episodes):
         yield share(VERIFICATION, "with_result", map(_has_result, chosen), week)
         if k is not None:
@@ -220,12 +244,12 @@ def verification(episodes: Sequence[Episode], k: int | None) -> Iterator[AuditEs
 
 
 def is_first(episode: Episode, k: int) -> bool:
-    """Whether the patient stood among the first `k` of the ranked ones on the first night."""
+    """Check whether the patient stood among the first `k` ranked patients on the first night."""
     return episode.is_ranked and episode.position <= k
 
 
 def by_week(episodes: Iterable[Episode]) -> Iterator[tuple[str, list[Episode]]]:
-    """All of them, then those of each week."""
+    """Group the waits by week of the first night: first all waits as `ALL`, then each week, rising."""
     weeks: dict[str, list[Episode]] = {ALL: []}
     for episode in sorted(episodes, key=lambda episode: episode.first_night):
         weeks[ALL].append(episode)

@@ -1,4 +1,7 @@
-"""The page of an audit: one HTML file that needs nothing else; style and parts are those of an evaluation."""
+"""Render the page of an audit: `Audit` in, HTML out.
+
+The page is one file that needs no other. It shares style and parts with the page of an evaluation.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -24,7 +27,7 @@ def audit_html(audit: Audit, table_sha256: str) -> str:
     ----------
     audit : Audit
     table_sha256 : str
-        Of the CSV beside it.
+        SHA-256 of the CSV beside it, in hexadecimal.
 
     Returns
     -------

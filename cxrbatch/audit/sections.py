@@ -1,4 +1,4 @@
-"""An audit in titled tables."""
+"""Make the titled tables of the page of an audit: `Audit` in, sections out."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ _ORDER = {"list": "the list", "arrival": "arrival"}
 
 
 def all_sections(audit: Audit) -> list[Section]:
-    """Every section, in the order in which they are read."""
+    """Make all sections, in the order of the page; sections without content are left out."""
     parts = (
         _at_k(audit),
         _verification(audit),

@@ -1,4 +1,7 @@
-"""What the figures of an audit mean, in sentences by stated rules: the worst first, what is good last."""
+"""Summarise the figures of an audit in sentences: `Audit` in, sentences out.
+
+Each sentence follows a fixed rule. Problems come first, good findings last.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,12 +13,12 @@ from cxrbatch.pages import figure, percent
 
 
 def summarise(audit: Audit) -> list[str]:
-    """Say what a reader must know before the figures."""
+    """Write the sentences that a user must read before the figures."""
     return [sentence for rule in _RULES for sentence in rule(audit)]
 
 
 def between(estimate: AuditEstimate, write: Callable[[float | None], str] = figure) -> str:
-    """A figure with its interval where it has one."""
+    """Write a figure, with its interval if it has one; ``too few`` if it has no value."""
     if estimate.value is None:
         return "too few"
     if estimate.low is None or estimate.high is None:
@@ -109,7 +112,7 @@ def _more_not_scored(audit: Audit) -> Iterator[str]:
 
 
 def _knows_arrival(audit: Audit) -> bool:
-    """Whether any night has patients who did not arrive at the same moment."""
+    """Check whether any night has patients who did not arrive at the same moment."""
     nights = {episode.first_night for episode in audit.found.episodes}
     return len({(episode.first_night, episode.arrived) for episode in audit.found.episodes}) > len(nights)
 

@@ -1,4 +1,4 @@
-"""The two files of an audit: a tidy table for scripts, a page for people."""
+"""Write the two files of an audit: a CSV table for scripts and an HTML page for people."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ from cxrbatch.bundle import write_operating_points
 from cxrbatch.errors import UsageProblem
 
 COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")
-"""Of ``audit.csv``. People script them: append only."""
+"""Columns of ``audit.csv``. Users read them with scripts: append only."""
 
 
 def check_out(out: Path) -> None:
-    """Find out before the work whether the files can be written.
+    """Check before the work starts whether the files can be written.
 
     Raises
     ------
     UsageProblem
         The name does not end in ``.csv``, its folder is missing, or something else has one of the names.
     OutputError
-        The folder takes no new file.
+        No file can be made in the folder.
     """
     if out.suffix.lower() != ".csv":
         raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as audit.csv")
@@ -39,7 +39,7 @@ def write_audit(audit: Audit, out: Path) -> None:
     Raises
     ------
     OutputError
-        They cannot be written; earlier ones are as they were.
+        The files cannot be written; earlier files are left as they were.
     """
     content = audit_csv(audit.estimates)
     page = audit_html(audit, hashlib.sha256(content).hexdigest())
@@ -47,7 +47,7 @@ def write_audit(audit: Audit, out: Path) -> None:
 
 
 def write_recommended(audit: Audit, path: Path) -> bool:
-    """Write the recommended operating points; whether there are any.
+    """Write the recommended operating points, if there are any; return True if they were written.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def write_recommended(audit: Audit, path: Path) -> bool:
 
 
 def audit_csv(estimates: Iterable[AuditEstimate]) -> bytes:
-    """One row for each figure; empty cells where there are too few."""
+    """Make the table: one row for each figure, empty cells where there is no value."""
     return csv_bytes(COLUMNS, (asdict(one) | {"quantity": one.name} for one in estimates))
 
 

@@ -1,4 +1,4 @@
-"""A bundle: a network with all that its scores depend on."""
+"""Bundles: a network with everything that its scores depend on; load, write and import them."""
 
 from typing import TYPE_CHECKING
 

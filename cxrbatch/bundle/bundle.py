@@ -1,11 +1,11 @@
-"""A bundle: a model with everything its scores depend on, in one folder that is loaded only when its hash matches.
+"""Load and write bundles: a model with everything that its scores depend on, in one folder.
 
-::
+A bundle is loaded only if its hashes match. Its files::
 
     bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation
     model.keras    the network: uint8 (batch, height, width, 1) → scores (batch, 3)
-    gate.npz       what a frontal chest radiograph looks like (see `cxrbatch.gate.pixel_check`)
-    SHA256SUMS     of the three above, as ``sha256sum -c`` checks it; the bundle's hash is the hash of this file
+    gate.npz       parameters of the pixel check (see `cxrbatch.gate.pixel_check`)
+    SHA256SUMS     hashes of the three files above, for ``sha256sum -c``; the bundle's hash is the hash of this file
 """
 
 import dataclasses
@@ -38,14 +38,14 @@ _NO_BANDS = "No operating points were measured for this bundle: the list has an 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoints:
-    """Least COVID-19 score of a band; measured on patients whose source took no part in training.
+    """Least COVID-19 score of each band; measured on patients whose source is not in the training set.
 
     Attributes
     ----------
     urgent, high : float
-        0–1, ``urgent`` ≥ ``high``; what is below both is ``routine``.
+        0–1, ``urgent`` ≥ ``high``; a score below both is ``routine``.
     measured_on : str
-        Patients on whom they were measured, in words; empty where the bundle's evaluation says it.
+        Patients on whom they were measured, in words; empty where the bundle's evaluation states it.
     """
 
     urgent: float
@@ -57,7 +57,7 @@ class OperatingPoints:
             raise ValueError("operating points must satisfy 0 ≤ high ≤ urgent ≤ 1")
 
     def priority(self, score: float) -> Priority:
-        """Band of a COVID-19 score."""
+        """Return the band of a COVID-19 score, 0–1."""
         if score >= self.urgent:
             return Priority.URGENT
         return Priority.HIGH if score >= self.high else Priority.ROUTINE
@@ -65,7 +65,7 @@ class OperatingPoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A verified bundle; cheap to make, the network itself is loaded by `cxrbatch.infer.predictor`.
+    """A verified bundle. It is cheap to make: the network is loaded by `cxrbatch.infer.KerasPredictor`.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Bundle:
     operating_points : OperatingPoints or None
         None where none were measured: the list then has an order and no bands.
     calibration : ScoreCalibration or None
-        What a score is worth as evidence, for `probability`; None where it was not measured.
+        Likelihood ratio of a score, for `probability`; None where it was not measured.
     training, evaluation : mapping
         How the model came about and what was measured, as `cxrbatch train` or `cxrbatch bundle import` wrote it.
     """
@@ -93,19 +93,19 @@ class Bundle:
 
     @property
     def id(self) -> str:
-        """Name and start of the hash: what a person compares."""
+        """Name and start of the hash, for people to compare."""
         return f"{self.name}@{self.sha256[:12]}"
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What was found in the evaluation that every report must say, or that there is none."""
+        """Findings of the evaluation that every report must state, or the note that there is no evaluation."""
         if not self.evaluation:
             return (_NOT_EVALUATED,)
         return tuple(str(line) for line in self.evaluation.get("caveats", ()))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Caveats, and where the bands come from if not from the evaluation."""
+        """Caveats, and the origin of the bands if it is not the evaluation."""
         if self.operating_points is None:
             return (*self.caveats, _NO_BANDS)
         if measured_on := self.operating_points.measured_on:
@@ -114,16 +114,16 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        """The Keras model."""
+        """Path of the Keras model."""
         return self.path / "model.keras"
 
     @property
     def gate_path(self) -> Path:
-        """Parameters of the pixel check."""
+        """Path of the parameters of the pixel check."""
         return self.path / "gate.npz"
 
     def probability(self, score: float, prevalence: float) -> float:
-        """Probability of COVID-19 at a stated prevalence; see `ScoreCalibration.probability`.
+        """Compute the probability of COVID-19 at a stated prevalence; see `ScoreCalibration.probability`.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class Bundle:
         return self.require_calibration().probability(score, prevalence)
 
     def require_calibration(self) -> ScoreCalibration:
-        """The calibration, for those who cannot do without.
+        """Return the calibration, or raise where there is none.
 
         Raises
         ------
@@ -149,12 +149,12 @@ class Bundle:
 
 
 def load_bundle(path: str | PathLike[str] = DEFAULT_BUNDLE) -> Bundle:
-    """Verify a bundle and read what is not the network.
+    """Verify a bundle and read everything but the network.
 
     Parameters
     ----------
     path : path
-        Folder; by default that of the bundle that comes with cxrbatch.
+        Folder; by default that of the bundle shipped with cxrbatch.
 
     Raises
     ------
@@ -190,12 +190,12 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
     evaluation: Mapping[str, Any],
     calibration: ScoreCalibration | None = None,
 ) -> Bundle:
-    """Write a bundle, whole or not at all; an existing one at `path` is replaced.
+    """Write a bundle completely or not at all; an existing bundle at `path` is replaced.
 
     Parameters
     ----------
     model, gate : Path
-        Files to copy in.
+        Files to copy into the bundle.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
 
 
 def check_replaceable(path: Path) -> None:
-    """Make sure, before hours of work, that nothing but a bundle would be replaced.
+    """Check before hours of work that nothing but a bundle would be replaced.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def _write_whole(path: Path, content: Mapping[str, Any], files: Mapping[str, Pat
 
 
 def _check_plain(path: Path) -> None:
-    """A link could lead anywhere and be led elsewhere later; a pipe would be waited for."""
+    """Refuse files that are not regular: a link may point anywhere and change later, and a pipe would block."""
     for file in (_SUMS, *_FILES):
         if not stat.S_ISREG((path / file).lstat().st_mode):
             raise BundleError(f"bundle {path}: {file} is a link or no file; put the file itself there")

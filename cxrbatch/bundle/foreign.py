@@ -1,7 +1,7 @@
-"""Opening Keras models of unknown origin, so that none of them runs code of its own.
+"""Load Keras models of unknown origin without running code of theirs: file in, Keras model out.
 
-Two formats, told by content and not by file name: the legacy HDF5 of Keras 2 and 3 (``.h5``) and the Keras 3 archive
-(``.keras``). Both are copied, and the copy gets the description that was looked through.
+There are two formats, recognised by content and not by file name: the legacy HDF5 of Keras 2 and 3 (``.h5``) and the
+Keras 3 archive (``.keras``). The file is copied, and the copy gets the checked description of the layers.
 """
 
 import json
@@ -46,7 +46,7 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     Raises
     ------
     BundleError
-        No such file, no model, one that cannot be loaded, or one that would have to be trusted.
+        There is no such file, it is no model, it cannot be loaded, or it might run code.
     """
     copy = _copy(path, scratch)
     try:
@@ -96,7 +96,7 @@ def _write_config(copy: Path, config: Config) -> None:
 def _load(copy: Path, path: Path) -> keras.Model:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how the model was written, which nobody here can change
+            warnings.simplefilter("ignore")  # about how the model was written, which cannot be changed here
             return keras.models.load_model(copy, compile=False, safe_mode=True)
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "")[:200]

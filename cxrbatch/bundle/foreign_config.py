@@ -1,7 +1,7 @@
-"""The description of a foreign Keras model: made readable for Keras 3, and looked through before Keras sees it.
+"""Check the description of a foreign Keras model before Keras reads it, and convert it for Keras 3.
 
-The JSON that describes the layers may name any Python function and even hold its byte code. Only what is built into
-Keras, and does not itself carry code, is let through; what only training needs is left out unseen.
+The JSON that describes the layers may name any Python function and may even hold its byte code. Only objects that are
+built into Keras and carry no code themselves are accepted. Entries that only training needs are dropped unread.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ _WITHOUT_GROUPS = frozenset({"Conv2DTranspose", "DepthwiseConv2D", "SeparableCon
 
 
 class NotTrusted(ValueError):
-    """The model holds what might run code."""
+    """The model holds something that might run code."""
 
 
 def for_inference(value: Any) -> Any:
-    """Leave out what only training needs, which is often somebody's own; write what is older as Keras 3 reads it.
+    """Drop the entries that only training needs, often custom objects, and convert older forms for Keras 3.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def for_inference(value: Any) -> Any:
     Raises
     ------
     KeyError, TypeError, AttributeError, ValueError
-        Not such a description.
+        It is no such description.
     """
     if isinstance(value, list):
         return [for_inference(item) for item in value]
@@ -55,12 +55,12 @@ def for_inference(value: Any) -> Any:
 
 
 def check_built_in(config: Config) -> None:
-    """Make sure that loading a model runs nothing but Keras.
+    """Check that loading a model runs nothing but Keras.
 
     Raises
     ------
     NotTrusted
-        It holds something else, which the message names.
+        It holds something else; the message names it.
     """
     for part in _objects(config):
         name = part["class_name"]
@@ -74,7 +74,10 @@ def check_built_in(config: Config) -> None:
 
 
 def _sequential(config: Any) -> Config:
-    """Before Keras 2.2.3 there was a list in place of the layers; and the first layer often states the input."""
+    """Convert the config of a Sequential model.
+
+    Before Keras 2.2.3 the config was a list of layers. The first layer often states the input shape.
+    """
     config = {"name": "sequential", "layers": config} if isinstance(config, list) else config
     first, *_ = layers = config["layers"]
     shape = first["config"].get("batch_input_shape")
@@ -101,12 +104,12 @@ _ENDS = ("input_layers", "output_layers")
 
 
 def _is_list_of_one(ends: Any) -> bool:
-    """A tensor in a list of one; Keras 3 would hand the list on to the next layer of the model around it."""
+    """Check for one tensor in a list: Keras 3 would pass the list on to the next layer of the outer model."""
     return isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list)
 
 
 def _objects(value: Any) -> Iterator[Config]:
-    """Every described object, at any depth."""
+    """Yield every described object, at any depth."""
     if isinstance(value, dict):
         if "class_name" in value:
             yield value | {"class_name": str(value["class_name"])}

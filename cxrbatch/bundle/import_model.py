@@ -1,6 +1,6 @@
-"""``cxrbatch bundle import``: a Keras model that was made elsewhere becomes a bundle.
+"""Import a Keras model that was made elsewhere as a bundle (``cxrbatch bundle import``): model file in, bundle out.
 
-The bundle's network is the foreign one between layers of Keras, so that it is loaded and called as any other:
+The bundle's network is the foreign network between layers of Keras. It is loaded and called like any other:
 grey → channels → range of pixel values → *foreign network* → scores of the three findings.
 """
 
@@ -27,7 +27,7 @@ _SUM_TOLERANCE = 1e-3
 
 
 class Pixels(StrEnum):
-    """Range of the pixel values that the foreign network was taught with."""
+    """Range of the pixel values that the foreign network was trained on."""
 
     BYTE = "0-255"
     UNIT = "0-1"
@@ -35,7 +35,7 @@ class Pixels(StrEnum):
 
 
 class OutputActivation(StrEnum):
-    """What turns the last layer's values into scores."""
+    """Function that turns the values of the last layer into scores."""
 
     AUTO = "auto"
     NONE = "none"
@@ -48,19 +48,19 @@ _SCALE = {Pixels.UNIT: (1 / 255, 0.0), Pixels.SIGNED: (1 / 127.5, -1.0)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSpec:
-    """What a foreign model file does not say of itself.
+    """Properties of a foreign model that its file does not state.
 
     Attributes
     ----------
     labels : tuple of str
-        Findings in the order of the outputs, ``covid`` and at least one other. For a single output: of class 0,
-        then of class 1, which is the one that the output scores.
+        Findings in the order of the outputs, ``covid`` and at least one other. For a single output: class 0, then
+        class 1; the output is the score of class 1.
     size : tuple of int or None
-        Height and width in pixels; None: those that the model states.
+        Height and width in pixels; None: as the model states.
     resize : str
-        How images were brought to that size, see `cxrbatch.preprocess.PreprocessSpec`.
+        How images were resized to that size, see `cxrbatch.preprocess.PreprocessSpec`.
     activation : OutputActivation
-        Not applied again where the last layer has it already.
+        Not applied again if the last layer already has it.
     """
 
     labels: tuple[str, ...]
@@ -82,12 +82,12 @@ class ImportSpec:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read ``224x224``, height first.
+    """Parse ``224x224``, height first.
 
     Raises
     ------
     UsageProblem
-        Not two whole numbers.
+        The text is not two whole numbers.
     """
     match = re.fullmatch(r"(\d+)[x×](\d+)", text.strip())
     if not match:
@@ -98,7 +98,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "") -> Bundle:
     """Make a bundle of a foreign model.
 
-    Images are resized to the network's input and not normalised or trimmed, as pipelines do that read an image,
+    Images are resized to the network's input, and neither normalised nor trimmed: common pipelines read an image,
     resize it and predict. There are no operating points and no calibration, since nothing was measured. The pixel
     check is that of the shipped bundle.
 
@@ -109,12 +109,12 @@ def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "") -> Bu
     out : Path
         Folder of the bundle; an existing one is replaced.
     name : str
-        By default that of the file.
+        By default the name of the file without suffix.
 
     Raises
     ------
     BundleError
-        The model cannot be loaded, would have to be trusted, or does not fit the specification.
+        The model cannot be loaded, might run code, or does not fit the specification.
     """
     check_replaceable(out)
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +144,7 @@ def _preprocess(network: keras.Model, resize: str, where: str) -> PreprocessSpec
 
 
 def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
-    """Put a network between layers that make it one of ours.
+    """Put a foreign network between layers that give it the inputs and outputs of a bundle's network.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
     Raises
     ------
     BundleError
-        The network takes no single image, or gives another number of outputs than there are labels.
+        The network does not take exactly one image, or its number of outputs does not fit the labels.
     """
     height, width, channels = _input_shape(foreign, spec.size, where)
     n_outputs = _n_outputs(foreign, spec.labels, where)
@@ -200,7 +200,7 @@ def _n_outputs(foreign: keras.Model, labels: tuple[str, ...], where: str) -> int
 def _apply_activation(
     foreign: keras.Model, asked: OutputActivation, n_outputs: int, where: str
 ) -> keras.Model | keras.Sequential:
-    """The network with outputs that are scores and sum to 1 (a single one: lies within 0–1)."""
+    """Make the outputs of a network scores that sum to 1 (a single output: lies within 0–1)."""
     last = _last_layer(foreign)
     own = "softmax" if isinstance(last, layers.Softmax) else _activation_name(last)
     if asked is OutputActivation.NONE:
@@ -225,14 +225,14 @@ def _wanted(own: str, n_outputs: int, where: str) -> str:
 
 
 def _shares_of_sigmoids(foreign: keras.Model, last: Any) -> keras.Sequential:
-    """One sigmoid per label, divided by their sum: softmax of their logarithms."""
+    """Divide one sigmoid per label by their sum, as a softmax of their logarithms."""
     if last is not None:
         last.activation = keras.activations.linear
     return keras.Sequential([foreign, layers.Activation("log_sigmoid"), layers.Softmax()])
 
 
 def _last_layer(model: Any) -> Any:
-    """What makes the output; in a model within the model, its own last layer."""
+    """Return the layer that makes the output; of a nested model, its last layer."""
     last = model.outputs[0]._keras_history.operation
     return _last_layer(last) if isinstance(last, keras.Model) else last
 
@@ -242,7 +242,7 @@ def _activation_name(layer: Any) -> str:
 
 
 def _to_findings(labels: tuple[str, ...], n_outputs: int) -> list[NDArray[np.float32]]:
-    """Kernel and bias that put the outputs where their findings are; a finding without a label scores 0."""
+    """Make the kernel and bias that map outputs to findings; a finding without a label scores 0."""
     kernel, bias = np.zeros((n_outputs, len(FINDINGS)), np.float32), np.zeros(len(FINDINGS), np.float32)
     places = [FINDINGS.index(label) for label in labels]
     if n_outputs == 1:
@@ -254,7 +254,7 @@ def _to_findings(labels: tuple[str, ...], n_outputs: int) -> list[NDArray[np.flo
 
 
 def _check_scores(network: keras.Model, where: str) -> None:
-    """Try it on black, white, noise: scores that are none are noticed here and not in the morning."""
+    """Check the scores for black, white and noise images: bad scores are found now, not after a night's run."""
     shape = network.input_shape[1:]
     noise = np.random.default_rng(0).integers(0, 256, shape)
     images = np.stack([np.zeros(shape), np.full(shape, 255), noise]).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Opening the network of a bundle: the archive and its description are looked through before Keras acts on them.
+"""Load the network of a bundle: the archive and its description are checked before Keras reads them.
 
-Keras' own ``safe_mode`` is on as well, but was got round more than once (CVE-2025-1550, CVE-2025-9906,
+Keras' own ``safe_mode`` is on as well. It was bypassed more than once (CVE-2025-1550, CVE-2025-9906,
 CVE-2026-1462), so nothing depends on it alone.
 """
 
@@ -16,12 +16,12 @@ from cxrbatch.errors import BundleError
 
 CONFIG = "config.json"
 PARTS = (CONFIG, "metadata.json", "model.weights.h5")
-"""What Keras writes into an archive (``.keras``)."""
+"""Parts that Keras writes into an archive (``.keras``)."""
 _MOST_CONFIG_BYTES = 16 << 20
 
 
 def load_network(path: Path) -> keras.Model:
-    """Load the network of a bundle, whose hash says that it is whole, not that it is harmless.
+    """Load the network of a bundle; the hash of a bundle shows that it is complete, not that it is harmless.
 
     Parameters
     ----------
@@ -36,30 +36,30 @@ def load_network(path: Path) -> keras.Model:
     Raises
     ------
     BundleError
-        It is damaged, or holds what is not built into Keras or might run code.
+        It is damaged, holds something that is not built into Keras, or might run code.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             _check_parts(archive)
-        # What Keras does not read when it does not compile may say anything.
+        # compile_config is not checked: Keras does not read it when it does not compile.
         check_built_in(read_config(path) | {"compile_config": None})
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except NotTrusted as error:
         raise BundleError(f"bundle {path.parent}: {path.name} {error}") from error
-    except Exception as error:  # Keras raises whatever it stumbles over
+    except Exception as error:  # Keras raises many types of exception
         kind = type(error).__name__
         raise BundleError(f"bundle {path.parent}: the network cannot be loaded ({kind})") from error
 
 
 def read_config(path: Path) -> Any:
-    """Read the description of the layers in an archive, unless the archive grows when it is unpacked.
+    """Read the description of the layers in an archive that is not compressed.
 
     Raises
     ------
     NotTrusted
-        A part is compressed, or the description is larger than any.
+        A part is compressed, or the description is larger than 16 MiB.
     KeyError, ValueError, OSError, RecursionError, zipfile.BadZipFile
-        This is no such archive.
+        The file is no such archive.
     """
     with zipfile.ZipFile(path) as archive:
         if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
@@ -70,6 +70,6 @@ def read_config(path: Path) -> Any:
 
 
 def _check_parts(archive: zipfile.ZipFile) -> None:
-    """Keras would unpack whatever else there is, into a folder of its own."""
+    """Refuse an archive with further parts: Keras would unpack them, into a folder of its own."""
     if sorted(archive.namelist()) != sorted(PARTS):
         raise NotTrusted(f"must hold {', '.join(PARTS)} and nothing else")

@@ -1,4 +1,7 @@
-"""Operating points measured elsewhere, such as at the user's own hospital; they belong to one bundle hash."""
+"""Read and write operating points measured elsewhere, such as at the user's own hospital.
+
+They belong to the bundle with one hash.
+"""
 
 import dataclasses
 import json
@@ -14,7 +17,7 @@ def write_operating_points(path: Path, bundle: Bundle, points: OperatingPoints) 
     Parameters
     ----------
     points : OperatingPoints
-        ``measured_on`` should say on whom.
+        ``measured_on`` should describe the patients.
 
     Raises
     ------
@@ -29,21 +32,21 @@ def write_operating_points(path: Path, bundle: Bundle, points: OperatingPoints) 
 
 
 def choose_bundle(path: Path, points: Path | None, prevalence: float | None) -> Bundle:
-    """Load a bundle that can do what is asked of it.
+    """Load a bundle, and check that it can do what the options ask for.
 
     Parameters
     ----------
     path : Path
         Folder of the bundle.
     points : Path or None
-        File with other operating points than its own.
+        File with operating points that replace its own.
     prevalence : float or None
         None where no probability is asked for.
 
     Raises
     ------
     BundleError
-        See `cxrbatch.bundle.bundle.load_bundle`.
+        See `cxrbatch.bundle.load_bundle`.
     UsageProblem
         See `with_operating_points`; or the bundle has no calibration, which probabilities need.
     """
@@ -54,12 +57,12 @@ def choose_bundle(path: Path, points: Path | None, prevalence: float | None) -> 
 
 
 def with_operating_points(bundle: Bundle, path: Path) -> Bundle:
-    """The same bundle with the operating points of a file.
+    """Return the bundle with the operating points of a file.
 
     Raises
     ------
     UsageProblem
-        The file cannot be read, is not understood, or belongs to another bundle.
+        The file cannot be read or parsed, or it belongs to another bundle.
     """
     where = f"--operating-points {path}"
     try:

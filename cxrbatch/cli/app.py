@@ -1,4 +1,4 @@
-"""All commands, and what becomes of their errors."""
+"""Collect all commands, and turn their errors into one line and an exit code."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 
 
 class _Commands(click.Group):
-    """Commands that end in one line when they are interrupted: of itself, click writes an empty one before it."""
+    """Commands that end with one line when they are interrupted; click alone would write an empty line before it."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -50,7 +50,7 @@ def cli() -> None:
 
 
 def _add(group: click.Group, command: click.Command) -> None:
-    """Add a command, and to each that does something the options of the log."""
+    """Add a command, and give the log options to it, or to the commands of a group."""
     group.add_command(command)
     leaves = command.commands.values() if isinstance(command, click.Group) else (command,)
     for leaf in leaves:
@@ -64,7 +64,7 @@ for _command in (screen, predict, results, audit, doctor, train, evaluate, bundl
 def main() -> None:
     """Run the command line, and turn errors into one line and an exit code."""
     suppress_library_output()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # systemd's stop is as orderly as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop by systemd is handled like Ctrl-C
     started, log_format = time.monotonic(), format_of(sys.argv[1:])
     show_log(log_format)
     try:
@@ -80,7 +80,7 @@ def main() -> None:
         line = f"Error: {error.name or 'a package'} cannot be imported; install cxrbatch again, with pip"
         code = log_failure(line, 1, started, error=type(error).__name__)
     except Exception as error:
-        # The message may hold patient data; the type and place cannot.
+        # The message may hold patient data; the type and the place of the error do not.
         if os.environ.get("CXRBATCH_DEBUG"):
             raise
         kind = type(error).__name__

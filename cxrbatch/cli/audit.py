@@ -1,4 +1,4 @@
-"""``cxrbatch audit``."""
+"""Command ``cxrbatch audit``."""
 
 from pathlib import Path
 from typing import Any

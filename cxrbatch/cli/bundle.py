@@ -1,4 +1,4 @@
-"""``cxrbatch bundle``."""
+"""Command ``cxrbatch bundle``."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``cxrbatch doctor``."""
+"""Command ``cxrbatch doctor``."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Show what the program logs on stderr: lines for people, or one JSON object per line for a log collector.
+"""Write the log to stderr: lines for people, or one JSON object per line for a log collector.
 
-Everything is logged by the loggers ``cxrbatch.*`` of the standard library; who imports the package decides where it
-goes. Here it goes to stderr. At every level it holds no patient data: counts, paths that the command line named, and
-kinds of errors.
+Everything is logged by the loggers ``cxrbatch.*`` of the standard library; a program that imports the package decides
+where the log goes. The command line sends it to stderr. The log has no patient data at any level, only counts, paths
+from the command line, and kinds of errors.
 """
 
 import datetime as dt
@@ -23,14 +23,14 @@ _PREFIX = {logging.WARNING: "Warning: "}
 
 
 class LogFormat(StrEnum):
-    """How a line looks."""
+    """Format of the lines of the log."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class _Handler(logging.Handler):
-    """Writes to what is stderr at the time."""
+    """Writes to the current stderr."""
 
     def __init__(self, log_format: LogFormat) -> None:
         super().__init__()
@@ -42,14 +42,14 @@ class _Handler(logging.Handler):
 
 
 def show_log(log_format: LogFormat | None = None, level: int | None = None) -> None:
-    """Send what is logged to stderr.
+    """Send the log to stderr.
 
     Parameters
     ----------
     log_format : LogFormat, optional
-        By default as it was, text at first.
+        By default unchanged; at first text.
     level : int, optional
-        The least level that is shown; by default as it was, ``INFO`` at first.
+        Lowest level that is shown; by default unchanged, at first ``INFO``.
     """
     current = next((handler for handler in _LOGGER.handlers if isinstance(handler, _Handler)), None)
     if current is None:
@@ -68,17 +68,17 @@ def log_event(message: str, *, event: str, level: int = logging.INFO, **fields: 
     Parameters
     ----------
     message : str
-        For people; whole.
+        Complete message for people.
     event : str
-        For programs: never changes its name.
+        Code for programs; it is never renamed.
     fields
-        Stand in JSON only.
+        Further fields, shown in JSON only.
     """
     _LOGGER.log(level, "%s", message, extra={"event": event, "fields": fields})
 
 
 def log_failure(message: str, exit_code: int, started: float, *, event: str = "failed", **fields: Any) -> int:
-    """Log the last line of a command that did not do what it was asked for, and return its exit code.
+    """Log the last line of a command that failed, and return its exit code.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def log_failure(message: str, exit_code: int, started: float, *, event: str = "f
 
 
 def log_wrong_usage(error: click.ClickException, started: float, log_format: LogFormat) -> int:
-    """Show what click finds wrong with a command line, as text in its own way, and return the exit code."""
+    """Report a usage error of click, in text format as click does, and return the exit code."""
     if log_format is LogFormat.JSON:
         message = f"Error: {error.format_message()}"
         return log_failure(message, error.exit_code, started, event="wrong_usage")
@@ -100,9 +100,9 @@ def log_wrong_usage(error: click.ClickException, started: float, log_format: Log
 
 
 def format_of(arguments: Sequence[str]) -> LogFormat:
-    """Find the format that a command line asks for, itself or by its recipe, however wrong the rest of both may be.
+    """Find the log format that a command line or its recipe sets, even if the rest of both is wrong.
 
-    Click can say so only of a command line in which nothing is wrong.
+    Click can do this only for a command line without errors.
     """
     if "screen" not in arguments[:1]:
         return LogFormat.TEXT
@@ -139,7 +139,7 @@ def log_options() -> list[click.Option]:
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """What an option is set to; the last one counts, as for click."""
+    """Find the value of an option; the last one counts, as in click."""
     found = None
     for argument, following in zip_longest(arguments, arguments[1:]):
         if argument == option:
@@ -153,7 +153,7 @@ def _in_recipe(path: str | None) -> Any:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8")).get("log_format") if path else None
     except (OSError, ValueError):
-        return None  # what is wrong with the recipe is said when it is used
+        return None  # errors in the recipe are reported when it is used
 
 
 def _text_line(record: logging.LogRecord) -> str:
@@ -161,7 +161,7 @@ def _text_line(record: logging.LogRecord) -> str:
 
 
 def _one_line(message: str) -> str:
-    """A path or a bundle's name could hold line ends, or what makes a terminal act."""
+    """Escape unprintable characters: a path or a bundle's name could hold line ends or control sequences."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
 
 

@@ -1,6 +1,6 @@
-"""The options of the commands, each declared once, and the records that they make.
+"""Declare the options of the commands, each once, and make records from them: option values in, options records out.
 
-A recipe (`cxrbatch.cli.recipe`) is checked against these declarations: there is no second list of them.
+A recipe (`cxrbatch.cli.recipe`) is checked against these declarations; there is no second list of options.
 """
 
 from pathlib import Path
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from cxrbatch.screening import ScreenOptions
 
 EXIT_INCOMPLETE = 3
-"""Done, but something was left out: files without a score, rows that fit nobody."""
+"""Exit code: done, but something was left out, such as files without a score or rows that match no patient."""
 
 PATH = click.Path(path_type=Path)
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]
-    """A share that may be written as a number or as a percentage; it is read where it is used."""
+    """A share, written as a number or as a percentage; it is parsed where it is used."""
 
     name = "text"
     kind_in_recipe = float | str
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """Keep the words, for the message that quotes them."""
+        """Keep the text, so that an error message can quote it."""
         return str(value)
 
 
@@ -46,7 +46,7 @@ MODEL = (
         help="Arithmetic; auto is float32 on a CPU and mixed_float16 on a GPU.",
     ),
 )
-"""Of every command that scores."""
+"""Options of every command that scores."""
 
 MEANING = (
     click.Option(
@@ -63,7 +63,7 @@ MEANING = (
         "scores. The order stays the same.",
     ),
 )
-"""Of every command that says what a score means."""
+"""Options of every command that interprets scores."""
 
 EXECUTION = (
     click.Option(
@@ -177,7 +177,7 @@ SCREEN: tuple[click.Parameter, ...] = (
         help="Lines on stderr: for people, or one JSON object each.",
     ),
 )
-"""All that ``cxrbatch screen`` takes, but for the recipe."""
+"""All parameters of ``cxrbatch screen`` except the recipe."""
 
 state_option = click.option(
     "--state", type=PATH, required=True, metavar="FILE", help="What cxrbatch screen --state remembers."
@@ -185,7 +185,7 @@ state_option = click.option(
 
 
 def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "ScreenOptions":
-    """Make the record of what ``cxrbatch screen`` was asked for."""
+    """Make the options of ``cxrbatch screen``."""
     from cxrbatch.read import PatientRule
     from cxrbatch.screening import ScreenOptions
 
@@ -207,7 +207,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
 
 
 def engine_options(stated: dict[str, Any]) -> "EngineOptions":
-    """Make the record of how a command is to execute; what it has no option for is left at its default."""
+    """Make the options of execution; an option that the command does not have keeps its default."""
     from cxrbatch.engines import Decode, EngineOptions
     from cxrbatch.infer import Device, Precision
     from cxrbatch.limits import parse_bytes, parse_limits
@@ -225,7 +225,7 @@ def engine_options(stated: dict[str, Any]) -> "EngineOptions":
 
 
 def bundle_path(stated: dict[str, Any]) -> Path:
-    """Choose the folder of the bundle."""
+    """Return the folder of the bundle: the chosen one, or the bundle that is shipped."""
     from cxrbatch.bundle import DEFAULT_BUNDLE
 
     return stated["bundle"] or DEFAULT_BUNDLE

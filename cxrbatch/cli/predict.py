@@ -1,4 +1,4 @@
-"""``cxrbatch predict``."""
+"""Command ``cxrbatch predict``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
 def _meaning(
     outcome: "Outcome", bundle: "Bundle", points: "OperatingPoints | None", share: float | None
 ) -> str:
-    """What was asked to be said of a score, each in a column of its own."""
+    """Write priority and probability of a score, if requested, each in its own column."""
     from cxrbatch.records import ImageScore
 
     if not isinstance(outcome, ImageScore):
@@ -70,7 +70,7 @@ def _prediction_line(path: Path, outcome: "Outcome") -> str:
     from cxrbatch._lib.text import visible
     from cxrbatch.records import FINDINGS, ImageScore
 
-    name = visible(str(path))  # one line for each image, whatever its name holds
+    name = visible(str(path))  # one line for each image, whatever characters its name has
     if not isinstance(outcome, ImageScore):
         return f"{name}\tnot_scored\t{outcome.reason}\t{outcome.detail}"
     scores = "\t".join(

@@ -1,4 +1,7 @@
-"""The nightly recipe: the options of ``cxrbatch screen`` as a file. What the command line says wins."""
+"""Read the nightly recipe, a file with the options of ``cxrbatch screen``: TOML in, defaults of options out.
+
+Options on the command line have precedence.
+"""
 
 import dataclasses
 import os
@@ -25,8 +28,8 @@ _KINDS: dict[type, Any] = {
 def screen_recipe() -> type:
     """Make the record that a recipe is read into: a field for each parameter of ``cxrbatch screen``.
 
-    Fields are named as the options, with ``_`` for ``-``; None is what the recipe leaves open. Only kinds are checked
-    in it; what a value may be is checked where the command line checks it.
+    Fields have the names of the options, with ``_`` for ``-``; None means that the recipe does not set the option.
+    Only the kinds of values are checked here; their ranges are checked with those of the command line.
     """
     fields = [(str(parameter.name), _kind(parameter) | None, None) for parameter in SCREEN]
     return dataclasses.make_dataclass("ScreenRecipe", fields, frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ def _kind(parameter: click.Parameter) -> Any:
 def screen_defaults(path: Path) -> dict[str, Any]:
     """Read a recipe as defaults for the command line.
 
-    In paths, a ``~`` at the start and ``$VARIABLES`` are replaced; a relative one starts at the folder of the recipe.
+    In paths, a ``~`` at the start and ``$VARIABLES`` are replaced; relative paths start at the folder of the recipe.
 
     Parameters
     ----------
@@ -67,7 +70,7 @@ def _expanded(text: str, recipe: Path, key: str) -> str:
 
 
 def _take_defaults(context: click.Context, _: click.Parameter, recipe: Path | None) -> None:
-    """Make a recipe the defaults of the other options: they are checked where those of the command line are."""
+    """Use a recipe as defaults of the other options; they are checked like values of the command line."""
     if recipe:
         context.default_map = screen_defaults(recipe)
 

@@ -1,4 +1,4 @@
-"""``cxrbatch results``."""
+"""Command ``cxrbatch results``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

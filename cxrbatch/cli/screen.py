@@ -1,4 +1,4 @@
-"""``cxrbatch screen``."""
+"""Command ``cxrbatch screen``."""
 
 import logging
 import sys
@@ -41,7 +41,7 @@ def _required(path: Path | None, what: str) -> Path:
 
 
 def _exit_code(run: "TriageRun") -> int:
-    """A second copy of a scored image is no image without a score."""
+    """Choose the exit code; a second copy of a scored image does not count as an image without a score."""
     from cxrbatch.reasons import Reason
 
     without_score = [
@@ -62,7 +62,7 @@ def _summary(run: "TriageRun", out: Path) -> str:
 
 
 def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
-    """What `_summary` says, for programs."""
+    """Make the counts of `_summary`, for programs."""
     n_ranked = sum(patient.is_ranked for patient in run.patients)
     return {
         "n_found": run.n_found,

@@ -1,4 +1,4 @@
-"""``cxrbatch train`` and ``cxrbatch evaluate``."""
+"""Commands ``cxrbatch train`` and ``cxrbatch evaluate``."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Labelled radiographs: published collections, own folders and tables, near-duplicates."""
+"""Load labelled radiographs: published collections, own folders and tables; remove near-duplicates."""
 
 from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, hold_out, load_dataset, without_patients

@@ -1,6 +1,7 @@
-"""Loaders of the public collections, in the layouts in which they are published, and the table of all layouts.
+"""Load the public collections, in the layouts in which they are published; the table of all layouts.
 
-Every row or file becomes a `Case` or an `Excluded` with its reason; nothing unmapped is turned into a class.
+Every row or file becomes a `LabelledImage` or an `Excluded` with its reason. A label that is not mapped is never
+turned into a class.
 """
 
 import re
@@ -42,7 +43,7 @@ _IEEE8023_LABELS = {
 
 
 def load_ieee8023(folder: Path) -> Iterator[LabelledImage | Excluded]:
-    """Rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
+    """Load the rows of ``metadata.csv`` of ieee8023/covid-chestxray-dataset (Cohen et al. 2020, arXiv:2006.11988)."""
     for row in published_table(folder / "metadata.csv"):
         yield _ieee8023_case(folder, row)
 
@@ -82,7 +83,7 @@ def _ieee8023_exclusion(path: Path, row: dict[str, str], age: float | None) -> s
 
 
 def load_kaggle(folder: Path) -> Iterator[LabelledImage | Excluded]:
-    """Kaggle ``chest_xray`` (Kermany et al. 2018, CC BY 4.0): children of 1–5 years of one hospital."""
+    """Load Kaggle ``chest_xray`` (Kermany et al. 2018, CC BY 4.0): children of 1–5 years of one hospital."""
     for path in _images(folder):
         label = {"NORMAL": "normal", "PNEUMONIA": "pneumonia"}.get(path.parent.name)
         patient = re.search(r"(person\d+|IM-\d+)", path.name)
@@ -93,7 +94,7 @@ def load_kaggle(folder: Path) -> Iterator[LabelledImage | Excluded]:
 
 
 def load_nih(folder: Path) -> Iterator[LabelledImage | Excluded]:
-    """Subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``: adults."""
+    """Load the subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``: adults."""
     for path in _images(folder):
         label = {"No_Finding": "normal", "Pneumonia": "pneumonia"}.get(path.parent.name)
         if label:
@@ -108,10 +109,11 @@ _RADIOGRAPHY_SOURCES = {"mostly BIMCV-COVID19+": "bimcv", "RSNA (NIH) adult": "r
 
 
 def load_radiography_database(folder: Path) -> Iterator[LabelledImage | Excluded]:
-    """COVID-19 Radiography Database (Chowdhury et al. 2020, Rahman et al. 2021) with a ``sources.csv``.
+    """Load the COVID-19 Radiography Database (Chowdhury et al. 2020, Rahman et al. 2021) with a ``sources.csv``.
 
-    Each collection in it has one class only, so it can test but never teach. The patient is the file, because
-    the database does not say. Images from mixed web collections overlap with ieee8023 and are left out.
+    Each collection in it has one class only, so it can be used for tests but never for training. The patient is the
+    file, because the database does not name patients. Images from mixed web collections overlap with
+    ieee8023 and are left out.
     """
     for row in published_table(folder / "sources.csv"):
         if _leads_out(PurePath(row["file"])):
@@ -146,4 +148,4 @@ LOADERS: dict[str, Loader] = {
     "folder": load_folder,
     "table": load_table,
 }
-"""By the ``layout`` that a recipe names."""
+"""Loaders by the ``layout`` that a recipe names."""

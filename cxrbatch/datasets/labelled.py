@@ -1,10 +1,8 @@
-"""What every loader gives: a labelled radiograph, or the reason why a row or file takes no part."""
+"""Records of the loaders: a labelled radiograph, or a row or file that takes no part, with the reason."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-"""Younger patients are not scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +28,7 @@ class LabelledImage:
     year : int or None
         Of the study.
     rows, columns : int
-        Size in pixels of the image as published; 0 until it was decoded.
+        Size in pixels of the image as published; 0 until it is decoded.
     """
 
     path: Path
@@ -47,7 +45,7 @@ class LabelledImage:
 
     @property
     def domain(self) -> str:
-        """Where the image came from, as finely as is known: what must not teach by its prevalence."""
+        """Origin of the image, as finely as is known. Its prevalence must not be learnt."""
         return f"{self.source}/{self.publisher}" if self.publisher else self.source
 
 

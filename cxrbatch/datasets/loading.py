@@ -1,4 +1,7 @@
-"""The labelled images of a recipe: loaded, decoded as screening decodes them, and freed of duplicates."""
+"""Load the labelled images of a recipe: sources in, decoded images without duplicates out.
+
+They are decoded as in screening.
+"""
 
 import dataclasses
 from collections import Counter
@@ -29,13 +32,13 @@ class Dataset:
 
     Attributes
     ----------
-    cases : tuple of Case
+    cases : tuple of LabelledImage
     images : ndarray of uint8, shape (n, height, width)
         Preprocessed, in the order of `cases`.
     excluded : tuple of Excluded
-        What was found and takes no part.
+        Rows and files that take no part.
     test_only : frozenset of Path
-        Those of the cases that must not teach, by their path.
+        Paths of the cases that must not be in the training set.
     """
 
     cases: tuple[LabelledImage, ...]
@@ -44,12 +47,12 @@ class Dataset:
     test_only: frozenset[Path] = frozenset()
 
     def select(self, wanted: Callable[[LabelledImage], bool]) -> "Dataset":
-        """The images of some cases."""
+        """Select the images of the cases for which `wanted` is true."""
         chosen = [index for index, case in enumerate(self.cases) if wanted(case)]
         return self.at(chosen)
 
     def at(self, indices: Sequence[int]) -> "Dataset":
-        """The images at some indices."""
+        """Select the images at some indices."""
         cases = tuple(self.cases[index] for index in indices)
         return dataclasses.replace(self, cases=cases, images=self.images[list(indices)])
 
@@ -96,7 +99,7 @@ def _rows(source: SourceSpec, data: Path) -> Iterable[LabelledImage | Excluded]:
 
 
 def _decode(cases: Sequence[LabelledImage], spec: PreprocessSpec) -> Iterable[ModelInput | str]:
-    """The prepared image, or the reason why screening would not score the file, in the order of `cases`."""
+    """Prepare each image, in the order of `cases`; yield the reason where screening would not score the file."""
     found = [classify(case.path, case.path.name) for case in cases]
     prepared = prepare_in_order(found, PrepareOptions(spec=spec), EngineOptions())
     for result in tqdm(prepared, total=len(found), desc="decode", disable=None):
@@ -104,7 +107,7 @@ def _decode(cases: Sequence[LabelledImage], spec: PreprocessSpec) -> Iterable[Mo
 
 
 def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:
-    """What the file itself says, where the source says nothing."""
+    """Fill in from the header of the file what the source does not state."""
     return dataclasses.replace(
         case,
         view=case.view or (header.view_position if header.view_position in ("PA", "AP") else ""),
@@ -136,7 +139,9 @@ def without_duplicates(dataset: Dataset) -> Dataset:
 
 
 def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset]:
-    """Split into what may teach and what is left out; a patient seen in a left-out domain teaches nowhere.
+    """Split into a training part and left-out domains.
+
+    A patient who occurs in a left-out domain is not in the training part.
 
     Parameters
     ----------
@@ -152,13 +157,13 @@ def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset
 
 
 def without_patients(dataset: Dataset, others: Dataset) -> Dataset:
-    """The images of patients who are not among others."""
+    """Select the images of patients who are not in `others`."""
     patients = {case.patient for case in others.cases}
     return dataset.select(lambda case: case.patient not in patients)
 
 
 def count(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
-    """Images and patients per source and label."""
+    """Count ``images`` and ``patients`` per source and label."""
     images = Counter((case.source, case.label) for case in dataset.cases)
     patients = Counter(
         (source, label) for source, label, _ in {(c.source, c.label, c.patient) for c in dataset.cases}
@@ -170,7 +175,7 @@ def count(dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def count_excluded(excluded: Iterable[Excluded]) -> Mapping[str, dict[str, int]]:
-    """How often each reason applied, per source."""
+    """Count the images of each reason, per source."""
     table: dict[str, dict[str, int]] = {}
     for (source, reason), n in sorted(Counter((row.source, row.reason) for row in excluded).items()):
         table.setdefault(source, {})[reason] = n

@@ -1,4 +1,4 @@
-"""Radiographs on which the lungs were outlined, as the segmentation network sees them."""
+"""Load radiographs with outlined lungs, for the segmentation network: folders in, images and masks out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SUFFIX = "_mask"
 
 @dataclass(frozen=True, slots=True)
 class MaskedLungs:
-    """Radiographs with their lungs.
+    """Radiographs with their outlined lungs.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class MaskedLungs:
     masks: NDArray[np.uint8]
 
     def at(self, indices: Sequence[int]) -> "MaskedLungs":
-        """Some of them."""
+        """Select the radiographs at some indices."""
         return MaskedLungs(
             tuple(self.names[index] for index in indices),
             self.images[list(indices)],
@@ -44,7 +44,7 @@ class MaskedLungs:
 
 
 def load_masked_lungs(spec: LungSpec, data: Path, preprocess_spec: PreprocessSpec) -> MaskedLungs:
-    """Read ``<stem>_mask.png`` and the radiograph ``<stem>.*`` of each; a mask without its radiograph is left out.
+    """Read each ``<stem>_mask.png`` with its radiograph ``<stem>.*``; a mask without its radiograph is left out.
 
     Raises
     ------

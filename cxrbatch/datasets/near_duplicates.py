@@ -1,9 +1,9 @@
-"""Find the same radiograph under several names, within and across sources.
+"""Find near-duplicates: images in, pairs that show the same radiograph out, within and across sources.
 
-A perceptual hash proposes pairs: other chests look alike, so most of them are no copies. Each pair is verified by its
-fine structure (ribs, vessels, lines) at a higher resolution, tile by tile, because another crop or aspect ratio moves
-the tiles of a copy by a few pixels, each its own way. Both are taken from preprocessed images, which differ in
-neither size, grey-value scale nor border.
+A perceptual hash proposes pairs. Chests look alike, so most of these are no copies. Each pair is verified by its fine
+structure (ribs, vessels, lines) at a higher resolution, tile by tile, because another crop or aspect ratio moves
+each tile of a copy by a few pixels in its own direction. Hash and structure are computed from preprocessed images,
+which do not differ in size, grey-value scale or border.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from cxrbatch.datasets.labelled import LabelledImage
 from cxrbatch.preprocess import area_resize
 
 MOST_BITS = 70
-"""Pairs whose hashes differ in more of the 255 bits are not looked at."""
+"""Pairs whose hashes differ in more of the 255 bits are not compared further."""
 LEAST_AGREEMENT = 0.85
 """Mean correlation of the tiles from which two images show the same radiograph."""
 
@@ -31,7 +31,7 @@ Pair = tuple[int, int]
 
 
 def duplicate_pairs(images: NDArray[np.uint8]) -> list[Pair]:
-    """Pairs of images (i < j) that show the same radiograph.
+    """Find the pairs of images (i < j) that show the same radiograph.
 
     Parameters
     ----------
@@ -47,7 +47,11 @@ def duplicate_pairs(images: NDArray[np.uint8]) -> list[Pair]:
 
 
 def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """DCT hashes (Zauner 2010): which of the low frequencies, without the mean, are above their median.
+    """Compute DCT hashes (Zauner 2010): True where a low frequency, without the mean, is above their median.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
 
     Returns
     -------
@@ -61,7 +65,17 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def proposed_pairs(hashes: NDArray[np.bool_]) -> tuple[Indices, Indices]:
-    """First and second index (first < second) of the pairs whose hashes differ in at most `MOST_BITS` bits."""
+    """Find the pairs whose hashes differ in at most `MOST_BITS` bits.
+
+    Parameters
+    ----------
+    hashes : ndarray of bool, shape (n, 255)
+
+    Returns
+    -------
+    first, second : ndarray of int64, shape (pairs,)
+        Indices, first < second.
+    """
     found = list(_near(hashes))
     return np.concatenate([first for first, _ in found]), np.concatenate([second for _, second in found])
 
@@ -76,7 +90,7 @@ def _near(hashes: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
 
 
 def agreement(one: Features, other: Features) -> Features:
-    """How well two images agree: mean over the tiles of their best correlation within a few pixels.
+    """Compute how well two images agree: mean over the tiles of their best correlation within a few pixels.
 
     Parameters
     ----------
@@ -98,7 +112,7 @@ def agreement(one: Features, other: Features) -> Features:
 
 
 def _tiles(images: Features, dy: int, dx: int) -> Features:
-    """Tiles of the middle of each image, moved by some pixels: (pairs, 9, pixels of a tile)."""
+    """Cut the middle of each image into tiles, moved by some pixels: (pairs, 9, pixels of a tile)."""
     side = (_FINE_PX - 2 * _MARGIN_PX) // _TILES
     top, left = _MARGIN_PX + dy, _MARGIN_PX + dx
     middle = images[:, top : top + _TILES * side, left : left + _TILES * side]
@@ -107,7 +121,7 @@ def _tiles(images: Features, dy: int, dx: int) -> Features:
 
 
 def _unit(vectors: Features) -> Features:
-    """With mean 0 and length 1, so that a product of two is their correlation; constant ones become 0."""
+    """Scale to mean 0 and length 1, so that a product of two is their correlation; constant vectors become 0."""
     centred = vectors - vectors.mean(axis=-1, keepdims=True)
     norm = np.linalg.norm(centred, axis=-1, keepdims=True)
     return centred / np.maximum(norm, 1e-3)
@@ -118,7 +132,7 @@ def _shrink(image: NDArray[np.uint8], size: int) -> Features:
 
 
 def _fine_structure(image: NDArray[np.uint8]) -> Features:
-    """High frequencies of equal strength everywhere, so that neither a label nor a black frame decides."""
+    """Compute high frequencies of equal strength everywhere, so that neither a label nor a black frame dominates."""
     small = _shrink(image, _FINE_PX)
     fine = small - _smooth(small)
     return fine / np.sqrt(_smooth(fine * fine) + _NOISE**2)
@@ -132,14 +146,14 @@ def _smooth(small: Features) -> Features:
 def keep_one_each(
     cases: Sequence[LabelledImage], pairs: Sequence[Pair]
 ) -> tuple[list[int], dict[int, str], list[str]]:
-    """Remove duplicates and name the people behind them.
+    """Remove duplicates and merge their patients.
 
-    Of two copies the earlier one is kept; a radiograph that occurs under two labels is removed altogether, because
-    nobody knows which is right.
+    Of two copies the earlier one is kept. A radiograph that occurs under two labels is removed altogether, because
+    it is not known which label is right.
 
     Parameters
     ----------
-    cases : sequence of Case
+    cases : sequence of LabelledImage
     pairs : sequence of Pair
         From `duplicate_pairs`.
 
@@ -150,7 +164,7 @@ def keep_one_each(
     removed : dict of int to str
         Index and reason.
     patients : list of str
-        For each kept one its patient, where patients who share a radiograph are one and the same.
+        Patient of each kept image. Patients who share a radiograph are one patient.
     """
     removed = {j: "duplicate" for _, j in pairs}
     same_patient = _Groups()
@@ -163,7 +177,7 @@ def keep_one_each(
 
 
 class _Groups:
-    """Disjoint sets of names (union–find); a set is called by its first name in alphabetical order."""
+    """Disjoint sets of names (union–find); the name of a set is its first in alphabetical order."""
 
     def __init__(self) -> None:
         self._parent: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Describe labelled data in a recipe: sources of radiographs, and outlined lungs."""
+"""Describe the labelled data of a recipe: sources of radiographs, and outlined lungs."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,12 @@ class SourceSpec:
     Attributes
     ----------
     layout : str
-        How it is laid out: a key of `cxrbatch.datasets.collections.LOADERS`.
+        Layout of its folder: a key of `cxrbatch.datasets.collections.LOADERS`.
     folder : str
         Relative to ``--data``, and within it.
     teaches : tuple of str
-        Labels of this source that may teach, of `cxrbatch.records.FINDINGS`; its other images only test.
+        Labels of this source that may be in the training set, of `cxrbatch.records.FINDINGS`; its other images are
+        used only for tests.
     """
 
     layout: str
@@ -32,7 +33,7 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LungSpec:
-    """The segmentation network that finds the lungs (`cxrbatch.training.lungs`), for the look ``lungs``.
+    """Segmentation network that finds the lungs (`cxrbatch.training.lungs`), for the input region ``lungs``.
 
     Attributes
     ----------

@@ -1,6 +1,7 @@
-"""Anybody's own radiographs: a tree of folders, or a table of files; and how tables and their words are read.
+"""Load own radiographs: a tree of folders or a table of files in, labelled images and exclusions out.
 
-A word that is not in `LABELS` is never turned into a class: its image is excluded and counted.
+The module also reads tables and the words in them. A word that is not in `LABELS` is never turned into a class: its
+image is excluded and counted.
 """
 
 import difflib
@@ -28,11 +29,11 @@ LABELS: Mapping[str, str] = {
     ),
     **dict.fromkeys(("normal", "no finding", "no findings", "healthy"), "normal"),
 }
-"""Words for the three labels, as `label_of` spells them: lower case, one space for ``_`` and ``-``."""
+"""Words for the three labels, as `label_of` compares them: lower case, one space for ``_`` and ``-``."""
 
 TABLE_NAME = "labels.csv"
 TABLE_COLUMNS = ("file", "label", "patient", "source")
-"""What a table must have; ``view``, ``age``, ``sex`` and ``year`` may be there."""
+"""Columns that a table must have; ``view``, ``age``, ``sex`` and ``year`` are optional."""
 
 _VIEWS = {"": "", "pa": "PA", "ap": "AP", "ap supine": "AP"}
 _LATERAL = {"l", "ll", "rl", "lat", "lateral"}
@@ -43,7 +44,7 @@ _PICTURES, _MASKS = {"images", "image"}, {"masks", "mask"}
 
 
 def label_of(words: str) -> str | None:
-    """Label that somebody's words for it mean, None where they are not in `LABELS`: ``COVID-19`` → ``covid``."""
+    """Return the label that words stand for, None where they are not in `LABELS`: ``COVID-19`` → ``covid``."""
     return LABELS.get(_plain(words))
 
 
@@ -54,8 +55,8 @@ def _plain(words: str) -> str:
 def load_folder(folder: Path) -> Iterator[LabelledImage | Excluded]:
     """Load a tree ``label/image`` or ``label/patient/image``; the source is the folder's name.
 
-    Files are told by their content, as in screening, so DICOM without a suffix is found. Without a folder of the
-    patient, every file is one. A patient may occur under two labels.
+    Files are recognised by their content, as in screening, so DICOM without a suffix is found. Without a folder of
+    the patient, every file is its own patient. A patient may occur under two labels.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def load_folder(folder: Path) -> Iterator[LabelledImage | Excluded]:
 
     Yields
     ------
-    Case or Excluded
+    LabelledImage or Excluded
         One for every file.
     """
     source = folder.absolute().name
@@ -94,12 +95,12 @@ def load_table(place: Path) -> Iterator[LabelledImage | Excluded]:
     Parameters
     ----------
     place : Path
-        The CSV, or the folder in which it is called ``labels.csv``. Its files are relative to its folder and lie
-        within it.
+        The CSV, or a folder with a ``labels.csv``. The files in it are relative to the folder of the CSV, and within
+        that folder.
 
     Yields
     ------
-    Case or Excluded
+    LabelledImage or Excluded
         One for every row.
 
     Raises
@@ -120,7 +121,7 @@ def load_table(place: Path) -> Iterator[LabelledImage | Excluded]:
 
 
 def _row_exclusion(folder: Path, row: Mapping[str, str]) -> str:
-    """Why a row takes no part; empty where it does."""
+    """Return the reason why a row takes no part; empty where it does."""
     path = _within(folder, row["file"])
     for column in TABLE_COLUMNS:
         if not row[column]:
@@ -162,7 +163,7 @@ def _row_case(folder: Path, row: Mapping[str, str]) -> LabelledImage:
 
 
 def _repeats(folder: Path, rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
-    """Rows that name a file again; where the rows of a file disagree, nobody knows which of them is right."""
+    """Find rows that name a file again, with the reason; if the rows of a file disagree, all of them are excluded."""
     named: dict[Path | None, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         named[_within(folder, row["file"])].append(index)
@@ -181,7 +182,7 @@ def _repeats(folder: Path, rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
 
 
 def _within(folder: Path, name: str) -> Path | None:
-    """The file of that name if it lies in the folder, links followed."""
+    """Return the resolved path of that name if it is in the folder, links followed; else None."""
     try:
         path = (folder / name).resolve()
     except (
@@ -194,7 +195,7 @@ def _within(folder: Path, name: str) -> Path | None:
 
 
 def year_in(date: str) -> int | None:
-    """Year of a date as people write it: ``2020``, ``March 10, 2020``, ``2020-03-10``, ``03/16/20``."""
+    """Find the year of a date as people write it: ``2020``, ``March 10, 2020``, ``2020-03-10``, ``03/16/20``."""
     if match := re.search(r"\b(?:19|20)\d\d\b", date):
         return int(match[0])
     short = re.fullmatch(r"\d\d?/\d\d?/(\d\d)", date.strip())
@@ -202,13 +203,13 @@ def year_in(date: str) -> int | None:
 
 
 def published_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Rows of a published CSV, every cell as the text that it is.
+    """Read the rows of a published CSV, every cell as unchanged text.
 
     Parameters
     ----------
     path : Path
     columns : sequence of str
-        What must be there.
+        Columns that must be there.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Say whether a night would run here: every check states what it found and what to do. Nothing is changed."""
+"""Check whether a night would run here: setup in, observations with advice out. Nothing is changed."""
 
 from cxrbatch.doctor.check import Level, Observation, Setup
 from cxrbatch.doctor.checks import CHECKS, examine

@@ -1,4 +1,4 @@
-"""The bundle, and the network on this machine."""
+"""Check the bundle, and the network on this machine."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _INSTALL = "install cxrbatch again, or name another bundle with --bundle"
 
 
 def bundle(setup: Setup) -> Iterator[Observation]:
-    """Whether the bundle is whole, and can do what the recipe asks of it."""
+    """Check whether the bundle is complete and supports the options of the recipe."""
     options = setup.options
     try:
         chosen = choose_bundle(options.bundle, options.operating_points, options.prevalence)
@@ -26,7 +26,7 @@ def bundle(setup: Setup) -> Iterator[Observation]:
 
 
 def network(setup: Setup) -> Iterator[Observation]:
-    """Whether the network runs on the device that is asked for, by scoring black images."""
+    """Check whether the network runs on the chosen device, by scoring black images."""
     options = setup.options
     try:
         chosen = load_bundle(options.bundle)

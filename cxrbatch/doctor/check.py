@@ -1,4 +1,4 @@
-"""What a check is told, and what it says."""
+"""Input and output of a check: `Setup` and `Observation`."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from cxrbatch.screening import ScreenOptions
 
 
 class Level(StrEnum):
-    """How much an observation matters: with a problem the night fails, or patients' data lie open."""
+    """Severity of an observation. With a problem the night fails, or others can read patient data."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,12 +18,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """The night that is asked about.
+    """Settings of the night to check.
 
     Attributes
     ----------
     folder, out : Path or None
-        Export, and the CSV or the folder of the reports; None leaves their checks out.
+        Export, and the CSV or the folder of the reports; with None their checks are left out.
     """
 
     folder: Path | None = None
@@ -33,12 +33,12 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a check found, and what to do; no patient data.
+    """Outcome of a check, and what to do; it holds no patient data.
 
     Attributes
     ----------
     advice : str
-        Empty where all is well.
+        What to do; empty if nothing is wrong.
     """
 
     check: str
@@ -48,23 +48,23 @@ class Observation:
 
 
 def ok(check: str, found: str) -> Observation:
-    """All is well."""
+    """Make an observation that nothing is wrong."""
     return Observation(check=check, level=Level.OK, found=found)
 
 
 def warning(check: str, found: str, advice: str) -> Observation:
-    """The night would run; somebody should look."""
+    """Make an observation with which the night would run, but that a person should check."""
     return Observation(check=check, level=Level.WARNING, found=found, advice=advice)
 
 
 def problem(check: str, found: str, advice: str) -> Observation:
-    """Must be mended before the night."""
+    """Make an observation that must be corrected before the night."""
     return Observation(check=check, level=Level.PROBLEM, found=found, advice=advice)
 
 
 def from_error(
     error: CxrbatchError, check: str, advice: str = "mend this, then run doctor again"
 ) -> Observation:
-    """What an error says; where it says what to do, that stands behind its first semicolon."""
+    """Make a problem from an error; text after the first semicolon of its message is the advice."""
     found, _, said = str(error).partition("; ")
     return problem(check, found, said or advice)

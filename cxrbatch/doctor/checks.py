@@ -1,6 +1,6 @@
-"""Whether a night would run here: every check says what it found and what to do. Nothing is changed.
+"""Run all checks of the doctor: setup in, observations out. Nothing is changed.
 
-A check is a function of a `Setup` that yields observations; `CHECKS` names them all.
+A check is a function of a `Setup` that yields observations; `CHECKS` lists all checks.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
 
 
 def examine(setup: Setup) -> Iterator[Observation]:
-    """Run all checks, one after the other; whatever goes wrong in one is what it found."""
+    """Run all checks, one after the other; an error in a check becomes a problem of this check."""
     for name, check in CHECKS.items():
         try:
             yield from check(setup)

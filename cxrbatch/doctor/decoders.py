@@ -1,4 +1,4 @@
-"""Every way in which pixels may be stored, tried on an image made on the spot."""
+"""Check the decoders: store a generated image in every supported way, and read it again."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ Stored = NDArray[np.uint8] | NDArray[np.uint16]
 _INSTALL = "install imagecodecs, pydicom and pillow again, from their wheels"
 _SIDE_PX = 32
 _LOST = 4
-"""Grey values that a lossy compression may cost here: 2, and 2 where it moves the darkest or the brightest one."""
+"""Allowed error of a lossy compression, in grey values: 2, and 2 more if it changes the darkest or the brightest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Way:
     bits : int
         Bits per pixel.
     write : callable
-        Takes a path and stored values of `bits` bits.
+        Writes a file, from its path and stored values of `bits` bits.
     tolerance : int
-        By how much a stored value may come out wrong; 0 for a lossless way.
+        Largest allowed error of a stored value; 0 for a lossless way.
     """
 
     bits: int
@@ -73,7 +73,10 @@ def _raster(bits: int, tolerance: int = 0, **options: Any) -> Way:
 
 
 def _rle(stored: Stored) -> bytes:
-    """PS3.5 annex G, without any run: byte planes, most significant first, as literals of 128 bytes."""
+    """Encode by RLE (PS3.5 annex G) without any run.
+
+    The byte planes, most significant first, are written as literals of 128 bytes.
+    """
     planes = stored.astype(">u2").view(np.uint8).reshape(-1, 2).T
     segments = [b"".join(b"\x7f" + part.tobytes() for part in plane.reshape(-1, 128)) for plane in planes]
     offsets = [64, 64 + len(segments[0])]
@@ -117,18 +120,18 @@ WAYS: dict[str, Way] = {
     "PNG, 16 bits": _raster(16, format="PNG"),
     "JPEG": _raster(8, tolerance=_LOST, format="JPEG", quality=100),
 }
-"""All that is read, by a name for people."""
+"""All supported ways, by a name for people."""
 
 
 def decoders(_: Setup) -> Iterator[Observation]:
-    """Whether pixels come out as they went in."""
+    """Check for every way whether the pixels that are read are those that were stored."""
     with tempfile.TemporaryDirectory(prefix="cxrbatch-doctor-") as scratch:
         for name, way in WAYS.items():
             yield _observe(name, way, Path(scratch) / "picture")
 
 
 def readers(setup: Setup) -> Iterator[Observation]:
-    """Whether reader processes start, and give back what they read."""
+    """Check whether worker processes start and return images."""
     n_workers = setup.options.engine.n_workers or default_workers()
     with tempfile.TemporaryDirectory(prefix="cxrbatch-doctor-") as scratch:
         path = Path(scratch) / "picture.png"
@@ -150,7 +153,13 @@ def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
 
 
 def make_image(bits: int) -> Stored:
-    """Blocks of 8 × 8 pixels, all grey values from 0 to the highest evenly among them."""
+    """Make an image of blocks of 8 × 8 pixels, with grey values evenly spaced from 0 to the highest.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape (32, 32)
+        uint8 if `bits` is 8; values 0 to 2**bits − 1.
+    """
     y, x = np.mgrid[:_SIDE_PX, :_SIDE_PX] // 8
     highest = 2**bits - 1
     grey = (4 * x + y) * highest // 15
@@ -158,12 +167,18 @@ def make_image(bits: int) -> Stored:
 
 
 def largest_difference(path: Path, expected: Stored) -> int:
-    """Read an image as a run does, and compare its grey values, brought back to those that were stored.
+    """Read an image as a run does, and return its largest difference from the stored grey values.
+
+    Parameters
+    ----------
+    path : Path
+    expected : ndarray of uint8 or uint16
+        Values that were stored.
 
     Raises
     ------
     Refusal
-        It cannot be read.
+        The image cannot be read.
     """
     pixels = decode_image(path).pixels
     came_out = np.rint(pixels * expected.max()).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Observations for people and for programs."""
+"""Write observations as text for people or as JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _MARK = {Level.OK: "ok", Level.WARNING: "WARNING", Level.PROBLEM: "PROBLEM"}
 
 
 def as_text(observations: Sequence[Observation]) -> str:
-    """One line for each, with what to do below it, and a line that counts."""
+    """Write one line for each observation, with the advice below it, and a last line with counts."""
     width = max((len(item.check) for item in observations), default=0)
     lines = [_lines(item, width) for item in observations]
     n_problems, n_warnings = (_count(observations, level) for level in (Level.PROBLEM, Level.WARNING))
@@ -27,13 +27,13 @@ def _plural(n: int, what: str) -> str:
 
 
 def as_json(observations: Sequence[Observation]) -> str:
-    """One object: ``ok``, and ``checks`` with what each found."""
+    """Write one JSON object: ``ok``, and ``checks`` with all observations."""
     content = {"ok": is_healthy(observations), "checks": [asdict(item) for item in observations]}
     return json.dumps(content, indent=1)
 
 
 def is_healthy(observations: Sequence[Observation]) -> bool:
-    """Whether nothing is a problem."""
+    """Check whether no observation is a problem."""
     return not _count(observations, Level.PROBLEM)
 
 

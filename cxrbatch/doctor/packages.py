@@ -1,4 +1,4 @@
-"""Python and the packages."""
+"""Check Python and the installed packages."""
 
 import operator
 import platform
@@ -14,7 +14,7 @@ _BOUNDS = {">=": operator.ge, "<": operator.lt}
 
 
 def python(_: Setup) -> Iterator[Observation]:
-    """Whether this Python is one that the installed cxrbatch is for."""
+    """Check whether the installed cxrbatch supports this version of Python."""
     version, required = platform.python_version(), _requires_python()
     if satisfies(version, required):
         yield ok("Python", f"{version}, cxrbatch {__version__}")
@@ -23,7 +23,7 @@ def python(_: Setup) -> Iterator[Observation]:
 
 
 def packages(_: Setup) -> Iterator[Observation]:
-    """Whether every package that the installed cxrbatch names is there, in a version that it allows."""
+    """Check whether every package that cxrbatch requires is installed in an allowed version."""
     try:
         required = [line for line in metadata.requires("cxrbatch") or () if "extra ==" not in line]
     except metadata.PackageNotFoundError:
@@ -36,7 +36,7 @@ def packages(_: Setup) -> Iterator[Observation]:
 
 
 def satisfies(version: str, specifiers: str) -> bool:
-    """Whether a version is within bounds such as ``>=2.20,<3``; other kinds of specifier hold always."""
+    """Check whether a version is within bounds such as ``>=2.20,<3``; other specifiers are ignored."""
     bounds = re.findall(r"(>=|<)\s*([\d.]+)", specifiers)
     return all(_BOUNDS[sign](_parts(version), _parts(bound)) for sign, bound in bounds)
 
@@ -66,7 +66,7 @@ def _name(requirement: str) -> str:
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    """Numbers at the start of a version, without zeros at the end: 2.20.0rc1 → (2, 20)."""
+    """Parse the numbers at the start of a version, without zeros at the end: 2.20.0rc1 → (2, 20)."""
     numbers = [int(part) for part in re.findall(r"\d+", re.match(r"[\d.]*", version)[0])]  # type: ignore[index]
     while numbers and numbers[-1] == 0:
         numbers.pop()

@@ -1,4 +1,4 @@
-"""Folders and disks: the export, the report, the room there is."""
+"""Check folders and disks: export, report, key file and free space."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ from cxrbatch.errors import CxrbatchError
 from cxrbatch.report import Pseudonymiser, check_writable
 
 LEAST_FREE_BYTES = 100 * 2**20
-"""Below this the next report or a growing state may not fit: a problem."""
+"""Free space below which there is a problem: the next report or a growing state may not fit."""
 GOOD_FREE_BYTES = 2**30
-"""Below this somebody should make room: a warning."""
+"""Free space below which there is a warning: a person should free some space."""
 
 
 def export(setup: Setup) -> Iterator[Observation]:
-    """Whether the export is there, and can be listed."""
+    """Check whether the export exists and can be listed."""
     if setup.folder is None:
         return
     folder = visible(str(setup.folder))
@@ -40,7 +40,7 @@ def export(setup: Setup) -> Iterator[Observation]:
 
 
 def report(setup: Setup) -> Iterator[Observation]:
-    """Whether the report can be written; `Setup.out` may be its folder, where its name is made each night."""
+    """Check whether the report can be written; `Setup.out` may be its folder, if its name is made each night."""
     if setup.out is None:
         return
     try:
@@ -55,21 +55,21 @@ def report(setup: Setup) -> Iterator[Observation]:
 
 
 def pseudonyms(setup: Setup) -> Iterator[Observation]:
-    """Whether the key is one."""
+    """Check whether the key file holds a valid key."""
     if setup.options.pseudonym_key:
         Pseudonymiser.from_file(setup.options.pseudonym_key)
         yield ok("pseudonyms", "the key file holds a key")
 
 
 def disk(setup: Setup) -> Iterator[Observation]:
-    """Whether there is room where something is written."""
+    """Check whether there is enough free space for the report and the state."""
     for what, path in (("report", setup.out), ("state", setup.options.state)):
         if path is not None:
             yield _room(what, nearest_folder(path))
 
 
 def nearest_folder(path: Path) -> Path:
-    """The path, or the folder above it that exists."""
+    """Find the nearest folder that exists: the path itself or the closest folder above it."""
     resolved = path.resolve()
     return next(place for place in (resolved, *resolved.parents) if place.is_dir())
 

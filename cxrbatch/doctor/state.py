@@ -1,4 +1,4 @@
-"""The state: its file, what is in it, and who is at work on it."""
+"""Check the state: its file, its content, and the processes that use it."""
 
 import os
 import re
@@ -18,15 +18,15 @@ from cxrbatch.state import SCHEMA_VERSION, Run, State, holder, lock_path, open_s
 NETWORK_FILE_SYSTEMS = re.compile(
     r"9p|afs|beegfs|ceph|cifs|davfs|fuse\.(davfs2|glusterfs|rclone|sshfs)|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb(fs|\d)"
 )
-"""Types as ``/proc/mounts`` names them. "WAL does not work over a network filesystem" (sqlite.org/wal.html)."""
+"""Network types in ``/proc/mounts``. "WAL does not work over a network filesystem" (sqlite.org/wal.html)."""
 QUIET_NIGHTS = 2
-"""After this many nights without a run somebody should look."""
+"""Number of nights without a run after which there is a warning."""
 
 _MOUNTS = Path("/proc/self/mounts")
 
 
 def state(setup: Setup) -> Iterator[Observation]:
-    """Everything about the state; nothing where none is asked for."""
+    """Check everything about the state; yield nothing if no state is used."""
     path = setup.options.state
     if path is None:
         return
@@ -48,17 +48,23 @@ def state(setup: Setup) -> Iterator[Observation]:
 
 
 def file_system_of(path: Path, mounts: str) -> str:
-    """Type of the file system on which a path lies.
+    """Find the type of the file system that holds a path.
 
     Parameters
     ----------
+    path : Path
     mounts : str
-        As ``/proc/mounts`` has it; the last of several that fit as well lies on top.
+        Content of ``/proc/mounts``. Of several equally long mount points that match, the last one is on top.
+
+    Returns
+    -------
+    str
+        Type as in ``/proc/mounts``; ``unknown`` if no mount point matches.
     """
     place, found, length = str(path.resolve()), "unknown", -1
     for line in mounts.splitlines():
         point, kind = line.split()[1:3]
-        point = point.encode().decode("unicode_escape")  # blanks stand there as \040
+        point = point.encode().decode("unicode_escape")  # blanks are written as \040 there
         if len(point) >= length and (Path(point) in (Path(place), *Path(place).parents)):
             found, length = kind, len(point)
     return found
@@ -98,7 +104,10 @@ def _owner_and_mode(path: Path) -> Iterator[Observation]:
 
 
 def _version(path: Path) -> Iterator[Observation]:
-    """An older one is brought up to date by the next run; of others `open_state` says what is wrong."""
+    """Check the version of the state.
+
+    The next run updates an older state; for other versions `open_state` reports the problem.
+    """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             version = schema_version(connection)

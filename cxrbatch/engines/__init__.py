@@ -1,4 +1,4 @@
-"""Engines turn image references into outcomes: read, gate, preprocess, infer."""
+"""Engines: image references in, outcomes out (read, gate, preprocess, infer)."""
 
 from typing import TYPE_CHECKING
 

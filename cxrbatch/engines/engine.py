@@ -1,7 +1,7 @@
-"""The seam between what a run means and where it executes.
+"""Interface of engines: image references in, outcomes out.
 
-Whoever composes a run (`cxrbatch.screening`, `cxrbatch.prediction`) hands an engine references to images and gets
-outcomes. Which engine it is decides no outcome.
+It separates what a run does (`cxrbatch.screening`, `cxrbatch.prediction`) from where it executes. The outcomes do not
+depend on which engine it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,21 +19,21 @@ Result = tuple[ImageRef, Outcome]
 
 
 class Engine(Protocol):
-    """Turn references to images into outcomes, on this machine or on many.
+    """Interface that turns references to images into outcomes, on one machine or many.
 
-    A context manager: leaving it ends whatever it has started, also after an exception.
+    A context manager: leaving it ends everything that it has started, also after an exception.
     """
 
     def __enter__(self) -> Self:
-        """Make ready; nothing is read yet."""
+        """Prepare the engine; nothing is read yet."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End everything that runs."""
+        """End everything that is running."""
 
     def discover(self, folder: Path) -> Iterator[FoundFile]:
-        """List what lies in a folder and below it; see `cxrbatch.discover.walk`."""
+        """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
         """Read, check, preprocess and score images.
@@ -42,7 +42,7 @@ class Engine(Protocol):
         ----------
         refs : iterable of ImageRef
             Consumed lazily, a bounded number ahead of the outcomes; it may be endless. An engine may consume it in
-            another thread. The outcomes of one call are to be taken before the next call.
+            another thread. All outcomes of one call must be taken before the next call.
 
         Yields
         ------
@@ -59,8 +59,8 @@ class Engine(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """What makes the scores; starts the network where it is not started yet."""
+        """Provenance of the scores; starts the network if it is not started yet."""
 
 
 EngineFactory = Callable[[Bundle, PrepareOptions, EngineOptions], Engine]
-"""Makes an engine: the network of a bundle, how files are prepared for it, how it executes."""
+"""Makes an engine from a bundle, the options of preparing files, and the options of execution."""

@@ -1,6 +1,6 @@
-"""The engine of one machine: worker processes read, the network runs in this one.
+"""Engine of one machine: image references in, outcomes out.
 
-Files are read while TensorFlow starts.
+Worker processes read, the network runs in this process. Files are read while TensorFlow starts.
 """
 
 import logging
@@ -26,11 +26,11 @@ _LOG = logging.getLogger(__name__)
 
 _AHEAD_BYTES = 16 << 20
 _BESIDE_PIXELS_BYTES = 8 << 10
-"""Header and thumbnail of a prepared image; half of that as a rule."""
+"""Upper estimate for header and thumbnail of a prepared image; usually they take half of it."""
 
 
 class LocalEngine:
-    """Read in worker processes and score here; see `cxrbatch.engines.Engine`.
+    """Engine that reads in worker processes and scores in this process; see `cxrbatch.engines.Engine`.
 
     Parameters
     ----------
@@ -52,10 +52,10 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._results:
-            self._results.close()  # and with it the worker processes
+            self._results.close()  # this also ends the worker processes
 
     def discover(self, folder: Path) -> Iterator[FoundFile]:
-        """List what lies in a folder and below it; see `cxrbatch.discover.walk`."""
+        """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
         return walk(folder)
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
@@ -65,7 +65,7 @@ class LocalEngine:
 
     @property
     def provenance(self) -> Provenance:
-        """What makes the scores; starts TensorFlow where it is not started yet."""
+        """Provenance of the scores; starts TensorFlow if it is not started yet."""
         started, predictor = self._network
         return Provenance(
             bundle_id=self._bundle.id,
@@ -94,10 +94,10 @@ class LocalEngine:
 
 
 def network_threads() -> int:
-    """Choose a quarter of the processors: the others read, and threads that share one operation cost more in all."""
+    """Choose a quarter of the processors: the others read, and splitting an operation costs more time in total."""
     return max(default_workers() // 4, 1)
 
 
 def n_ahead(spec: PreprocessSpec) -> int:
-    """Tell how many prepared images may wait, so that memory does not depend on the size of the network's input."""
+    """Compute how many prepared images may wait: their memory must not depend on the size of the network's input."""
     return max(_AHEAD_BYTES // (spec.height * spec.width + _BESIDE_PIXELS_BYTES), 1)

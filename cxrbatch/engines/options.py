@@ -1,4 +1,4 @@
-"""Say how a run executes on the machine. What decides a score stands in the bundle."""
+"""Options of an engine: how a run executes on the machine. The settings that decide a score are in the bundle."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ from cxrbatch.limits import Limits
 
 
 class Decode(StrEnum):
-    """How much of a large radiograph is decoded; scores move by up to a hundredth between the two."""
+    """Resolution at which a large radiograph is decoded; scores differ by up to a hundredth between the two."""
 
     REDUCED = "reduced"
     FULL = "full"
@@ -17,26 +17,26 @@ class Decode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Options of an engine; but for precision and decoding, none changes a score by more than 1e-5.
+    """Options of an engine; except for precision and decoding, none changes a score by more than 1e-5.
 
     Attributes
     ----------
     name : str
-        Which engine: a key of `cxrbatch.engines.ENGINES`.
+        Name of the engine: a key of `cxrbatch.engines.registry.ENGINES`.
     n_workers : int or None
         Worker processes that read files; None: one per processor.
     batch_size : int or None
-        Images per batch of the network; None: what suits the device.
+        Images per batch of the network; None: the default of the device.
     device : Device
-        Where the network runs.
+        Device on which the network runs.
     precision : Precision
-        In what arithmetic it runs.
+        Arithmetic of the network.
     decode : Decode
-        Only as many pixels as the network needs, where the file allows it, or all.
+        Decode only as many pixels as the network needs, where the file allows it, or all pixels.
     limits : Limits
-        What one file may ask of the machine.
+        Limits on a single file.
     max_memory_bytes : int or None
-        What the run may take in all; see `cxrbatch.limits.share_memory`.
+        Memory of the whole run; see `cxrbatch.limits.share_memory`.
     """
 
     name: str = "local"

@@ -1,7 +1,7 @@
-"""Worker processes that read: files in, `ModelInput` or `Failure` out, in order.
+"""Prepare files in worker processes: files in, `ModelInput` or `Failure` out, in order.
 
-A file that kills its worker, or keeps it too long, costs only itself. Screening, single images, training and
-evaluation all get their prepared images here.
+A file that kills its worker, or takes too long, fails alone. Screening, single images, training and evaluation all
+prepare their images here.
 """
 
 import os
@@ -21,12 +21,12 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef
 
 _AHEAD = 6
-"""Files a reader is given at a time: enough not to wait for its parent, few enough to share the last ones evenly."""
+"""Files that a worker has at a time: enough not to wait for its parent, few enough to share the last ones evenly."""
 _IN_FLIGHT = 12
-"""Files for each reader that are being read, or were read before one that is not done: what memory they may take."""
+"""Files in flight for each worker (being read, or read but not yet next in order): this bounds the memory."""
 
 PreparedRef = tuple[ImageRef, Prepared]
-"""What became of a file, and the reference to it."""
+"""The reference to a file, and its prepared image or failure."""
 
 
 def default_workers() -> int:
@@ -35,16 +35,16 @@ def default_workers() -> int:
 
 
 class WorkerPool:
-    """Prepares images in processes of their own.
+    """Pool of processes that prepare images.
 
     Parameters
     ----------
     options : PrepareOptions
         Sent to each process once.
     n_workers : int
-        Processes, at most; they are started when there are files for them. The results do not depend on it.
+        Largest number of processes; each is started when there are files for it. The results do not depend on it.
     memory_bytes : int, optional
-        What each may take for reading a file.
+        Memory that each process may take for reading a file; by default unlimited.
     """
 
     def __init__(self, options: PrepareOptions, n_workers: int, memory_bytes: int | None = None) -> None:
@@ -70,21 +70,25 @@ class WorkerPool:
             worker.end()
 
     def stop(self) -> None:
-        """Kill the processes; whoever waits for a result, in another thread, gets no more of them."""
+        """Kill the processes; the results end for a consumer that waits for one in another thread."""
         self._is_over = True
         for worker in self._workers:
             worker.kill()
 
     def prepare(self, refs: Iterable[ImageRef]) -> Iterator[PreparedRef]:
-        """Start preparing at once, and hand out the results in the order of `refs`.
+        """Start preparing at once, and return the results in the order of `refs`.
 
-        At most a fixed number of images is in flight, so memory does not grow with the folder. The results of one
-        call are to be taken before the next.
+        At most a fixed number of images is in flight, so memory does not grow with the folder. All results of one
+        call must be taken before the next call.
 
         Parameters
         ----------
         refs : iterable of ImageRef
-            Consumed as workers want more; it may be endless.
+            Consumed when workers need more; it may be endless.
+
+        Returns
+        -------
+        iterator of (ImageRef, ModelInput or Failure)
 
         Raises
         ------
@@ -107,7 +111,7 @@ class WorkerPool:
             yield self._refs.pop(number), result
 
     def _submit(self) -> None:
-        """Hand out files as long as one may be in flight and a reader wants it."""
+        """Submit files while more may be in flight and a worker needs one."""
         while self._n_in_flight() < self._n_workers * _IN_FLIGHT and self._wants_more():
             file = next(self._files, None)
             if file is None:
@@ -132,7 +136,7 @@ class WorkerPool:
         return worker
 
     def _collect(self) -> None:
-        """Wait until a reader says something, or dies."""
+        """Wait until a worker sends a result, or dies, and take the results."""
         ready = wait([worker.results for worker in self._workers])
         if self._is_over:
             return
@@ -144,7 +148,7 @@ class WorkerPool:
                 self._replace(worker, death.exit_code)
 
     def _replace(self, dead: Worker, exit_code: int) -> None:
-        """Let another reader go on with the files of one that died; of the file that it died of, with the header."""
+        """Give the files of a dead worker to a new one; of the file that ended it only the header is read."""
         if not dead.has_started:
             raise WorkersFailed(
                 f"a reader process ended before it could read anything ({_ending(exit_code)}); cxrbatch doctor tells "
@@ -167,9 +171,10 @@ class WorkerPool:
             self._blamed[number] = self._failure(ref, exit_code)
 
     def _is_to_blame(self, dead: Worker, exit_code: int) -> bool:
-        """Whether its first file ended a reader: damage may be left from an earlier one, and somebody may kill it.
+        """Check whether the first waiting file ended a worker.
 
-        Where the kernel did, for want of memory, it will do so again.
+        An earlier file may have damaged the worker, or a person may have killed it. Where the kernel killed it for
+        lack of memory, it will do so again: a file is blamed at the second time.
         """
         number, _ = dead.waiting[0]
         if exit_code == -signal.SIGKILL and number not in self._killed:
@@ -196,7 +201,7 @@ def _ending(exit_code: int) -> str:
 
 
 def open_pool(prepare: PrepareOptions, options: EngineOptions) -> WorkerPool:
-    """Make a pool that keeps within the memory that a run may take; see `cxrbatch.limits.share_memory`."""
+    """Make a pool that stays within the memory of the run; see `cxrbatch.limits.share_memory`."""
     asked = options.n_workers or default_workers()
     return WorkerPool(prepare, *share_memory(asked, options.max_memory_bytes))
 
@@ -214,7 +219,7 @@ def prepare_in_order(
     Yields
     ------
     ModelInput or Failure
-        One for each of `found`, in its order; what is a failure already stays one.
+        One for each of `found`, in its order; a failure in `found` is passed on unchanged.
     """
     with open_pool(prepare, options) as pool:
         prepared = pool.prepare(item for item in found if isinstance(item, ImageRef))

@@ -1,4 +1,4 @@
-"""The engines by name, and how files are prepared for all of them."""
+"""Open an engine by its name: bundle and options in, `Engine` out. All engines prepare files alike."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
 
 ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine}
-"""By `EngineOptions.name`. Each gives the same outcomes (``tests/engines/test_engines.py``)."""
+"""Engines by `EngineOptions.name`. All return the same outcomes (``tests/engines/test_engines.py``)."""
 
 
 def open_engine(
@@ -23,7 +23,7 @@ def open_engine(
     thumbnail_px: int = 0,
     identify_files: bool = False,
 ) -> Engine:
-    """Make the engine that the options name; it is started where it is entered.
+    """Make the engine that the options name; it starts when its context is entered.
 
     Parameters
     ----------

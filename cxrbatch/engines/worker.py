@@ -1,4 +1,4 @@
-"""One reader process: what runs in it, and the hand that its parent holds it by.
+"""One worker process: the code that runs in it, and the object by which its parent controls it.
 
 A decoder that crashes, hangs or asks for too much memory ends this process and nothing else. Must not import
 TensorFlow.
@@ -28,24 +28,24 @@ Prepared = ModelInput | Failure
 Numbered = tuple[int, ImageRef]
 _READY = "ready"
 _RESULTS_PIPE_BYTES = 1 << 20
-"""So that a reader need not wait while its parent is busy; 64 KiB, the default, hold two results."""
+"""Size at which a worker need not wait while its parent is busy; the default, 64 KiB, holds two results."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64 << 20
 _LARGEST_IN_HEAP_BYTES = 32 << 20
 
 _NICENESS = 5
-"""The parent, which scores for all readers, goes before them, or TensorFlow would start late and the network wait."""
+"""The parent scores for all workers and has priority: else TensorFlow starts late and the network waits."""
 
 
 class WorkerDied(Exception):
-    """The process is gone, or not to be trusted any more.
+    """The worker process has ended, or its answers cannot be trusted.
 
     Attributes
     ----------
     exit_code : int
-        As of `multiprocessing.Process`: negative is the number of a signal. 0: it was alive, but gave no answer that
-        fits the question.
+        As in `multiprocessing.Process`: a negative value is the number of a signal. 0: the process was alive, but
+        its answer did not belong to the file.
     """
 
     def __init__(self, exit_code: int) -> None:
@@ -54,22 +54,22 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """A reader process, and the files it was given.
+    """A worker process, and the files that it was given.
 
     Parameters
     ----------
     options : PrepareOptions
     memory_bytes : int or None
-        What it may take beyond what it needs to start.
+        Memory that it may take beyond what it needs to start; None: unlimited.
 
     Attributes
     ----------
     waiting : deque of (int, ImageRef)
         Files without a result; the first of them is being read.
     is_fresh : bool
-        Whether it has not finished a file yet: then nothing but the first one can have ended it.
+        True until it has finished a file: only the first file can have ended a fresh worker.
     has_started : bool
-        Whether it has said that it can read.
+        True if it has reported that it is ready.
     """
 
     def __init__(self, options: PrepareOptions, memory_bytes: int | None) -> None:
@@ -90,23 +90,29 @@ class Worker:
         results.close()
 
     def submit(self, file: Numbered, failure: Failure | None = None) -> None:
-        """Hand over a file to be read after those before it.
+        """Send a file to the worker, to be read after those before it.
 
         Parameters
         ----------
         failure : Failure, optional
-            What is known of a file that ended its reader: only its header is read then, to say whose it is.
+            Failure of a file that ended its worker: then only its header is read, to find its patient.
         """
         self.waiting.append(file)
-        with contextlib.suppress(OSError):  # it died: `receive` says so, and which files are left
+        with contextlib.suppress(OSError):  # it died: `receive` raises, `waiting` has the rest
             self._files.send((file[1], failure))
 
     def receive(self) -> tuple[int, Prepared] | None:
-        """Take the next result, or None where it only says that it is ready; waits until there is something.
+        """Take the next result, or None for the message that the worker is ready; waits for either.
+
+        Returns
+        -------
+        tuple of (int, ModelInput or Failure), or None
+            Number of the file, and its result.
 
         Raises
         ------
         WorkerDied
+            The process has ended, or its answer does not belong to the file.
         """
         try:
             result = self.results.recv()
@@ -124,11 +130,11 @@ class Worker:
         return number, result
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
+        """Kill the process at once."""
         self._process.kill()
 
     def end(self) -> int:
-        """End the process and return its exit code; that of one that is ending stays its own."""
+        """End the process and return its exit code; a process that has ended already keeps its own."""
         self.kill()
         self._process.join()
         self._files.close()
@@ -138,9 +144,9 @@ class Worker:
 
 @contextlib.contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Keep a new process from importing the script that is running, which it does not need.
+    """Keep a new process from importing the running script, which it does not need.
 
-    It would run a script without ``if __name__ == "__main__":`` from its beginning, and so start further processes.
+    A script without ``if __name__ == "__main__":`` would run again from its beginning and start further processes.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -156,9 +162,9 @@ def _enlarge(pipe: Connection) -> None:
 
 
 def _serve(files: Connection, results: Connection, options: PrepareOptions, memory_bytes: int | None) -> None:
-    """Read files until there are no more."""
+    """Prepare files until there are no more."""
     _be_quiet()
-    with contextlib.suppress(OSError):  # where that is not allowed, they compete
+    with contextlib.suppress(OSError):  # where that is not allowed, workers and parent compete
         os.nice(_NICENESS)
     retain_freed_memory()
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -177,7 +183,7 @@ def _serve(files: Connection, results: Connection, options: PrepareOptions, memo
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Let the kernel end this process: no decoder, however stuck, can keep that from happening."""
+    """Let the kernel end this process after a time: no decoder can prevent that, even if it hangs."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -186,7 +192,7 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 def _be_quiet() -> None:
-    """Leave neither words nor memory of a patient behind, whatever a decoder writes or dies of."""
+    """Suppress output and memory dumps of decoders: they would contain patient data."""
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -198,14 +204,14 @@ def _be_quiet() -> None:
 
 
 def _die_with_parent() -> None:
-    """End this reader when its parent was killed: it would wait for work for ever."""
+    """End this worker when its parent has ended: it would wait for files for ever."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """Make the kernel refuse memory beyond what is in use now and `n_bytes`; Linux only."""
+    """Limit the memory of this process to what is in use now plus `n_bytes`; Linux only."""
     try:
         n_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except OSError:
@@ -217,10 +223,10 @@ def _limit_memory(n_bytes: int) -> None:
 
 
 def retain_freed_memory() -> None:
-    """Tell the C library's allocator not to give memory back after each image (mallopt(3), glibc only).
+    """Set the C library's allocator to keep memory that was freed after an image (mallopt(3), glibc only).
 
-    By default large arrays are mapped anew each time, and filled with zeros page by page by the kernel, which took a
-    third of the time of reading an uncompressed radiograph. What is kept is bounded: larger arrays go back.
+    By default large arrays are mapped anew each time, and filled with zeros page by page by the kernel. This took a
+    third of the time of reading an uncompressed radiograph. The memory kept is bounded: larger arrays are returned.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

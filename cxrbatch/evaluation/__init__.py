@@ -1,4 +1,4 @@
-"""Measure what scores are worth: figures within sites, confounders, summary, page, model card."""
+"""Evaluate scores: figures within sites, confounders, summary, page, model card."""
 
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
 from cxrbatch.evaluation.source_probe import probe_source
-from cxrbatch.evaluation.write import write_evaluation
 
 if TYPE_CHECKING:
     from cxrbatch.evaluation.network_outputs import compute_features, compute_outputs, split_batches
     from cxrbatch.evaluation.weight_randomisation import randomise_weights
+    from cxrbatch.evaluation.write import write_evaluation
 
 __all__ = [
     "PERTURBATION_BY_NAME",
@@ -37,4 +37,5 @@ __getattr__ = lazy_names(
     __name__,
     network_outputs=("compute_features", "split_batches", "compute_outputs"),
     weight_randomisation=("randomise_weights",),
+    write=("write_evaluation",),  # so that `python -m` finds its model card not imported yet
 )

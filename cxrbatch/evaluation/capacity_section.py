@@ -1,4 +1,4 @@
-"""What testing the top of a list buys at stated prevalences, as a section for the page and the card."""
+"""Make the section on testing the top of a list at stated prevalences, for the page and the model card."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,13 @@ PREVALENCES = (0.02, 0.05, 0.10, 0.20)
 
 
 def buys_section(evaluation: Mapping[str, Any]) -> Section | None:
-    """Expected share reached, its interval, and the tests for one found; None without a measured curve."""
+    """Make the section: expected share reached, its 95 % interval, and tests per patient found.
+
+    Returns
+    -------
+    Section or None
+        None without a measured curve.
+    """
     curve = ListCurve.of(evaluation)
     if curve is None:
         return None

@@ -1,6 +1,6 @@
-"""Answers to the items of TRIPOD+AI, CLAIM and PROBAST that apply, the failing ones first.
+"""Answer the items of TRIPOD+AI, CLAIM and PROBAST that apply: evaluation in, items out, the failing ones first.
 
-They are about the public collections that the recipes name and about how `cxrbatch` evaluates; the numbers of
+The answers are about the public collections that the recipes name and about how `cxrbatch` evaluates. The numbers of
 patients are those of the evaluation.
 """
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Item(NamedTuple):
-    """One item: what is asked, whether it is met, and how or why not."""
+    """One item: its text, its answer (such as yes, no or partly), and how it is met or why not."""
 
     asked: str
     met: str
@@ -139,7 +139,7 @@ _ORDER = {"no": 0, "unclear": 1, "partly": 2, "not applicable": 4}
 
 
 def reporting_items(evaluation: Mapping[str, Any]) -> list[Item]:
-    """Every item, the failing ones first.
+    """List every item, the failing ones first.
 
     Parameters
     ----------

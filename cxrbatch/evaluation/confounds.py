@@ -1,4 +1,7 @@
-"""What can be reached without looking at any pixel: the floor above which a figure begins to count."""
+"""Compute what can be reached without any pixel: patient scores in, AUROCs out.
+
+This is the confound floor: a figure counts only as far as it is above it.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +32,13 @@ _PARTS = 5  # of rows and columns, by equal counts
 
 
 def pooled(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
-    """COVID-19 against all else across sites, by the COVID-19 score; None where one of the two is missing."""
+    """Compute AUROC and AUPRC of COVID-19 against all else across sites, ranked by the COVID-19 score.
+
+    Returns
+    -------
+    dict or None
+        ``n_positive``, ``n_negative``, ``auroc``, ``auprc``. None where one of the two sides is missing.
+    """
     y_true = scored.labelled("covid")
     if not 0 < y_true.sum() < y_true.size:
         return None
@@ -43,16 +52,27 @@ def pooled(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
 
 
 def source_alone(scored: PatientScores) -> float | None:
-    """AUROC of COVID-19 against all else for somebody who knows the source of each image and sees none."""
+    """Compute the AUROC of COVID-19 against all else from the source of each image alone.
+
+    Returns
+    -------
+    float or None
+        0–1. None where one of the two sides is missing.
+    """
     y_true = scored.labelled("covid")
     area = auroc(y_true, prevalence_score(y_true, scored.sources)) if y_true.any() else float("nan")
     return None if np.isnan(area) else area
 
 
 def domain_alone(scored: PatientScores) -> dict[str, float]:
-    """The same within each source, for somebody who knows the publisher: cross-validated over patients.
+    """Compute the AUROC of COVID-19 against all else within each source, from the publisher alone.
 
-    Only sources with several publishers and with patients enough, with COVID-19 and with something else.
+    Cross-validated over patients. Only sources with several publishers and enough patients with and without COVID-19.
+
+    Returns
+    -------
+    dict of str to float
+        AUROC by source.
     """
     found = {}
     for source in np.unique(scored.sources).tolist():
@@ -65,9 +85,12 @@ def domain_alone(scored: PatientScores) -> dict[str, float]:
 
 
 def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
-    """AUROC of a question for somebody who knows where each image came from and sees none; cross-validated.
+    """Compute the AUROC of a contrast from the domain of each image alone, cross-validated over patients.
 
-    None where all came from one place.
+    Returns
+    -------
+    float or None
+        0–1. None where all images come from one domain.
     """
     part = scored.where(scored.labelled(contrast.positive, contrast.negative))
     if np.unique(part.domains).size < 2:
@@ -76,9 +99,16 @@ def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
 
 
 def matrix(scored: PatientScores) -> Iterator[dict[str, Any]]:
-    """Ill patients of each source against healthy ones of each: which sources the COVID-19 score tells apart.
+    """Compute the AUROC of patients with the finding of each source against healthy patients of each source.
 
-    COVID-19 where the source has it, else any pneumonia.
+    It shows which sources the COVID-19 score separates. The finding is COVID-19 where the source has it, else
+    any pneumonia.
+
+    Yields
+    ------
+    dict
+        ``positives``, ``negatives``, ``question``, ``n_positive``, ``n_negative``, ``auroc``: one for each pair of
+        sources with enough patients.
     """
     healthy = {source: _scores(scored, source, "normal") for source in np.unique(scored.sources).tolist()}
     for ill_of in healthy:
@@ -101,7 +131,7 @@ def _scores(scored: PatientScores, source: str, label: str) -> Floats:
 
 
 def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] | None:
-    """AUROC of what is known of an image without looking at its pixels: cross-validated over patients.
+    """Compute the AUROC of what is known of an image without its pixels, cross-validated over patients.
 
     Ridge logistic regression on view, sex, age band, year, and height and width of the file, each one-hot with
     *unknown* as a value of its own.
@@ -121,17 +151,17 @@ def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] 
 
 
 def _predicted_auroc(categories: Sequence[Names], y_true: Bools, patients: Names) -> float:
-    """AUROC of a ridge logistic regression on categories, cross-validated over patients, mean of some divisions."""
+    """Compute the AUROC of a ridge logistic regression on categories: cross-validated, mean of some divisions."""
     design = np.column_stack([_one_hot(values) for values in categories])
     divisions = [_fold_of(patients, y_true, seed) for seed in range(_DIVISIONS)]
     return float(np.mean([_cross_validated(design, y_true, fold) for fold in divisions]))
 
 
 def _cross_validated(design: Floats, y_true: Bools, fold: NDArray[np.intp]) -> float:
-    """AUROC of regressions on other patients, over the pairs of one fold.
+    """Compute the AUROC of regressions on other patients, over the pairs within one fold.
 
-    Not over pairs of two folds: what one fold has more of, the regression of that fold saw less of, and a useless
-    field would come out below one half.
+    Not over pairs of two folds: a category that is frequent in one fold is rare in the data on which the regression
+    of that fold was fitted. A useless field would then get an AUROC below one half.
     """
     areas, n_pairs = [], []
     for held_out in range(_FOLDS):
@@ -169,7 +199,7 @@ def _year(case: LabelledImage) -> str:
 
 
 def _size(name: str) -> Callable[[Sequence[LabelledImage]], Names]:
-    """Height or width of the file in parts of equal counts; 0 is unknown."""
+    """Make a function that sorts height or width of the file into parts of equal counts; 0 is unknown."""
 
     def read(cases: Sequence[LabelledImage]) -> Names:
         sizes = np.array([getattr(case, name) for case in cases])
@@ -190,4 +220,4 @@ FIELDS: Mapping[str, Callable[[Sequence[LabelledImage]], Names]] = {
     "rows": _size("rows"),
     "columns": _size("columns"),
 }
-"""What is known of each case without its pixels, as a category."""
+"""Functions that return what is known of each case without its pixels, as a category."""

@@ -1,4 +1,4 @@
-"""The contrasts that a site can answer by itself, and what ranks its patients for each."""
+"""Contrasts that a site can answer by itself, and the score that ranks its patients for each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cxrbatch.evaluation.patients import Names, PatientScores
 from cxrbatch.stats import Bools, Floats
 
 FEWEST = 5
-"""Patients on either side, or no figure is given."""
+"""Least number of patients on either side. With fewer no figure is given."""
 
 COVID, PNEUMONIA, NORMAL = 0, 1, 2
 """Columns of the scores (`cxrbatch.records.FINDINGS`)."""
@@ -19,9 +19,10 @@ COVID_SHARE = "covid / (covid + pneumonia)"
 
 
 def _covid_share(scores: Floats) -> Floats:
-    """The mean of the others for who has neither score, so that where this share is constant it stays so.
+    """Compute the share of COVID-19 in the two scores of COVID-19 and pneumonia.
 
-    Rounded, because then the order would be that of rounding errors.
+    A patient with neither score gets the mean share of the others, so that a constant share stays constant. The share
+    is rounded, because the order of a constant share would be that of rounding errors.
     """
     covid, either = scores[:, COVID], scores[:, COVID] + scores[:, PNEUMONIA]
     has_any = either > 0
@@ -37,12 +38,12 @@ RANKED_BY: Mapping[str, Callable[[Floats], Floats]] = {
     "1 − normal": lambda scores: 1 - scores[:, NORMAL],
     COVID_SHARE: _covid_share,
 }
-"""Scores of shape (n, 3) → (n,), within 0–1."""
+"""Functions from scores, shape (n, 3), to the score that ranks, shape (n,), within 0–1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContrastSample:
-    """The patients who answer a question.
+    """Patients of a contrast.
 
     Attributes
     ----------
@@ -64,7 +65,7 @@ class Contrast:
     Attributes
     ----------
     text : str
-        For a person to read.
+        Description for people.
     positive, negative : str
         Labels.
     ranked_by : str
@@ -77,17 +78,17 @@ class Contrast:
     ranked_by: str = "covid"
 
     def ask(self, scored: PatientScores) -> ContrastSample:
-        """Truth and score of the patients with one of the two labels."""
+        """Select the patients with one of the two labels, with truth and score."""
         part = scored.where(scored.labelled(self.positive, self.negative))
         return ContrastSample(
             part.labelled(self.positive), RANKED_BY[self.ranked_by](part.scores), part.patients
         )
 
     def is_answered(self, scored: PatientScores) -> bool:
-        """Whether there are patients enough, and a share of COVID-19 that is not the same for all.
+        """Check whether there are enough patients, and whether their share of COVID-19 differs.
 
-        A network that was never taught COVID-19 against other pneumonia gives a constant share: no answer, not one
-        half.
+        A network that was never trained on COVID-19 against other pneumonia gives a constant share. This is no
+        answer; an AUROC of one half would be wrong.
         """
         sample = self.ask(scored)
         n_positive = int(sample.y_true.sum())

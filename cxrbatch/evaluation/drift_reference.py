@@ -1,4 +1,7 @@
-"""How the COVID-19 score was distributed when the bundle was made: what the drift of a hospital is held against."""
+"""Describe the distribution of the COVID-19 score when the bundle was made: patient scores in, deciles out.
+
+The drift of a hospital is measured against it.
+"""
 
 from typing import Any
 
@@ -12,13 +15,14 @@ _DECIMALS = 6  # as scores are printed
 
 
 def score_reference(scored: PatientScores, scored_by: str) -> dict[str, Any] | None:
-    """Deciles of the COVID-19 score, and the share of the patients between them.
+    """Compute the deciles of the COVID-19 score, and the share of the patients between them.
 
-    The mix of ill and healthy is that of collections: a hospital's own first weeks are a better reference.
+    The mix of patients with and without the finding is that of collections: a hospital's own first weeks
+    are a better reference.
 
     Parameters
     ----------
-    units : Units
+    scored : PatientScores
     scored_by : str
         Which networks made the scores, in words.
 
@@ -26,8 +30,8 @@ def score_reference(scored: PatientScores, scored_by: str) -> dict[str, Any] | N
     -------
     dict or None
         ``edges``, 9 rising scores; ``shares``, 10 numbers of sum 1, the i-th of the patients at or above the edge
-        before it and below the one after it (as NumPy's ``searchsorted(side="right")`` counts); ``n`` units;
-        ``measured_on``, in words. None where there is no patient.
+        before it and below the one after it (as NumPy's ``searchsorted(side="right")`` counts); ``n``, the number
+        of rows; ``measured_on``, in words. None where there is no patient.
     """
     scores = scored.scores[:, COVID]
     if not scores.size:

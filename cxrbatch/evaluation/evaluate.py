@@ -1,7 +1,7 @@
-"""What the scores are worth, as a dict that survives JSON: the patient is the unit, the headline is within a site.
+"""Evaluate scores: scores of sites in, a dict of figures that can be written as JSON out; the unit is the patient.
 
 The headline is the worst figure within one site that took no part in training, because a list ranks the patients of
-one hospital. The floor of what can be had without looking at the lungs stands beside it.
+one hospital. The confound floor, which is reached without the lungs, stands beside it.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def evaluate_sites(
     source_probe: Mapping[str, Any] | None = None,
     weight_randomisation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that is measured of a bundle.
+    """Compute all figures of an evaluation.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ def evaluate_sites(
     rule : str
         How images make a patient: a key of `cxrbatch.triage.RULES`.
     points : OperatingPoints or None
-        None for a bundle without them: no shares above them, no sensitivity and specificity at them.
+        None for a bundle without them: then no shares above them, no sensitivity and specificity at them.
     bootstraps : int
         Resamples of each 95 % interval.
     source_probe, weight_randomisation : mapping, optional
-        Measured elsewhere; taken over as they are, so that the verdict can speak of them.
+        Measured elsewhere; copied unchanged, so that the summary (``verdict``) can report them.
 
     Returns
     -------
@@ -100,9 +100,9 @@ def evaluate_sites(
 
 
 def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:
-    """The larger publishers of a source that was collected from many places, each as a site unless it is one already.
+    """Make a site of each larger publisher of a source that was collected from many places, unless it is one already.
 
-    The headline is the worst site, and the worst of many small ones would be chance.
+    Only larger ones: the headline is the worst site, and the worst of many small sites would be chance.
     """
     named = {site.site for site in sites}
     for site in sites:
@@ -113,7 +113,7 @@ def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:
 
 
 def _is_large(site: SiteScores, domain: str) -> bool:
-    """Whether there are patients enough under at least two labels."""
+    """Check whether there are enough patients under at least two labels."""
     patients = {(case.label, case.patient) for case in site.cases if case.domain == domain}
     n_patients = Counter(label for label, _ in patients)
     return sum(n >= _FEWEST_OF_A_PUBLISHER for n in n_patients.values()) >= 2
@@ -133,9 +133,9 @@ def _part(site: SiteScores, domain: str) -> SiteScores:
 
 
 def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores:
-    """Each patient once: where the networks had seen nothing of the site, else anywhere; the smallest such site.
+    """Select each patient once: from a site of which the networks had seen nothing, else from any site.
 
-    So a publisher that was left out by itself comes before the source that it is part of.
+    Of several such sites the smallest counts: a publisher that was left out by itself comes before its source.
     """
     parts: list[PatientScores] = [to_patient_scores((), np.empty((0, 3)), rule)]
     for site in sorted(sites, key=lambda site: (site.exposure not in UNSEEN, len(site.cases))):
@@ -148,7 +148,7 @@ def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores
 def within_site(
     site: SiteScores, rule: str, points: OperatingPoints | None, bootstraps: int
 ) -> Iterator[dict[str, Any]]:
-    """Figures of every question that a site can answer by itself."""
+    """Compute the figures of every contrast that a site can answer by itself, a dict for each."""
     scored = to_patient_scores(site.cases, site.scores, rule)
     contrasts = [contrast for contrast in CONTRASTS if contrast.is_answered(scored)]
     if not contrasts:
@@ -228,7 +228,7 @@ def _perturbed(before: ContrastSample, after: ContrastSample) -> dict[str, float
 
 
 def headline(within: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The worst figure within a site of which nothing was seen; where there is no such site, the worst of all."""
+    """Find the row with the lowest AUROC within a site of which nothing was seen; without such a site, of all."""
     unseen = [row for row in within if row["exposure"] in UNSEEN]
     if not within:
         return None
@@ -257,7 +257,7 @@ def _metadata(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
 
 
 def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
-    """Thresholds at which 90 % and 95 % of the COVID-19 patients of left-out sites are found.
+    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of left-out sites are found.
 
     Returns
     -------
@@ -268,7 +268,21 @@ def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints 
 
 
 def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
-    """The same of any sites; whoever asks for seen ones says so in `measured_on`."""
+    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of any sites are found.
+
+    Parameters
+    ----------
+    sites : sequence of SiteScores
+    rule : str
+        Key of `cxrbatch.triage.RULES`.
+    measured_on : str
+        A caller that passes sites which the networks had seen must state this here, in words.
+
+    Returns
+    -------
+    OperatingPoints or None
+        None where no patient has COVID-19.
+    """
     scored = one_row_per_patient(sites, rule)
     covid = scored.scores[scored.labelled("covid"), COVID]
     if not covid.size:
@@ -281,7 +295,7 @@ def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") ->
 
 
 def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:
-    """Share of the patients of each source, exposure and label at or above each operating point."""
+    """Compute the share of patients at or above each operating point, a dict for each source, exposure and label."""
     for exposure in Exposure:
         scored = one_row_per_patient([site for site in sites if site.exposure is exposure], rule)
         for source, label in sorted(set(zip(scored.sources.tolist(), scored.labels.tolist(), strict=True))):
@@ -297,9 +311,10 @@ def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> I
 
 
 def reference(sites: Sequence[SiteScores], rule: str) -> dict[str, Any] | None:
-    """Distribution of the COVID-19 score over the patients of sources that never taught, else of left-out ones.
+    """Compute the distribution of the COVID-19 score over patients of sources that took no part in training.
 
-    Those that never taught were scored by the very network that scores a hospital's patients.
+    Sources that are not in the training set of the bundle come first, because they were scored by the same network
+    that scores the patients of a hospital. Without such sources, left-out ones are used. None without either.
     """
     for exposure, scored_by in _SCORED_BY.items():
         found = score_reference(
@@ -311,7 +326,7 @@ def reference(sites: Sequence[SiteScores], rule: str) -> dict[str, Any] | None:
 
 
 def jsonable(value: Any) -> Any:
-    """The same in plain numbers, None for whatever is not finite: ``json.dumps(allow_nan=False)`` takes it."""
+    """Convert to plain numbers, None for what is not finite, so that ``json.dumps(allow_nan=False)`` accepts it."""
     if isinstance(value, Mapping):
         return {str(key): jsonable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

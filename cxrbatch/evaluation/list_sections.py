@@ -1,4 +1,4 @@
-"""Sections on the list: operating points, shares, yield, calibration, targets, images."""
+"""Make the sections on the list: operating points, shares, yield, calibration, targets, images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -88,7 +88,7 @@ def shares_section(evaluation: Evaluation) -> Section | None:
 
 
 def list_worth_section(evaluation: Evaluation) -> Section | None:
-    """Show which share of the patients is found by testing the head of the list."""
+    """Show which share of the patients is found by testing the top of the list."""
     rows = [row for row in evaluation.get("within_site", ()) if row["list"]]
     tested = list(dict.fromkeys(entry["tested"] for row in rows for entry in row["list"]))
     header = (
@@ -235,5 +235,5 @@ def excluded_section(bundle: Bundle, evaluation: Evaluation) -> Section | None:
 
 
 def _of_either(bundle: Bundle, evaluation: Evaluation, key: str) -> Mapping[str, Any]:
-    """Of the data evaluated, if it says so; else of that trained on."""
+    """Return the entry on the data evaluated, if there is one; else that on the training data."""
     return evaluation.get(key) or bundle.training.get(key) or {}

@@ -1,7 +1,7 @@
-"""White letters and arrows as they are found on radiographs, painted onto preprocessed images.
+"""Paint white letters and arrows, as found on radiographs, onto preprocessed images.
 
-They are drawn once on a canvas of 512 × 512 pixels and reduced to the size of the images, so that they look the same
-at every size and under every version of every font.
+Input and output are uint8, shape (n, height, width). The marks are drawn once on a canvas of 512 × 512 pixels and
+reduced to the size of the images. So they look the same at every size, and depend on no version of a font.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,22 +37,22 @@ _ARROW_WIDTH_PX, _HEAD_PX = 6, 26
 
 
 def letter_l(images: Images) -> Images:
-    """A white L in the upper right corner, where the patient's left is."""
+    """Paint a white L in the upper right corner, where the patient's left is."""
     return _paint(images, _canvas_l)
 
 
 def letter_r(images: Images) -> Images:
-    """A white R in the upper left corner."""
+    """Paint a white R in the upper left corner."""
     return _paint(images, _canvas_r)
 
 
 def ap_portable(images: Images) -> Images:
-    """The words AP PORTABLE at the middle of the upper edge."""
+    """Paint the words AP PORTABLE at the middle of the upper edge."""
     return _paint(images, _canvas_ap_portable)
 
 
 def arrows(images: Images) -> Images:
-    """Two white arrows that point at the lungs."""
+    """Paint two white arrows that point at the lungs."""
     return _paint(images, _canvas_arrows)
 
 
@@ -82,7 +82,7 @@ def _canvas_ap_portable() -> Mask:
 
 
 def _written(words: str, unit_px: int, left_px: int) -> Mask:
-    """Words on a canvas, 1 where white; the distance to the upper edge is always the same."""
+    """Draw words on a canvas, 1 where white; the distance to the upper edge is always the same."""
     text = np.hstack([np.pad(_glyph(letter), ((0, 0), (0, 1))) for letter in words])[:, :-1]
     drawn = np.kron(text, np.ones((unit_px, unit_px), np.float32))
     canvas = np.zeros((_CANVAS_PX, _CANVAS_PX), np.float32)

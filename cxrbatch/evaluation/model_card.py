@@ -1,6 +1,6 @@
-"""MODEL_CARD.md, written from what a bundle says of itself: every figure in it was measured.
+"""Write MODEL_CARD.md: bundle and evaluation in, Markdown out. Every figure in it was measured.
 
-``python -m cxrbatch.evaluation.model_card > MODEL_CARD.md`` writes that of the shipped bundle.
+``python -m cxrbatch.evaluation.model_card > MODEL_CARD.md`` writes the card of the shipped bundle.
 """
 
 import re
@@ -53,7 +53,7 @@ that PCR swabs reach the likeliest first. A low score is never a rule-out: many 
 radiograph. Not for children, lateral views or CT.
 """
 
-_GOOD = "Good:"  # how `cxrbatch.evaluation.summary` begins what is no weakness
+_GOOD = "Good:"  # prefix of the sentences of `cxrbatch.evaluation.summary` that are no weakness
 _MARKUP = re.compile(r"[\\`*\[\]<>|&~]")
 
 
@@ -70,7 +70,7 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
     -------
     str
         Markdown, the weaknesses first. A bundle that was never evaluated, or whose training is not known, gets a
-        card that says so.
+        card that states this.
     """
     shown = bundle.evaluation if evaluation is None else evaluation
     return "\n".join(
@@ -191,12 +191,12 @@ def _data(bundle: Bundle, evaluation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Escape what Markdown or HTML would take for markup; one line."""
+    """Escape what Markdown or HTML would take for markup; the result is one line."""
     return _MARKUP.sub(lambda found: f"\\{found[0]}", visible(text))
 
 
 def _code(text: str) -> str:
-    """For between backticks, where nothing can be escaped."""
+    """Replace backticks, because nothing can be escaped between backticks."""
     return visible(text).replace("`", "'")
 
 
@@ -222,7 +222,7 @@ DATA_LICENCES: Mapping[tuple[str, ...], str] = {
   detection using chest X-ray images, Computers in Biology and Medicine 132, 2021.
 """,
 }
-"""By the sources that they supply: one item of a Markdown list each."""
+"""Licences and citations by sources: each is one item of a Markdown list."""
 
 
 if __name__ == "__main__":

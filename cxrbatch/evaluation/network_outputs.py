@@ -1,4 +1,7 @@
-"""What a network makes of an image before it decides: the input of its last layer or layers."""
+"""Compute outputs and features of a network: model and images in, arrays out.
+
+Features are the input of its last layer or layers.
+"""
 
 from math import prod
 from typing import Any
@@ -11,7 +14,9 @@ from cxrbatch.records import FINDINGS
 
 
 def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-    """Inputs of every layer that is the first to have no more values than there are findings, side by side.
+    """Compute the features of images.
+
+    These are the inputs of every layer that is the first to have no more values than findings, side by side.
 
     Parameters
     ----------
@@ -22,7 +27,7 @@ def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[n
     Returns
     -------
     ndarray of float32, shape (n, features), or None
-        None where the network does not show them (a model within a model).
+        None where the network does not expose them (a model within a model, or no such layer).
     """
     if any(isinstance(layer, keras.Model) for layer in model.layers):
         return None
@@ -37,7 +42,7 @@ def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[n
 
 
 def _size(tensor: Any) -> int:
-    """Values per image; those of many tensors count as none."""
+    """Count the values per image; a list of tensors counts as 0."""
     return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0
 
 
@@ -45,11 +50,32 @@ _AT_ONCE = 256
 
 
 def compute_outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Outputs of a network for preprocessed images (n, height, width), shape (n, …)."""
+    """Compute the outputs of a network.
+
+    Parameters
+    ----------
+    model : keras.Model
+    images : ndarray of uint8, shape (n, height, width)
+        Preprocessed.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, …)
+    """
     return np.concatenate([model(part, training=False).numpy() for part in split_batches(images)])
 
 
 def split_batches(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Images (n, height, width) as networks take them, values 0–255, (≤ 256, height, width, 1) at a time."""
+    """Split images into batches as networks take them.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+
+    Returns
+    -------
+    list of ndarray of float32, shape (≤ 256, height, width, 1)
+        Values 0–255.
+    """
     parts = np.array_split(images[..., None], -(-len(images) // _AT_ONCE))
     return [part.astype(np.float32) for part in parts]

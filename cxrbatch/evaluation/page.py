@@ -1,7 +1,8 @@
-"""The page of an evaluation: one HTML file that needs nothing else, neither a network nor scripts.
+"""Render the page of an evaluation: bundle, evaluation and scores in, one HTML file out.
 
-Names come from foreign data: everything is escaped by Jinja2, after `cxrbatch._lib.text.visible` has been over
-it, and a Content-Security-Policy allows the page's own style, by hash, and nothing else.
+The file needs nothing else, neither a network connection nor scripts. Names come from foreign data: everything passes
+through `cxrbatch._lib.text.visible` and is escaped by Jinja2. A Content-Security-Policy allows the page's own style,
+by hash, and nothing else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,12 +33,12 @@ def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequen
     evaluation : mapping
         From `cxrbatch.evaluation.evaluate_sites`.
     sites : sequence of SiteScores
-        What was evaluated, for the plots; without it there are none.
+        Scores that were evaluated, for the plots. Without them there are no plots.
 
     Returns
     -------
     str
-        HTML; the same for the same arguments.
+        HTML. The same arguments give the same text.
     """
     row = headline_row(evaluation)
     judged = targets(evaluation)

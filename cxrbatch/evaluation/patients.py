@@ -1,4 +1,7 @@
-"""From scored images to units: a patient under one label, as a row of the list, but with the truth beside it."""
+"""Aggregate scored images to patients: labelled images and scores in, one row per patient and label out.
+
+The rows are those of the list, with the truth beside them.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,8 +25,8 @@ class PatientScores:
     Attributes
     ----------
     patients, labels, domains, sources : ndarray of str, shape (n,)
-    cases : ndarray of Case, shape (n,)
-        The first image of each: its view, and the age of the patient when it was taken.
+    cases : ndarray of LabelledImage, shape (n,)
+        The first image of each row: its view, and the age of the patient when it was taken.
     scores : ndarray of float64, shape (n, 3)
         In the order of `cxrbatch.records.FINDINGS`.
     """
@@ -36,15 +39,11 @@ class PatientScores:
     scores: Floats
 
     def where(self, mask: Bools) -> "PatientScores":
-        """Some of them."""
+        """Select the rows where a mask of shape (n,) is true."""
         return PatientScores(**{name: getattr(self, name)[mask] for name in _COLUMNS})
 
-    def at(self, site: str) -> "PatientScores":
-        """Those of a source or a domain."""
-        return self.where((self.domains == site) | (self.sources == site))
-
     def labelled(self, *labels: str) -> Bools:
-        """Which of them have one of these labels, shape (n,)."""
+        """Make the mask of the rows that have one of these labels, shape (n,)."""
         return np.isin(self.labels, labels)
 
 
@@ -58,9 +57,9 @@ def to_patient_scores(
 
     Parameters
     ----------
-    cases : sequence of Case
+    cases : sequence of LabelledImage
     scores : ndarray of float, shape (n, 3)
-        Of the cases.
+        Of the cases, 0–1, in the order of `cxrbatch.records.FINDINGS`.
     rule : str
         Key of `cxrbatch.triage.RULES`.
     """
@@ -80,7 +79,7 @@ def to_patient_scores(
 
 
 def join(parts: Sequence[PatientScores]) -> PatientScores:
-    """All units of several sets, at least one."""
+    """Concatenate the rows of several sets; there must be at least one set."""
     return PatientScores(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
     )

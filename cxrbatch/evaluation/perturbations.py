@@ -1,8 +1,8 @@
-"""Changes to an image that ought to matter, or ought not to: what the order of the list does under each.
+"""Change images in ways that ought to change the order of the list, or ought not to.
 
 A score that is still good with the lungs blacked out, or that moves with a letter in the corner, recognises the
-hospital. All take and return preprocessed images: uint8, shape (n, height, width), lungs roughly in the middle. What
-they are given stays as it was.
+hospital. All changes take and return preprocessed images: uint8, shape (n, height, width), lungs roughly in the
+middle. The input is not modified.
 """
 
 import io
@@ -20,7 +20,7 @@ from cxrbatch.preprocess import area_resize
 Images = NDArray[np.uint8]
 
 _BOX = (0.15, 0.80, 0.10, 0.90)
-"""Upper, lower, left, right end of what holds the lungs, as shares of the image."""
+"""Upper, lower, left and right end of the box that contains the lungs, as shares of the image."""
 _FRAME = 0.12
 _COARSE_PX = 8
 _JPEG_QUALITY = 30
@@ -28,14 +28,14 @@ _GAMMA = 1.5
 
 
 def lungs_blacked_out(images: Images, masks: NDArray[np.bool_] | None = None) -> Images:
-    """Black out the lungs: neck, shoulders, flanks and the abdomen are left.
+    """Black out the lungs; neck, shoulders, flanks and the abdomen are left.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (n, height, width)
     masks : ndarray of bool, shape (n, height, width), optional
-        True where lung is. Without masks all but the image's margin counts as lung, which blacks out more. The
-        outline of a mask shows the lungs' shape, so it should be wider than they are.
+        True where lung is. Without masks everything but the margin of the image counts as lung, which blacks out
+        more. The outline of a mask shows the shape of the lungs, so it should be wider than they are.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def lungs_blacked_out(images: Images, masks: NDArray[np.bool_] | None = None) ->
 
 
 def lungs_only(images: Images, masks: NDArray[np.bool_] | None = None) -> Images:
-    """Black out everything else; see `lungs_blacked_out`."""
+    """Black out everything except the lungs; arguments and errors as in `lungs_blacked_out`."""
     return np.where(_lungs(images, masks), images, np.uint8(0))
 
 
@@ -94,7 +94,7 @@ def _through(images: Images, height: int, width: int) -> Images:
 
 
 def histogram_only(images: Images) -> Images:
-    """Sort the pixels of each image, darkest in the upper left corner: only how many there are of each is left."""
+    """Sort the pixels of each image, darkest in the upper left corner: only the count of each value is left."""
     return np.sort(images.reshape(len(images), -1), axis=1).reshape(images.shape)
 
 
@@ -121,7 +121,7 @@ def darker_curve(images: Images) -> Images:
 
 
 class Expectation(StrEnum):
-    """What a score that sees the disease does under a change."""
+    """Expected effect of a change on a score that recognises the disease."""
 
     MUST_LOSE = "must lose"
     """The AUROC falls towards one half: what was taken away is where the disease is."""
@@ -133,17 +133,17 @@ class Expectation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perturbation:
-    """A change, and what ought to happen.
+    """A change and its expected effect.
 
     Attributes
     ----------
     name : str
-        How evaluations and reports call it.
+        Name in evaluations and reports.
     change : callable
         Images → images of the same shape.
     expectation : Expectation
     text : str
-        For a person to read.
+        Description for people.
     """
 
     name: str
@@ -198,10 +198,21 @@ PERTURBATION_BY_NAME: Mapping[str, Callable[[Images], Images]] = {
 EXPECTATIONS: Mapping[str, Expectation] = {
     perturbation.name: perturbation.expectation for perturbation in PERTURBATIONS
 }
-"""What ought to happen, by name."""
+"""Expected effects by name."""
 
 
 def rank_shift(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
-    """Median move of a patient in the list, as a share of its length; scores of shape (n,)."""
+    """Compute the median move of a patient in the list, as a share of its length.
+
+    Parameters
+    ----------
+    before, after : ndarray of float, shape (n,)
+        Scores, without and with the change.
+
+    Returns
+    -------
+    float
+        0–1.
+    """
     ranks = [scores.argsort(kind="stable").argsort(kind="stable") for scores in (before, after)]
     return float(np.median(np.abs(ranks[0] - ranks[1])) / before.size)

@@ -1,4 +1,7 @@
-"""The curves of an evaluation, as small plots. The points are those of `cxrbatch.stats.ranking`."""
+"""Plot the curves of an evaluation: rows and scores in, `cxrbatch.pages.Figure` out.
+
+The points are those of `cxrbatch.stats`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,14 +31,14 @@ _FEWEST_PER_BIN = 20
 def curve_figures(
     rows: Sequence[Mapping[str, Any]], sites: Sequence[SiteScores], rule: str
 ) -> Iterator[Figure]:
-    """ROC, precision-recall, gain and reliability of each row of ``within_site`` whose scores are at hand.
+    """Plot ROC, precision-recall, gain and reliability of each row of ``within_site`` whose scores are given.
 
     Parameters
     ----------
     rows : sequence of mapping
         ``within_site`` of an evaluation.
     sites : sequence of SiteScores
-        Those that were evaluated.
+        Scores that were evaluated.
     rule : str
         Key of `cxrbatch.triage.RULES`.
     """
@@ -51,7 +54,7 @@ def curve_figures(
 
 
 def histogram_figure(sites: Sequence[SiteScores], rule: str, points: OperatingPoints | None) -> Figure:
-    """Histograms of the COVID-19 score: a plot for each site, a line for each label.
+    """Plot histograms of the COVID-19 score: a plot for each site, a line for each label.
 
     Parameters
     ----------
@@ -108,7 +111,7 @@ def _bands(operating_points: Mapping[str, Any] | None) -> Iterator[Dot]:
 
 
 def _steps(recall: Floats, precision: Floats) -> Points:
-    """Precision holds from one recall to the next, as the area counts it; a straight line would be too good."""
+    """Make steps: precision stays from one recall to the next, as in the area; a straight line would be too good."""
     x = np.concatenate([[0.0], np.repeat(recall, 2)[:-1]])
     return zip(x, np.repeat(precision, 2), strict=True)
 

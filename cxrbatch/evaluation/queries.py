@@ -1,4 +1,4 @@
-"""Look up rows and figures in an evaluation."""
+"""Look up rows and figures in an evaluation: evaluation in, rows and figures out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -67,7 +67,7 @@ def marker_moves(evaluation: Evaluation) -> list[tuple[float, str, Row]]:
 
 
 def healthy_rows(evaluation: Evaluation) -> list[Row]:
-    """List the shares of healthy adults that rest on enough images."""
+    """List the shares of healthy adults that rest on enough patients."""
     return [row for row in evaluation["shares"] if healthy_adults(row) and row["n"] >= FEWEST]
 
 
@@ -77,7 +77,7 @@ def what(row: Row) -> str:
 
 
 def where(row: Row) -> str:
-    """Name the site of a row, and whether the networks had seen it."""
+    """Name the site of a row, and state whether the networks had seen it."""
     seen = {
         Exposure.UNKNOWN: ", perhaps seen in training",
         Exposure.HELD_OUT: ", whose other patients taught",
@@ -86,6 +86,6 @@ def where(row: Row) -> str:
 
 
 def count_of(found: Sequence[Row], evaluation: Evaluation) -> str:
-    """Say how many of the comparisons were found."""
+    """State how many of the comparisons were found, in words."""
     total = sum(lungless_auroc(row) is not None for row in evaluation["within_site"])
     return f"{len(found)} of {total} comparisons {'is' if len(found) == 1 else 'are'}"

@@ -1,7 +1,8 @@
-"""How much of the illness the top of a list holds: the ROC curve of the COVID-19 score within a hospital.
+"""Compute the ROC curve of the COVID-19 score within a hospital: patient scores in, curve and its band out.
 
-A list ranks the patients of one hospital, so that only pairs within one domain count. The curve is the mean of those
-of the domains; `cxrbatch.triage.capacity` reads from it what a number of swabs buys.
+A list ranks the patients of one hospital, so that only pairs within one domain count. The curve is the mean of the
+curves of the domains. From it, `cxrbatch.triage.capacity` computes how many patients with COVID-19 are expected among
+the first of a list.
 """
 
 from collections import Counter
@@ -21,28 +22,28 @@ _DECIMALS = 6
 
 
 def list_curve(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
-    """Mean ROC curve of COVID-19 against everything else within domains, with its 95 % band at each point.
+    """Compute the mean ROC curve of COVID-19 against all else within domains, with its 95 % band at each point.
 
     A domain weighs n·m / (n + m + 1), with n patients with COVID-19 and m without: one over the variance of its AUROC
     under a useless score, but for a factor (van Elteren 1960, Bulletin de l'Institut International de Statistique
     37:351). The band is that of a Bayesian bootstrap over the patients of each domain (Rubin 1981, Annals of
-    Statistics 9:130; of ROC curves: Gu, Ghosal and Roy 2008, Statistics in Medicine 27:5407). It tells
+    Statistics 9:130; of ROC curves: Gu, Ghosal and Roy 2008, Statistics in Medicine 27:5407). It shows
     how few they were, and not how much hospitals differ. Simulated 200 times with the sizes of the shipped bundle's
-    8 domains and normal scores 0, 0.3 and 1 standard deviations apart, it held the true curve in 86 to 100 %, at
+    8 domains and normal scores 0, 0.3 and 1 standard deviations apart, it contained the true curve in 86 to 100 %, at
     false positive rates of 0.02 to 0.8.
 
     Parameters
     ----------
-    units : Units
-        Of domains that took no part in training; those with one answer only say nothing and are left out.
+    scored : PatientScores
+        Of domains that took no part in training. Domains with patients on one side only are left out.
     bootstraps : int
         Resamples.
 
     Returns
     -------
     dict or None
-        ``fpr``, ``tpr``, ``low``, ``high``: lists of 51 numbers of 0–1; on whom it was ``measured_on``, in words, and
-        their numbers. None where no domain has both answers.
+        ``fpr``, ``tpr``, ``low``, ``high``: lists of 51 numbers of 0–1; ``measured_on``, the patients in words;
+        ``n_positive``, ``n_negative`` and ``domains``, their numbers. None where no domain has both sides.
     """
     parts = list(_with_both(scored))
     if not parts:
@@ -67,7 +68,7 @@ def _n_patients(part: PatientScores) -> int:
 
 
 def _mean_curves(parts: list[PatientScores], weights: list[Floats]) -> Floats:
-    """Weighted means of the curves of domains, shape (b, 51); `weights` as for `_curves`, of each domain."""
+    """Average the curves of domains by weight, shape (b, 51); `weights` as for `_curves`, of each domain."""
     sizes = [_counts(part).values() for part in parts]
     return np.average(
         [_curves(part, each) for part, each in zip(parts, weights, strict=True)],
@@ -77,12 +78,12 @@ def _mean_curves(parts: list[PatientScores], weights: list[Floats]) -> Floats:
 
 
 def _curves(part: PatientScores, weights: Floats) -> Floats:
-    """Curves of a domain, shape (b, 51).
+    """Compute the curves of a domain, shape (b, 51).
 
     Parameters
     ----------
     weights : ndarray of float64, shape (b, 1 + patients)
-        Of the gap after the last negative, then of each patient, which the units of a patient on one side share.
+        Of the gap after the last negative, then of each patient. The rows of a patient on one side share the weight.
     """
     y_true, y_score = part.labelled("covid"), part.scores[:, COVID]
     _, patient = np.unique(part.patients, return_inverse=True)
@@ -95,26 +96,26 @@ def _curves(part: PatientScores, weights: Floats) -> Floats:
 
 
 def smoothed_roc(positives: Floats, negatives: Floats, n_tied: Floats, gap: float = 1.0) -> Floats:
-    """ROC curve at `GRID`, straight between the negatives, of which the k-th of m stands at k / (m + 1).
+    """Compute the ROC curve at `GRID`, straight between the negatives; the k-th of m is at k / (m + 1).
 
-    That is where the k-th of m negatives lies on average. The steps of the plain empirical curve stand at k / m and
+    That is where the k-th of m negatives lies on average. The steps of the plain empirical curve are at k / m and
     begin above 0, so that with few negatives even a useless score would seem to find many at the top of a list. Here
-    it gives the diagonal on average, and a score that is worth something is worth a little more than its curve: the
-    area is (m · AUROC + ½) / (m + 1).
+    a useless score gives the diagonal on average. A useful score is worth a little more than its curve: the area is
+    (m · AUROC + ½) / (m + 1).
 
     Parameters
     ----------
     positives, negatives : ndarray of float64, shape (t,)
         Weight of either class at or above each threshold, thresholds falling.
     n_tied : ndarray of float64, shape (t,)
-        Negatives at each threshold: with the positives there they are in any order, on average.
+        Number of negatives at each threshold. They and the positives there count as in random order.
     gap : float
-        Weight of what lies below the last negative.
+        Weight of the gap below the last negative.
 
     Returns
     -------
     ndarray of float64, shape (51,)
-        From 0 to 1.
+        True positive rates, from 0 to 1.
     """
     here = n_tied > 0
     positive, negative, tied = (

@@ -1,4 +1,4 @@
-"""Sections on the score: figures within sites, perturbations, subgroups, confounders."""
+"""Make the sections on the score: figures within sites, perturbations, subgroups, confounders."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,13 +21,13 @@ _EXPECTED = {
 
 
 def confound_floor(evaluation: Evaluation, beside: Row | None = None) -> list[tuple[str, str]]:
-    """What those reach who see no image: pairs of who and AUROC.
+    """List what is reached without an image: pairs of the predictor in words and its AUROC.
 
     Parameters
     ----------
     evaluation : mapping
     beside : mapping, optional
-        A row of ``within_site``: of the metadata, only what they reach for that question at that site.
+        A row of ``within_site``. Of the metadata, only the AUROC for the question and the site of this row is listed.
     """
     floor = evaluation.get("confound_floor") or {}
     lines = [("the source alone", floor.get("source_alone"))]
@@ -73,7 +73,7 @@ def _within_site_row(row: Row) -> Iterator[Cell]:
 
 
 def perturbations_section(evaluation: Evaluation) -> Section | None:
-    """Show what changed images do to the score."""
+    """Show how changed images change the score."""
     rows = [row for row in evaluation.get("within_site", ()) if row["audits"]]
     names = list(dict.fromkeys(name for row in rows for name in row["audits"]))
     return section(
@@ -120,7 +120,7 @@ def _perturbation_cell(name: str, area: float | None, shift: float | None) -> Ce
 
 
 def features_section(evaluation: Evaluation) -> Section | None:
-    """Show what the features of the network tell of the source."""
+    """Show how well the features predict the source, and what is left with random weights."""
     lines = [*_probe(evaluation.get("source_probe")), *_randomisation(evaluation.get("weight_randomisation"))]
     text = " ".join(lines)
     return Section("features", "What the network knows", text) if lines else None

@@ -1,4 +1,4 @@
-"""What an evaluation says, in titled tables: the same words for the page and for the model card."""
+"""Make the sections of an evaluation, titled tables: the same for the page and for the model card."""
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.evaluation.capacity_section import buys_section
@@ -25,7 +25,7 @@ from cxrbatch.pages import Section
 
 
 def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:
-    """Every section for which the evaluation has something to show, in the order in which they are read."""
+    """Make every section for which the evaluation has figures, in reading order."""
     parts = (
         within_site_section(evaluation),
         perturbations_section(evaluation),
@@ -47,7 +47,7 @@ def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:
 
 
 def headline_row(evaluation: Evaluation) -> Row | None:
-    """The row of ``within_site`` that is the headline; None where there is none."""
+    """Find the row of ``within_site`` that is the headline; None where there is none."""
     headline = evaluation.get("headline")
     rows = evaluation.get("within_site", ())
     keys = ("site", "question", "ranked_by", "auroc")

@@ -1,4 +1,7 @@
-"""The scores of one site's images, from networks that never saw those patients: what an evaluation starts from."""
+"""Scores of the images of one site: the input of an evaluation.
+
+They come from networks that never saw these patients, as far as is known.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from cxrbatch.stats import Floats
 
 
 class Exposure(StrEnum):
-    """What the networks that made the scores had seen of the site."""
+    """Part of the site that the networks which made the scores had seen in training."""
 
     LEFT_OUT = "left out"
     """Nothing: the recipe's networks were trained again without it."""
@@ -21,7 +24,7 @@ class Exposure(StrEnum):
     HELD_OUT = "held out"
     """Other patients of the same site: a score can be good by recognising the site."""
     UNKNOWN = "unknown"
-    """Not said: the bundle was made elsewhere."""
+    """Not known: the bundle was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +35,17 @@ class SiteScores:
     ----------
     site : str
         A source (``nih``) or a domain (``ieee8023/radiopaedia.org``); ``own split`` for the held-out patients of
-        all that taught.
+        all sources in the training set.
     exposure : Exposure
-    cases : tuple of Case, n of them
+    cases : tuple of LabelledImage, n of them
     scores : ndarray of float64, shape (n, 3)
         In the order of `cxrbatch.records.FINDINGS`, per image.
     networks : ndarray of float64, shape (networks, n, 3)
-        Of each network (seed) by itself.
-    audits : mapping of str to ndarray of float64, shape (n, 3)
-        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.perturbations.AUDITS`).
+        Scores of each network (seed) by itself.
+    perturbed : mapping of str to ndarray of float64, shape (n, 3)
+        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.PERTURBATION_BY_NAME`).
     features : ndarray of float32, shape (n, features) or None
-        What the last layer sees, for the probe that predicts the source.
+        Input of the last layer, for the probe that predicts the source.
     """
 
     site: str

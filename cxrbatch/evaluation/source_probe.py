@@ -1,6 +1,7 @@
-"""How well the hospital can be predicted from what a network's last layer sees: a linear probe (Alain & Bengio 2016).
+"""Predict the source from the features of a network by a linear probe (Alain & Bengio 2016): accuracy out.
 
-A score can only recognise the hospital if the features do. Chance is the best that a network can be.
+Features are the input of the last layer. A score can recognise the hospital only if the features do. The best result
+of a network is an accuracy at chance.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ _CONSTANT = 1e-6
 def probe_source(
     features: NDArray[np.float32], sources: NDArray[np.str_], patients: NDArray[np.str_], seed: int = 0
 ) -> dict[str, Any] | None:
-    """Tell the source from features, with a logistic regression that is tested on other patients.
+    """Predict the source from features, with a logistic regression that is tested on other patients.
 
     One-against-the-rest ridge regressions on the 64 strongest principal components, in five folds of patients. Every
     source weighs the same, in the fit and in the accuracy, and so does every patient of a source. Sources with fewer
@@ -32,13 +33,13 @@ def probe_source(
     features : ndarray of float32, shape (n, f)
     sources, patients : ndarray of str, shape (n,)
     seed : int
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------
     dict or None
         ``accuracy``: mean over the sources of the share of their images that is predicted right, 0–1; ``chance``:
-        what guessing gives; ``n``: images; ``sources``. None with fewer than two sources.
+        the accuracy of guessing; ``n``: images; ``sources``. None with fewer than two sources.
     """
     kept = np.isin(sources, _probed(sources, patients))
     names, source = np.unique(sources[kept], return_inverse=True)
@@ -65,7 +66,7 @@ def _probed(sources: NDArray[np.str_], patients: NDArray[np.str_]) -> list[str]:
 
 
 def _balanced_weights(source: Groups, patient: Groups) -> Floats:
-    """Weights that add up to 1, the same for every source, and within it for every patient."""
+    """Compute weights that add up to 1, the same for every source, and within it for every patient."""
     _, one = np.unique(np.stack([source, patient]), axis=1, return_inverse=True)
     one = one.ravel()
     share = 1 / np.bincount(one)[one]
@@ -73,7 +74,7 @@ def _balanced_weights(source: Groups, patient: Groups) -> Floats:
 
 
 def _folds(source: Groups, patient: Groups, seed: int) -> Groups:
-    """Fold of each image: the patients of each source in random order are dealt out in turn."""
+    """Assign a fold to each image: the patients of each source are dealt in turn, in random order."""
     _, first = np.unique(patient, return_index=True)
     order = np.random.default_rng(seed).permutation(first.size)
     order = order[np.argsort(source[first][order], kind="stable")]
@@ -83,7 +84,7 @@ def _folds(source: Groups, patient: Groups, seed: int) -> Groups:
 
 
 def _predicted(features: Floats, source: Groups, fold: Groups, weight: Floats) -> Groups:
-    """The source that each image is taken for by a regression that never saw its patient."""
+    """Predict the source of each image by a regression that never saw its patient."""
     predicted = np.empty_like(source)
     for held_out in range(N_FOLDS):
         test = fold == held_out
@@ -98,7 +99,7 @@ def _tell(features: Floats, source: Groups, weight: Floats, unseen: Floats) -> G
 
 
 def _components(features: Floats, unseen: Floats) -> tuple[Floats, Floats]:
-    """The strongest principal components of standardised features, and of others by the same rule; and ones."""
+    """Compute the strongest principal components of standardised features, of others by the same rule, and ones."""
     mean, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > _CONSTANT, spread, np.inf)
     known, new = (features - mean) / scale, (unseen - mean) / scale
@@ -109,7 +110,7 @@ def _components(features: Floats, unseen: Floats) -> tuple[Floats, Floats]:
 
 
 def _principal_axes(standardised: Floats) -> Floats:
-    """Orthonormal columns, the strongest first, from the smaller of the two Gram matrices."""
+    """Compute orthonormal columns, the strongest first, from the smaller of the two Gram matrices."""
     n, f = standardised.shape
     if f <= n:
         return np.linalg.eigh(standardised.T @ standardised)[1][:, ::-1][:, :_MOST_COMPONENTS]

@@ -1,4 +1,7 @@
-"""Figures within a view, a sex or an age band: a score may be good over all and useless for some."""
+"""Compute figures within a view, a sex or an age band: patient scores in, a row for each stratum out.
+
+A score may be good over all patients and useless for some.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -15,17 +18,17 @@ _AGE_BANDS = ((18, "under 18"), (40, "18-39"), (60, "40-59"), (80, "60-79"), (np
 
 
 def view(case: LabelledImage) -> str:
-    """``PA``, ``AP`` or ``unknown``."""
+    """Return the view: ``PA``, ``AP`` or ``unknown``."""
     return case.view or "unknown"
 
 
 def sex(case: LabelledImage) -> str:
-    """``F``, ``M`` or ``unknown``."""
+    """Return the sex: ``F``, ``M`` or ``unknown``."""
     return case.sex or "unknown"
 
 
 def age_band(case: LabelledImage) -> str:
-    """``under 18``, ``18-39``, ``40-59``, ``60-79``, ``80+`` or ``unknown``."""
+    """Return the age band in years: ``under 18``, ``18-39``, ``40-59``, ``60-79``, ``80+`` or ``unknown``."""
     age = case.age_years
     return "unknown" if age is None else next(band for end, band in _AGE_BANDS if age < end)
 
@@ -34,12 +37,12 @@ STRATA: Mapping[str, Callable[[LabelledImage], str]] = {"view": view, "sex": sex
 
 
 def strata(scored: PatientScores, contrast: Contrast, bootstraps: int) -> Iterator[dict[str, Any]]:
-    """AUROC of a question within each stratum that has patients enough on both sides.
+    """Compute the AUROC of a contrast within each stratum that has enough patients on both sides.
 
     Parameters
     ----------
-    units : Units
-        Of one site. A patient belongs where the first image does.
+    scored : PatientScores
+        Of one site. A patient belongs to the stratum of the first image.
 
     Yields
     ------

@@ -1,7 +1,7 @@
-"""What an evaluation says, in plain words: sentences drawn from its figures by stated rules, the worst first.
+"""Summarise an evaluation in plain words: figures in, sentences out, the worst first.
 
-Every rule reads the dict that `cxrbatch.evaluation.evaluate_sites` makes and gives no sentence, or one. What is
-good is said as plainly as what is bad, after it, and begins with ``Good:``.
+Every rule reads the dict that `cxrbatch.evaluation.evaluate_sites` makes and gives no sentence, or one. Good results
+are stated as plainly as bad ones, after them, and begin with ``Good:``.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,14 +39,14 @@ from cxrbatch.pages import figure, interval, percent
 
 _SPLENDID = 0.90
 _HARDLY_ANY_ORDER = 0.60
-_AS_GOOD = 0.02  # a floor this much below the score is no floor to stand on
-_READS_THE_SOURCE = 0.5  # of the way from chance to certainty
+_AS_GOOD = 0.02  # a floor at most this much below the score counts as equally good
+_READS_THE_SOURCE = 0.5  # share of the way from chance to certainty
 _SAME_LIST = 0.5  # rank correlation
 _MUCH_HANDLING = 0.05  # median move in the list
 
 
 def summarise(evaluation: Evaluation) -> list[str]:
-    """Say what the figures mean.
+    """State in sentences what the figures mean.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def summarise(evaluation: Evaluation) -> list[str]:
     Returns
     -------
     list of str
-        The worst first, what is good last.
+        The worst first, the good ones last.
     """
     return [sentence for rule in (*_BAD, *_GOOD) for sentence in rule(evaluation)]
 
 
 def caveats(evaluation: Evaluation) -> list[str]:
-    """Those of the sentences that a reader of every screening report must know."""
+    """Select the sentences that must be on every screening report."""
     return [sentence for rule in _ON_EVERY_REPORT for sentence in rule(evaluation)]
 
 
@@ -136,7 +136,7 @@ def _needs_no_lungs(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _lives_on_what_is_left(evaluation: Evaluation) -> Iterator[str]:
-    """Other changes that take the disease away, wholly or nearly so."""
+    """Report the other changes that remove the disease, wholly or nearly so, but leave much of the AUROC."""
     found = {
         name: (area, row)
         for area, name, row in sorted(
@@ -277,7 +277,7 @@ def _good_headline(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _needs_lungs(evaluation: Evaluation) -> Iterator[str]:
-    """Only said of rows whose score is good for something with the lungs in place."""
+    """State that the score needs the lungs; only of rows whose score is useful with the lungs in place."""
     rows = [row for row in evaluation["within_site"] if lungless_auroc(row) is not None]
     useful = [row for row in rows if area_of(row) > _HARDLY_ANY_ORDER]
     if useful and not any(WITHOUT_LUNGS.fails(lungless_auroc(row)) for row in rows):

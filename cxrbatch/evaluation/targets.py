@@ -1,6 +1,6 @@
-"""What a bundle is meant to reach, and whether its evaluation shows that it does.
+"""Compare an evaluation with the targets of a bundle: evaluation in, targets with their outcome out.
 
-Only figures of a site that took no part in training count; where that is not known, the outcome says so.
+Only figures of a site that took no part in training count. Where that is not known, the outcome states it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,15 +13,15 @@ from cxrbatch.pages import figure, interval, percent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """The least or the most that a figure may be.
+    """Lower or upper limit of a figure.
 
     Attributes
     ----------
     bound : float
     at_least : bool
-        Else at most.
+        True for a lower limit, False for an upper limit.
     share : bool
-        Written as a percentage.
+        True if it is written as a percentage.
     """
 
     bound: float
@@ -29,11 +29,11 @@ class Limit:
     share: bool = False
 
     def fails(self, value: float | None) -> bool:
-        """Whether a figure is on the wrong side; one that could not be computed is not."""
+        """Check whether a figure is on the wrong side; a figure that could not be computed is not."""
         return value is not None and (value < self.bound if self.at_least else value > self.bound)
 
     def mark(self, value: float | None) -> str:
-        """What to write beside a figure: ``below 0.80``, ``above 2%``; empty where nothing is wrong."""
+        """Return the mark beside a figure: ``below 0.80``, ``above 2%``; empty where nothing is wrong."""
         return f"{'below' if self.at_least else 'above'} {self._bound()}" if self.fails(value) else ""
 
     def __str__(self) -> str:
@@ -64,19 +64,19 @@ _CHILDREN = frozenset({"kaggle"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One of them, with what was measured.
+    """One target, with its measured figure.
 
     Attributes
     ----------
     text : str
-        What is measured, and where.
+        Name of the figure, and the site.
     limit : Limit
     value : float or None
         None where it was not measured.
     figure : str
         The value as it is written, with its interval where there is one.
     exposure : str
-        What the networks had seen of the site (`cxrbatch.evaluation.site_scores.Exposure`).
+        Part of the site that the networks had seen in training (`cxrbatch.evaluation.Exposure`).
     """
 
     text: str
@@ -87,12 +87,12 @@ class Target:
 
     @property
     def missed(self) -> bool:
-        """Measured, and on the wrong side."""
+        """True if the figure was measured and is on the wrong side of the limit."""
         return self.limit.fails(self.value)
 
     @property
     def outcome(self) -> str:
-        """In words."""
+        """Outcome in words."""
         if self.value is None:
             return "not measured"
         if self.missed:
@@ -102,7 +102,7 @@ class Target:
 
 
 def targets(evaluation: Mapping[str, Any]) -> list[Target]:
-    """Judge an evaluation.
+    """Compare an evaluation with all targets.
 
     Returns
     -------
@@ -114,17 +114,17 @@ def targets(evaluation: Mapping[str, Any]) -> list[Target]:
 
 
 def without_lungs(perturbation: str) -> bool:
-    """Whether a change takes away what the score ought to look at."""
+    """Check whether a change removes the lungs, which the score ought to use."""
     return perturbation == "lungs blacked out"
 
 
 def pastes_a_marker(perturbation: str) -> bool:
-    """Whether a change adds a letter or an arrow, as a technician does."""
+    """Check whether a change adds a letter or an arrow, as a technician does."""
     return perturbation.startswith(("marker", "arrow"))
 
 
 def healthy_adults(share: Mapping[str, Any]) -> bool:
-    """Whether a row of the shares is about healthy adults of a source that took no part in training."""
+    """Check whether a row is about healthy adults of a source that, as far as is known, took no part in training."""
     return bool(share["label"] == "normal" and share["source"] not in _CHILDREN and _counts(share))
 
 
@@ -202,7 +202,7 @@ def _urgent(evaluation: Mapping[str, Any]) -> Iterator[Target]:
 
 
 def _rows(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Of the contrasts that have a target."""
+    """Select the rows of the contrasts that have a target."""
     contrasts = {(site, contrast) for site, contrast, _ in _AUROCS}
     return [row for row in evaluation.get("within_site", ()) if _counts(row) and _contrast(row) in contrasts]
 

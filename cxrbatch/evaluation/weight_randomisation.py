@@ -1,7 +1,8 @@
-"""Weight randomisation (Adebayo et al. 2018, arXiv:1810.03292): what the scores owe to training.
+"""Randomise the weights of networks (Adebayo et al. 2018, arXiv:1810.03292): networks and images in, figures out.
 
-With new random weights the order of the patients must be another one, and know nothing of the disease. Where it does
-not, the scores follow something that the architecture alone sees, such as brightness.
+They show what the scores owe to training. With new random weights the order of the patients must be different and
+unrelated to the disease. Otherwise the scores follow something that the architecture alone detects, such as
+brightness.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ _ONES = ("gamma", "moving_variance")
 
 
 def randomised(model: keras.Model, seed: int, *, top_only: bool = False) -> keras.Model:
-    """Copy a network and give it the weights of one that was never trained.
+    """Copy a network and give the copy the weights of an untrained network.
 
     Kernels are drawn anew (Glorot & Bengio 2010, uniform), offsets become 0, scales 1, and the running statistics of
     batch normalisation 0 and 1. Weights that training does not change, such as those of fixed preprocessing layers,
@@ -30,7 +31,7 @@ def randomised(model: keras.Model, seed: int, *, top_only: bool = False) -> kera
     Parameters
     ----------
     model : keras.Model
-        Left as it is.
+        Not modified.
     seed : int
     top_only : bool
         Change only the last layer that has trainable weights.
@@ -77,7 +78,7 @@ def randomise_weights(
     y_true : ndarray of bool, shape (n,)
         Both classes occur.
     y_score : callable
-        Outputs of a network (n, outputs) → what ranks the images, (n,).
+        Outputs of a network, shape (n, outputs) → score that ranks the images, shape (n,).
     seed : int
 
     Returns
@@ -85,8 +86,8 @@ def randomise_weights(
     dict
         ``auroc``: of each network with all weights new, which scatters around 0.5; ``rank_correlation``: mean over
         the networks of the absolute Spearman correlation of the scores with those before. ``top_layer`` holds the
-        same two for networks of which only the last layer is new; it is there if each network ends with weights,
-        which one that was exported to calibrated scores does not.
+        same two for networks of which only the last layer is new. It is present if each network ends with weights;
+        a network that was exported to calibrated scores does not.
     """
     before = [y_score(compute_outputs(model, images)) for model in models]
 
@@ -108,7 +109,17 @@ def _ends_with_weights(model: keras.Model) -> bool:
 
 
 def rank_correlation(one: Outputs, other: Outputs) -> float:
-    """Spearman's correlation, ties sharing their mean rank; 0 where all scores of either are the same."""
+    """Compute Spearman's correlation; ties share their mean rank.
+
+    Parameters
+    ----------
+    one, other : ndarray of float, shape (n,)
+
+    Returns
+    -------
+    float
+        −1…1; 0 where all scores of either are the same.
+    """
     ranks = np.stack([_mean_ranks(one), _mean_ranks(other)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     norm = float(np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1]))

@@ -1,4 +1,4 @@
-"""The folder that ``cxrbatch evaluate`` leaves: figures for scripts, a page and a card for people, a table."""
+"""Write the folder of ``cxrbatch evaluate``: figures for scripts, a page and a model card for people, a table."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from cxrbatch.records import FINDINGS
 _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
 
 PATIENT_COLUMNS = ("site", "exposure", "patient", "label", *_SCORES)
-"""Of ``patients.csv``. People script them: append only."""
+"""Columns of ``patients.csv``. Scripts depend on them: append only."""
 
 
 def write_evaluation(
@@ -32,17 +32,17 @@ def write_evaluation(
     Parameters
     ----------
     out : Path
-        Folder; made where it is missing. Files of these names in it are replaced.
+        Folder; created where it is missing. Files of these names in it are replaced.
     bundle : Bundle
     evaluation : mapping
         From `cxrbatch.evaluation.evaluate_sites`.
     sites : sequence of SiteScores
-        What was evaluated.
+        Scores that were evaluated.
 
     Raises
     ------
     OutputError
-        They cannot be written; earlier ones are as they were.
+        The files cannot be written; earlier files are unchanged.
     """
     figures = {"bundle": bundle.id, "bundle_sha256": bundle.sha256, **evaluation}
     contents = {
@@ -67,7 +67,7 @@ def _make_folder(out: Path) -> None:
 
 
 def patients_csv(sites: Sequence[SiteScores], rule: str) -> bytes:
-    """What was ranked: a row for each patient, label and site, by site, falling COVID-19 score and patient.
+    """Make ``patients.csv``: a row for each patient, label and site, by site, falling COVID-19 score and patient.
 
     Parameters
     ----------

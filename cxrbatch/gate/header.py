@@ -1,4 +1,7 @@
-"""What is scored and what is refused: the header first, then a look at the image."""
+"""Gate, first part: refuse files by size and by header; and call the pixel check.
+
+Input: references, headers and images. Output: nothing, or a `Refusal` with its reason.
+"""
 
 import re
 from typing import Protocol
@@ -17,17 +20,16 @@ _FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
 
 
 class PixelCheck(Protocol):
-    """Says what is wrong with an image, or nothing; see `cxrbatch.gate.pixel_check.ChestCheck`."""
+    """Check of the pixels of an image; see `cxrbatch.gate.ChestCheck`."""
 
     def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
-        """Empty if the image looks like a frontal chest radiograph, else why not."""
+        """Return why the image is not a frontal chest radiograph; an empty text if it looks like one."""
 
 
 def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits()) -> None:
     """Refuse what the header alone rules out, before any pixel is decoded.
 
-    What the header does not say is no ground for refusal: the image is scored with a flag. PNG and JPEG have no
-    modality.
+    A missing value is no ground for refusal: the image is scored with a flag. PNG and JPEG have no modality.
 
     Raises
     ------
@@ -65,7 +67,14 @@ def check_file(ref: ImageRef, limits: Limits) -> None:
 
 
 def check_pixels(image: GreyImage, colourfulness: float, check: PixelCheck) -> None:
-    """Refuse an image that is no frontal chest radiograph.
+    """Refuse an image that is not a frontal chest radiograph.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (rows, columns), or ReducedImage
+        Presentation values, 0 = black … 1 = white, bone white.
+    colourfulness : float
+        Share of clearly coloured pixels, 0–1.
 
     Raises
     ------
@@ -77,13 +86,13 @@ def check_pixels(image: GreyImage, colourfulness: float, check: PixelCheck) -> N
 
 
 def _is_frontal(view_position: str) -> bool:
-    """``PA``, ``AP``, and what devices make of them: ``AP SUPINE``, ``CHEST PA``; not ``PA OBLIQUE``."""
+    """Check for ``PA`` and ``AP``, also as devices write them: ``AP SUPINE``, ``CHEST PA``; not ``PA OBLIQUE``."""
     words = set(re.split(r"[^A-Z]+", view_position))
     return bool(words & _FRONTAL_VIEWS) and not words & {"LATERAL", "LAT", "OBLIQUE", "LL", "RL"}
 
 
 def check_size(header: ImageHeader, limits: Limits = Limits()) -> None:
-    """Refuse images too small to show anything, and those too large to decode.
+    """Refuse images that are too small to show anything or too large to decode.
 
     Raises
     ------

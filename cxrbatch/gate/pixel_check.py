@@ -1,9 +1,11 @@
-"""Does an image look like a frontal chest radiograph? Asked before anything is scored.
+"""Gate, second part: check that an image looks like a frontal chest radiograph, before it is scored.
 
-Three plain questions first (colour? blank? noise?), then one learnt answer: a small network with one hidden
-layer looks at a thumbnail and at the directions of its edges (histograms of oriented gradients: Dalal & Triggs,
-CVPR 2005). It was taught radiographs against drawn images and against radiographs turned, inverted, cut up
-and lateral (`cxrbatch.training.pixel_check`). Imports NumPy and Pillow only, since every reader process runs it.
+Input: presentation values. Output: the reason for a refusal, or an empty text.
+
+Three fixed rules come first: colour, blank, noise. Then a small network with one hidden layer decides. Its features
+are a thumbnail and the directions of its edges (histograms of oriented gradients: Dalal & Triggs, CVPR 2005). It was
+trained to separate radiographs from drawn images and from radiographs that are turned, inverted, cut up or lateral
+(`cxrbatch.training.pixel_check`). Imports NumPy and Pillow only, since every worker process runs it.
 """
 
 import zipfile
@@ -32,7 +34,7 @@ _SPEC = PreprocessSpec(
 _CELLS = np.kron(
     np.arange(_N_CELLS).reshape(_SIDE_PX // _CELL_PX, -1), np.ones((_CELL_PX, _CELL_PX), np.intp)
 ).ravel()
-"""Which cell each pixel of a thumbnail lies in."""
+"""Index of the cell in which each pixel of a thumbnail lies."""
 _MOST_COLOUR = 0.1
 _MOST_OF_ONE_GREY = 0.8
 _LEAST_NEIGHBOUR_CORRELATION = 0.5
@@ -43,12 +45,12 @@ _CHANGES: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "lying on its side": np.rot90,
     "lying on its other side": lambda thumbnail: np.rot90(thumbnail, -1),
 }
-"""What may have happened to a radiograph, and how to undo it."""
+"""Changes that a radiograph may have undergone, each with the function that undoes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ChestCheck:
-    """What a frontal chest radiograph looks like, learnt from examples.
+    """Classifier of frontal chest radiographs, trained on examples.
 
     Attributes
     ----------
@@ -56,7 +58,7 @@ class ChestCheck:
     hidden_bias, output_weights : ndarray of float32, shape (n_hidden,)
     output_bias : float
     limit : float
-        Least `likeness` of what is scored.
+        Least `likeness` of an image that is scored.
     """
 
     hidden_weights: NDArray[np.float32]
@@ -67,7 +69,7 @@ class ChestCheck:
 
     @classmethod
     def load(cls, path: Path) -> "ChestCheck":
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises
         ------
@@ -82,7 +84,7 @@ class ChestCheck:
             raise BundleError(f"{path}: not understood: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write an npz file; the same parameters give the same bytes. Weights are kept in half precision."""
+        """Write an npz file; the same parameters give the same bytes. Weights are stored in half precision."""
         with path.open("wb") as stream:
             np.savez(
                 stream,
@@ -95,7 +97,7 @@ class ChestCheck:
             )
 
     def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
-        """Empty if the image looks like a frontal chest radiograph, else why not.
+        """Return why the image is not a frontal chest radiograph; an empty text if it looks like one.
 
         Parameters
         ----------
@@ -128,12 +130,12 @@ class ChestCheck:
         return float(self.likeness(features(thumbnail)[None])[0])
 
     def likeness(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-odds of being a frontal chest radiograph among what was shown in training.
+        """Compute the log-odds of a frontal chest radiograph, as among the training examples.
 
         Parameters
         ----------
         rows : ndarray of float32, shape (n, N_FEATURES)
-            From `features`.
+            Rows made by `features`.
 
         Returns
         -------
@@ -145,14 +147,14 @@ class ChestCheck:
 
 @dataclass(frozen=True, slots=True)
 class StoredCheck:
-    """A `ChestCheck` that every process reads from its file for itself.
+    """A `ChestCheck` that every process reads from its file itself.
 
-    Reader processes that are sent more than a pipe holds, 64 KiB, start one after the other.
+    Worker processes that are sent more data than a pipe holds, 64 KiB, start one after the other.
 
     Raises
     ------
     BundleError
-        As `ChestCheck.load`, and at once.
+        As `ChestCheck.load`, when the object is made.
     """
 
     path: Path
@@ -161,7 +163,7 @@ class StoredCheck:
         _stored(self.path)
 
     def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
-        """See `ChestCheck.rejection`."""
+        """Return why the image is not a frontal chest radiograph; see `ChestCheck.rejection`."""
         return _stored(self.path).rejection(image, colourfulness)
 
 
@@ -171,7 +173,18 @@ def _stored(path: Path) -> ChestCheck:
 
 
 def extract_features(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Compute what the network sees of an image, shape (N_FEATURES,); see `features`."""
+    """Compute the features of an image.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (rows, columns)
+        Presentation values, 0–1, bone white.
+
+    Returns
+    -------
+    ndarray of float32, shape (N_FEATURES,)
+        See `features`.
+    """
     return features(preprocess(pixels, _SPEC))
 
 
@@ -186,7 +199,8 @@ def features(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (N_FEATURES,)
-        Of the order of one. Unchanged by any rising grey-value curve that keeps the thumbnail's levels apart.
+        Of the order of one. A rising grey-value curve does not change them, if it keeps the levels of the thumbnail
+        apart.
     """
     equalised = _equalise(thumbnail)
     greys = (area_resize(equalised, _GREY_PX, _GREY_PX) - 0.5) * np.float32(np.sqrt(12))
@@ -194,7 +208,7 @@ def features(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _read(path: Path) -> ChestCheck:
-    # Opened here, because np.load forgets to close a damaged file.
+    # Opened here, because np.load does not close a damaged file.
     with path.open("rb") as stream:
         archive = np.load(stream, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -218,27 +232,30 @@ def _weights(values: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np
 
 
 def _neighbour_correlation(thumbnail: NDArray[np.uint8]) -> float:
-    """Correlation of pixels with their lower right neighbours: near 1 for anatomy, near 0 for noise."""
+    """Correlate pixels with their lower right neighbours: near 1 for anatomy, near 0 for noise."""
     a, b = thumbnail[:-1, :-1].astype(np.float32), thumbnail[1:, 1:].astype(np.float32)
     a, b = a - a.mean(), b - b.mean()
     return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1.0))
 
 
 def _equalise(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Share of darker pixels (equal ones count half), 0–1: takes out window, gamma and film curve."""
+    """Replace each pixel by the share of darker pixels (equal ones count half), 0–1.
+
+    This removes window, gamma and film curve.
+    """
     counts = np.bincount(thumbnail.ravel(), minlength=256)
     ranks = (np.cumsum(counts) - counts / 2) / thumbnail.size
     return ranks.astype(np.float32)[thumbnail]
 
 
 def _edge_directions(equalised: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Strength of edges in each of 8 directions, in each of 8×8 cells; their mean square is 1."""
+    """Compute the strength of edges in each of 8 directions, in each of 8×8 cells; their mean square is 1."""
     down, right = np.gradient(equalised)
     strength = np.hypot(down, right).ravel()
     turn = np.arctan2(down, right).ravel() * np.float32(_N_DIRECTIONS / (2 * np.pi))
     before = np.floor(turn)
     after = turn - before
-    # An edge counts for the two directions between which it lies, the more the nearer.
+    # An edge counts for the two directions between which it lies; the nearer direction gets the larger share.
     direction = before.astype(np.intp)
     places = [each % _N_DIRECTIONS * _N_CELLS + _CELLS for each in (direction, direction + 1)]
     shares = [strength * (1 - after), strength * after]

@@ -1,4 +1,4 @@
-"""Scoring images in batches with the bundle's network."""
+"""Score images in batches with the bundle's network: `ModelInput` in, `ImageScore` out."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +14,10 @@ from cxrbatch.infer.runtime import Precision, Runtime
 from cxrbatch.records import FINDINGS, Failure, ImageScore, ModelInput, Outcome
 
 _LEAST_ROWS = 2
-"""A single row is multiplied by another kernel, which moves scores by 3e-7: enough to swap two patients."""
+"""Least batch size: a single row uses another kernel, which changes scores by 3e-7, enough to swap two patients."""
 
 _MOST_FAILURES = 256
-"""With so many failures in a row their outcomes do not wait for a full batch of images."""
+"""Most failures in a window: with more of them, outcomes do not wait for a full batch of images."""
 
 Key = TypeVar("Key")
 Arrays = dict[str, NDArray[Any]]
@@ -28,20 +28,20 @@ Predictor = Callable[[Arrays], Arrays]
 class KerasPredictor:
     """The bundle's network on this machine.
 
-    One fixed batch shape, the last batch padded with zeros: an image's score then does not depend, to the last
-    bit, on which images are scored with it.
+    The batch shape is fixed, and the last batch is padded with zeros. So the score of an image does not depend, to
+    the last bit, on the other images of its batch.
 
     Parameters
     ----------
     bundle : Bundle
     runtime : Runtime
     batch_size : int, optional
-        Default: what suits the device. At least 2. Halved, for good, whenever a batch does not fit into memory.
+        By default that of the runtime. At least 2. It is halved permanently when a batch does not fit into memory.
 
     Raises
     ------
     BundleError
-        The network cannot be loaded, or has another shape than the bundle says.
+        The network cannot be loaded, or has another shape than the bundle states.
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, batch_size: int | None = None) -> None:
@@ -50,10 +50,16 @@ class KerasPredictor:
         self._model = _load(bundle, runtime)
         self.batch_size = max(batch_size or runtime.batch_size, _LEAST_ROWS)
         self._function = self._compile()
-        self({"pixels": np.zeros((1, *self._shape[:2]), np.uint8)})  # compiled while the first files are read
+        self({"pixels": np.zeros((1, *self._shape[:2]), np.uint8)})  # compiles while the first files are read
 
     def __call__(self, inputs: Arrays) -> Arrays:
-        """Score a batch of any length; see `Predictor`."""
+        """Score a batch of any length; see `Predictor`.
+
+        Raises
+        ------
+        MemoryError
+            Not even one image fits into the memory of the device.
+        """
         pixels = inputs["pixels"][..., np.newaxis]
         scores: list[NDArray[np.float32]] = []
         done = 0
@@ -82,7 +88,7 @@ class KerasPredictor:
     def _compile(self) -> Callable[[Any], Any]:
         tf, model = self._tf, self._model
         signature = [tf.TensorSpec((self.batch_size, *self._shape), tf.uint8)]
-        # No AutoGraph: nothing here needs it, and it writes files that a killed process leaves behind.
+        # No AutoGraph: it is not needed here, and it writes files that a killed process leaves behind.
         return tf.function(
             lambda batch: model(tf.cast(batch, tf.float32), training=False), signature, autograph=False
         )
@@ -100,12 +106,14 @@ def score_images(
     Parameters
     ----------
     inputs : iterable of (key, ModelInput or Failure)
-        Consumed in a thread of tf.data, ahead of the network; it may be endless. The key of an image travels with its
-        pixels. A failure passes as it is.
+        Consumed in a thread of tf.data, ahead of the network; it may be endless. The key of an image stays with its
+        pixels. A failure is passed on unchanged.
+    predictor : callable
+        See `Predictor`.
     batch_size : int
-        Images per batch that tf.data hands over.
+        Images per batch of tf.data.
     stop : callable, optional
-        Makes `inputs` end; called when no more scores are wanted.
+        Makes `inputs` end; called when no more scores are needed.
 
     Yields
     ------
@@ -113,7 +121,7 @@ def score_images(
         In the order of `inputs`.
     """
     waiting: dict[int, tuple[Key, ModelInput | Failure]] = {}
-    # In a thread: who waits within TensorFlow hears no signal, and Ctrl-C would have to wait for a slow file.
+    # In a thread: a wait inside TensorFlow handles no signal, and Ctrl-C would have to wait for a slow file.
     with prefetch(_windows(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as windows:
         for first, end, numbers, pixels in windows:
             scores = predictor({"pixels": pixels})["scores"] if len(numbers) else ()
@@ -129,10 +137,10 @@ def _windows(
     batch_size: int,
     tf: Any,
 ) -> Any:
-    """Runs of inputs: numbers of the first and behind the last; numbers and pixels of the images among them."""
+    """Make windows of inputs: number of the first and after the last; numbers and pixels of the images among them."""
 
     def windows() -> Iterator[tuple[int, int, list[int], NDArray[np.uint8]]]:
-        # Handing tf.data whole batches costs it a tenth of what single images do.
+        # Whole batches cost tf.data a tenth of the time of single images.
         numbered = enumerate(inputs)
         while window := _next_window(numbered, batch_size):
             waiting.update(window)
@@ -149,7 +157,7 @@ def _windows(
 def _next_window(
     numbered: Iterator[tuple[int, tuple[Key, ModelInput | Failure]]], batch_size: int
 ) -> dict[int, tuple[Key, ModelInput | Failure]]:
-    """As many inputs as hold a batch of images; fewer images where failures among them are many."""
+    """Take inputs until they contain a batch of images; fewer images where there are many failures among them."""
     window: dict[int, tuple[Key, ModelInput | Failure]] = {}
     n_images = 0
     while n_images < batch_size and len(window) - n_images < _MOST_FAILURES:
@@ -188,7 +196,7 @@ def _load(bundle: Bundle, runtime: Runtime) -> Any:
 
 
 def with_precision(keras: Any, model: Any, precision: Precision) -> Any:
-    """Copy a model with its layers, those of models within it too, in another arithmetic, but for the last one.
+    """Copy a model, including nested models, in another arithmetic; the last layer stays float32.
 
     The weights stay float32.
     """
@@ -196,7 +204,7 @@ def with_precision(keras: Any, model: Any, precision: Precision) -> Any:
 
     def convert(layer: Any) -> Any:
         config = layer.get_config()
-        if not isinstance(layer, keras.layers.Layer):  # an operation, such as the crop: as its inputs are
+        if not isinstance(layer, keras.layers.Layer):  # an operation (the crop): type of its inputs
             return layer.__class__.from_config(config)
         config["dtype"] = "float32" if layer.name == last else str(precision)
         return layer.__class__.from_config(config)

@@ -1,4 +1,4 @@
-"""Starting TensorFlow: late, quiet, on the right device. The one place that decides device and precision."""
+"""Start TensorFlow: late, without its output, on the chosen device. Only this module decides device and precision."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ _BATCH_SIZE_GPU = 64
 
 
 class Device(StrEnum):
-    """Where the network runs."""
+    """Device on which the network runs."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -25,7 +25,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """In what arithmetic the network runs; scores move by up to a few hundredths between them."""
+    """Arithmetic of the network; scores differ by up to a few hundredths between them."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -35,17 +35,17 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """TensorFlow, started.
+    """TensorFlow after its start.
 
     Attributes
     ----------
     tensorflow : module
     device : str
-        What the scores are computed on, for the provenance.
+        Device on which scores are computed, for the provenance.
     precision : Precision
         Never ``AUTO``.
     batch_size : int
-        Default for the device.
+        Default batch size of the device.
     """
 
     tensorflow: Any
@@ -59,7 +59,7 @@ def start_runtime(
 ) -> Runtime:
     """Import TensorFlow (2–6 s) and choose the device.
 
-    On a GPU the default is mixed precision, and memory is taken as needed, since others may use the GPU too.
+    On a GPU the default is mixed precision, and memory is allocated as needed, since others may use the GPU too.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def start_runtime(
     Raises
     ------
     UsageProblem
-        A GPU was asked for and there is none.
+        A GPU was requested and there is none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _quiet_stderr(), _without_collection():
@@ -93,7 +93,7 @@ def start_runtime(
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Hold back what TensorFlow's libraries write while they load, which no setting silences, unless they fail."""
+    """Suppress the output of TensorFlow's libraries while they load, unless they fail: no setting does this."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as noise:
@@ -111,7 +111,7 @@ def _quiet_stderr() -> Iterator[None]:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Spare the garbage collector what is imported and stays: a fifth of the import, and most of the exit."""
+    """Exclude imported objects from garbage collection: saves a fifth of the import and most of the exit time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

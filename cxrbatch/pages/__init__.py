@@ -1,4 +1,4 @@
-"""What every HTML page is made with: templates, style, plots, tables, wording."""
+"""Shared parts of every HTML page: templates, style, plots, tables, wording."""
 
 from cxrbatch.pages.environment import make_environment
 from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line

@@ -1,4 +1,4 @@
-"""What every page is made with: templates that escape, and styles and scripts named by their hash."""
+"""Set up the templates of pages: they escape all text, and name styles and scripts by their hash."""
 
 import base64
 import hashlib
@@ -15,11 +15,12 @@ from cxrbatch.pages.wording import CAUTION
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A style sheet or script that stands within the page.
+    """A style sheet or script that is embedded in the page.
 
     Attributes
     ----------
     text : Markup
+        Its content.
     source : Markup
         Its hash as a Content-Security-Policy names it (CSP level 2, section 4.2.5).
     """
@@ -29,7 +30,7 @@ class Asset:
 
 
 def load_asset(path: Path) -> Asset:
-    """Read one of the package's own files."""
+    """Read a style sheet or script of the package, UTF-8."""
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
     return Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
@@ -41,17 +42,17 @@ _SHARED = Path(__file__).parent
 def make_environment(
     folder: Path, style: Path = _SHARED / "page.css", script: Path | None = None
 ) -> Environment:
-    """Set up the templates of a folder, and those that pages share.
+    """Set up the templates of a folder, and the templates that pages share.
 
-    Everything is escaped, control characters are shown, an unknown name is an error. Templates know ``style``,
+    All text is escaped, control characters are shown, and an unknown name is an error. Templates know ``style``,
     ``script``, ``caution``, and ``side``, the side of a plot in px.
 
     Parameters
     ----------
     folder : Path
-        Holds ``page.html``.
+        Folder with ``page.html``.
     style, script : Path, optional
-        Of the package; by default the style that pages share, and no script.
+        Files of the package; by default the style that pages share, and no script.
     """
     made = Environment(
         loader=FileSystemLoader((folder, _SHARED)),
@@ -68,5 +69,5 @@ def make_environment(
 
 
 def _finalize(value: object) -> object:
-    # Jinja2 calls it for every value it writes, before it escapes; Markup is a subclass and left alone.
+    # Jinja2 calls this for every value before it escapes it. Markup is a subclass of str and is not changed.
     return visible(value) if type(value) is str else value

@@ -1,17 +1,17 @@
-"""Small plots that a page draws as SVG (``plot.svg``).
+"""Make small plots for the SVG of a page (``plot.svg``): points of 0–1 in, coordinates of the drawing out.
 
-All of them have axes from 0 to 1, so that there are no ticks or ranges to choose: a plotting library would be the
-largest dependency of the project and decide nothing.
+All axes go from 0 to 1, so there are no ticks or ranges to choose. A plotting library would be the largest dependency
+of the project without any benefit.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 SIDE = 200
-"""Of the square between the axes, in units of the drawing."""
+"""Side of the square between the axes, in units of the drawing."""
 
 CHANCE = ((0.0, 0.0), (1.0, 1.0))
-"""The diagonal."""
+"""Points of the diagonal."""
 
 Points = Iterable[tuple[float, float]]
 
@@ -23,11 +23,11 @@ class Line:
     Attributes
     ----------
     path : str
-        As SVG's ``points`` wants it.
+        Value of SVG's ``points``.
     kind : str
-        Its style: ``curve``, ``reference``, ``other`` or a finding.
+        Style: ``curve``, ``reference``, ``other`` or a finding.
     label : str
-        For the legend; empty for none.
+        Label in the legend; empty for none.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """A point of a plot, in units of the drawing, with what to write beside it."""
+    """A point of a plot, in units of the drawing, with the label beside it."""
 
     x: float
     y: float
@@ -46,7 +46,10 @@ class Dot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """A square plot, both axes from 0 to `top`; the legend stands above, or below where curves rise to the right."""
+    """A square plot, both axes from 0 to `top`.
+
+    The legend is at the top; with `legend_low`, for curves that rise to the right, it is at the bottom.
+    """
 
     title: str
     x: str
@@ -60,21 +63,21 @@ class Plot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Plots that belong together, and what they are of."""
+    """Plots that belong together, with their caption."""
 
     caption: str
     plots: tuple[Plot, ...]
 
 
 def line(points: Points, kind: str = "curve", label: str = "") -> Line:
-    """A line through points of 0–1."""
+    """Make a line through points of 0–1; points that are equal in the drawing are merged."""
     written = [f"{_x(x):.1f},{_y(y):.1f}" for x, y in points]
     once = [point for point, before in zip(written, ["", *written], strict=False) if point != before]
     return Line(path=" ".join(once), kind=kind, label=label)
 
 
 def dot(x: float, y: float, label: str = "") -> Dot:
-    """A dot at a point of 0–1."""
+    """Make a dot at a point of 0–1."""
     return Dot(x=round(_x(float(x)), 1), y=round(_y(float(y)), 1), label=label)
 
 
@@ -83,5 +86,5 @@ def _x(share: float) -> float:
 
 
 def _y(share: float) -> float:
-    """SVG counts from the top."""
+    """Convert a share to a vertical coordinate, which SVG counts from the top."""
     return SIDE * (1 - share)

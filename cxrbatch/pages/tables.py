@@ -1,4 +1,4 @@
-"""Titled tables of text, whichever way they are written."""
+"""Make titled tables of text, independent of the output format."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class Cell:
     ----------
     text : str
     note : str
-        Smaller, below or in brackets.
+        Additional text, shown smaller below or in brackets.
     mark : str
-        What is wrong with the figure, in words; empty where nothing is.
+        Problem of the figure, in words; empty if there is none.
     heat : int or None
-        0 (one half or less) to 5 (one): how strongly to shade it.
+        Strength of the shading, 0 (one half or less) to 5 (one).
     """
 
     text: str
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose first `n_text` columns hold words and the others figures."""
+    """A table with words in the first `n_text` columns and figures in the others."""
 
     header: tuple[str, ...]
     n_text: int
@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A title, a paragraph that says how to read what follows, and a table."""
+    """A title, a paragraph that explains the table, and the table."""
 
     name: str
     title: str
@@ -45,10 +45,10 @@ class Section:
 
 
 def section(name: str, title: str, text: str, content: Table | None) -> Section | None:
-    """A section; None where there is nothing to show."""
+    """Make a section; None if there is nothing to show."""
     return Section(name, title, text, content) if content and content.rows else None
 
 
 def table(header: Sequence[str], n_text: int, rows: Iterable[Iterable[Cell]]) -> Table:
-    """A table of whatever gives cells."""
+    """Make a table from rows of cells."""
     return Table(tuple(header), n_text, tuple(tuple(row) for row in rows))

@@ -1,6 +1,7 @@
-"""Read radiographs right: the header first, pixels only when the header is acceptable.
+"""Read radiographs: file in, header and presentation values out.
 
-Must not import TensorFlow: this runs in every worker process.
+The header is read first; pixels are decoded only if the header is acceptable. Must not import TensorFlow: this runs
+in every worker process.
 """
 
 from cxrbatch.read.dicom.open import NotAnImage

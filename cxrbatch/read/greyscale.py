@@ -1,4 +1,4 @@
-"""From stored values to presentation values (DICOM PS3.4 N.2: Modality LUT → VOI LUT → Presentation LUT)."""
+"""Convert stored values to presentation values (DICOM PS3.4 N.2: Modality LUT → VOI LUT → Presentation LUT)."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Presentation:
 
 
 def float32(number: float) -> np.float32:
-    """Round a number of a header; what is too large becomes infinite."""
+    """Round a number of a header to 32 bits; a number that is too large becomes infinite."""
     with np.errstate(over="ignore"):
         return np.float32(number)
 
@@ -46,7 +46,7 @@ class Lut:
     Attributes
     ----------
     first : int
-        Input value mapped to the first entry; smaller ones map there too, larger than the last to the last.
+        Input value mapped to the first entry. Smaller values map to the first entry, too large ones to the last.
     table : ndarray of float32, shape (n,)
     """
 
@@ -54,7 +54,7 @@ class Lut:
     table: Values
 
     def __call__(self, values: NDArray[np.generic]) -> Values:
-        """Look up `values` of any shape."""
+        """Look up `values`, numbers of any shape."""
         index = np.rint(values.astype(np.float32) - self.first)
         return self.table[np.clip(index, 0, self.table.size - 1).astype(np.intp)]
 
@@ -75,7 +75,7 @@ class Window:
 
     @property
     def is_valid(self) -> bool:
-        """Width at least 1 for LINEAR, above 0 otherwise, both numbers finite in 32 bits."""
+        """True if the width is at least 1 for LINEAR, above 0 otherwise, and both numbers are finite in 32 bits."""
         center, width = (float32(number) for number in (self.center, self.width))
         finite = bool(np.isfinite(center) and np.isfinite(width))
         return finite and bool(width >= 1 if self.function == "LINEAR" else width > 0)
@@ -103,15 +103,20 @@ class Window:
 def native_values(
     raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, in_place: bool = False
 ) -> Stored:
-    """Take the stored bits out of their container.
+    """Extract the stored bits from their container.
 
-    Bits above HighBit may hold an overlay or rubbish (PS3.5 8.1.1), and nothing guarantees sign extension.
+    Bits above HighBit may hold an overlay or garbage (PS3.5 8.1.1), and nothing guarantees sign extension.
 
     Parameters
     ----------
     raw : ndarray of integers, any shape
     in_place : bool
-        Put the values into the memory of `raw`.
+        Write the values into the memory of `raw`.
+
+    Returns
+    -------
+    ndarray of integers, shape of `raw`
+        Of the same size in bytes, signed as stated.
     """
     container = raw.dtype.itemsize * 8
     left = container - 1 - high_bit
@@ -126,10 +131,18 @@ def native_values(
 
 
 def decoded_values(decoded: Stored, bits_stored: int, *, signed: bool) -> Stored:
-    """Make values from a codestream signed where the header says so.
+    """Convert values from a codestream to the sign that the header states.
 
-    JPEG and JPEG-LS know no sign, and JPEG 2000 files often state the wrong one. A codestream has no rubbish
-    above its precision, so that unsigned values are taken as they are, even where they exceed BitsStored.
+    JPEG and JPEG-LS have no sign, and JPEG 2000 files often state the wrong one. A codestream has no garbage above
+    its precision: unsigned values are returned as they are, even where they exceed BitsStored.
+
+    Parameters
+    ----------
+    decoded : ndarray of integers, any shape
+
+    Returns
+    -------
+    ndarray of integers, same shape
     """
     if not signed:
         return decoded.view(f"u{decoded.dtype.itemsize}") if decoded.dtype.kind == "i" else decoded
@@ -145,6 +158,10 @@ def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highe
     Parameters
     ----------
     values : ndarray of any number type and shape
+
+    Returns
+    -------
+    ndarray of float32, shape of `values`
     """
     span = np.float32(max(highest - lowest, float(np.finfo(np.float32).tiny)))
     shares = values.astype(np.float32)
@@ -155,6 +172,12 @@ def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highe
 
 def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
     """Map the smallest and largest value outside the padding to 0 and 1.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (rows, columns)
+    valid : ndarray of bool, same shape, or None
+        False where a pixel is padding.
 
     Raises
     ------
@@ -169,7 +192,7 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
 
 
 def luminance(rgb: Stored | Values, highest: int) -> Values:
-    """Grey of a colour image by ITU-R BT.601; exactly the common value where the three channels agree.
+    """Compute the grey of a colour image by ITU-R BT.601; where all three channels agree, their exact value.
 
     Parameters
     ----------
@@ -188,10 +211,10 @@ def luminance(rgb: Stored | Values, highest: int) -> Values:
 
 
 def colourfulness(rgb: Stored | Values, highest: int) -> float:
-    """Share of pixels that are clearly coloured beyond a common tint.
+    """Compute the share of pixels, 0–1, that are clearly coloured beyond a common tint.
 
-    Films photographed on a light box, and viewers with a blue palette, give radiographs one tint that follows
-    the brightness: it is fitted (each channel as a quadratic of the luminance) and does not count as colour.
+    Films photographed on a light box, and viewers with a blue palette, give radiographs one tint that follows the
+    brightness. It is fitted (each channel as a quadratic of the luminance) and does not count as colour.
 
     Parameters
     ----------
@@ -199,7 +222,7 @@ def colourfulness(rgb: Stored | Values, highest: int) -> float:
     highest : int
         Value of full intensity.
     """
-    # Every fourth pixel in each direction suffices for a share, and costs a sixteenth.
+    # Every fourth pixel in each direction is enough for a share, at a sixteenth of the cost.
     sample = rgb[::4, ::4].reshape(-1, 3).astype(np.float32) / np.float32(highest)
     grey = sample @ _REC601
     basis = np.stack([np.ones_like(grey), grey, grey * grey], axis=1)
@@ -208,7 +231,7 @@ def colourfulness(rgb: Stored | Values, highest: int) -> float:
 
 
 def presentation_of_colours(rgb: Stored | Values, highest: int, extent: Box | None = None) -> Presentation:
-    """Grey of a colour image, and how colourful it was; parameters as in `luminance` and `Presentation`."""
+    """Convert a colour image to grey, with its colourfulness; parameters as in `luminance` and `Presentation`."""
     return Presentation(
         pixels=luminance(rgb, highest), extent=extent, colourfulness=colourfulness(rgb, highest)
     )

@@ -1,6 +1,6 @@
-"""Reading radiographs right: header first, pixels only when the header is acceptable.
+"""Open an image of any kind: read its header first, decode its pixels only if the header is acceptable.
 
-Must not import TensorFlow: this runs in every reader process.
+Input: a reference to a file. Output: an `OpenImage`. Must not import TensorFlow: this runs in every worker process.
 """
 
 from typing import Protocol
@@ -17,7 +17,7 @@ class OpenImage(Protocol):
 
     @property
     def header(self) -> ImageHeader:
-        """What the file says of itself."""
+        """Header of the image."""
 
     def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode the pixels to presentation values.
@@ -25,8 +25,13 @@ class OpenImage(Protocol):
         Parameters
         ----------
         least_px : int, optional
-            Where the file allows it, sides may be halved several times while the shorter keeps so many pixels. By
-            default all pixels are decoded.
+            Least number of pixels of the shorter side. Where the file allows it, both sides are halved several times
+            as long as this many remain. By default all pixels are decoded.
+
+        Returns
+        -------
+        CxrImage
+            Pixels are float32, shape (rows, columns), 0–1, bone white.
 
         Raises
         ------
@@ -45,14 +50,14 @@ def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) 
     ----------
     ref : ImageRef
     patients : PatientRule
-        Who the patient of a PNG or JPEG is.
+        Rule for the patient of a PNG or JPEG.
     limits : Limits
-        What the file may ask of the machine.
+        Limits on the size of the file and of its contents.
 
     Raises
     ------
     Refusal
-        The file is damaged, asks for more than the limits allow, or is no image.
+        The file is damaged, exceeds the limits, or is no image.
     OSError
         The file cannot be opened.
     """

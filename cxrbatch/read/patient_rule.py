@@ -1,4 +1,7 @@
-"""Whose image a PNG or JPEG is: they carry no PatientID, and two patients are never merged by guessing."""
+"""Derive the patient of a PNG or JPEG from its path: path in, patient key and PatientID out.
+
+These files carry no PatientID, and two patients are never merged by guessing.
+"""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ FROM_FOLDER = "folder"
 
 @dataclass(frozen=True, slots=True)
 class PatientRule:
-    """How file names tell patients apart.
+    """Rule that derives the patient from the path of a file.
 
     Attributes
     ----------
@@ -37,7 +40,7 @@ class PatientRule:
             )
 
     def patient_of(self, name: str) -> tuple[PatientKey, str]:
-        """Key and PatientID for a file; the file itself where the rule says nothing about it.
+        """Return the key and the PatientID of a file; the file is its own patient where the rule does not match.
 
         Parameters
         ----------
@@ -48,7 +51,7 @@ class PatientRule:
         return (("named", patient_id), patient_id) if patient_id else (("file", name), name)
 
     def unread_header(self, name: str, kind: FileKind | None = None) -> ImageHeader:
-        """Whom a file belongs to whose header could not be read; DICOM is never grouped by its name."""
+        """Make the header of a file whose own header could not be read; DICOM is never grouped by its name."""
         rule = PatientRule() if kind is FileKind.DICOM else self
         patient_key, patient_id = rule.patient_of(name)
         return ImageHeader(patient_key=patient_key, patient_id=patient_id)

@@ -1,7 +1,7 @@
-"""PNG: the image inflated by libdeflate, in half the time that zlib takes, before Pillow undoes its filters.
+"""Inflate a PNG by libdeflate, in half the time that zlib takes: PNG in, PNG without compression out.
 
-Pillow can only be given a whole file, so the file is written anew in memory with the same image in stored (that is,
-not compressed) blocks.
+Pillow then undoes the filters. It accepts only a complete file, so the file is written again in memory, with the same
+image in stored (that is, not compressed) blocks.
 """
 
 import struct
@@ -19,20 +19,20 @@ Buffer = bytes | memoryview
 
 _SIGNATURE_BYTES = 8
 _HEAD_BYTES = 33
-"""Signature and IHDR, which comes first (PNG specification, 5.6): no more is read of what is left as it is."""
+"""Signature and IHDR, which comes first (PNG specification, 5.6). No more is read of a file that is unchanged."""
 _CHUNK_BYTES = 12
 """Length, type and CRC of a chunk (PNG specification, 5.3)."""
 _SAMPLES = {0: 1, 2: 3}
-"""By colour type (11.2.1): grey and RGB, the only ones that are averaged."""
+"""Samples per pixel by colour type (11.2.1): grey and RGB, the only types that are averaged."""
 _MOST_BYTES = 1 << 26
-"""Larger images are not worth the memory that they would take twice."""
+"""Larger images are left as they are: they would need their memory twice."""
 _ZLIB_HEADER = b"\x78\x01"
 _MOST_STORED_BYTES = 0xFFFF
-"""In one block (RFC 1951, 3.2.4)."""
+"""Largest number of bytes in one block (RFC 1951, 3.2.4)."""
 
 
 class _LeaveIt(Exception):
-    """Not a PNG that is gained by this, or none that is whole: whoever reads it says what is wrong."""
+    """The PNG gains nothing by this, or is incomplete; in that case the code that reads it reports the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Chunk:
 
 
 def store_uncompressed(stream: BinaryIO) -> BinaryIO:
-    """Make a PNG without compression of one that has it.
+    """Convert a compressed PNG to one without compression.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def store_uncompressed(stream: BinaryIO) -> BinaryIO:
         return BytesIO(_store(stream.read(), n_bytes))
     except MemoryError:
         raise
-    except Exception:  # whatever the damaged bytes led to
+    except Exception:  # damaged bytes can lead to any error
         stream.seek(0)
         return stream
 
@@ -90,7 +90,7 @@ def _chunks(png: bytes) -> Iterator[_Chunk]:
 
 
 def _n_bytes(head: bytes) -> int:
-    """Of the filtered lines: each has a byte before it that names its filter (PNG specification, 9)."""
+    """Compute the bytes of the filtered lines; a byte before each line names its filter (PNG specification, 9)."""
     columns, rows, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", head, 16)
     if interlaced or bits < 8:
         raise _LeaveIt
@@ -101,7 +101,7 @@ def _n_bytes(head: bytes) -> int:
 
 
 def _data_chunk(lines: memoryview) -> Iterator[Buffer]:
-    """Give IDAT, in parts, that holds the lines as they are (RFC 1950, RFC 1951 3.2.4)."""
+    """Yield the parts of an IDAT chunk that holds the lines uncompressed (RFC 1950, RFC 1951 3.2.4)."""
     adler = imagecodecs.deflate_adler32(lines)  # type: ignore[arg-type]  # any buffer will do
     content = (b"IDAT", _ZLIB_HEADER, *_blocks(lines), struct.pack(">I", adler))
     yield struct.pack(">I", sum(map(len, content[1:])))

@@ -1,4 +1,4 @@
-"""PNG and JPEG radiographs."""
+"""Read PNG and JPEG radiographs: file in, header and presentation values out."""
 
 import warnings
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.resample import Box, NotReducible
 
-# The limit is ours to judge from the header (gate, `too_large`), before a pixel is decoded.
+# The gate checks the size from the header (`too_large`), before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
 _FORMATS = {FileKind.PNG: "PNG", FileKind.JPEG: "JPEG"}
@@ -33,7 +33,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns an image with this Orientation upright (EXIF 2.32, 4.6.4 A); 1 and unknown ones are upright."""
+"""Transposition to upright by Orientation (EXIF 2.32, 4.6.4 A); 1 and unknown values are upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class OpenRaster:
     header: ImageHeader
 
     def decode(self, least_px: int | None = None) -> CxrImage:
-        """Decode to presentation values: 0 is black, the largest value of the format is 1."""
+        """Decode to presentation values: 0 is black, the largest value of the format is 1.
+
+        Parameters, result and errors as in `cxrbatch.read.OpenImage`.
+        """
         n_halvings = halvings(self.header.rows, self.header.columns, least_px)
         found = self._reduced(n_halvings) or self._full()
         flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
@@ -60,7 +63,7 @@ class OpenRaster:
         )
 
     def _reduced(self, n_halvings: int) -> Presentation | None:
-        """Means over squares of pixels; None where all pixels are needed."""
+        """Decode to means over squares of pixels; None where all pixels are needed."""
         if not n_halvings:
             return None
         try:
@@ -97,11 +100,11 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
     Parameters
     ----------
     quickly : bool
-        The pixels are wanted, of an image that may be large.
+        Whether the pixels will be decoded, of an image that may be large.
     """
     try:
         with (
-            warnings.catch_warnings(action="ignore"),  # they may repeat what the file says
+            warnings.catch_warnings(action="ignore"),  # they may repeat contents of the file
             ref.path.open("rb") as stream,
             Image.open(
                 png_inflate.store_uncompressed(stream) if quickly and ref.kind is FileKind.PNG else stream,
@@ -111,17 +114,17 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
             yield image
     except (MemoryError, NotReducible, Refusal):
         raise
-    except Exception as error:  # Pillow raises whatever the damaged bytes led it to
+    except Exception as error:  # Pillow raises many types of exception on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        # Pillow reports damaged and cut-off data alike as OSError without errno.
+        # Pillow reports both damaged and truncated data as OSError without errno.
         if isinstance(error, OSError) and "truncated" in str(error).lower():
             raise Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does") from error
         raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
 
 
 def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
-    """Means over squares of pixels, of plain grey and colour images."""
+    """Compute means over squares of pixels, of plain grey and colour images."""
     if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _turn(image) is not None:
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
@@ -152,7 +155,7 @@ def _grey(image: Image.Image) -> Presentation:
 
 
 def _on_black(image: Image.Image) -> Image.Image:
-    """Give transparent regions the grey of unexposed film surroundings, not that of hidden pixels."""
+    """Make transparent regions black, like the surroundings of a film, and hide the pixels under them."""
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         return image.convert("RGB")
     rgba = image.convert("RGBA")

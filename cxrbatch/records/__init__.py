@@ -1,7 +1,7 @@
-"""The records that travel between the stages.
+"""Records that the stages pass on.
 
 ``ImageRef`` → ``CxrImage | Failure`` → ``ModelInput | Failure`` → ``ImageScore`` → ``PatientTriage`` → ``TriageRun``.
-All are frozen: a stage makes a new record and never edits the one it was given.
+All are frozen: a stage makes a new record and never changes the one that it receives.
 """
 
 from cxrbatch.records.capacity import CapacityYield, Expected, Reach

@@ -1,11 +1,11 @@
-"""What a number of swabs is expected to find."""
+"""Records of the expected yield of a number of swabs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A figure that is expected, with its 95 % interval."""
+    """An expected figure, with its 95 % interval."""
 
     value: float
     low: float
@@ -14,14 +14,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """What testing some of the list's patients is expected to find.
+    """Expected yield of testing some of the patients on the list.
 
     Attributes
     ----------
     share : Expected
-        Of the ranked patients who are PCR-positive, the share among them, 0–1.
+        Share of the PCR-positive ranked patients who are among those tested, 0–1.
     positives : Expected
-        Their number.
+        Number of PCR-positive patients among those tested.
     tests_per_positive : Expected
         Number needed to test; infinite where none is expected.
     """
@@ -33,7 +33,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityYield:
-    """What a number of swabs buys, see `cxrbatch.triage.capacity`.
+    """Expected yield of a number of swabs; see `cxrbatch.triage.capacity_yield`.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class CapacityYield:
     n_ranked : int
         Patients on the list.
     n_max_wait : int
-        Those who stand at its top because of ``--max-nights``, whatever their score.
+        Patients at the top of the list because of ``--max-nights``, independent of their score.
     prevalence : float or None
-        Share of the ranked patients with COVID-19, as stated.
+        Share of the ranked patients with COVID-19, as stated, above 0 and below 1.
     from_top, at_random : Reach or None
-        Of the first of the list, and of as many in random order; None where it cannot be said: without a prevalence,
-        a measured curve or a ranked patient.
+        Yield of the first patients of the list, and of as many in random order. None without a prevalence, a measured
+        curve or a ranked patient.
     measured_on : str
-        Patients on whom the bundle's curve was measured, in words; empty where it has none.
+        Description of the patients on whom the bundle's curve was measured; empty where it has no curve.
     """
 
     n_swabs: int

@@ -1,4 +1,4 @@
-"""Images on their way: reference, header, decoded pixels, input of the network."""
+"""Records of an image at each stage: reference, header, decoded pixels, input of the network."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ from cxrbatch.reasons import Flag
 from cxrbatch.resample import Box, ReducedImage
 
 PatientKey = tuple[str, ...]
-"""Starts with how the patient was named (``dicom``, ``study``, ``file``, …), so that no two ways collide."""
+"""Starts with the kind of identifier (``dicom``, ``study``, ``file``, …), so that no two kinds collide."""
 
 
 ADULT_YEARS = 18
@@ -20,7 +20,7 @@ ADULT_YEARS = 18
 
 
 class FileKind(StrEnum):
-    """What a file is by its content, whatever its name says."""
+    """Format of a file by its content, independent of its name."""
 
     DICOM = "dicom"
     PNG = "png"
@@ -29,18 +29,18 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRef:
-    """One file that holds an image.
+    """One file that contains an image.
 
     Attributes
     ----------
     path : Path
-        Where to open it.
+        Path to open.
     name : str
-        Path relative to the screened folder with ``/`` between its parts: how reports name the file.
+        Path relative to the screened folder with ``/`` between its parts: the name of the file in reports.
     kind : FileKind
-        What its first bytes say it is.
+        Format by its first bytes.
     version : FileVersion
-        What it was when it was found.
+        Its version when it was found.
     """
 
     path: Path
@@ -51,32 +51,32 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageHeader:
-    """What a file says about its image, free of name and birth date.
+    """Header data of an image, without name and birth date.
 
     Attributes
     ----------
     patient_key : PatientKey
-        Images are grouped by this and by nothing else (see `cxrbatch.triage`).
+        The only key by which images are grouped (see `cxrbatch.triage`).
     patient_id, issuer_of_patient_id, accession_number : str
-        As in the DICOM header; ``patient_id`` is what a person searches for, so where there is none it is the
-        study or the file. Empty where unknown.
+        As in the DICOM header; empty where unknown. ``patient_id`` is the text that a person searches for: where
+        there is none it is the study or the file.
     study_date : str
         ISO 8601 (``2026-11-22``), empty where unknown.
     modality, body_part : str
-        As in DICOM (0008,0060) and (0018,0015) or the anatomic region's meaning; empty where unknown.
+        As in DICOM (0008,0060) and (0018,0015) or the meaning of the anatomic region; empty where unknown.
     view_position : str
         ``PA``, ``AP``, ``FRONTAL``, ``LL``, … as in DICOM (0018,5101); empty where unknown.
     age_years : float or None
         Age at the study.
     for_processing : bool
-        Raw detector data (PS3.3 C.8.11.1, Presentation Intent Type).
+        True for raw detector data (PS3.3 C.8.11.1, Presentation Intent Type).
     n_frames : int
-        1 for a radiograph.
+        Number of frames; 1 for a radiograph.
     rows, columns : int
         Size in pixels as the file states it, before any rotation.
     identity_digest : str
-        8 bits of a hash of birth date and sex: they notice 255 of 256 times that there are two people under one
-        PatientID, and tell neither.
+        8 bits of a hash of birth date and sex: they detect 255 of 256 cases of two people under one PatientID, and
+        reveal neither birth date nor sex.
     """
 
     patient_key: PatientKey
@@ -106,8 +106,8 @@ class CxrImage:
     pixels : ndarray of float32, shape (rows, columns)
         0 = black … 1 = white as a radiologist sees it (bone white), padding 0. No NaN, no infinity.
     extent : Box or None
-        Where the full image lies in `pixels`, if they are means over squares of its pixels
-        (see `cxrbatch.resample.ReducedImage`); None if they are its own.
+        Position of the full image in `pixels`, if these are means over squares of its pixels
+        (see `cxrbatch.resample.ReducedImage`); None if `pixels` is the full image.
     colourfulness : float
         Share of pixels that are clearly coloured, 0–1; 0 for monochrome files.
     """
@@ -121,20 +121,20 @@ class CxrImage:
 
     @property
     def grey_image(self) -> NDArray[np.float32] | ReducedImage:
-        """What to preprocess: the pixels, with their extent where they have one."""
+        """Image to preprocess: the pixels, with their extent where there is one."""
         return self.pixels if self.extent is None else ReducedImage(self.pixels, self.extent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
-    """What the network sees, with the key that must travel with it.
+    """Input of the network for one image, with the name and header that belong to it.
 
     Attributes
     ----------
     pixels : ndarray of uint8, shape (height, width)
         From `cxrbatch.preprocess.preprocess`.
     thumbnail : bytes
-        A small JPEG for the report, empty where none was asked for.
+        A small JPEG for the report, empty where none was requested.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What becomes of a file: found, failed or scored."""
+"""Records of a file: found, failed or scored."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records.images import ImageHeader
 
 FINDINGS = ("covid", "pneumonia", "normal")
-"""What the model scores, in the order of its outputs. ``pneumonia`` is pneumonia of another cause."""
+"""Findings that the model scores, in the order of its outputs. ``pneumonia`` is pneumonia of another cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +18,9 @@ class FoundFile:
     Attributes
     ----------
     name : str
-        Path relative to the screened folder with ``/`` between its parts: how reports name the file.
+        Path relative to the screened folder with ``/`` between its parts: the name of the file in reports.
     failure : Failure or None
-        Why there is no point in opening it.
+        Failure of a file that is not worth opening.
     """
 
     path: Path
@@ -31,20 +31,20 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A file that was not scored, and why.
+    """A file that was not scored, and the reason.
 
     Attributes
     ----------
     name : str
         As in `ImageRef`.
     detail : str
-        For the person who must act: what was found, what was expected. Never a patient's name or birth date.
+        Detail for the person who must act: what was found, what was expected. Never a patient's name or birth date.
     header : ImageHeader or None
         None where the header could not be read.
     skipped : bool
-        True where nobody would have expected a radiograph (a text file, a DICOM report).
+        True where no radiograph was expected (a text file, a DICOM report).
     thumbnail : bytes
-        A small JPEG where the image could be decoded and thumbnails were asked for.
+        A small JPEG where the image could be decoded and thumbnails were requested.
     """
 
     name: str
@@ -64,7 +64,7 @@ class ImageScore:
     scores : tuple of float
         One per entry of `FINDINGS`, each 0–1, summing to 1. Scores, not probabilities.
     pixels_sha256 : str
-        SHA-256 of what the network saw, hexadecimal: two images with the same one are the same image.
+        SHA-256 of the network's input, hexadecimal: two images with the same value are the same image.
     """
 
     name: str
@@ -76,4 +76,4 @@ class ImageScore:
 
 
 Outcome = ImageScore | Failure
-"""What becomes of a file."""
+"""Outcome of a file."""

@@ -1,4 +1,4 @@
-"""A patient on the list."""
+"""Record of a patient on the list."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from cxrbatch.records.images import PatientKey
 
 
 class Priority(StrEnum):
-    """Band of the list a patient falls into, by the bundle's operating points."""
+    """Band of the list that a patient is in, by the bundle's operating points."""
 
     URGENT = "urgent"
     HIGH = "high"
@@ -26,19 +26,19 @@ class PatientTriage:
     priority : Priority or None
         None also where the bundle has no operating points.
     score : float or None
-        What the list is sorted by, 0–1.
+        Score by which the list is sorted, 0–1.
     scores : tuple of float or None
-        One per entry of `FINDINGS`.
+        One per entry of `FINDINGS`, each 0–1.
     top_image : str
         Name of the image with the highest COVID-19 score, or of the first one that was not scored.
     reason, detail : Reason or None, str
-        Why there is no score; of the first file where several failed.
+        Reason for having no score; of the first file where several failed.
     nights_waiting : int
-        Nights since the patient came onto the list; 0 where no state is kept.
+        Nights since the patient was first listed; 0 where no state is kept.
     probability : float or None
-        Of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.probability`).
+        Probability of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.with_probabilities`).
     patient_key : PatientKey
-        Who this is, for the state; in no report.
+        Key of the patient in the state; in no report.
     """
 
     rank: int | None
@@ -61,5 +61,5 @@ class PatientTriage:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether the patient has a place on the list."""
+        """True if the patient has a rank on the list."""
         return self.rank is not None

@@ -1,4 +1,4 @@
-"""Rows of the tables of a run: their columns, and the values of each patient and file."""
+"""Make the rows of a run's tables: a patient or file in, its values by column out."""
 
 from cxrbatch._lib.csv import Row
 from cxrbatch._lib.text import as_code
@@ -12,13 +12,13 @@ PATIENT_COLUMNS = (
     *("rank", "status", "priority", "patient_id", "accession_number", "study_date", "score", *_SCORES),
     *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id", "probability"),
 )
-"""Of ``report.csv``. People script them: append only."""
+"""Columns of ``report.csv``. Scripts of users depend on them: append only."""
 
 FILE_COLUMNS = (
     *("file", "status", "reason", "detail", "patient_id", "study_instance_uid", "sop_instance_uid"),
     *("view_position", *_SCORES),
 )
-"""Of ``report.files.csv``. People script them: append only."""
+"""Columns of ``report.files.csv``. Scripts of users depend on them: append only."""
 
 _HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid")
 
@@ -27,11 +27,11 @@ NUMBER_TYPES = {
     **dict.fromkeys(("n_images", "nights_waiting"), "int64"),
     **dict.fromkeys(("score", *_SCORES, "probability"), "float64"),
 }
-"""Columns that hold numbers, and their pandas type; the others hold text."""
+"""Columns with numbers, and their pandas type; the other columns contain text."""
 
 
 def patient_row(patient: PatientTriage) -> Row:
-    """Give the values of a patient, by column."""
+    """Return the values of a patient, by column of `PATIENT_COLUMNS`."""
     return {
         "rank": patient.rank,
         "status": "ranked" if patient.is_ranked else "not_scored",
@@ -52,7 +52,7 @@ def patient_row(patient: PatientTriage) -> Row:
 
 
 def file_row(record: ImageScore | Failure) -> Row:
-    """Give the values of a file, by column."""
+    """Return the values of a file, by column of `FILE_COLUMNS`; those of empty cells may be missing."""
     if isinstance(record, ImageScore):
         return {"file": record.name, "status": "scored", **_header(record.header), **_scores(record.scores)}
     status = "skipped" if record.skipped else "not_scored"

@@ -1,4 +1,4 @@
-"""A run and its list: patients in order, what the swabs buy, what made the scores."""
+"""Record of a run: patients in order, expected yield of the swabs, provenance of the scores."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What made the scores: enough to make them again.
+    """Provenance of the scores: enough to reproduce them.
 
     Attributes
     ----------
@@ -39,29 +39,29 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriageRun:
-    """Everything a report says.
+    """Everything that a report states.
 
     Attributes
     ----------
     folder : str
         Name of the screened folder.
     n_found : int
-        Files that were found before anything was read: what the other counts must add up to.
+        Number of files found, counted before any was read: the other counts must add up to it.
     patients : tuple of PatientTriage
-        Ranked ones by rank, then the not-scored ones by patient_id.
+        Ranked patients by rank, then those without a score by patient_id.
     images : tuple of ImageScore
-        By name.
+        Sorted by name.
     failures : tuple of Failure
-        By name, skipped ones among them.
+        Sorted by name; skipped files are included.
     prevalence : float or None
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     warnings : tuple of str
-        Of the notes, those that the technician must see too.
+        Those of the notes that the technician must see too.
     n_remembered : int
-        Files that were not read because an earlier run had judged them; in no report, which a killed and resumed run
-        must write alike.
+        Number of files that were not read because an earlier run had resolved them. Not in the report, which must be
+        the same after a killed and resumed run.
     capacity : CapacityYield or None
-        What the swabs that there are buy; None where nobody said how many.
+        Expected yield of the available swabs; None where their number was not stated.
     """
 
     folder: str
@@ -80,17 +80,17 @@ class TriageRun:
 
     @property
     def n_scored(self) -> int:
-        """Files that have a score."""
+        """Number of files with a score."""
         return len(self.images)
 
     @property
     def n_not_scored(self) -> int:
-        """Files that should have a score and have none."""
+        """Number of files that should have a score and have none."""
         return sum(not failure.skipped for failure in self.failures)
 
     @property
     def n_skipped(self) -> int:
-        """Files that are no radiographs at all."""
+        """Number of files that are no radiographs."""
         return sum(failure.skipped for failure in self.failures)
 
     def patients_frame(self) -> "pd.DataFrame":
@@ -99,8 +99,8 @@ class TriageRun:
         Returns
         -------
         DataFrame
-            Scores and probability are float64 (NaN where there is none), ``rank`` is Int64, counts are int64, and all
-            else is ``str`` as the file states it: identifiers keep their leading zeros, and nothing is neutralised
+            Scores and probability are float64 (NaN where there is none), ``rank`` is Int64, counts are int64. All
+            other columns are ``str`` as in the file: identifiers keep their leading zeros, and nothing is neutralised
             for spreadsheets.
         """
         return _frame(PATIENT_COLUMNS, map(patient_row, self.patients))
@@ -111,12 +111,12 @@ class TriageRun:
         Returns
         -------
         DataFrame
-            Types are those of `patients_frame`.
+            Types as in `patients_frame`.
         """
         return _frame(FILE_COLUMNS, map(file_row, self.files()))
 
     def files(self) -> "list[ImageScore | Failure]":
-        """List what became of every file found, by name."""
+        """List the outcome of every file found, by name."""
         records: list[ImageScore | Failure] = [*self.images, *self.failures]
         return sorted(records, key=attrgetter("name"))
 

@@ -1,4 +1,4 @@
-"""Write the report of a run: two tables for scripts and one page for people, together or not at all."""
+"""Write the report of a run: `TriageRun` in, two CSV tables and one HTML page out, together or not at all."""
 
 from cxrbatch.report.annotate import annotated
 from cxrbatch.report.pseudonym import Pseudonymiser

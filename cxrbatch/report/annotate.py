@@ -1,4 +1,4 @@
-"""The image with its result written on it. Works without a display."""
+"""Draw the result onto an image: radiograph and result in, RGB image out. Needs no display."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,12 +16,12 @@ _CAVEAT = "Research use. A low score is never a rule-out."
 
 
 def annotated(image: CxrImage | None, result: ImageScore | Failure) -> Image.Image:
-    """Draw a radiograph with its scores, or with the reason why it has none, on a panel below.
+    """Draw a radiograph with a panel below, which shows its scores or the reason why it has none.
 
     Parameters
     ----------
     image : CxrImage or None
-        None where it could not be decoded; the panel then stands alone.
+        None if it could not be decoded; then only the panel is drawn.
     result : ImageScore or Failure
 
     Returns

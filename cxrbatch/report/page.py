@@ -1,7 +1,8 @@
-"""The page for the morning: one HTML file that needs nothing else, neither a network nor scripts.
+"""Render the page of a report: `TriageRun` in, HTML out.
 
-Everything that comes from a file is escaped by Jinja2, after `cxrbatch._lib.text.visible` has been over it. A
-Content-Security-Policy allows the page's own style and script, by hash, and nothing else.
+The page is one file. It needs no other file and no network, and works without scripts. Everything that comes from a
+file is passed through `cxrbatch._lib.text.visible` and then escaped by Jinja2. A Content-Security-Policy allows only
+the page's own style and script, by hash.
 """
 
 import base64
@@ -23,19 +24,19 @@ _WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
 _HERE = Path(__file__).parent
 
 _PIECE = 1000
-"""Strings of the template that are written at a time."""
+"""Number of strings of the template that are written at a time."""
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
 
 def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
-    """Render the page, piece by piece: with a thumbnail for each patient it may have a hundred megabytes.
+    """Render the page in pieces: with a thumbnail for each patient it may have a hundred megabytes.
 
     Parameters
     ----------
     run : TriageRun
     sha256 : mapping of str to str
-        Of the tables that belong to the page, by file name.
+        SHA-256 of the tables that belong to the page, in hexadecimal, by file name.
 
     Yields
     ------
@@ -63,7 +64,7 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:
-    """Count what occurs, in the order of the enumeration."""
+    """Count the values that occur, in the order of the enumeration."""
     counter = Counter(values)
     return {kind: counter[kind] for kind in kinds if counter[kind]}
 
@@ -90,7 +91,7 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _probability(value: float) -> str:
-    """One decimal, or more; never 0 or 100, which would look like a rule-out or a certainty."""
+    """Write a percentage, one decimal or more; never 0 or 100, which would look like a rule-out or a certainty."""
     return f"{min(100 * value, 99.9):.1f} %" if value >= 0.01 else f"{100 * value:.2g} %"
 
 

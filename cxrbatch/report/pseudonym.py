@@ -1,4 +1,7 @@
-"""Replacing identifiers in a report by keyed hashes, so that it can leave the hospital and be traced back there."""
+"""Replace identifiers in a run by keyed hashes: `TriageRun` in, `TriageRun` out.
+
+The report can then leave the hospital, and the hospital can trace it back to the patients.
+"""
 
 import hashlib
 import hmac
@@ -15,19 +18,19 @@ _DIGITS = 16
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pseudonymiser:
-    """Replaces patient, accession, study, instance and file names; HMAC-SHA256, first 64 bits.
+    """Replaces patient, accession, study and instance identifiers and file names by HMAC-SHA256, first 64 bits.
 
     Attributes
     ----------
     key : bytes
-        Whoever holds it can find out which hash belongs to a known PatientID.
+        Anyone who has the key can find the hash of a known PatientID.
     """
 
     key: bytes
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read the key.
+        """Read the key from a file.
 
         Raises
         ------
@@ -45,7 +48,7 @@ class Pseudonymiser:
         return cls(key)
 
     def __call__(self, run: TriageRun) -> TriageRun:
-        """A run whose records carry hashes; order and scores stay."""
+        """Replace the identifiers of all records by hashes; order and scores stay."""
         return replace(
             run,
             patients=tuple(self._patient(patient) for patient in run.patients),

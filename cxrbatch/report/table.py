@@ -1,7 +1,7 @@
-"""The two tables, as bytes: UTF-8, LF, scores with six decimals, empty cells where there is nothing.
+"""Make the two tables of a report: `TriageRun` in, CSV bytes out.
 
-Text is neutralised for spreadsheets and escaped so that one record is one line (`cxrbatch._lib.text`); numbers
-are left alone.
+The format is UTF-8 with LF, scores with six decimals, and empty cells for missing values. Text is neutralised for
+spreadsheets, and escaped so that one record is one line (`cxrbatch._lib.text`). Numbers are not changed.
 """
 
 from cxrbatch._lib.csv import csv_bytes
@@ -9,10 +9,10 @@ from cxrbatch.records import FILE_COLUMNS, PATIENT_COLUMNS, TriageRun, file_row,
 
 
 def patients_csv(run: TriageRun) -> bytes:
-    """Write ``report.csv``: one row per patient, in the order of the run."""
+    """Make ``report.csv``: one row per patient, in the order of the run."""
     return csv_bytes(PATIENT_COLUMNS, map(patient_row, run.patients))
 
 
 def files_csv(run: TriageRun) -> bytes:
-    """Write ``report.files.csv``: one row per file found, by name."""
+    """Make ``report.files.csv``: one row per file found, sorted by name."""
     return csv_bytes(FILE_COLUMNS, map(file_row, run.files()))

@@ -1,6 +1,6 @@
-"""The report of a run: two tables for scripts and one page for people, written together or not at all.
+"""Write the report of a run: two tables for scripts and one page for people, together or not at all.
 
-For ``report.csv`` the others are ``report.files.csv`` and ``report.html`` beside it.
+For ``report.csv`` the other files are ``report.files.csv`` and ``report.html`` beside it.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class ReportPaths(NamedTuple):
 
 
 def report_paths(out: Path) -> ReportPaths:
-    """Name the files of a report after its table of patients.
+    """Make the names of the files of a report from that of its table of patients.
 
     Raises
     ------
@@ -37,29 +37,29 @@ def report_paths(out: Path) -> ReportPaths:
 
 
 def check_writable(out: Path) -> None:
-    """Find out before the work starts whether the report can be written.
+    """Check before the work starts whether the report can be written.
 
     Raises
     ------
     UsageProblem
         `out` does not end in ``.csv``, its folder is missing, or one of the three files is something else.
     OutputError
-        The folder does not take a new file.
+        No file can be made in the folder.
     """
     check_places(report_paths(out))
 
 
 def write_report(run: TriageRun, out: Path) -> None:
-    """Write the report; an earlier one of that name is replaced, and what a killed run left of one is removed.
+    """Write the report; replace an earlier report of that name, and remove the remains of a killed run.
 
-    The same run gives the same bytes. Where `out` exists, the set is complete: it appears last, and the page
+    The same run gives the same bytes. If `out` exists, the report is complete: this file appears last. The page
     states the SHA-256 of both tables.
 
     Parameters
     ----------
     run : TriageRun
     out : Path
-        The table of patients, ``….csv``.
+        Path of the table of patients, ``….csv``.
 
     Raises
     ------
@@ -80,12 +80,12 @@ def write_report(run: TriageRun, out: Path) -> None:
 
 
 def reconcile(run: TriageRun) -> None:
-    """Make sure that every file found is in the report once.
+    """Check that every file found is in the report exactly once.
 
     Raises
     ------
     OutputError
-        It is not; a report that loses a file must not be written.
+        The counts differ; a report that loses a file must not be written.
     """
     names = {image.name for image in run.images} | {failure.name for failure in run.failures}
     parts = run.n_scored + run.n_not_scored + run.n_skipped

@@ -1,4 +1,4 @@
-"""Take PCR results back in."""
+"""Import PCR results: CSV file of a laboratory in, results in the state out."""
 
 from cxrbatch.results.lab_file import Answer, Columns, LabFormat, meanings
 from cxrbatch.results.matching import check_table_place, import_results, rows_csv, summarise_rows

@@ -1,6 +1,6 @@
-"""The file of PCR results that a laboratory exports: CSV in, typed rows out.
+"""Read the file of PCR results that a laboratory exports: CSV in, typed rows out.
 
-A cell is text until it is understood, so a PatientID keeps its leading zeros.
+Every cell is read as text first, so a PatientID keeps its leading zeros.
 """
 
 import csv
@@ -18,7 +18,7 @@ from cxrbatch.errors import CxrbatchError, UsageProblem
 
 
 class Answer(StrEnum):
-    """What a result says; also the name of the option that takes words for it."""
+    """Meaning of a result; also the name of the option that takes words for it."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -33,20 +33,20 @@ WORDS: Mapping[Answer, tuple[str, ...]] = {
         *("presumptive positive", "pending"),
     ),
 }
-"""Words that are known without being named. No single letters or digits: of these every laboratory has its own."""
+"""Words that are known by default. No single letters or digits: their meaning differs between laboratories."""
 
 _DELIMITERS = (",", ";", "\t")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 _SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
-"""What Excel writes and reads as the first line to name the delimiter."""
+"""First line with which Excel states the delimiter."""
 _TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
-"""``="00123"``: how laboratory systems keep a spreadsheet from dropping zeros."""
+"""``="00123"``: laboratory systems write this so that a spreadsheet does not drop leading zeros."""
 _PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Names of the columns; empty: not to be used. Upper and lower case are the same."""
+    """Names of the columns; an empty name is not used. Upper and lower case are the same."""
 
     patient_id: str = "patient_id"
     issuer_of_patient_id: str = ""
@@ -67,12 +67,12 @@ _EITHER = ("patient_id", "accession_number")
 
 
 def meanings(own: Mapping[Answer, Sequence[str]] | None = None) -> dict[str, Answer]:
-    """What words mean: `WORDS`, and one's own, which come first.
+    """Make the dictionary from words to answers: `WORDS`, and the user's own words, which have precedence.
 
     Raises
     ------
     UsageProblem
-        One's own word is named for two answers.
+        The user gives one word for two answers.
     """
     known = {plain(word): answer for answer, words in WORDS.items() for word in words}
     named: dict[str, Answer] = {}
@@ -85,14 +85,14 @@ def meanings(own: Mapping[Answer, Sequence[str]] | None = None) -> dict[str, Ans
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabFormat:
-    """How a file is to be read.
+    """Format of the file of a laboratory.
 
     Attributes
     ----------
     delimiter : str
-        Empty: told from the header line (comma, semicolon, tab).
+        Empty: detected from the header line (comma, semicolon, tab).
     encoding : str
-        Of Python's names; a byte order mark is dropped.
+        Python's name of the encoding; a byte order mark is dropped.
     date_format : str
         As for ``strptime``; empty: ISO 8601.
     words : mapping of str to Answer
@@ -101,7 +101,7 @@ class LabFormat:
     Raises
     ------
     UsageProblem
-        A delimiter or a format of dates that cannot be one.
+        The delimiter or the date format is not valid.
     """
 
     columns: Columns = Columns()
@@ -123,20 +123,20 @@ class LabFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabRow:
-    """A row, blanks around its cells dropped.
+    """A row of the file; blanks around its cells are dropped.
 
     Attributes
     ----------
     number : int
-        As a spreadsheet counts: the header is 1, empty rows count.
+        Row number as in a spreadsheet: the header is 1, empty rows count.
     patient_id, issuer_of_patient_id, accession_number, date, result : str
-        The cells; empty where there is none.
+        The cells; empty if there is none.
     day : datetime.date or None
-        None where the date was not understood.
+        None if the date was not understood.
     answer : Answer or None
-        None where the word is unknown.
+        None if the word is unknown.
     surplus : bool
-        More cells than columns: nobody knows which of them is which.
+        True if there are more cells than columns, so that cells cannot be assigned to columns.
     """
 
     number: int
@@ -151,14 +151,14 @@ class LabRow:
 
 
 def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
-    """Read the rows that are not empty.
+    """Read the rows of a file that are not empty.
 
     Raises
     ------
     CxrbatchError
         The file cannot be read, is empty, in another encoding, or its quotes do not match.
     UsageProblem
-        A column is missing or there twice; the encoding is unknown.
+        A column is missing or occurs twice, or the encoding is unknown.
     """
     text = _text(path, how.encoding)
     separator = _SEPARATOR_LINE.match(text)
@@ -176,16 +176,16 @@ def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
 
 
 def plain(words: str) -> str:
-    """Spell words so that case, ``_`` and the number of blanks do not matter."""
+    """Normalise words: case, ``_`` and the number of blanks do not matter."""
     return " ".join(words.replace("_", " ").split()).casefold()
 
 
 def _is_date_format(date_format: str) -> bool:
-    """Whether a date that is written so can be read again."""
+    """Check whether a date written in this format can be read again."""
     written = _PROBE.strftime(date_format)
     others = (_PROBE.replace(**{part: getattr(_PROBE, part) + 1}) for part in ("year", "month", "day"))
     if written in (other.strftime(date_format) for other in others):
-        return False  # before strptime, which warns of days without a year
+        return False  # return before strptime, which warns about days without a year
     try:
         return dt.datetime.strptime(written, date_format).date() == _PROBE.date()
     except ValueError:
@@ -200,7 +200,7 @@ def _text(path: Path, encoding: str) -> str:
         raise CxrbatchError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
     except LookupError as error:
         raise UsageProblem(f"--encoding {encoding!r}: unknown; such as utf-8, cp1252, utf-16") from error
-    except UnicodeError as error:  # its own message would show what stands there
+    except UnicodeError as error:  # its own message would show the content of the file
         likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
         raise CxrbatchError(
             f"{_shown(path)}: is not {encoding.removesuffix('-sig')}; save it as UTF-8, or say what it is, "
@@ -209,7 +209,7 @@ def _text(path: Path, encoding: str) -> str:
 
 
 def _detected_delimiter(text: str, columns: Columns) -> str:
-    """The delimiter with which the header has most of the columns that are asked for."""
+    """Find the delimiter with which the header has most of the wanted columns."""
     wanted = {plain(name) for name in asdict(columns).values()}
 
     def fit(delimiter: str) -> tuple[int, int]:
@@ -227,7 +227,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with anything in them, and their numbers."""
+    """Read the rows that are not empty, with their numbers."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     for number, cells in enumerate(reader, start=1):
@@ -243,7 +243,7 @@ def _cell(text: str) -> str:
 
 
 def _positions(header: Sequence[str], columns: Columns, path: Path) -> dict[str, int]:
-    """Where the columns are."""
+    """Find the positions of the columns in the header."""
     names = [plain(name) for name in header]
     positions = {}
     for part, name in asdict(columns).items():
@@ -260,9 +260,9 @@ def _positions(header: Sequence[str], columns: Columns, path: Path) -> dict[str,
 
 
 def _missing(parts: Sequence[str], columns: Columns, names: Sequence[str]) -> str:
-    """Say which column is not there.
+    """Write the message that a column is missing.
 
-    What is there is not said: where the first line is no header, it is a patient.
+    It does not quote the first line: if that is not a header, it holds patient data.
     """
     wanted = " or ".join(repr(getattr(columns, part)) for part in parts)
     options = " or ".join(_OPTIONS[part] for part in parts)

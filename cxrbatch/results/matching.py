@@ -1,4 +1,4 @@
-"""PCR results back in: whom a row of the laboratory's file is about, and whether it may be stored."""
+"""Match the rows of a laboratory's file to patients: rows and stored results in, a decision for each row out."""
 
 import datetime as dt
 from collections import Counter, defaultdict
@@ -19,12 +19,12 @@ from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
 from cxrbatch.state import PcrResult, State, open_state, persistent_state
 
 FIRST_DAY = dt.date(2020, 1, 1)
-"""No PCR for this virus is older: its first protocol was published in January 2020 (Corman et al., Eurosurveillance
-25(3):2000045)."""
+"""Earliest date of a PCR for this virus: its first protocol was published in January 2020 (Corman et al.,
+Eurosurveillance 25(3):2000045)."""
 
 
 class RowClass(StrEnum):
-    """What becomes of a row. People script these codes: add, never rename."""
+    """Class of a row after matching. Users read these codes with scripts: add codes, never rename them."""
 
     NEW = "new"
     KNOWN = "known"
@@ -36,18 +36,18 @@ class RowClass(StrEnum):
 
 
 TAKEN = (RowClass.NEW, RowClass.KNOWN)
-"""Nothing is left to do about these."""
+"""Classes of rows that need no further action."""
 
 COLUMNS = (
     *("row", "class", "patient_id", "issuer_of_patient_id", "accession_number", "date", "result"),
     *("problem", "what_to_do"),
 )
-"""Of the table of rows. People script them: append only."""
+"""Columns of the table of rows. Users read them with scripts: append only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a row, what is wrong with it, and what to do."""
+    """Class of a row, its problem, and what to do."""
 
     row_class: RowClass
     problem: str = ""
@@ -56,7 +56,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortedRow:
-    """A row with its verdict; `result` is what to store, only of new ones."""
+    """A row with its decision; `result` is the result to store, for new rows only."""
 
     row: LabRow
     decision: Decision
@@ -64,14 +64,14 @@ class SortedRow:
 
     @property
     def is_taken(self) -> bool:
-        """Whether nothing is left to do about it."""
+        """True if the row needs no further action."""
         return self.decision.row_class in TAKEN
 
 
 Patients = Callable[..., list[PatientKey]]
-"""`cxrbatch.state.store.State.patients`."""
+"""Type of `cxrbatch.state.State.patients`."""
 Swab = tuple[PatientKey, dt.date]
-"""A patient has one answer a day."""
+"""Patient and day of the swab; a patient has one result per day."""
 
 
 _NEW = Decision(RowClass.NEW)
@@ -129,21 +129,22 @@ _KEPT = "ask the laboratory which is right; what is stored stays"
 def sort_rows(
     rows: Sequence[LabRow], patients: Patients, known: Mapping[Swab, bool], today: dt.date
 ) -> list[SortedRow]:
-    """Decide what becomes of every row.
+    """Decide the class of every row.
 
     Parameters
     ----------
+    rows : sequence of LabRow
     patients : callable
-        Whom an identifier fits.
+        Finds the patients that identifiers match; see `cxrbatch.state.State.patients`.
     known : mapping of (patient, day) to bool
-        The results that are stored; True for positive.
+        The stored results; True for positive.
     today : datetime.date
-        No swab is later.
+        Latest possible day of a swab.
 
     Returns
     -------
     list of SortedRow
-        One for every row, in their order.
+        One for every row, in the same order.
     """
     found = [_swab(row, patients, today) for row in rows]
     said: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
@@ -166,11 +167,13 @@ def import_results(
     Parameters
     ----------
     path : Path
-        What the laboratory exported.
+        CSV file that the laboratory exported.
     state_path : Path
-        Has to exist.
+        The state; it must exist.
+    how : LabFormat
+        Format of the file.
     dry_run : bool
-        Only say what would be stored.
+        Store nothing; only return what would be stored.
 
     Returns
     -------
@@ -184,7 +187,7 @@ def import_results(
     UsageProblem
         A column is missing, or there is no such state.
     Locked
-        A run is at work on the state.
+        A run is using the state.
     """
     if not state_path.is_file():
         raise UsageProblem(
@@ -202,7 +205,7 @@ def import_results(
 
 
 def rows_csv(rows: Iterable[SortedRow]) -> bytes:
-    """One line for every row: what became of it, what is wrong, what to do."""
+    """Make the table of rows: one line for every row, with its class, its problem and what to do."""
     return csv_bytes(
         COLUMNS,
         (
@@ -223,7 +226,7 @@ def rows_csv(rows: Iterable[SortedRow]) -> bytes:
 
 
 def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
-    """Count the rows in one line, without a word about anybody."""
+    """Count the rows by class, in one line; it holds no patient data."""
     counts = Counter(item.decision.row_class for item in rows)
     parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in TAKEN]
     stored = f"dry run, nothing stored ({counts[RowClass.NEW]} results would be)"
@@ -233,14 +236,14 @@ def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
 
 
 def check_table_place(out: Path, *inputs: Path) -> None:
-    """Find out before the work whether the table can be written.
+    """Check before the work starts whether the table can be written.
 
     Raises
     ------
     UsageProblem
-        No such folder, no file, or one of the inputs.
+        There is no such folder, or `out` is not a file or is one of the inputs.
     OutputError
-        The folder takes no new file.
+        No file can be made in the folder.
     """
     if out.resolve() in {path.resolve() for path in inputs}:
         raise UsageProblem(
@@ -253,7 +256,7 @@ def check_table_place(out: Path, *inputs: Path) -> None:
 
 @contextmanager
 def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
-    """A dry run only looks, and needs no lock."""
+    """Open the state; a dry run only reads it and needs no lock."""
     if dry_run:
         with open_state(path, read_only=True) as state:
             yield state
@@ -288,7 +291,7 @@ def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Decision | None:
 
 
 def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
-    """The one patient whom everything in the row fits."""
+    """Find the one patient that all identifiers of the row match."""
     issuer = row.issuer_of_patient_id or None
     by_each = {
         name: set(patients(**{column: value}, issuer_of_patient_id=issuer))
@@ -314,7 +317,10 @@ def _half_known(name: str) -> Decision:
 
 
 def _compared(row: LabRow, swab: Swab, said: Mapping[bool, int], known: bool | None) -> SortedRow:
-    """Compare a row with what else was said of the patient and day, in the file (first rows) and in the state."""
+    """Compare a row with other results of the same patient and day.
+
+    These are the first row for each result in the file (`said`), and the stored result (`known`).
+    """
     positive = _is_positive(row)
     if (other := said.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"

@@ -1,4 +1,7 @@
-"""Say what a run does with the outcomes. How it executes: `cxrbatch.engines.EngineOptions`."""
+"""Options of a screening run: what it does with the outcomes.
+
+How it executes is in `cxrbatch.engines.EngineOptions`.
+"""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,7 +27,7 @@ class ScreenOptions:
     engine : EngineOptions
         How the run executes.
     patients : PatientRule
-        Who the patient of a PNG or JPEG is.
+        Rule that finds the patient of a PNG or JPEG.
     operating_points : Path or None
         File with other operating points than the bundle's own.
     prevalence : float or None
@@ -32,21 +35,21 @@ class ScreenOptions:
     pseudonym_key : Path or None
         File with the key that replaces identifiers in the report.
     state : Path or None
-        File in which nights are remembered; None: each run stands for itself.
+        File in which outcomes are remembered from night to night; None: each run is independent.
     rescore : bool
-        Read and score again what is remembered.
+        Read and score again the files that are remembered.
     settle_s : float
-        Seconds for which a file must have been left alone.
+        Seconds for which a file must not have been modified.
     expire_nights : int
         Nights after which a patient leaves the list without a result.
     max_nights : int or None
-        Nights after which a patient comes first.
+        Nights after which a patient is put first.
     capacity : int or None
-        Number of swabs there are.
+        Number of available swabs.
     show_progress : bool
-        A progress bar on stderr.
+        Show a progress bar on stderr.
     clock : callable
-        Gives the present.
+        Returns the present time, with a time zone.
     """
 
     bundle: Path = DEFAULT_BUNDLE
@@ -78,7 +81,7 @@ class ScreenOptions:
                 raise UsageProblem(f"{name} {value}: give {least} or more")
 
     def with_changes(self, **changes: Any) -> Self:
-        """Make a copy with some fields changed; those of `engine` go by their own names too, and paths may be text.
+        """Make a copy with some fields changed; fields of `engine` may be given by name too, and paths as text.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """Resolve every file found to its outcome: remembered from an earlier run, or made by an engine now.
 
-What is found out is stored at once, so that a killed run goes on where it was.
+Files found in, a `StoredOutcome` for each out. Each outcome is stored at once, so that a killed run can be resumed.
 """
 
 import logging
@@ -29,9 +29,9 @@ class RunOutcomes:
     Attributes
     ----------
     files : tuple of StoredOutcome
-        One for every file found, in no order.
+        One for every file found, in any order.
     n_remembered : int
-        Of them, those that were not read tonight.
+        Number of those that were not read tonight.
     """
 
     files: tuple[StoredOutcome, ...]
@@ -45,10 +45,10 @@ class OutcomeResolver:
     Parameters
     ----------
     engine : Engine
-        Reads and scores what is not remembered; which one it is decides nothing here.
+        Reads and scores the files that are not remembered; the outcomes do not depend on which engine it is.
     options : ScreenOptions
     state : State
-        Asked before a file is opened; every outcome is stored in it.
+        Queried before a file is opened; every outcome is stored in it.
     context : RunContext
         Stored beside each outcome.
     """
@@ -68,9 +68,9 @@ class OutcomeResolver:
         Raises
         ------
         NoImageFound
-            There is not one image among them.
+            There is no image among the files.
         ExportVanished
-            The folder went away; what was resolved before is remembered.
+            The folder disappeared; the files resolved before are remembered.
         """
         files = {file.name: file for file in found}
         first = {file.name: self._without_reading(file) for file in found}
@@ -98,7 +98,7 @@ class OutcomeResolver:
         if file.failure:
             return file.failure
         if not self._options.rescore:
-            # With a state the list takes its thumbnails from there, and only of those who are on it.
+            # With a state, the list reads its thumbnails from there, and only those of its own patients.
             known = self._state.get(file, self._context, thumbnail=self._options.state is None)
             if known:
                 return known
@@ -121,13 +121,13 @@ class OutcomeResolver:
 
 
 def _is_wanted(item: StoredOutcome | ImageRef | Failure) -> bool:
-    """Whether a file is an image, or should have been one."""
+    """Check whether a file is an image, or should have been one."""
     outcome = item.outcome if isinstance(item, StoredOutcome) else item
     return not (isinstance(outcome, Failure) and outcome.skipped)
 
 
 def _device_number(folder: Path) -> int | None:
-    """Of the file system: an unmounted share leaves an empty folder of another one."""
+    """Return the number of the file system: an unmounted share leaves an empty folder on another file system."""
     try:
         return os.stat(folder).st_dev  # noqa: PTH116
     except OSError:

@@ -1,4 +1,4 @@
-"""A folder in, a report out: the one module that composes all stages.
+"""Screen a folder: folder in, report out. The only module that composes all stages.
 
 discover → (engine: read → gate → preprocess → infer) → triage → report
 """
@@ -48,7 +48,7 @@ def screen(
     options: ScreenOptions = ScreenOptions(),
     **changes: Any,
 ) -> TriageRun:
-    """Score every radiograph in a folder, and write the report where one is asked for.
+    """Score every radiograph in a folder, and write the report if `out` is given.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ def screen(
     Returns
     -------
     TriageRun
-        Everything that the report says; `TriageRun.patients_frame` and `TriageRun.files_frame` are its tables.
+        Everything that the report states; `TriageRun.patients_frame` and `TriageRun.files_frame` are its tables.
         Identifiers are the patients' own, also where the report has pseudonyms.
 
     Raises
     ------
     NoImageFound
-        There is not one image in the folder: an export that is not mounted is empty too.
+        There is no image in the folder: an export that is not mounted is empty too.
     CxrbatchError
-        No report was written; an earlier one is left as it was. What was read is remembered.
+        No report was written; an earlier report is unchanged. The outcomes of files that were read are remembered.
     TypeError
         There is no such option.
     """
@@ -105,7 +105,7 @@ def _remembering(out: Path | None, options: ScreenOptions) -> AbstractContextMan
 def _begin(
     folder: Path, bundle: Bundle, options: ScreenOptions, state: State
 ) -> tuple[RunContext, tuple[str, ...]]:
-    """Which night this is, and what decides the outcomes."""
+    """Find the night of this run and the settings of its outcomes; second: warnings about the clock."""
     now, last = options.clock(), state.last_night()
     night = max(night_of(now), last or dt.date.min)
     context = RunContext(
@@ -134,7 +134,7 @@ def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> 
 
 
 def _settings(bundle: Bundle, options: ScreenOptions) -> str:
-    """Hash of whatever decides an outcome beside the file; which engine it is does not."""
+    """Hash everything except the file that an outcome depends on; the name of the engine is not part of it."""
     engine = options.engine
     parts = (
         bundle.sha256,
@@ -143,7 +143,7 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
         engine.device,
         engine.precision,
         engine.decode,
-        *dataclasses.astuple(replace(engine.limits, seconds=0)),  # what took too long is tried again anyway
+        *dataclasses.astuple(replace(engine.limits, seconds=0)),  # a timeout is always tried again
         engine.max_memory_bytes,
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -152,7 +152,7 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
 def _run_folder(
     folder: Path, bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
 ) -> TriageRun:
-    """Do everything but the writing: discover → resolve (read → gate → preprocess → infer) → list."""
+    """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started = options.clock()
     with _open_engine(bundle, options) as engine:
         found = list(engine.discover(folder))
@@ -196,12 +196,12 @@ def _open_engine(bundle: Bundle, options: ScreenOptions) -> Engine:
 
 
 def _of_one_night(files: Iterable[StoredOutcome]) -> tuple[StoredOutcome, ...]:
-    """Without a state there is no earlier night, though a killed run may have begun on one."""
+    """Reset the first night of all files: without a state there is none, even if a killed run began earlier."""
     return tuple(replace(file, first_night=dt.date.min) for file in files)
 
 
 def _without_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
-    """Outcomes by the number of their file's version, second copies refused."""
+    """Map the id of each stored file to its outcome; second copies are refused."""
     in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
     scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
     verdicts = list(without_duplicates(image for _, image in scored))
@@ -213,7 +213,7 @@ def _without_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[in
 def _waiting(
     outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
 ) -> tuple[PatientTriage, ...]:
-    """The list across nights; thumbnails of those who have left it are dropped."""
+    """Make the list across nights; thumbnails of patients who have left it are deleted."""
     oldest = context.night - dt.timedelta(days=options.expire_nights)
     stored_images = [_with_flags(item, outcomes.get(item.id)) for item in state.stored_images(after=oldest)]
     state.forget_thumbnails(before=oldest)
@@ -230,7 +230,7 @@ def _waiting(
 
 
 def _with_flags(item: StoredImage, tonight: Outcome | None) -> StoredImage:
-    """What was found beside an image in tonight's folder (a UID conflict) is not remembered with it."""
+    """Use tonight's flags of an image: flags that depend on other files (UID conflict) are not stored."""
     if not isinstance(tonight, ImageScore) or not isinstance(item.outcome, ImageScore):
         return item
     return replace(item, outcome=replace(item.outcome, flags=tonight.flags))

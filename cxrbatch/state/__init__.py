@@ -1,4 +1,4 @@
-"""Remember images, lists and PCR results from run to run, in one SQLite file."""
+"""Store images, lists and PCR results from run to run in one SQLite file, the state."""
 
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import holder, lock_path

@@ -1,4 +1,7 @@
-"""Records of images as ASCII JSON: names that are no UTF-8 survive, and floats come back to the last bit."""
+"""Convert outcomes of images to ASCII JSON and back.
+
+Names that are not valid UTF-8 are kept, and floats are restored exactly.
+"""
 
 import json
 from dataclasses import fields, replace
@@ -12,7 +15,7 @@ _HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader))
 
 
 def encode(outcome: Outcome) -> str:
-    """Write everything but the thumbnail, and of the header what is needed on later nights."""
+    """Encode an outcome as JSON: without the thumbnail, and only those header values that later nights need."""
     header = outcome.header and _plain(_to_store(outcome.header))
     content: dict[str, Any] = {"name": outcome.name, "header": header}
     if isinstance(outcome, ImageScore):
@@ -27,7 +30,7 @@ def encode(outcome: Outcome) -> str:
 
 
 def decode(text: str, thumbnail: bytes = b"") -> Outcome:
-    """Read what `encode` wrote."""
+    """Decode the JSON that `encode` wrote, and add the thumbnail (JPEG)."""
     content = json.loads(text)
     header = content["header"] and _header(content["header"])
     if "reason" in content:
@@ -51,17 +54,20 @@ def decode(text: str, thumbnail: bytes = b"") -> Outcome:
 
 
 def encode_key(key: PatientKey) -> str:
-    """Write a patient key; equal keys give equal text."""
+    """Encode a patient key as JSON; equal keys give equal text."""
     return json.dumps(key)
 
 
 def decode_key(text: str) -> PatientKey:
-    """Read what `encode_key` wrote."""
+    """Decode the JSON that `encode_key` wrote."""
     return tuple(json.loads(text))
 
 
 def _to_store(header: ImageHeader) -> ImageHeader:
-    """Without the age, which with the day of the study would tell the birth date, and without free text."""
+    """Remove the age and free text from a header.
+
+    The age together with the study date would give the birth date.
+    """
     return replace(
         header,
         age_years=None,
@@ -72,7 +78,7 @@ def _to_store(header: ImageHeader) -> ImageHeader:
 
 
 def _plain(header: ImageHeader) -> dict[str, Any]:
-    """What `dataclasses.asdict` gives of a record that holds no other records, without its copies."""
+    """Convert a header to a dict as `dataclasses.asdict` does, but without its copies; a header holds no records."""
     return {name: getattr(header, name) for name in _HEADER_FIELDS}
 
 

@@ -1,4 +1,4 @@
-"""Open a state: made, checked, or brought up to date where needed."""
+"""Open a state: path in, `State` out. The file is made, checked and updated to the latest version if needed."""
 
 import os
 import sqlite3
@@ -15,21 +15,21 @@ _MODE = 0o600
 
 @contextmanager
 def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> Iterator["State"]:
-    """Open a state, which is made or brought up to date where needed.
+    """Open a state; it is made, or updated to the latest version, if needed.
 
     Parameters
     ----------
     path : Path
-        On a local disk: SQLite's write-ahead log does not work over a network.
+        Must be on a local disk: SQLite's write-ahead log does not work over a network.
     durable : bool
-        False for the memory of a single run: a power cut may cost it.
+        False for the temporary state of a single run: it may be lost in a power cut.
     read_only : bool
-        For commands that only look.
+        True for commands that only read; the file must exist.
 
     Raises
     ------
     StateError
-        There, or while it is in use: no such file, damaged, of a later version, full disk.
+        On opening or while in use: no such file, damaged file, later version, full disk.
     """
     try:
         with closing(_connect(path, durable=durable, read_only=read_only)) as connection:
@@ -41,7 +41,7 @@ def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> 
 
 @contextmanager
 def in_memory() -> Iterator["State"]:
-    """A state of which nothing is written anywhere."""
+    """Open a state in memory; nothing is written to disk."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.row_factory = sqlite3.Row
         schema.migrate(connection)
@@ -53,13 +53,13 @@ def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connectio
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     else:
         _make_private(path)
-        # Reports may lie on a share where SQLite's own locks fail ("database is locked"); ours is held already.
+        # Reports may lie on a share where SQLite's own locks fail ("database is locked"). Our own lock is taken.
         how = "" if durable else "?vfs=unix-none"
         connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
     connection.row_factory = sqlite3.Row
     try:
         if not durable:
-            # Before all else, or SQLite wants shared memory, which shares have not.
+            # Must come first: otherwise SQLite needs shared memory, which network shares do not have.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         _check_version(connection, path, read_only=read_only)
         if not read_only:
@@ -71,12 +71,12 @@ def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connectio
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of a state, for its owner alone, where it is missing.
+    """Make the folder of a state if it is missing, with access for its owner only.
 
     Raises
     ------
     StateError
-        It cannot be made.
+        The folder cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,7 +87,10 @@ def make_folder(path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Before SQLite does, so that no moment has a weaker mode; the files that it puts beside it get the same."""
+    """Make the file before SQLite does, so that its mode is never weaker.
+
+    SQLite gives the same mode to the files that it makes beside it.
+    """
     make_folder(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))

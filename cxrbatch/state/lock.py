@@ -1,4 +1,4 @@
-"""One run at a time: a lock that the operating system gives back when its holder dies."""
+"""Allow one run at a time, with a lock that the operating system releases when its process dies."""
 
 import errno
 import fcntl
@@ -17,29 +17,30 @@ _NO_LOCKS_HERE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def lock_path(path: Path) -> Path:
-    """Lock file of a state or report."""
+    """Return the path of the lock file of a state or report."""
     return path.with_name(f"{path.name}.lock")
 
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`, in which the process number of the holder stands.
+    """Lock the file `path`, and write the process number into it.
 
-    The lock lies on the open file (``flock``) and not in its being there: that of a killed process is free.
+    The lock is on the open file (``flock``), and does not depend on the existence of the file. So the lock of a
+    killed process is free.
 
     Parameters
     ----------
     path : Path
-        Gone afterwards.
+        The lock file; it is removed afterwards.
     what : str
-        What is locked, for the message.
+        Name of the locked thing, for the message.
 
     Raises
     ------
     Locked
-        Another process holds it.
+        Another process has the lock.
     NoLocks
-        The file system has none.
+        The file system has no locks.
     OutputError
         The file cannot be made.
     """
@@ -54,7 +55,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 
 def holder(path: Path) -> int | None:
-    """Process number of whoever holds the lock file; None where nobody does."""
+    """Return the number of the process that has the lock; None if no process has it, or if its number is unknown."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -69,7 +70,7 @@ def holder(path: Path) -> int | None:
 
 
 def _locked_file(path: Path, what: str) -> int:
-    """Open and lock; again where the holder before us removed the file in between."""
+    """Open and lock the file; try again if the previous process removed it in between."""
     while True:
         descriptor = _open(path)
         try:
@@ -91,7 +92,7 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
 
 def _open(path: Path) -> int:
     try:
-        # Whoever may write to the folder could have laid a link here, and its target would be emptied.
+        # Other users of the folder could have put a link here; the target of the link would be emptied.
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
     except OSError as error:
         raise OutputError(f"{path}: the lock file cannot be made: {error.strerror}") from error
@@ -101,13 +102,13 @@ def _lock(descriptor: int, path: Path, what: str) -> None:
     for _ in range(_TRIES - 1):
         if _is_free(descriptor, path):
             return
-        time.sleep(_PAUSE_S)  # `holder` takes it for an instant, to find out
+        time.sleep(_PAUSE_S)  # `holder` takes the lock for a moment, to test it
     if not _is_free(descriptor, path):
         raise Locked(f"{what}: in use by process {_pid(descriptor) or 'unknown'}; wait until it ends")
 
 
 def _is_free(descriptor: int, path: Path) -> bool:
-    """Whether the lock could be taken, which it then is."""
+    """Try to take the lock; return True if it was taken."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the state holds, as records."""
+"""Records of the state: runs, images, results and list entries."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from cxrbatch.records import Outcome, PatientKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run writes beside every outcome.
+    """Data of a run that are stored with every outcome.
 
     Attributes
     ----------
     root : str
-        The screened folder, without links.
+        The screened folder, links resolved.
     settings : str
-        Hash of whatever decides an outcome beside the file.
+        Hash of everything but the file that decides an outcome.
     bundle_sha256 : str
     night : datetime.date
-        Tonight.
+        Night of the run.
     moment : datetime.datetime
         Start of the run.
     """
@@ -41,19 +41,20 @@ class StoredOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """A version of a file that may bear on the list.
+    """A version of a file that may be relevant to the list.
 
     Attributes
     ----------
     root, name : str
         Folder, and name relative to it.
     mtime_ns : int
-        When it was last modified, since 1970 UTC.
+        Time of the last modification, in nanoseconds since 1970 UTC.
     first_night : datetime.date
+        Night on which it came in.
     first_seen : datetime.datetime
         Start of the run that found it first; UTC.
     duplicate_of : str
-        Name of the file of which it was a second copy when it was last found; empty for none.
+        Name of the file of which it was a second copy when it was last found; empty if it was none.
     """
 
     id: int
@@ -69,15 +70,16 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSummary:
-    """An image in short, for statistics.
+    """Summary of an image, for statistics.
 
     Attributes
     ----------
     written : datetime.datetime or None
-        When the file was last modified; None where that is not known.
+        Time of the last modification of the file; None if unknown.
     status, reason : str
-        ``scored`` or ``not_scored``; reason code, empty where scored.
+        ``scored`` or ``not_scored``; reason code, empty if scored.
     score_covid : float or None
+        COVID-19 score, 0–1; None if not scored.
     """
 
     first_night: dt.date
@@ -94,7 +96,7 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PcrResult:
-    """A result; `date` is the day of the swab."""
+    """A PCR result of a patient; `date` is the day of the swab."""
 
     patient_key: PatientKey
     date: dt.date
@@ -108,9 +110,9 @@ class ListEntry:
     Attributes
     ----------
     position : int
-        From 1; the rank where `status` is ``ranked``.
+        Position on the list, from 1; equal to the rank if `status` is ``ranked``.
     priority, reason : str
-        Empty for none.
+        Empty if there is none.
     flags : tuple of str
     """
 
@@ -128,7 +130,7 @@ class ListEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run; `finished` is None for one that is running, was killed or failed."""
+    """A run; `finished` is None for a run that is running, was killed or failed."""
 
     id: int
     night: dt.date

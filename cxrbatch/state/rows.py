@@ -1,4 +1,4 @@
-"""Records as rows of the state, and rows as records."""
+"""Convert records to rows of the state, and rows to records."""
 
 import datetime as dt
 import json
@@ -19,27 +19,27 @@ _HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "so
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """Write a moment with a fixed length, so that texts sort like moments."""
+    """Write a moment as ISO 8601 in UTC, with a fixed length, so that texts sort like moments."""
     return moment.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
 def moment_of(ns: int) -> dt.datetime | None:
-    """Convert nanoseconds since 1970 to a moment, or 0 to None."""
+    """Convert nanoseconds since 1970 UTC to a moment, or 0 to None."""
     return _EPOCH + dt.timedelta(microseconds=ns // 1000) if ns else None
 
 
 def json_text(name: str) -> str:
-    """Encode a name, which may be no UTF-8, as JSON."""
+    """Encode a name, which may not be valid UTF-8, as JSON."""
     return json.dumps(name)
 
 
 def _plain(text: str) -> str:
-    """Text for a column that people search; what is no UTF-8 is escaped."""
+    """Convert text for a column that is searched; characters that are not valid UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def version_columns(file: FoundFile, context: RunContext) -> dict[str, Any]:
-    """Name the columns that identify a version of a file under its settings."""
+    """Make the columns that identify a version of a file under its settings."""
     return {
         "root": json_text(context.root),
         "name": json_text(file.name),

@@ -1,12 +1,12 @@
-"""Tables of the state, and the steps that bring an older one up to date.
+"""Define the tables of the state, and the steps that update an older state to the latest version.
 
-A step is never edited after a release: append another one.
+A step is never edited after a release: append another step.
 """
 
 import sqlite3
 
 APPLICATION_ID = 0x43585262
-"""``CXRb``: tells a state from any other SQLite file."""
+"""``CXRb``: distinguishes a state from any other SQLite file."""
 
 _TABLES = """
 CREATE TABLE run (
@@ -78,17 +78,17 @@ CREATE TABLE listed (
 """
 
 STEPS = (_TABLES,)
-"""``STEPS[n]`` makes version n + 1 of version n."""
+"""``STEPS[n]`` makes version n + 1 from version n."""
 SCHEMA_VERSION = len(STEPS)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """Version of the tables; 0 for an empty file."""
+    """Return the version of the tables; 0 for an empty file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an older state up to date, in one transaction."""
+    """Update an older state to the latest version, in one transaction."""
     version = schema_version(connection)
     if version == SCHEMA_VERSION:
         return

@@ -1,4 +1,7 @@
-"""Where a run remembers: in the user's state, or, without one, in a file that lasts until the report is written."""
+"""Open the state of a run, for one process at a time.
+
+It is the user's state or, without one, a temporary file that is kept until the report is written.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,11 +16,16 @@ from cxrbatch.state.store import State
 
 @contextmanager
 def persistent_state(path: Path) -> Iterator[State]:
-    """The user's state, for this process alone.
+    """Open the user's state for this process alone.
 
     Raises
     ------
-    Locked, StateError, OutputError
+    Locked
+        Another process uses the state.
+    StateError
+        The state cannot be opened or written.
+    OutputError
+        The lock cannot be made.
     """
     make_folder(path)
     with locked(lock_path(path), f"state {visible(str(path))}"), open_state(path) as state:
@@ -26,18 +34,23 @@ def persistent_state(path: Path) -> Iterator[State]:
 
 @contextmanager
 def temporary_state(out: Path | None) -> Iterator[State]:
-    """Keep a state beside a report that is not written yet: what a killed run leaves, the next one finds.
+    """Keep a temporary state beside a report that is not written yet; after a killed run the next one continues it.
 
-    It is removed when all went well, and kept when not. On a share without locks nothing is kept.
+    It is removed after a successful run, and kept after a failed one. On a share without locks it is in memory only.
 
     Parameters
     ----------
     out : Path or None
-        The report; None, where none is written, keeps the state in memory.
+        The report. None, if no report is written, keeps the state in memory.
 
     Raises
     ------
-    Locked, StateError, OutputError
+    Locked
+        Another process writes the same report.
+    StateError
+        The state cannot be opened or written.
+    OutputError
+        The lock cannot be made.
     """
     with ExitStack() as stack:
         if out is None:

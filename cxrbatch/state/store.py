@@ -1,6 +1,6 @@
-"""What is remembered from run to run, in one SQLite file: images with their outcomes, PCR results, lists.
+"""Store and find the data of a state: images with their outcomes, PCR results, lists.
 
-Here it is stored and found; what it means for a list is decided in `cxrbatch.triage.waiting_list`.
+This module only stores and finds. The rules of the list are in `cxrbatch.triage.waiting_list`.
 """
 
 import datetime as dt
@@ -34,7 +34,7 @@ from cxrbatch.state.rows import (
 )
 
 _JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
-"""Of these the next run may know better, though the file has not changed."""
+"""Reasons that the next run checks again, although the file has not changed."""
 _ROWS_PER_COMMIT = 64
 _REMEMBER = """
 INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :night, :moment,
@@ -51,7 +51,7 @@ _OF_THIS_VERSION = """
 SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
     AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
 """
-# By name, said with the "+": by patient it would be as slow as the patient has images.
+# The "+" makes SQLite search by name. By patient, it would be slow for a patient with many images.
 _COPIED_ANEW = """
 SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
     AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
@@ -70,7 +70,7 @@ SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
 
 
 class State:
-    """An open state; made by `open_state`."""
+    """An open state; made by `cxrbatch.state.open_state`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -79,17 +79,17 @@ class State:
     # --- runs
 
     def last_night(self) -> dt.date | None:
-        """The latest night of any run."""
+        """Return the latest night of any run; None if there was no run."""
         night = self._connection.execute("SELECT max(night) FROM run").fetchone()[0]
         return dt.date.fromisoformat(night) if night else None
 
     def last_moment(self) -> dt.datetime | None:
-        """The latest beginning of any run; UTC."""
+        """Return the latest start of any run, in UTC; None if there was no run."""
         moment = self._connection.execute("SELECT max(started) FROM run").fetchone()[0]
         return dt.datetime.fromisoformat(moment) if moment else None
 
     def begin(self, context: RunContext) -> int:
-        """Note that a run has begun; its number."""
+        """Store that a run has begun, and return its number."""
         cursor = self._connection.execute(
             "INSERT INTO run (night, started, folder, bundle_sha256) VALUES (?, ?, ?, ?)",
             (
@@ -103,7 +103,7 @@ class State:
         return int(cursor.lastrowid or 0)
 
     def finish(self, run_id: int, run: TriageRun, finished: dt.datetime) -> None:
-        """Note that a run has ended, and what its list was; the list of an earlier run of that night is replaced."""
+        """Store that a run has ended, and its list; the list of an earlier run of that night is replaced."""
         night, bundle = self._connection.execute(
             "SELECT night, bundle_sha256 FROM run WHERE id = ?", (run_id,)
         ).fetchone()
@@ -122,7 +122,7 @@ class State:
         self._connection.commit()
 
     def runs(self) -> Iterator[Run]:
-        """All runs, the first one first."""
+        """Read all runs, the earliest first."""
         for row in self._connection.execute("SELECT * FROM run ORDER BY id"):
             content = dict(row)
             content["night"] = dt.date.fromisoformat(row["night"])
@@ -133,7 +133,18 @@ class State:
     # --- images
 
     def get(self, file: FoundFile, context: RunContext, *, thumbnail: bool) -> StoredOutcome | None:
-        """What was found out about this very version of a file by a run with the same settings."""
+        """Find the stored outcome of exactly this version of a file, by a run with the same settings.
+
+        Parameters
+        ----------
+        thumbnail : bool
+            Read the thumbnail too.
+
+        Returns
+        -------
+        StoredOutcome or None
+            None if there is none, or if the reason of the outcome has to be checked again.
+        """
         row = self._connection.execute(_OF_THIS_VERSION, version_columns(file, context)).fetchone()
         if row is None or row["reason"] in _JUDGED_ANEW:
             return None
@@ -149,9 +160,9 @@ class State:
         )
 
     def put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
-        """Store an outcome; a version that was judged before keeps the night on which it came in.
+        """Store an outcome; a version that is stored already keeps the night on which it came in.
 
-        Versions that differ in nothing but the time of change are one if their outcome is.
+        Versions that differ only in the time of change (``ctime``) are one version if their outcome is the same.
         """
         row = image_row(file, outcome, context)
         self._recognise(row, outcome)
@@ -165,7 +176,10 @@ class State:
         )
 
     def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
-        """A file that was copied anew, with its times, or whose rights were changed, is the version that it was."""
+        """Recognise a stored version that was copied again with its times, or whose rights were changed.
+
+        Its stored time of change is updated, so that it remains the same version.
+        """
         for known in self._connection.execute(_COPIED_ANEW, row):
             if pixels_sha256_of(decode(known["record"])) == pixels_sha256_of(outcome):
                 self._connection.execute(
@@ -174,12 +188,12 @@ class State:
                 return
 
     def commit(self) -> None:
-        """Put what was remembered onto the disk; it is done by itself every now and then, and at the end."""
+        """Write stored outcomes to the disk; this also happens automatically from time to time, and at the end."""
         self._connection.commit()
         self._n_uncommitted = 0
 
     def mark_duplicates(self, duplicate_of: Mapping[int, str]) -> None:
-        """Store of which file an image is a second copy; an empty name for none."""
+        """Store for images, by their number, the name of the file of which they are a second copy; empty for none."""
         self._connection.executemany(
             "UPDATE image SET duplicate_of = :name WHERE id = :id AND duplicate_of <> :name",
             ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of.items()),
@@ -187,16 +201,17 @@ class State:
         self.commit()
 
     def stored_images(self, after: dt.date) -> list[StoredImage]:
-        """Images of all patients of whom one came in after a night, and whatever may bear on them.
+        """Find the images of all patients with an image that came in after a night, and all images relevant to them.
 
-        A patient does not count through an image with a result of the night on which it came in, or a later one: no
-        image is dated after that night (rule 5 of ``docs/nightly.md``).
+        Also relevant are images with the same SOPInstanceUID, and other versions of files that were not scored. An
+        image that came in after that night does not count here if the patient has a result of the night on which the
+        image came in, or a later one: no image is dated after that night (rule 5 of ``docs/nightly.md``).
         """
         rows = self._connection.execute(_EVIDENCE, {"after": after.isoformat()})
         return [stored_image_of(row) for row in rows]
 
     def images(self) -> Iterator[ImageSummary]:
-        """All images ever, in short, in the order in which they came in."""
+        """Read summaries of all images, in the order in which they came in; skipped files are left out."""
         rows = self._connection.execute(
             "SELECT * FROM image WHERE status <> 'skipped' ORDER BY first_night, id"
         )
@@ -216,7 +231,7 @@ class State:
             )
 
     def forget_thumbnails(self, before: dt.date) -> None:
-        """Drop the small images of images that came in before a night."""
+        """Remove the thumbnails of images that came in before a night."""
         self._connection.execute(
             "UPDATE image SET thumbnail = x'' WHERE first_night < ? AND thumbnail <> x''",
             (before.isoformat(),),
@@ -228,14 +243,19 @@ class State:
     def patients(
         self, *, patient_id: str = "", issuer_of_patient_id: str | None = None, accession_number: str = ""
     ) -> list[PatientKey]:
-        """Whom an identifier fits, in a fixed order.
+        """Find the patients that identifiers match, in a fixed order.
 
         Parameters
         ----------
         patient_id, accession_number : str
-            Exactly as in the header; empty: not asked for.
+            Exactly as in the header; an empty one is not queried.
         issuer_of_patient_id : str or None
-            None: any.
+            None matches any issuer.
+
+        Returns
+        -------
+        list of PatientKey
+            Empty if nothing is queried.
         """
         asked = {
             "patient_id": patient_id or None,
@@ -248,7 +268,7 @@ class State:
         condition = " AND ".join(f"{column} = :{column}" for column in wanted)
         if accession_number:
             condition += (
-                " AND accession_number <> ''"  # or else its index, which has no empty ones, is not used
+                " AND accession_number <> ''"  # otherwise its index, which has no empty ones, is not used
             )
         rows = self._connection.execute(
             f"SELECT DISTINCT patient_key FROM image WHERE status <> 'skipped' AND {condition} ORDER BY 1",  # noqa: S608
@@ -257,7 +277,7 @@ class State:
         return [decode_key(row[0]) for row in rows]
 
     def add_results(self, results: Iterable[PcrResult], imported: dt.datetime) -> None:
-        """Store results, all or none; one of the same patient and day is replaced."""
+        """Store results, all or none; a stored result of the same patient and day is replaced."""
         self._connection.executemany(
             "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
             (
@@ -268,7 +288,7 @@ class State:
         self._connection.commit()
 
     def results(self) -> list[PcrResult]:
-        """All results, by patient and date."""
+        """Read all results, sorted by patient and date."""
         return [
             PcrResult(
                 patient_key=decode_key(row["patient_key"]),
@@ -279,7 +299,7 @@ class State:
         ]
 
     def result_dates(self, patients: Iterable[PatientKey]) -> dict[PatientKey, list[dt.date]]:
-        """Days of the swabs of those of some patients that have a result."""
+        """Find the days of the swabs of some patients, in rising order; patients without a result are left out."""
         dates: defaultdict[PatientKey, list[dt.date]] = defaultdict(list)
         for patient in patients:
             asked = (encode_key(patient),)
@@ -290,7 +310,7 @@ class State:
         return dict(dates)
 
     def list_entries(self) -> Iterator[ListEntry]:
-        """The lists of all nights, by night and position."""
+        """Read the lists of all nights, sorted by night and position."""
         for row in self._connection.execute("SELECT * FROM listed ORDER BY night, position"):
             content = dict(row)
             content["night"] = dt.date.fromisoformat(row["night"])
@@ -301,10 +321,10 @@ class State:
     # --- health
 
     def problems(self) -> list[str]:
-        """What SQLite's own check finds wrong; nothing, where all is well."""
+        """List the faults that SQLite's integrity check finds; empty if there are none."""
         found = [row[0] for row in self._connection.execute("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
 
     def n_images(self) -> int:
-        """Versions of files that are remembered."""
+        """Count the stored versions of files."""
         return int(self._connection.execute("SELECT count(*) FROM image").fetchone()[0])

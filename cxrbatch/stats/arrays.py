@@ -1,4 +1,4 @@
-"""Name the arrays that statistics take and give."""
+"""Types of the arrays in statistics."""
 
 import numpy as np
 from numpy.typing import NDArray

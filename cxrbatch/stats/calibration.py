@@ -1,4 +1,7 @@
-"""Calibration of scores with the patient as the unit, classes weighing the same."""
+"""Measure the calibration of scores: labels and scores in, figures out.
+
+The patient is the unit, and both classes have the same weight.
+"""
 
 from dataclasses import dataclass
 
@@ -15,20 +18,35 @@ _NEXT_TO_NO_RIDGE = 1e-9
 
 
 def balanced_weights(y_true: Bools) -> Floats:
-    """Weights that give either class one half, because the prevalence of a collection is no hospital's; sum 1."""
+    """Compute weights with sum ½ for each class: the prevalence of a collection is not that of a hospital.
+
+    Parameters
+    ----------
+    y_true : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Sum 1 where both classes occur.
+    """
     n_positive = max(1, int(y_true.sum()))
     n_negative = max(1, int((~y_true).sum()))
     return np.where(y_true, 0.5 / n_positive, 0.5 / n_negative)
 
 
 def brier(y_true: Bools, y_score: Scores) -> float:
-    """Mean squared distance of the score from the truth (Brier 1950), classes weighing the same: ¼ for a score of ½.
+    """Compute the Brier score: mean squared distance of score and truth (Brier 1950), same weight for both classes.
 
     Parameters
     ----------
     y_true : ndarray of bool, shape (n,)
     y_score : ndarray of float, shape (n,)
         0–1.
+
+    Returns
+    -------
+    float
+        0–1, ¼ where every score is ½; NaN where a class is missing.
     """
     return float(balanced_weights(y_true) @ (y_score - y_true) ** 2) if _has_both(y_true) else float("nan")
 
@@ -40,11 +58,11 @@ class Reliability:
     Attributes
     ----------
     score, share : ndarray of float64, shape (bins,)
-        Mean score and share of positives, classes weighing the same.
+        Mean score and share of positives, with the same weight for both classes.
     n : ndarray of int64, shape (bins,)
-        Units.
+        Number of units.
     weight : ndarray of float64, shape (bins,)
-        Sum 1.
+        Share of the weight; sum 1.
     """
 
     score: Floats
@@ -54,7 +72,7 @@ class Reliability:
 
 
 def reliability(y_true: Bools, y_score: Scores, bins: int = 10) -> Reliability:
-    """Bins of equal counts; equal scores are never parted, so that there may be fewer bins.
+    """Make the bins of a reliability diagram, of equal counts; equal scores share a bin, so there may be fewer bins.
 
     Parameters
     ----------
@@ -76,7 +94,19 @@ def reliability(y_true: Bools, y_score: Scores, bins: int = 10) -> Reliability:
 
 
 def expected_calibration_error(y_true: Bools, y_score: Scores, bins: int = 10) -> float:
-    """Mean distance of score and share of positives over bins of equal counts (Naeini et al. 2015)."""
+    """Compute the mean distance of score and share of positives over bins of equal counts (Naeini et al. 2015).
+
+    Parameters
+    ----------
+    y_true : ndarray of bool, shape (n,)
+    y_score : ndarray of float, shape (n,)
+        0–1.
+
+    Returns
+    -------
+    float
+        0–1; NaN where a class is missing.
+    """
     if not _has_both(y_true):
         return float("nan")
     found = reliability(y_true, y_score, bins)
@@ -84,10 +114,11 @@ def expected_calibration_error(y_true: Bools, y_score: Scores, bins: int = 10) -
 
 
 def calibration_line(y_true: Bools, y_score: Scores) -> tuple[float, float]:
-    """Calibration slope and intercept, classes weighing the same.
+    """Compute calibration slope and intercept, with the same weight for both classes.
 
-    Slope of the truth's log-odds on those of the score (Cox 1958): 1 is right, less is too extreme. Intercept with
-    the slope held at 1 (calibration in the large, Van Calster et al. 2019): 0 is right, below 0 is too high a score.
+    The slope is that of the truth's log-odds on those of the score (Cox 1958): 1 is ideal, below 1 the scores are too
+    extreme. The intercept is that with the slope fixed at 1 (calibration in the large, Van Calster et al. 2019): 0 is
+    ideal, below 0 the scores are too high.
 
     Parameters
     ----------
@@ -98,7 +129,8 @@ def calibration_line(y_true: Bools, y_score: Scores) -> tuple[float, float]:
     Returns
     -------
     slope, intercept : float
-        The slope is NaN where the score parts the classes wholly or is constant, both where a class is missing.
+        The slope is NaN where the score separates the classes completely or is constant. Both are NaN where a class
+        is missing.
     """
     if not _has_both(y_true):
         return float("nan"), float("nan")
@@ -115,7 +147,7 @@ def calibration_line(y_true: Bools, y_score: Scores) -> tuple[float, float]:
 
 
 def _is_parted(y_true: Bools, score: Floats) -> bool:
-    """Whether no positive is among the negatives, so that no finite slope is the likeliest."""
+    """Check whether the score separates the classes completely: then no finite slope is the most likely one."""
     positive, negative = score[y_true], score[~y_true]
     return bool(positive.min() >= negative.max() or negative.min() >= positive.max())
 

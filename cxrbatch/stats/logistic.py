@@ -1,4 +1,4 @@
-"""Weighted logistic regression with a ridge, by Newton's method: small enough to need no library."""
+"""Fit weighted logistic regression with a ridge, by Newton's method: small enough to need no library."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from cxrbatch.stats.arrays import Floats
 
 LEAST = 1e-6
-"""Scores are printed with six decimals: 0 and 1 mean within this of them."""
+"""Least distance of a score from 0 and 1: scores are printed with six decimals."""
 
 _STEPS = 50
 _HALVINGS = 30
@@ -14,12 +14,12 @@ _ENOUGH = 1e-10
 
 
 def sigmoid(x: NDArray[np.floating]) -> Floats:
-    """Compute 1 / (1 + e⁻ˣ), without overflow."""
+    """Compute 1 / (1 + e⁻ˣ) of an array, without overflow; same shape, 0–1."""
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))
 
 
 def logit(p: NDArray[np.floating]) -> Floats:
-    """Compute ln(p / (1 - p)) of scores, which are kept `LEAST` away from 0 and 1."""
+    """Compute ln(p / (1 - p)) of an array of scores, clipped to at least `LEAST` from 0 and 1; same shape."""
     kept = np.clip(np.asarray(p, np.float64), LEAST, 1 - LEAST)
     return np.log(kept) - np.log1p(-kept)
 
@@ -27,7 +27,7 @@ def logit(p: NDArray[np.floating]) -> Floats:
 def fit_logistic(
     design: Floats, y_true: NDArray[np.bool_], weight: Floats, *, ridge: float, offset: Floats | float = 0.0
 ) -> Floats:
-    """Coefficients that minimise the weighted negative log-likelihood plus half the ridge times their square.
+    """Fit coefficients: least weighted negative log-likelihood plus half the ridge times their squared norm.
 
     Parameters
     ----------
@@ -37,11 +37,12 @@ def fit_logistic(
     ridge : float
         Above 0, in units of the weights.
     offset : ndarray of float64, shape (n,), or float
-        Added to the linear predictor as it stands.
+        Added to the linear predictor, without a coefficient.
 
     Returns
     -------
     ndarray of float64, shape (k,)
+        The coefficients.
     """
 
     def loss(beta: Floats) -> float:

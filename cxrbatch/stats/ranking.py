@@ -1,9 +1,11 @@
-"""Metrics of a ranking, with the patient as the unit: NumPy only, checked against scikit-learn in the tests.
+"""Compute metrics of a ranking: labels and scores in, figures out.
 
-A *unit* is what a row of the list is: one patient (or one patient under one label, where a patient was imaged both
-ill and well). Confidence intervals resample patients, so that the units of one patient come and go together. Scores
-that are equal are never put in an order: every figure is what it would be on average over all orders of the ties.
-Where one class is missing there is no figure: NaN.
+Uses NumPy only; the tests compare with scikit-learn.
+
+A *unit* is a row of the list: one patient (or one patient under one label, where a patient was imaged both with and
+without the finding). Confidence intervals resample patients: the units of one patient are drawn together. Equal
+scores have no order: every figure is the average over all orders of the ties. Where one class is missing there is no
+figure: NaN.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +19,10 @@ from cxrbatch.stats.arrays import Bools, Floats
 Scores = NDArray[np.floating]
 
 SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
-"""Shares of a list after which is stated how many of the positive it found."""
+"""Shares of a list for which the share of positives found is reported."""
 
-_CHUNK = 2_000_000  # resampled units held at a time
-_SLACK = 1e-9  # 0.9 × 10 patients are 9, whatever the rounding
+_CHUNK = 2_000_000  # resampled units in memory at a time
+_SLACK = 1e-9  # 0.9 × 10 patients are 9, independent of rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +36,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How many of either class are at or above each threshold, for `b` weightings of the same units at once.
+    """Number of units of each class at or above each threshold, for `b` weightings of the same units at once.
 
     Attributes
     ----------
     thresholds : ndarray of float, shape (t,)
-        The scores that occur, falling.
+        The scores that occur, in falling order.
     positives, negatives : ndarray of float64, shape (b, t)
-        Weight of the positives and of the negatives that score at least that much.
+        Weight of the positives and of the negatives with at least that score.
     """
 
     thresholds: Scores
@@ -49,27 +51,27 @@ class Ranking:
     negatives: Floats
 
     def auroc(self) -> Floats:
-        """Share of (positive, negative) pairs in the right order, ties counting half; shape (b,)."""
+        """Compute the share of (positive, negative) pairs in the right order, ties counting half; shape (b,)."""
         before = _from_nothing(self.positives)[:, :-1]
         won = _steps(self.negatives) * (before + self.positives) / 2
         return _divide(won.sum(axis=1), self.positives[:, -1] * self.negatives[:, -1])
 
     def auprc(self) -> Floats:
-        """Average precision, as scikit-learn defines it: precision summed over the steps of recall; shape (b,)."""
+        """Compute the average precision as in scikit-learn: precision summed over the steps of recall; shape (b,)."""
         precision = self.positives / np.maximum(self.positives + self.negatives, np.finfo(float).tiny)
         area = _divide((_steps(self.positives) * precision).sum(axis=1), self.positives[:, -1])
         return np.where(self.negatives[:, -1] > 0, area, np.nan)
 
     def sensitivity(self, threshold: float) -> Floats:
-        """Share of the positives at or above a threshold; shape (b,)."""
+        """Compute the share of the positives at or above a threshold; shape (b,)."""
         return _divide(self._at(self.positives, threshold), self.positives[:, -1])
 
     def specificity(self, threshold: float) -> Floats:
-        """Share of the negatives below a threshold; shape (b,)."""
+        """Compute the share of the negatives below a threshold; shape (b,)."""
         return 1 - _divide(self._at(self.negatives, threshold), self.negatives[:, -1])
 
     def specificity_at_sensitivity(self, sensitivity: float) -> Floats:
-        """Specificity at the highest threshold that finds at least this share of the positives; shape (b,)."""
+        """Compute specificity at the highest threshold that finds at least this share of positives; shape (b,)."""
         needed = sensitivity * self.positives[:, -1:] - _SLACK
         first = (self.positives >= needed).argmax(axis=1)
         false = np.take_along_axis(self.negatives, first[:, None], axis=1)[:, 0]
@@ -81,7 +83,7 @@ class Ranking:
 
 
 Measure = Callable[[Ranking], Floats]
-"""A figure of each weighting: shape (b,)."""
+"""Computes a figure for each weighting: shape (b,)."""
 
 
 def rank(y_true: Bools, y_score: Scores, weights: Floats | None = None) -> Ranking:
@@ -97,7 +99,7 @@ def rank(y_true: Bools, y_score: Scores, weights: Floats | None = None) -> Ranki
     Raises
     ------
     ValueError
-        A score is not a number and has no place in an order.
+        A score is NaN and has no place in an order.
     """
     if np.isnan(y_score).any():
         raise ValueError("a score is not a number")
@@ -125,7 +127,7 @@ def _divide(a: Floats, b: Floats) -> Floats:
 
 
 def auroc(y_true: Bools, y_score: Scores) -> float:
-    """Area under the ROC curve: share of (positive, negative) pairs in the right order, ties counting half.
+    """Compute the area under the ROC curve: share of (positive, negative) pairs in the right order, ties count half.
 
     Parameters
     ----------
@@ -141,22 +143,22 @@ def auroc(y_true: Bools, y_score: Scores) -> float:
 
 
 def auprc(y_true: Bools, y_score: Scores) -> float:
-    """Average precision; NaN where one class is missing. Parameters as `auroc`."""
+    """Compute the average precision, 0–1; NaN where one class is missing. Parameters as `auroc`."""
     return _figure(Ranking.auprc, y_true, y_score)
 
 
 def sensitivity(y_true: Bools, y_score: Scores, threshold: float) -> float:
-    """Share of the positives that score at least `threshold`; NaN where there is none."""
+    """Compute the share of the positives that score at least `threshold`; NaN where there is none."""
     return _figure(lambda ranking: ranking.sensitivity(threshold), y_true, y_score)
 
 
 def specificity(y_true: Bools, y_score: Scores, threshold: float) -> float:
-    """Share of the negatives that score less than `threshold`; NaN where there is none."""
+    """Compute the share of the negatives that score less than `threshold`; NaN where there is none."""
     return _figure(lambda ranking: ranking.specificity(threshold), y_true, y_score)
 
 
 def specificity_at_sensitivity(y_true: Bools, y_score: Scores, share: float) -> float:
-    """Best specificity among the thresholds that find at least `share` of the positives."""
+    """Compute the best specificity among the thresholds that find at least `share` (0–1) of the positives."""
     return _figure(lambda ranking: ranking.specificity_at_sensitivity(share), y_true, y_score)
 
 
@@ -173,7 +175,7 @@ def estimates(
     bootstraps: int,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Figures of a ranking with their intervals, all from the same resamples of patients.
+    """Compute figures of a ranking with their intervals, all from the same resamples of patients.
 
     Parameters
     ----------
@@ -181,10 +183,12 @@ def estimates(
     y_true : ndarray of bool, shape (n,)
     y_score : ndarray of float, shape (n,)
     patients : ndarray of str, shape (n,)
-        Units of one patient are resampled together, and those of one class share the weight of one, so that copies
-        change nothing.
+        Units of one patient are resampled together. Those of the same class share the weight of one unit, so that
+        copies change nothing.
     bootstraps : int
-        Number of resamples; those without one of the classes give no figure and are left out of the interval.
+        Number of resamples; those without one of the classes have no figure and are left out of the interval.
+    seed : int
+        Seed of the resampling.
 
     Returns
     -------
@@ -210,7 +214,7 @@ def estimates(
 
 
 def _resamples(n: int, bootstraps: int, seed: int, chunk: int) -> Iterator[Floats]:
-    """How often each of `n` patients is drawn; shape (≤ chunk, n)."""
+    """Draw how often each of `n` patients is in a resample; shape (≤ chunk, n)."""
     rng = np.random.default_rng(seed)
     for start in range(0, bootstraps, chunk):
         n_rows = min(chunk, bootstraps - start)
@@ -225,7 +229,7 @@ def _estimate(value: float, drawn: Floats) -> Estimate:
 
 
 def roc_points(y_true: Bools, y_score: Scores) -> tuple[Floats, Floats]:
-    """ROC curve from (0, 0) to (1, 1), straight across ties.
+    """Compute the ROC curve from (0, 0) to (1, 1), straight across ties.
 
     Returns
     -------
@@ -236,7 +240,7 @@ def roc_points(y_true: Bools, y_score: Scores) -> tuple[Floats, Floats]:
 
 
 def precision_recall_points(y_true: Bools, y_score: Scores) -> tuple[Floats, Floats]:
-    """Recall and precision at each threshold, recall rising.
+    """Compute recall and precision at each threshold, in the order of rising recall.
 
     Returns
     -------
@@ -248,7 +252,7 @@ def precision_recall_points(y_true: Bools, y_score: Scores) -> tuple[Floats, Flo
 
 
 def gain_points(y_true: Bools, y_score: Scores) -> tuple[Floats, Floats]:
-    """Gain curve from (0, 0) to (1, 1): who tests this share of the list from the top finds that share of positives.
+    """Compute the gain curve from (0, 0) to (1, 1): share of positives found by testing a share of the list.
 
     Returns
     -------
@@ -264,16 +268,16 @@ def _share(cumulated: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopK:
-    """What testing the top of the list yields.
+    """Yield of testing the top of the list.
 
     Attributes
     ----------
     tested : float
-        Share of the patients that was asked for, 0–1.
+        Requested share of the patients, 0–1.
     n_tested : int
-        That many patients, rounded up.
+        Number of patients in that share, rounded up.
     found : float
-        Share of the positives among them.
+        Share of the positives that are among them, 0–1.
     number_needed_to_test : float
         Patients tested for each positive found: one over the positive predictive value; infinite where none is found.
     lift : float
@@ -288,7 +292,7 @@ class TopK:
 
 
 def top_of_list(y_true: Bools, y_score: Scores, share: float) -> TopK:
-    """Test the first `share` of the list; patients with equal scores are taken in random order (on average).
+    """Compute the yield of testing the first `share` of the list; equal scores are averaged over all orders.
 
     Parameters
     ----------
@@ -312,7 +316,7 @@ def top_of_list(y_true: Bools, y_score: Scores, share: float) -> TopK:
 
 
 def histogram_points(y_score: Scores, bins: int = 20) -> tuple[Floats, Floats]:
-    """Share of the units in each of `bins` equal parts of 0–1.
+    """Compute the share of the units in each of `bins` equal parts of 0–1.
 
     Returns
     -------
@@ -325,13 +329,13 @@ def histogram_points(y_score: Scores, bins: int = 20) -> tuple[Floats, Floats]:
 
 
 def threshold_at_sensitivity(positive_scores: Scores, sensitivity: float) -> float:
-    """Highest threshold at which at least `sensitivity` of the positives score it or more."""
+    """Find the highest threshold that at least the share `sensitivity` (0–1) of the positives reach."""
     ordered = np.sort(positive_scores)[::-1]
     needed = int(np.ceil(sensitivity * ordered.size - _SLACK))
     return float(ordered[max(needed, 1) - 1])
 
 
 def prevalence_score(y_true: Bools, groups: NDArray[np.str_]) -> Floats:
-    """The score of somebody who sees no image, only the group it comes from: its share of positives."""
+    """Compute a score that uses no image: the share of positives in the group of each unit; shape (n,)."""
     _, group = np.unique(groups, return_inverse=True)
     return (np.bincount(group, y_true) / np.bincount(group))[group]

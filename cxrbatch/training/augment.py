@@ -1,7 +1,8 @@
-"""Random changes that leave the finding and destroy what tells the source: framing, contrast, sharpness, markers.
+"""Augment training images: random changes of framing, contrast, sharpness and markers.
 
-All functions take and return float32 images of shape (batch, height, width, 1), values 0–1, and draw from a
-stateless seed of shape (2,), so that a training run repeats bit by bit.
+The changes leave the finding and hide the features that reveal the source. All functions take and return float32
+images of shape (batch, height, width, 1), values 0–1. They draw from a stateless seed of shape (2,), so that a
+training run repeats bit by bit.
 """
 
 import math
@@ -12,7 +13,7 @@ from cxrbatch.training.recipe import AugmentSpec
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
-    """Apply all changes of `spec`."""
+    """Apply all random changes of `spec`."""
     seeds = tf.unstack(tf.random.split(seed, 7))
     images = geometry(images, seeds[0], spec)
     images = shading(images, seeds[6], spec)
@@ -49,7 +50,7 @@ def geometry(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor
 
 
 def shading(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
-    """Add a smooth slope and bowl of brightness to each image, as heel effect, grid and scatter do."""
+    """Add a linear and a quadratic brightness gradient to each image, as heel effect, grid and scatter do."""
     u = tf.random.stateless_normal((3, tf.shape(images)[0], 1, 1, 1), seed, stddev=spec.shading)
     y = tf.reshape(tf.linspace(-1.0, 1.0, images.shape[1]), (1, -1, 1, 1))
     x = tf.reshape(tf.linspace(-1.0, 1.0, images.shape[2]), (1, 1, -1, 1))
@@ -65,7 +66,7 @@ def contrast(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor
 
 
 def sharpness(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
-    """Blur or sharpen each image by a random amount of what a random smaller resolution cannot hold."""
+    """Blur or sharpen each image: remove or add part of the detail that a random lower resolution loses."""
     seeds = tf.unstack(tf.random.split(seed, 2))
     shape = tf.shape(images)
     factor = tf.random.stateless_uniform((), seeds[0], spec.least_resolution, 0.9)
@@ -87,9 +88,10 @@ def noise(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
 def rectangles(
     images: tf.Tensor, seed: tf.Tensor, count: int, *, size: float, brightest: bool = False
 ) -> tf.Tensor:
-    """Paint up to `count` rectangles (each with probability ½) with sides up to `size` of the image's.
+    """Paint up to `count` rectangles (each with probability ½) with sides up to `size` of the image's sides.
 
-    Centres reach the border and the corners, where letters, arrows and frames are found.
+    Centres reach the border and the corners, where letters, arrows and frames are found. The grey value is random, or
+    1 with `brightest`.
     """
     for one in tf.unstack(tf.random.split(seed, count)) if count else []:
         u = tf.random.stateless_uniform((6, tf.shape(images)[0], 1, 1, 1), one)

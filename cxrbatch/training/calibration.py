@@ -1,8 +1,10 @@
-"""From logits to scores: one slope and one intercept per question, measured on domains that did not teach.
+"""Calibrate the logits: fit one slope and one intercept per question, on domains outside the training set.
 
-The slope is common to the domains and each has an intercept of its own, so that here too no domain teaches by its
-prevalence; the network gets the intercept that puts the middle of the domains at one half. A question whose answers
-do not carry over to new domains gets a slope of zero or nearly so, and with it no say in the score.
+Input: logits and answers of left-out images. Output: a `Line` per question, with which logits become scores.
+
+The slope is common to all domains. Each domain has an intercept of its own, so that here too no domain contributes
+through its prevalence. The network gets the intercept that puts the middle of the domains at one half. A question
+whose answers do not carry over to new domains gets a slope of or near zero, and so no influence on the score.
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ class Calibration:
     covid_given_abnormal: Line
 
     def scores(self, logits: NDArray[np.floating]) -> Floats:
-        """Scores in the order of `cxrbatch.records.FINDINGS`, as the exported network computes them.
+        """Compute scores in the order of `cxrbatch.records.FINDINGS`, as the exported network does.
 
         Parameters
         ----------
@@ -41,6 +43,7 @@ class Calibration:
         Returns
         -------
         ndarray of float64, shape (..., 3)
+            0–1.
         """
         lines = (self.abnormal, self.covid_given_abnormal)
         a, b = (sigmoid(line.slope * logits[..., i] + line.intercept) for i, line in enumerate(lines))
@@ -56,7 +59,7 @@ class Answers:
     logits : ndarray of float, shape (n,)
     y_true : ndarray of bool, shape (n,)
     domains : ndarray of str, shape (n,)
-        Every one with both answers.
+        Each domain has both answers.
     patients : ndarray of str, shape (n,)
         A patient weighs the same whatever the number of images.
     """
@@ -68,20 +71,20 @@ class Answers:
 
 
 def fit_line(answers: Answers, least_slope: float = 0.0) -> Line:
-    """Logistic regression with one slope and one intercept per domain, classes weighing the same in each domain.
+    """Fit one line by logistic regression with an intercept per domain; in each domain both classes weigh the same.
 
     Parameters
     ----------
     answers : Answers
     least_slope : float
-        A question that misleads on new domains is not asked backwards. Above 0 where the list would have no order
-        without this question.
+        Smallest slope that is returned: a question that misleads on new domains is not used in reverse. Above 0 where
+        the list would have no order without this question.
 
     Returns
     -------
     Line
-        The slope is shrunk by the share of its square that is sampling variance: what chance alone could have
-        made is not used.
+        The slope is shrunk by the share of its square that is sampling variance, so that an effect of chance is not
+        used.
     """
     (fitted, *_), variance = regress(answers)
     slope = max(least_slope, fitted - variance / fitted) if fitted > 0 else least_slope
@@ -89,7 +92,7 @@ def fit_line(answers: Answers, least_slope: float = 0.0) -> Line:
 
 
 def regress(answers: Answers) -> tuple[Floats, float]:
-    """Logistic regression with one slope and one intercept per domain, classes weighing the same in each domain.
+    """Fit a logistic regression with one slope and an intercept per domain; in each both classes weigh the same.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def regress(answers: Answers) -> tuple[Floats, float]:
 
 
 def _weights(answers: Answers, domain: NDArray[np.intp]) -> Floats:
-    """One for a patient's images together, then half of a domain's patients for either answer."""
+    """Compute the weight of each image: one per patient, then half of a domain's patients for each answer."""
     _, patient = np.unique(answers.patients, return_inverse=True)
     weight = 1.0 / np.bincount(patient)[patient]
     cell = 2 * domain + answers.y_true
@@ -117,7 +120,7 @@ def _weights(answers: Answers, domain: NDArray[np.intp]) -> Floats:
 
 
 def _middle(answers: Answers) -> float:
-    """The logit halfway between the answers, which is to score one half: mean over the domains."""
+    """Compute the logit halfway between the answers, mean over the domains; it gets the score one half."""
     _, domain = np.unique(answers.domains, return_inverse=True)
     weight = _weights(answers, domain)
     of_domain = np.bincount(domain, weight * answers.logits) / np.bincount(domain, weight)
@@ -130,23 +133,23 @@ def fit_score_calibration(
     domains: NDArray[np.str_],
     patients: NDArray[np.str_],
 ) -> ScoreCalibration:
-    """Logistic regression with one slope, and one intercept per domain, of which the bundle gets the mean.
+    """Fit a logistic regression with one slope and an intercept per domain; the bundle gets the mean intercept.
 
     Parameters
     ----------
     scores : ndarray of float, shape (n,)
-        COVID-19 scores, 0–1, of networks that never saw the domain.
+        COVID-19 scores, 0–1, of networks trained without the domain.
     y_true : ndarray of bool, shape (n,)
         COVID-19 against everything else.
     domains : ndarray of str, shape (n,)
-        Hospital or publisher; those with one answer only say nothing and are left out.
+        Hospital or publisher. Those with one answer only carry no information and are left out.
     patients : ndarray of str, shape (n,)
         A patient weighs the same whatever the number of images.
 
     Returns
     -------
     ScoreCalibration
-        With a slope of 0 and an intercept of 0, no evidence at all, where the score misleads.
+        Slope 0 and intercept 0, which is no evidence, where the score misleads (the fitted slope is not above 0).
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Trained networks on disk, so that a training that was killed goes on where it was.
+"""Store trained networks on disk, so that a killed training continues where it stopped.
 
 The work folder of ``cxrbatch train … --out BUNDLE`` is ``BUNDLE.work``: one file per finished network, named by the
-hash of everything that decides its weights, and one for each that is being trained. Files appear whole or not at all.
+hash of everything that decides its weights, and one for each unfinished network. Files appear whole or not at all.
 """
 
 import contextlib
@@ -30,27 +30,27 @@ _LOGGER = logging.getLogger(__name__)
 
 Arrays = list[NDArray[Any]]
 _DECIDE_NO_WEIGHTS = ("name", "gate", "bootstraps", "folds", "sources", "test_share", "lungs")
-"""Keys of a recipe; which images teach, and in what crop, is in their digest."""
+"""Keys of a recipe that are not hashed: the digest contains the images of the training set, cropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainOptions:
-    """How a training runs; nothing here changes its weights.
+    """Options of a training run; none of them changes the weights.
 
     Attributes
     ----------
     work : Path, optional
         Folder of finished and unfinished networks; none are kept by default.
     fresh : bool
-        Train again what is in it.
+        Train the networks in `work` again.
     log_dir : Path, optional
-        Folder for TensorBoard: the loss of every step, a run per network.
+        Folder for TensorBoard: the loss of every step, one run per network.
     on_progress : callable
-        Takes a line for every network: whether it is trained or taken from `work`. By default it is logged.
+        Called with one line per network: trained, or taken from `work`. By default the line is logged.
     checkpoint_steps : int
         Steps after which the state of an unfinished network is written.
     name : str
-        Of the network, for people: in what is said and in `log_dir`.
+        Name of the network for people, in progress lines and in `log_dir`.
     """
 
     work: Path | None = None
@@ -61,11 +61,11 @@ class TrainOptions:
     name: str = ""
 
     def named(self, name: str) -> "TrainOptions":
-        """The same for a part of what `name` was so far."""
+        """Make a copy whose name is the name so far, then `name`."""
         return dataclasses.replace(self, name=f"{self.name}, {name}" if self.name else name)
 
     def report_progress(self, what: str) -> None:
-        """Say something of what is trained."""
+        """Report one line of progress, after the name of the network."""
         self.on_progress(f"{self.name}: {what}" if self.name else what)
 
     @property
@@ -75,33 +75,33 @@ class TrainOptions:
 
 
 def work_folder(bundle: Path) -> Path:
-    """Beside the bundle, with ``.work`` after its name."""
+    """Return the work folder of a bundle: beside it, with ``.work`` after its name."""
     return bundle.resolve().with_name(f"{bundle.resolve().name}.work")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The files of one network."""
+    """Files of one network in the work folder."""
 
     options: TrainOptions
     key: str
 
     def finished(self) -> Arrays | None:
-        """Weights of the trained network, if it is there."""
+        """Load the weights of the trained network; None where there is none."""
         return self._load("npz")
 
     def unfinished(self) -> Arrays | None:
-        """State in the midst of the training, if it is there."""
+        """Load the state of an unfinished training; None where there is none."""
         return self._load("unfinished.npz")
 
     def save_finished(self, arrays: Arrays) -> None:
-        """Keep the trained network, and nothing else of it."""
+        """Save the weights of the trained network and delete its unfinished state."""
         self._save("npz", arrays)
         if self.options.work:
             self._path("unfinished.npz").unlink(missing_ok=True)
 
     def save_unfinished(self, arrays: Arrays) -> None:
-        """Keep the state, instead of an earlier one."""
+        """Save the state of an unfinished training in place of an earlier one."""
         self._save("unfinished.npz", arrays)
 
     def _path(self, suffix: str) -> Path:
@@ -111,7 +111,7 @@ class Checkpoint:
     def _load(self, suffix: str) -> Arrays | None:
         if self.options.work is None or self.options.fresh:
             return None
-        # A file that is not there or cannot be read is as good as none: the network is trained again.
+        # A missing or unreadable file counts as none: the network is trained again.
         unreadable = (OSError, EOFError, ValueError, zipfile.BadZipFile)
         with contextlib.suppress(*unreadable), self._path(suffix).open("rb") as stream:
             archive = np.load(stream, allow_pickle=False)
@@ -136,7 +136,14 @@ def _named(arrays: Arrays) -> dict[str, Any]:
 
 
 def dataset_digest(images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> str:
-    """SHA-256 of images and of what training knows of them: label, patient and domain, in their order."""
+    """Compute the SHA-256 of images and of what training uses of them: label, patient and domain, in order.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+    cases : sequence of LabelledImage
+        In the order of `images`.
+    """
     digest = hashlib.sha256(json.dumps([(case.label, case.patient, case.domain) for case in cases]).encode())
     digest.update(json.dumps(images.shape).encode())
     digest.update(np.ascontiguousarray(images).data)
@@ -144,14 +151,14 @@ def dataset_digest(images: NDArray[np.uint8], cases: Sequence[LabelledImage]) ->
 
 
 def network_key(digest: str, recipe: TrainRecipe, seed: int, program: Sequence[types.ModuleType]) -> str:
-    """Hash of all that decides a network's weights, but for the machine.
+    """Compute the hash of everything that decides the weights of a network, except the machine.
 
     Parameters
     ----------
     digest : str
-        Of the images that teach, see `dataset_digest`.
+        Digest of the training set, see `dataset_digest`.
     program : sequence of module
-        Whose source decides it too.
+        Modules whose source code is hashed too.
     """
     whole = dataclasses.asdict(recipe)
     whole["fit"]["seeds"], whole["network"]["looks"] = [seed], []
@@ -163,7 +170,7 @@ def network_key(digest: str, recipe: TrainRecipe, seed: int, program: Sequence[t
 
 
 def content_key(parts: Mapping[str, Any], program: Sequence[types.ModuleType]) -> str:
-    """Hash of JSON-ready parts, of the versions that compute, and of the source of modules."""
+    """Compute the hash (32 hex digits) of JSON-ready parts, package versions and the source code of modules."""
     everything = {
         **parts,
         "versions": [np.__version__, tf.__version__, keras.__version__],

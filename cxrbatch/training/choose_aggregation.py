@@ -1,4 +1,8 @@
-"""Which rule makes one score of several images: measured, with the advantage of mere image counts taken off."""
+"""Choose the rule that makes one patient score of several image scores.
+
+Input: logits of left-out images, as scores. Output: the AUROC of each rule and the chosen rule. The advantage that
+image counts alone give a rule is subtracted.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,16 +23,22 @@ _TRIFLE = 0.01
 
 
 def compare_rules(folds: Sequence[FoldScores], scores: Sequence[Floats]) -> list[dict[str, Any]]:
-    """AUROC of each aggregation rule on left-out patients with several images, and what image counts alone give it.
+    """Compute the AUROC of each aggregation rule on left-out patients with several images.
 
-    Ill patients are imaged more often than others, and the maximum of more numbers is larger. So the images' scores
-    are shuffled over the patients, counts kept: whatever AUROC is left then is not due to the images.
+    Patients with a finding have more images than others, and the maximum of more numbers is larger. So the AUROC is
+    also computed with the scores shuffled over the patients, with the same image counts: what is left then does not
+    come from the images.
 
     Parameters
     ----------
     folds : sequence of FoldScores
     scores : sequence of ndarray of float64, shape (n, 3)
-        Of the images of each fold.
+        Scores of the images of each fold, 0–1.
+
+    Returns
+    -------
+    list of dict
+        One per fold, question and rule, with ``auroc`` and ``auroc_from_counts_alone``.
     """
     return [
         row
@@ -39,10 +49,10 @@ def compare_rules(folds: Sequence[FoldScores], scores: Sequence[Floats]) -> list
 
 
 def choose_rule(comparison: Sequence[dict[str, Any]]) -> str:
-    """``mean``, unless another rule gains more over what image counts alone give it, and by more than a trifle.
+    """Choose ``mean``, unless the AUROC gain of another rule over image counts alone is larger by over `_TRIFLE`.
 
-    Weighted by patients, on the first question only: the second is hardly answered better than by chance on left-out
-    publishers, so that the rules would be told apart by noise.
+    Gains are weighted by patients. Only the first question counts: on the second, the AUROC on left-out publishers is
+    hardly above chance, so that noise would choose the rule.
     """
     rows = [row for row in comparison if row["question"] == _QUESTIONS[0]]
     n_patients = sum(row["n_patients"] for row in rows) / len(RULES)

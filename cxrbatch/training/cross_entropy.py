@@ -1,6 +1,7 @@
-"""Plain cross-entropy over all images in one pool: how most networks of the field are trained.
+"""Train by plain cross-entropy over all images in one pool, as most networks of the field are trained.
 
-Every source teaches by its prevalence, so where the class is the source, that is what is learnt. For comparison.
+Every source contributes through its prevalence. Where the class is the source, the network learns the source. This
+method is for comparison.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ _COVID, _NORMAL = FINDINGS.index("covid"), FINDINGS.index("normal")
 def epochs(
     cases: Sequence[LabelledImage], batch_size: int, seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Draw every image once in random order, then again, for ever.
+    """Draw every image once in random order, then again, without end.
 
     Yields
     ------
@@ -35,7 +36,7 @@ def epochs(
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Mean of minus the logarithm of the score of each image's own label.
+    """Compute the mean of minus the logarithm of the score of each image's own label.
 
     Parameters
     ----------
@@ -44,6 +45,10 @@ def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         `cxrbatch.training.export.export_scores`.
     labels : tensor of int64, shape (n,)
         Positions in `cxrbatch.records.FINDINGS`.
+
+    Returns
+    -------
+    tensor of float32, scalar
     """
     a, b = logits[:, 0], logits[:, 1]
     kind = tf.where(labels == _COVID, tf.nn.softplus(-b), tf.nn.softplus(b))

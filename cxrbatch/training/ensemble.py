@@ -1,4 +1,4 @@
-"""Networks that decide together: each question is asked of the networks of its look, whose logits are averaged."""
+"""Compute the logits of an ensemble: each question is answered by the networks of its input region."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from cxrbatch.evaluation import compute_outputs, split_batches
 
 Crops = Mapping[str, keras.Model]
-"""By look, see `cxrbatch.training.recipe.LOOKS`: values 0–255 → the same shape; ``whole`` needs none."""
+"""Crop of each of `cxrbatch.training.recipe.INPUT_REGIONS`: values 0–255 → the same shape; ``whole`` needs none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """Trained networks, and what they are shown.
+    """Trained networks and their input regions.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Ensemble:
     input_regions : tuple of str
         One for each of `cxrbatch.training.network.QUESTIONS`.
     members : tuple of mapping of str to keras.Model
-        For each seed, by look: values 0–255 → logits (batch, 2), of which only the questions of the look count.
+        For each seed, by input region: values 0–255 → logits (batch, 2). Only the questions of that region count.
     """
 
     crops: Crops
@@ -31,7 +31,7 @@ class Ensemble:
     members: tuple[Mapping[str, keras.Model], ...]
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Of each member by itself.
+        """Compute the logits of each member by itself.
 
         Parameters
         ----------
@@ -60,7 +60,17 @@ class Ensemble:
 
 
 def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (n, height, width) as a network of this look sees them, of the same shape."""
+    """Crop images to an input region.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, height, width)
+        What the networks of that region get.
+    """
     if region not in crops:
         return images
     return np.rint(compute_outputs(crops[region], images)[..., 0]).astype(np.uint8)

@@ -1,4 +1,7 @@
-"""``cxrbatch evaluate``: what a bundle is worth on the sources of a recipe, its own or another one."""
+"""Evaluate a bundle on the sources of a recipe, its own or another one: ``cxrbatch evaluate``.
+
+Input: a bundle, a recipe and the images of its sources. Output: a folder with the figures, the page and the card.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +29,7 @@ from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_
 from cxrbatch.training.splits import Splits, split_dataset
 
 _OF_TRAINING = ("calibration", "aggregation")
-"""Parts of the evaluation that say how the bundle was made, and are not measured again."""
+"""Parts of the evaluation that describe how the bundle was made; they are not measured again."""
 
 
 def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = None) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
     RecipeError
         The recipe is wrong, or a source is not there.
     UsageProblem
-        Every source of the recipe has taught the bundle.
+        Every source of the recipe is in the training set of the bundle.
     """
     spec, loaded = load_recipe(recipe, TrainRecipe), load_bundle(bundle)
     predictor = KerasPredictor(loaded, start_runtime(precision=Precision.FLOAT32))
@@ -77,7 +80,7 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
 
 
 def _measured_on(bundle: Bundle, dataset: Dataset) -> dict[str, Any]:
-    """Counts of the images, where they are not those that the bundle tells of its training."""
+    """Count the images, where the counts differ from those that the bundle states for its training."""
     counts = {"images": count(dataset), "excluded": count_excluded(dataset.excluded)}
     is_stated = all(bundle.training.get(key) == value for key, value in counts.items())
     return {} if is_stated else counts
@@ -91,7 +94,7 @@ def _scorer(predictor: KerasPredictor) -> Scorer:
 
 
 def _crops(bundle: Bundle, recipe: TrainRecipe, data: Path, dataset: Dataset, options: TrainOptions) -> Crops:
-    """What the networks of the folds look through, where there will be any."""
+    """Prepare the crops for the networks of the folds; empty where no folds will be trained."""
     return (
         prepare_input_regions(recipe, data, dataset.cases, options).crops
         if is_own_recipe(bundle, recipe)
@@ -107,21 +110,21 @@ def find_sites(
     options: TrainOptions,
     crops: Crops | None = None,
 ) -> list[SiteScores]:
-    """Scores of every image of a data set on which a bundle can be measured fairly.
+    """Compute the scores of every image of a data set on which a bundle can be measured fairly.
 
     Parameters
     ----------
     score : callable
-        By the bundle's network.
+        Scores images with the bundle's network.
     options : TrainOptions
         For the networks of the folds, where the recipe is the bundle's own.
     crops : mapping of str to keras.Model, optional
-        Of the looks of those networks.
+        Crops of the input regions of those networks.
 
     Raises
     ------
     UsageProblem
-        There is none.
+        There is no such image.
     """
     if is_own_recipe(bundle, recipe):
         return _own_sites(bundle, recipe, dataset, score, options, crops or {})
@@ -135,7 +138,7 @@ def find_sites(
 
 
 def is_own_recipe(bundle: Bundle, recipe: TrainRecipe) -> bool:
-    """Whether a bundle was trained by a recipe; folds, the gate and the name change nothing of its network."""
+    """Check whether a bundle was trained by a recipe; name, gate, folds and bootstraps do not change its network."""
     try:
         made_by = read_recipe(bundle.training.get("recipe"), TrainRecipe)
     except RecipeError:
@@ -148,7 +151,7 @@ def _of_the_network(recipe: TrainRecipe) -> TrainRecipe:
 
 
 def trained_on_sources(bundle: Bundle) -> frozenset[str] | None:
-    """Sources that took part in the training of a bundle; None where that is not known."""
+    """Return the sources in the training set of a bundle; None where they are not known."""
     trained_on = bundle.training.get("taught", bundle.training.get("images"))
     return None if trained_on is None else frozenset(trained_on)
 
@@ -161,7 +164,7 @@ def _own_sites(
     options: TrainOptions,
     crops: Crops,
 ) -> list[SiteScores]:
-    """Left-out sites by networks that were trained without them, the others by the bundle's."""
+    """Score left-out sites with networks trained without them, and the other sites with the bundle's network."""
     splits = split_dataset(dataset, recipe)
     folds = score_folds(dataset, splits.training_set, recipe, crops, options)
     sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(splits, score)]
@@ -198,7 +201,7 @@ def _foreign_sites(
 
 
 def summary_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """What the command prints: headline, floor, and the verdict in words."""
+    """Make the lines that the command prints: headline, confound floor, and the summary in words."""
     headline = evaluation["headline"]
     if headline is None:
         yield "Headline: none; no site has five patients on either side of a question."

@@ -1,4 +1,4 @@
-"""From trained networks to the one that is shipped: radiograph in, scores out, standard operations only."""
+"""Export trained networks as the one network of the bundle: radiograph in, scores out, standard operations only."""
 
 import keras
 import numpy as np
@@ -11,14 +11,14 @@ from cxrbatch.training.network import CERTAIN
 
 
 def export_scores(ensemble: Ensemble, calibration: Calibration) -> keras.Model:
-    """Average the logits of a committee and turn them into scores, with standard layers only.
+    """Average the logits of an ensemble and turn them into scores, with standard layers only.
 
     With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
 
     Returns
     -------
     keras.Model
-        Values 0–255 → scores (batch, 3) in the order of `cxrbatch.records.FINDINGS`.
+        Values 0–255 → scores (batch, 3), 0–1, in the order of `cxrbatch.records.FINDINGS`.
     """
     radiograph = _radiograph(ensemble)
     mean = {
@@ -37,7 +37,7 @@ def export_scores(ensemble: Ensemble, calibration: Calibration) -> keras.Model:
 
 
 def _radiograph(ensemble: Ensemble) -> keras.KerasTensor:
-    """The input of the crop, if there is one: only layers, not its operations, can be called again."""
+    """Return the input of the crop, if there is one: its operations, unlike layers, cannot be called again."""
     for crop in ensemble.crops.values():
         return crop.input
     network = ensemble.members[0][ensemble.input_regions[0]]
@@ -51,7 +51,7 @@ def _mean_logits(ensemble: Ensemble, region: str, radiograph: keras.KerasTensor)
 
 
 def _on(radiograph: keras.KerasTensor, network: keras.Model) -> keras.KerasTensor:
-    """The output of a network, its very layers called on another input."""
+    """Call the layers of a network on another input and return the output."""
     called = {id(network.input): radiograph}
     for layer in network.layers[1:]:
         given = layer.input

@@ -1,4 +1,7 @@
-"""Fit one network: a fixed number of batches, and the running average of its weights."""
+"""Fit one network: images and labels in, trained network out.
+
+The number of batches is fixed, and the result is the running average of the weights.
+"""
 
 import itertools
 import sys
@@ -20,21 +23,21 @@ from cxrbatch.training.recipe import FitSpec, TrainRecipe
 from cxrbatch.training.tensorboard import EventLog
 
 Drawn = tuple[NDArray[np.int64], NDArray[Any]]
-"""Indices of the images of a batch, and what the loss is told of them."""
+"""Indices of the images of a batch, and the target that the loss gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """What a network is asked while it is trained.
+    """A training method: how batches are drawn, and the loss.
 
     Attributes
     ----------
     batches : callable
-        Cases, spec, seed → batches for ever.
+        Cases, spec, seed → batches without end.
     loss : callable
-        Logits (n, 2) and what was drawn beside the indices → scalar.
+        Logits (n, 2) and the target of the batch → scalar.
     n_steps : callable
-        Spec and number of images → batches of a whole training.
+        Spec and number of images → number of batches of a whole training.
     """
 
     batches: Callable[[Sequence[LabelledImage], FitSpec, int], Iterator[Drawn]]
@@ -48,13 +51,17 @@ def _matched_pairs(cases: Sequence[LabelledImage], spec: FitSpec, seed: int) -> 
 
 
 def matched_loss(logits: tf.Tensor, is_pair: tf.Tensor) -> tf.Tensor:
-    """Sum over the questions of the conditional logistic loss of their pairs.
+    """Compute the conditional logistic loss: mean over the pairs of each question, summed over the questions.
 
     Parameters
     ----------
     logits : tensor of float32, shape (n, 2)
     is_pair : tensor of bool, shape (2, n, n)
         See `cxrbatch.training.matched_pairs.Batch`.
+
+    Returns
+    -------
+    tensor of float32, scalar
     """
     columns = tf.transpose(logits)
     losses = tf.nn.softplus(columns[:, None, :] - columns[:, :, None])
@@ -71,7 +78,7 @@ METHODS: Mapping[str, Method] = {
         n_steps=lambda spec, n_images: spec.epochs * -(-n_images // spec.batch_size),
     ),
 }
-"""By ``fit.method``, see `cxrbatch.training.recipe.METHODS`."""
+"""Training methods by ``fit.method``, see `cxrbatch.training.recipe.METHODS`."""
 
 
 def fit(
@@ -81,14 +88,14 @@ def fit(
     seed: int,
     options: TrainOptions | None = None,
 ) -> keras.Model:
-    """Train a network from nothing, or take it from where an earlier run left it.
+    """Train a network from scratch, or continue where an earlier run stopped.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (n, height, width)
         Preprocessed, in the order of `cases`.
     seed : int
-        Same seed, machine and versions: the same weights, after a kill and a resume too.
+        The same seed, machine and versions give the same weights, also after a kill and a resume.
     options : TrainOptions, optional
 
     Returns
@@ -111,12 +118,12 @@ def fit(
 
 
 def check_training_set(cases: Sequence[LabelledImage], recipe: TrainRecipe) -> None:
-    """Find out whether there is something to learn from.
+    """Check whether a network can be trained on the cases.
 
     Raises
     ------
     RecipeError
-        There is not, or it does not suit the architecture.
+        There is nothing to learn from, or the labels do not suit the architecture.
     """
     labels = {case.label for case in cases}
     if recipe.network.architecture == "classic" and "pneumonia" in labels:
@@ -171,28 +178,28 @@ class Learner:
         self.step = self._compile()
 
     def state(self) -> Arrays:
-        """Everything that the next step depends on."""
+        """Return everything that the next step depends on."""
         return [variable.numpy() for variable in self._variables()]
 
     def restore(self, state: Arrays | None) -> int:
-        """Go back to a state.
+        """Restore a state that `state` returned.
 
         Returns
         -------
         int
-            Steps that had been taken; 0 without a state.
+            Number of steps taken before that state; 0 without a state.
         """
         for variable, value in zip(self._variables(), state or [], strict=state is not None):
             variable.assign(value)
         return int(self._optimizer.iterations.numpy())
 
     def finish(self) -> None:
-        """Give the network the averaged weights."""
+        """Set the weights of the network to their running average."""
         for weight, mean in zip(self.network.weights, self._average, strict=True):
             weight.assign(mean)
 
     def _variables(self) -> list[tf.Variable]:
-        """Those of the network with the states of its random layers."""
+        """List the variables of network (with the states of its random layers) and optimizer, and the averages."""
         held = [*self.network.variables, *self._optimizer.variables]
         return [*(variable.value for variable in held), *self._average]
 
@@ -207,7 +214,7 @@ class Learner:
                 loss = ask(network(changed * 255, training=True), target)
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.apply(gradients, network.trainable_variables)
-            # A start at the average of few steps instead of at the random weights.
+            # In the first steps, average over these only, so that the random first weights have no share.
             keep = tf.minimum(recipe.fit.average, 1 - 1 / (tf.cast(optimizer.iterations, tf.float32) + 1))
             for mean, value in zip(self._average, values, strict=True):
                 mean.assign(keep * mean + (1 - keep) * value)

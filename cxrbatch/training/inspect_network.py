@@ -1,4 +1,7 @@
-"""A look into a bundle's network: whether its features tell the source, and its scores come from its weights."""
+"""Inspect the network of a bundle: test if its features reveal the source, and its scores come from its weights.
+
+Input: ``model.keras`` and a data set. Output: figures for the evaluation.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -14,20 +17,20 @@ from cxrbatch.evaluation import compute_features, probe_source, randomise_weight
 from cxrbatch.records import FINDINGS
 from cxrbatch.training.score_sites import by_source
 
-_MOST_IMAGES = 500  # of a source: more would take long and change little
+_MOST_IMAGES = 500  # per source: more would take long and change little
 _RANDOMISATIONS = 3
 _NORMAL = FINDINGS.index("normal")
 
 
 def internals(model: Path, dataset: Dataset) -> dict[str, Any]:
-    """Probe for the source, and randomise the weights.
+    """Probe the features for the source, and compare the scores with those after the weights are randomised.
 
     Parameters
     ----------
     model : Path
         ``model.keras`` of a bundle.
     dataset : Dataset
-        Of any sources, taught or not.
+        Of any sources, in the training set or not.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def internals(model: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def _some(dataset: Dataset) -> Dataset:
-    """At most `_MOST_IMAGES`, evenly from the whole."""
+    """Select at most `_MOST_IMAGES` images, evenly spaced."""
     n = len(dataset.cases)
     return dataset.at(np.unique(np.linspace(0, n - 1, min(n, _MOST_IMAGES)).astype(int)).tolist())
 
@@ -58,7 +61,7 @@ def _probe(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any] | 
 
 
 def _randomise(network: keras.Model, parts: dict[str, Dataset]) -> dict[str, Any] | None:
-    """On the source with the most of the rarer of normal and abnormal images."""
+    """Randomise the weights, on the source with the most images of its rarer kind, normal or abnormal."""
     site = max(parts, key=lambda source: _of_the_rarer(parts[source]))
     part = parts[site]
     if not _of_the_rarer(part):

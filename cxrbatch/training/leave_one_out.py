@@ -1,4 +1,7 @@
-"""Leave-one-source-out: networks that never saw a site, and what they make of it."""
+"""Leave one source out: train networks without a site, then score that site.
+
+Input: the data set and the training set. Output: logits of the left-out images, their calibration, scores per site.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,11 +34,11 @@ class FoldScores:
     ----------
     left_out : tuple of str
         Domains.
-    cases : tuple of Case
+    cases : tuple of LabelledImage
     logits : ndarray of float32, shape (networks, n, 2)
-        Of each network by itself; what is shipped is their mean.
-    audits : mapping of str to ndarray of float32, shape (n, 2)
-        Mean logits of the changed images, by the name of the change.
+        Of each network by itself; the bundle uses their mean.
+    perturbed : mapping of str to ndarray of float32, shape (n, 2)
+        Mean logits of the perturbed images, by the name of the perturbation.
     """
 
     left_out: tuple[str, ...]
@@ -45,7 +48,7 @@ class FoldScores:
 
     @property
     def mean_logits(self) -> NDArray[np.float32]:
-        """Of the ensemble, shape (n, 2)."""
+        """Mean logits of the ensemble, shape (n, 2)."""
         return self.logits.mean(axis=0)
 
 
@@ -56,16 +59,21 @@ def score_folds(
     crops: Crops,
     options: TrainOptions | None = None,
 ) -> list[FoldScores]:
-    """Train without each fold, one network per look and seed, and score what was left out.
+    """Train without each fold, one network per input region and seed, and score the left-out images.
 
     Parameters
     ----------
     dataset : Dataset
-        All images: what is left out of it is scored.
+        All images; those that a fold leaves out are scored.
     training_set : Dataset
-        Those that may teach.
+        Images that the networks may be trained on.
     crops : mapping of str to keras.Model
-        Of the looks, see `cxrbatch.training.looks`.
+        By input region, see `cxrbatch.training.lungs.prepare_input_regions`.
+
+    Raises
+    ------
+    RecipeError
+        A fold leaves out no image, or too little is left to train on.
     """
     return [
         _score_fold(dataset, training_set, left_out, recipe, crops, options or TrainOptions())
@@ -97,12 +105,12 @@ def _name(left_out: Sequence[str]) -> str:
 
 
 def fit_all(training_set: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Ensemble:
-    """Networks for every look, one per seed.
+    """Train networks for every input region, one per seed.
 
     Raises
     ------
     RecipeError
-        Nothing teaches what is to be learnt.
+        The training set has nothing to learn from.
     """
     check_training_set(training_set.cases, recipe)
     regions = dict.fromkeys(recipe.network.looks)
@@ -129,7 +137,7 @@ def _fit(
 
 
 def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
-    """The scores of every domain that a fold left out."""
+    """Compute the scores of every domain that a fold left out."""
     return [_left_out_site(fold, site, calibration) for fold in folds for site in fold.left_out]
 
 
@@ -146,7 +154,7 @@ def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> Sit
 
 
 def calibrate(folds: Sequence[FoldScores]) -> Calibration:
-    """Fit both lines on left-out images; a question without a left-out answer keeps its logit."""
+    """Fit the lines of both questions on left-out images; a question without left-out answers keeps its logit."""
     return Calibration(abnormal=_line(folds, 0), covid_given_abnormal=_line(folds, 1))
 
 
@@ -160,7 +168,7 @@ def _line(folds: Sequence[FoldScores], question: int) -> Line:
 
 
 def _answered(fold: FoldScores, question: int) -> Iterator[tuple[NDArray[Any], ...]]:
-    """Logits, answers, domains and patients of the left-out domains in which both answers occur."""
+    """Yield logits, answers, domains and patients of each left-out domain in which both answers occur."""
     labels = np.array([case.label for case in fold.cases])
     domains = np.array([case.domain for case in fold.cases])
     patients = np.array([case.patient for case in fold.cases])

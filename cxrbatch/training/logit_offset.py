@@ -1,7 +1,8 @@
-"""Where zero is: matched pairs fix differences of logits only, so a trained network's zero is an accident.
+"""Centre the logits of a trained network: its training set in, a changed bias out.
 
-Thresholds and calibration are measured on networks of the folds and used on the network that ships; without a common
-zero they would mean nothing there.
+Matched pairs fix only differences of logits, so the zero of a trained network is arbitrary. Thresholds and
+calibration are measured on the networks of the folds and used on the network of the bundle. Without a common zero
+they would mean nothing there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,16 +17,16 @@ from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 
 
 def centre_logits(network: keras.Model, images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> None:
-    """Shift the logits of a network so that the middle of what taught it is at zero.
+    """Shift the logits of a network so that the middle of its training set is at zero.
 
     Parameters
     ----------
     network : keras.Model
         Its last layer is dense; its bias is changed.
     images : ndarray of uint8, shape (n, height, width)
-        That taught it.
-    cases : sequence of Case
-        Of the images.
+        Its training set.
+    cases : sequence of LabelledImage
+        In the order of `images`.
     """
     logits = compute_outputs(network, images)
     kernel, bias = network.layers[-1].get_weights()
@@ -34,15 +35,15 @@ def centre_logits(network: keras.Model, images: NDArray[np.uint8], cases: Sequen
 
 
 def middle(logits: NDArray[np.floating], cases: Sequence[LabelledImage], question: int) -> float:
-    """Halfway between the mean logits of both answers, mean over the domains that have both.
+    """Compute the logit halfway between the mean logits of both answers, mean over the domains that have both.
 
-    A domain weighs as much as its rarer answer has images; 0 where no domain has both.
+    The weight of a domain is the number of images of its rarer answer. The result is 0 where no domain has both.
 
     Parameters
     ----------
     logits : ndarray of float, shape (n,)
         Of one question.
-    cases : sequence of Case
+    cases : sequence of LabelledImage
     question : int
         Position in `cxrbatch.training.network.QUESTIONS`.
     """

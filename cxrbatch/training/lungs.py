@@ -1,4 +1,6 @@
-"""Where the lungs are: a small segmentation network, and the crop that brings them to one place and size.
+"""Segment the lungs with a small network, and crop images so that the lungs have one place and size.
+
+Input: radiographs with outlined lungs. Output: a network that crops a radiograph.
 
 Children and adults, deep and shallow breaths, wide and narrow collimation: after the crop the same pixel lies in the
 same part of the lung. The crop is part of the exported network, from standard operations of Keras.
@@ -28,11 +30,11 @@ from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.network import conv
 from cxrbatch.training.recipe import AugmentSpec, TrainRecipe
 
-_REDUCE = 2  # the outline of a lung needs no finer look
+_REDUCE = 2  # the outline of a lung needs no finer resolution
 _CELL_PX = 2 * _REDUCE
 """Side of a cell of the mask, in pixels of the radiograph."""
 _SHARPNESS = 4.0
-_FLOOR = 2e-4  # share of a cell that is lung everywhere: without any lung found, the crop is nearly all
+_FLOOR = 2e-4  # share of lung added to every cell: where no lung is found, the crop is almost the whole image
 _EDGE_SHARE = 0.01
 _CHANGES = AugmentSpec(
     rotate_degrees=15.0,
@@ -51,11 +53,11 @@ _CHANGES = AugmentSpec(
 _IN_PLACE = dataclasses.replace(
     _CHANGES, flip=False, rotate_degrees=0.0, log_scale=0.0, log_aspect=0.0, shift=0.0
 )
-"""Those of them that leave the mask where it is."""
+"""The changes of `_CHANGES` that do not move the mask."""
 
 
 def build_segmenter(preprocess: PreprocessSpec, width: int) -> keras.Model:
-    """Untrained U-Net (Ronneberger et al. 2015, arXiv:1505.04597).
+    """Build an untrained U-Net (Ronneberger et al. 2015, arXiv:1505.04597).
 
     Returns
     -------
@@ -84,7 +86,7 @@ def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> 
 def fit_segmenter(examples: MaskedLungs, preprocess: PreprocessSpec, spec: LungSpec) -> keras.Model:
     """Train the segmentation network; the result is frozen.
 
-    Same seed, machine and versions: the same weights.
+    The same seed, machine and versions give the same weights.
     """
     keras.utils.set_random_seed(spec.seed)
     tf.config.experimental.enable_op_determinism()
@@ -129,7 +131,7 @@ def _cells(masks: tf.Tensor) -> tf.Tensor:
 
 
 def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy, and how far the soft Dice coefficient is from one (Milletari et al. 2016, arXiv:1606.04797)."""
+    """Compute cross-entropy plus half of one minus the soft Dice (Milletari et al. 2016, arXiv:1606.04797)."""
     found = tf.sigmoid(logits)
     both, either = tf.reduce_sum(found * masks, (1, 2, 3)), tf.reduce_sum(found + masks, (1, 2, 3))
     dice = tf.reduce_mean((2 * both + 1) / (either + 1))
@@ -137,7 +139,7 @@ def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
 
 
 def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
-    """Twice the overlap over the sum of areas (Dice 1945), mean over radiographs; a cell is lung or not."""
+    """Compute twice the overlap over the sum of areas (Dice 1945), mean over radiographs; a cell is lung or not."""
     found = _is_lung(segmenter, examples.images)
     true = _cells(tf.constant(examples.masks[..., None], tf.float32)).numpy()[..., 0] >= 127.5
     both, either = (found & true).sum((1, 2)), found.sum((1, 2)) + true.sum((1, 2))
@@ -145,7 +147,19 @@ def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
 
 
 def lung_masks(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pixels are lung, shape (n, height, width), for images of that shape."""
+    """Find the pixels that are lung.
+
+    Parameters
+    ----------
+    segmenter : keras.Model
+        From `fit_segmenter`.
+    images : ndarray of uint8, shape (n, height, width)
+        Preprocessed.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, height, width)
+    """
     cells = _is_lung(segmenter, images)
     return cells.repeat(_CELL_PX, axis=1).repeat(_CELL_PX, axis=2)
 
@@ -155,14 +169,14 @@ def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bo
 
 
 def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:
-    """The box around both lungs, enlarged to the whole frame.
+    """Build a network that crops an image to the box around both lungs, enlarged to the whole frame.
 
     Parameters
     ----------
     segmenter : keras.Model
         From `fit_segmenter`.
     margin : float
-        What is added on each side, as a share of the box.
+        Added on each side, as a share of the box.
 
     Returns
     -------
@@ -185,7 +199,7 @@ def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:
 
 
 def _extent(area: keras.KerasTensor, margin: float, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Start and scale of the stretch that holds the lungs along one axis, for pixel centres.
+    """Compute start and scale of the stretch that contains the lungs along one axis, for pixel centres.
 
     Parameters
     ----------
@@ -207,15 +221,15 @@ def _extent(area: keras.KerasTensor, margin: float, size: int) -> tuple[keras.Ke
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRegions:
-    """What makes the looks, and how well.
+    """Crops of the input regions, and the quality of the segmentation.
 
     Attributes
     ----------
     crops : mapping of str to keras.Model
     dice : float or None
-        Mean overlap with the outlines of patients who were held out; None without a segmentation network.
+        Mean Dice coefficient (`mean_dice`) on held-out patients; None without a segmentation network.
     n_masks, n_held_out : int
-        Radiographs with outlines that taught the segmentation network, and that measured it.
+        Number of outlined radiographs on which the segmentation network was trained, and was measured.
     """
 
     crops: Crops = field(default_factory=dict)
@@ -227,14 +241,14 @@ class InputRegions:
 def prepare_input_regions(
     recipe: TrainRecipe, data: Path, cases: Sequence[LabelledImage], options: TrainOptions
 ) -> InputRegions:
-    """Train, or take from the work folder, what the looks of a recipe need.
+    """Train, or take from the work folder, the networks that the input regions of a recipe need.
 
     Parameters
     ----------
     data : Path
-        Folder that holds the outlines.
-    cases : sequence of Case
-        Say whose the outlined radiographs are.
+        Folder with the outlines.
+    cases : sequence of LabelledImage
+        They give the patient of each outlined radiograph.
 
     Raises
     ------

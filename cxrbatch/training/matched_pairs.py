@@ -1,9 +1,11 @@
-"""Matched pairs: how the network is taught without any source teaching by its prevalence.
+"""Draw matched pairs: train the network so that no source contributes through its prevalence.
 
-A pair is two images of one domain with different answers to a question, and the loss sees only the difference of
-their two logits: conditional logistic regression with the domain as the matched factor (Breslow and Day 1980,
-*Statistical Methods in Cancer Research I*, chapter 7). A free offset per domain cancels out of it exactly, so a
-domain whose images all have one label teaches nothing.
+Input: labelled images. Output: batches of image indices and the pairs among them.
+
+A pair is two images of one domain with different answers to a question. The loss uses only the difference of their
+two logits: conditional logistic regression with the domain as the matched factor (Breslow and Day 1980, *Statistical
+Methods in Cancer Research I*, chapter 7). A free offset per domain cancels out of it exactly, so the network learns
+nothing from a domain whose images all have one label.
 """
 
 from collections import defaultdict
@@ -25,7 +27,7 @@ Patients = list[list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images to look at together.
+    """Images of one training step, and the pairs among them.
 
     Attributes
     ----------
@@ -39,15 +41,15 @@ class Batch:
 
 
 def batches(cases: Sequence[LabelledImage], pairs: tuple[int, int], seed: int) -> Iterator[Batch]:
-    """Draw batches for ever.
+    """Draw batches without end.
 
-    Domains are drawn by the smaller of their two numbers of patients, then a patient, then an image, so that a
-    patient with many images counts once.
+    A domain is drawn in proportion to the smaller of its two numbers of patients, then a patient per answer, then an
+    image, so that a patient with many images counts once.
 
     Parameters
     ----------
     pairs : tuple of int
-        Pairs per batch for each question; a question that no domain can teach gets none.
+        Pairs per batch for each question; a question for which no domain has a pair gets none.
     """
     rng = np.random.default_rng(seed)
     strata = [_strata(cases, question) for question in range(2)]
@@ -69,7 +71,7 @@ def _draw(strata: list[tuple[Patients, Patients]], rng: np.random.Generator) -> 
 
 
 def _strata(cases: Sequence[LabelledImage], question: int) -> list[tuple[Patients, Patients]]:
-    """Patients of each domain that has both answers, as (yes, no)."""
+    """List the patients of each domain that has both answers, as (yes, no)."""
     domains: dict[str, tuple[dict[str, list[int]], dict[str, list[int]]]] = defaultdict(lambda: ({}, {}))
     for index, case in enumerate(cases):
         for side, labels in enumerate((POSITIVE[question], NEGATIVE[question])):
@@ -79,7 +81,7 @@ def _strata(cases: Sequence[LabelledImage], question: int) -> list[tuple[Patient
 
 
 def _answers(cases: Sequence[LabelledImage]) -> NDArray[np.int8]:
-    """1 yes, 0 no, −1 does not take part; shape (2, n)."""
+    """Make the answers of each image: 1 yes, 0 no, −1 does not take part; shape (2, n)."""
     return np.array(
         [
             [1 if case.label in yes else 0 if case.label in no else -1 for case in cases]

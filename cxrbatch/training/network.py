@@ -1,7 +1,7 @@
-"""The network: a small residual CNN with one logit per question.
+"""Build the network: a small residual CNN with one logit per question. Image in, two logits out.
 
-Two questions, so that each is taught only where its answer is within one hospital: *abnormal* (against normal)
-and *COVID-19* (against pneumonia of another cause, given abnormal).
+There are two questions: *abnormal* (against normal) and *COVID-19* (against pneumonia of another cause, given
+abnormal). So each is trained only where both of its answers occur within one hospital.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,13 @@ CERTAIN = 40.0
 
 
 def build_logits(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
-    """Untrained network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`."""
+    """Build the untrained residual network.
+
+    Returns
+    -------
+    keras.Model
+        Values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`.
+    """
     inputs = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.AveragePooling2D(spec.reduce)(x)
@@ -35,17 +41,17 @@ def build_logits(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
             x = _residual(x, width, strides=1)
     x = layers.GlobalAveragePooling2D()(x) if spec.head == "mean" else layers.Flatten()(x)
     x = layers.Dropout(spec.dropout)(x)
-    # From zero, so that a question which no domain teaches keeps a logit of exactly 0.
+    # Starts at zero, so that a question for which no domain has a pair keeps a logit of exactly 0.
     logits = layers.Dense(len(QUESTIONS), kernel_initializer="zeros")(x)
     return keras.Model(inputs, logits, name="cxrbatch")
 
 
 def _equalise(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:
-    """Histogram equalisation of each image by itself, from standard layers: any grey-value curve gives the same.
+    """Equalise the histogram of each image by itself, with standard layers: any grey-value curve gives the same.
 
     The equalised value is the sum over grey-value bins of (share of pixels in the bin) × (how far the pixel's value
     lies into or beyond the bin, 0–1). The mean of the second factor over the pixels is
-    about the share of pixels above the middle of the bin, from which the first one follows.
+    about the share of pixels above the middle of the bin. The first factor follows from these shares.
     """
     into_bin = layers.Conv2D(bins, 1, trainable=False)
     share = layers.Dense(bins, trainable=False)
@@ -60,10 +66,10 @@ def _equalise(x: keras.KerasTensor, bins: int) -> keras.KerasTensor:
 
 
 def _shares_from_means(bins: int) -> list[NDArray[np.float32]]:
-    """Kernel and bias that turn the shares of pixels above the middle of each bin into the shares within each bin.
+    """Make kernel and bias: shares of pixels above the middle of each bin → shares of pixels within each bin.
 
-    Above the lower edge of a bin lies the mean of what lies above its middle and above the middle of the one before:
-    all pixels for the first bin, none beyond the last.
+    The share above the lower edge of a bin is the mean of the shares above its middle and above the middle of the bin
+    before it. It is one for the first bin and zero beyond the last.
     """
     kernel = (np.eye(bins, k=1) - np.eye(bins, k=-1)) / 2
     kernel[0, 0], kernel[-1, -1] = -0.5, 0.5
@@ -71,22 +77,27 @@ def _shares_from_means(bins: int) -> list[NDArray[np.float32]]:
 
 
 def _residual(x: keras.KerasTensor, width: int, strides: int) -> keras.KerasTensor:
-    """Basic block of He et al. 2016 (arXiv:1512.03385)."""
+    """Apply a basic block of He et al. 2016 (arXiv:1512.03385)."""
     shortcut = x if strides == 1 else conv(layers.AveragePooling2D(strides)(x), width, size=1)
     x = layers.ReLU()(conv(x, width, strides=strides))
     return layers.ReLU()(layers.Add()([shortcut, conv(x, width)]))
 
 
 def conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
-    """Convolution and batch normalisation; the activation is the caller's."""
+    """Apply a convolution and batch normalisation; the caller adds the activation."""
     x = layers.Conv2D(width, size, strides, padding="same", use_bias=False)(x)
     return layers.BatchNormalization(momentum=0.95)(x)
 
 
 def build_classic(preprocess: PreprocessSpec, _spec: NetworkSpec) -> keras.Model:
-    """Untrained network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2).
+    """Build the untrained classic network.
 
-    Its two classes are COVID-19 and normal: the second logit says that whatever is abnormal is COVID-19.
+    Its two classes are COVID-19 and normal: the second logit is always `CERTAIN`, everything abnormal is COVID-19.
+
+    Returns
+    -------
+    keras.Model
+        Values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`.
     """
     radiograph = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")  # 1. initialise
     x = layers.Rescaling(1 / 255)(radiograph)
@@ -101,7 +112,7 @@ def build_classic(preprocess: PreprocessSpec, _spec: NetworkSpec) -> keras.Model
 
 
 def _with_second_logit(logit: keras.KerasTensor) -> keras.KerasTensor:
-    """From the logit of COVID-19 against normal to one for each of `QUESTIONS`."""
+    """Turn the logit of COVID-19 against normal into one logit for each of `QUESTIONS`."""
     copy = layers.Dense(len(QUESTIONS), trainable=False)
     both = copy(logit)
     copy.set_weights([np.array([[1.0, 0.0]], np.float32), np.array([0.0, CERTAIN], np.float32)])
@@ -109,12 +120,12 @@ def _with_second_logit(logit: keras.KerasTensor) -> keras.KerasTensor:
 
 
 Builder = Callable[[PreprocessSpec, NetworkSpec], keras.Model]
-"""→ values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `cxrbatch.training.network.QUESTIONS`."""
+"""Specs → network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`."""
 
 BUILDERS: Mapping[str, Builder] = {"residual": build_logits, "classic": build_classic}
-"""By ``network.architecture``, see `cxrbatch.training.recipe.ARCHITECTURES`."""
+"""Builders by ``network.architecture``, see `cxrbatch.training.recipe.ARCHITECTURES`."""
 
 
 def build(preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
-    """The untrained network of a recipe, from Keras' global seed."""
+    """Build the untrained network of a recipe; its first weights depend on the global seed of Keras."""
     return BUILDERS[spec.architecture](preprocess, spec)

@@ -1,4 +1,4 @@
-"""Describe a training as data: the recipe, read strictly from TOML into frozen dataclasses."""
+"""Define the recipe of a training: TOML in, frozen dataclasses out, read strictly."""
 
 from dataclasses import dataclass, field
 
@@ -7,35 +7,35 @@ from cxrbatch.datasets import LungSpec, SourceSpec
 from cxrbatch.preprocess import PreprocessSpec
 
 ARCHITECTURES = ("residual", "classic")
-"""What ``network.architecture`` may say; `cxrbatch.training.architectures.BUILDERS` builds them."""
+"""Values of ``network.architecture``; `cxrbatch.training.network.BUILDERS` builds them."""
 INPUT_REGIONS = ("whole", "lungs")
-"""What ``network.looks`` may say: the whole image, or the box around the lungs (`cxrbatch.training.lungs`)."""
+"""Values of ``network.looks``: the whole image, or the box around the lungs (`cxrbatch.training.lungs`)."""
 METHODS = ("pairs", "classes")
-"""What ``fit.method`` may say; `cxrbatch.training.fit.METHODS` are they."""
+"""Values of ``fit.method``; `cxrbatch.training.fit.METHODS` implements them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """Architecture; what follows its name describes ``residual`` (a ``classic`` one has no settings).
+    """Architecture of the network; the fields after `looks` describe ``residual`` (``classic`` has no settings).
 
     Attributes
     ----------
     architecture : str
-        One of `ARCHITECTURES`: ``residual`` (`cxrbatch.training.network`) or ``classic``
-        (`cxrbatch.training.classic`).
+        One of `ARCHITECTURES`: ``residual`` (`cxrbatch.training.network.build_logits`) or ``classic``
+        (`cxrbatch.training.network.build_classic`).
     looks : tuple of str
-        What answers each of the two questions (`cxrbatch.training.network.QUESTIONS`) sees, of `LOOKS`. A network is
-        trained on both for every look, and asked the questions of that look.
+        Input region for each of the two questions (`cxrbatch.training.network.QUESTIONS`), of `INPUT_REGIONS`. For
+        every input region a network is trained on both questions; only its answers to those of that region are used.
     widths : tuple of int
         Channels of the stem and of each stage; every stage halves the resolution.
     extra_blocks : int
         Residual blocks of a stage beyond its first.
     reduce : int
-        Side of the blocks of pixels that are averaged first, in pixels: fine texture tells the scanner.
+        Side of the blocks of pixels that are averaged first, in pixels: fine texture reveals the scanner.
     equalise_bins : int
         Grey-value bins of the histogram equalisation that comes next; 0 for none.
     head : str
-        ``flatten`` tells the last layer where in the image a feature is; ``mean`` averages over the image.
+        ``flatten`` keeps the position of a feature in the image for the last layer; ``mean`` averages over the image.
     dropout : float
         0–1, before the last layer.
     """
@@ -104,7 +104,7 @@ class AugmentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitSpec:
-    """Optimisation: a fixed number of steps, because validation on a training source cannot tell when to stop.
+    """Optimisation: a fixed number of steps, because validation on a training source does not show when to stop.
 
     Attributes
     ----------
@@ -117,11 +117,11 @@ class FitSpec:
     abnormal_pairs, covid_pairs : int
         Matched pairs of each question in a batch.
     epochs, batch_size : int
-        How often every image is seen, and how many at once, for ``classes``.
+        Passes over all images, and images per batch, for ``classes``.
     average : float
         Share of the running average of all weights that is kept at each step.
     seeds : tuple of int
-        One network each; what is measured and shipped is the mean of their logits.
+        One network each; the mean of their logits is measured and is used in the bundle.
     """
 
     method: str = "pairs"
@@ -149,21 +149,21 @@ class FitSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainRecipe:
-    """What ``cxrbatch train`` does; a TOML file is this, key by key.
+    """Recipe of ``cxrbatch train``; a TOML file has the same keys.
 
     Attributes
     ----------
     sources : tuple of SourceSpec
     gate : str
-        Parameters of the pixel check (``gate.npz``), below the folder of the recipe; empty: those of the bundle
-        that is shipped.
+        Parameters of the pixel check (``gate.npz``), below the folder of the recipe; empty: those of the default
+        bundle.
         ``python -m cxrbatch.training.pixel_check.train`` makes them.
     folds : tuple of tuple of str
         Domains left out together, one network per entry and seed: ``nih``, ``ieee8023``,
-        ``ieee8023/radiopaedia.org``, …; empty where the bundle's own network is all that is measured.
+        ``ieee8023/radiopaedia.org``, …; empty where only the network of the bundle is measured.
     test_share : float
-        Share of the patients who may teach that is held out at random, within [0, 1): the *own split*, on which
-        recognising the hospital is enough to look good.
+        Share of the patients otherwise in the training set that is held out at random, within [0, 1): the *own
+        split*. On it, recognising the hospital is enough for good figures.
     bootstraps : int
         Resamples of each confidence interval.
     """

@@ -1,4 +1,4 @@
-"""Sites scored by the network of a bundle: sources that never taught, and patients who were held out."""
+"""Score sites with the network of a bundle: sources outside the training set, and held-out patients."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ OWN_SPLIT = "own split"
 
 
 def unseen_sites(splits: Splits, score: Scorer) -> list[SiteScores]:
-    """Every source with patients who did not teach, and the own split, if there is one."""
+    """Score every source with patients outside the training set, and the own split, if there is one."""
     trained_on = splits.trained_on_sources
     sites = [
         score_site(
@@ -31,7 +31,7 @@ def unseen_sites(splits: Splits, score: Scorer) -> list[SiteScores]:
 
 
 def by_source(dataset: Dataset) -> list[tuple[str, Dataset]]:
-    """The images of each source."""
+    """Return the images of each source, sorted by source."""
     indices: dict[str, list[int]] = {}
     for index, case in enumerate(dataset.cases):
         indices.setdefault(case.source, []).append(index)
@@ -39,7 +39,7 @@ def by_source(dataset: Dataset) -> list[tuple[str, Dataset]]:
 
 
 def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -> SiteScores:
-    """Score the images of one site, and changed ones where the site has more than one label."""
+    """Score the images of one site, and the perturbed images where the site has more than one label."""
     scores = _scores(score, dataset.images)
     is_asked = len({case.label for case in dataset.cases}) > 1
     perturbed = PERTURBATION_BY_NAME.items() if is_asked else ()
@@ -58,12 +58,12 @@ def _scores(score: Scorer, images: NDArray[np.uint8]) -> Floats:
 
 
 def own_split_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
-    """Operating points as they are often chosen: on held-out patients of the sources that teach.
+    """Choose operating points as is often done: on held-out patients of the sources in the training set.
 
     Returns
     -------
     OperatingPoints or None
-        They say where they were measured. None without an own split.
+        They state where they were measured. None without an own split.
     """
     return thresholds(
         [site for site in sites if site.site == OWN_SPLIT],

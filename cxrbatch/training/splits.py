@@ -1,4 +1,4 @@
-"""Who teaches, who is held out, and whom the bundle's network never saw."""
+"""Split a data set by patient: training set, held-out patients, and everything outside the training set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from cxrbatch.training.recipe import TrainRecipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """A data set, parted by patient.
+    """A data set, split by patient.
 
     Attributes
     ----------
     training_set : Dataset
-        What the bundle's network is trained on.
-    own_split : Dataset
-        The patients who might have taught, had they not been held out at random.
+        Images that the network of the bundle is trained on.
+    held_out : Dataset
+        The own split: candidates for the training set whose patients were held out at random.
     unseen : Dataset
-        All images of patients who do not teach; holds `own_split`.
+        All images of patients outside the training set; includes `held_out`.
     """
 
     training_set: Dataset
@@ -28,12 +28,12 @@ class Splits:
 
     @property
     def trained_on_sources(self) -> frozenset[str]:
-        """Sources of at least one image that teaches."""
+        """Sources of at least one image of the training set."""
         return frozenset(case.source for case in self.training_set.cases)
 
 
 def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
-    """Part a data set by what a recipe says: ``teaches`` of its sources, ``test_share``, ``fit.method``."""
+    """Split a data set as a recipe states: ``teaches`` of its sources, ``test_share``, ``fit.method``."""
     candidates = _candidates(dataset, recipe)
     held_out = {case.patient for case in candidates.cases if _is_held_out(case.patient, recipe.test_share)}
     training_set = candidates.select(lambda case: case.patient not in held_out)
@@ -46,7 +46,7 @@ def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
 
 
 def one_label_sources(cases: Sequence[LabelledImage]) -> frozenset[str]:
-    """Sources with one label only: matched pairs never teach from them."""
+    """Find the sources with one label only: they have no matched pairs."""
     labels: dict[str, set[str]] = {}
     for case in cases:
         labels.setdefault(case.source, set()).add(case.label)
@@ -54,12 +54,12 @@ def one_label_sources(cases: Sequence[LabelledImage]) -> frozenset[str]:
 
 
 def _candidates(dataset: Dataset, recipe: TrainRecipe) -> Dataset:
-    """Images that may teach."""
+    """Select the images that may be in the training set."""
     allowed = dataset.select(lambda case: case.path not in dataset.test_only)
     mute = one_label_sources(allowed.cases) if recipe.fit.method == "pairs" else frozenset()
     return allowed.select(lambda case: case.source not in mute)
 
 
 def _is_held_out(patient: str, share: float) -> bool:
-    """At random by the patient's name, so that no other patient who comes or goes changes it."""
+    """Check whether a patient is held out: at random by the patient's name, independent of all other patients."""
     return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8]) < share * 2**64

@@ -1,6 +1,6 @@
-"""Scalars for TensorBoard, written as its event files: TFRecords of ``Event`` messages.
+"""Write scalars for TensorBoard as its event files: TFRecords of ``Event`` messages.
 
-``tf.summary`` would need the package tensorboard, which whoever looks at the files needs and training does not.
+``tf.summary`` would need the package tensorboard. It is needed to view the files, but not for training.
 """
 
 import os
@@ -13,12 +13,12 @@ import tensorflow as tf
 
 
 class EventLog(AbstractContextManager["EventLog"]):
-    """One event file in a folder; none without a folder.
+    """An event file in a folder; without a folder, nothing is written.
 
     Parameters
     ----------
     folder : Path, optional
-        A run, as TensorBoard calls it; made where it is missing.
+        Folder of one TensorBoard run; made where it is missing.
     """
 
     def __init__(self, folder: Path | None) -> None:

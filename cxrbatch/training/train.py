@@ -1,4 +1,8 @@
-"""``cxrbatch train``: from a recipe to a bundle whose evaluation was measured on sources that did not teach."""
+"""Train a bundle: ``cxrbatch train``.
+
+Input: a recipe and the images of its sources. Output: a bundle, whose evaluation was measured on sources outside the
+training set.
+"""
 
 import dataclasses
 import platform
@@ -43,7 +47,7 @@ def train_bundle(
     fresh: bool = False,
     log_dir: Path | None = None,
 ) -> Bundle:
-    """Train what a recipe describes: a network per fold to measure with, then the one that is shipped.
+    """Train as a recipe describes: networks per fold to measure with, then the network of the bundle.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def train_bundle(
         Folder of the bundle; an existing one is replaced. Finished networks are kept beside it in ``<out>.work``,
         where a run after a kill, or of a recipe that shares networks with this one, finds them.
     data : Path, optional
-        Folder that holds the sources; by default the recipe's own.
+        Folder that contains the sources; by default the folder of the recipe.
     fresh : bool
         Train every network again.
     log_dir : Path, optional
@@ -64,11 +68,11 @@ def train_bundle(
     RecipeError
         The recipe is wrong, or a source is not there.
     UsageProblem
-        Something else than a bundle is in the place of `out`.
+        `out` exists and is not a bundle.
     """
     spec = load_recipe(recipe, TrainRecipe)
     gate = _gate(spec, recipe.parent)
-    check_replaceable(out)  # now, not after an hour
+    check_replaceable(out)  # before the training, which can take an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
     input_regions = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
@@ -84,7 +88,7 @@ def train_on(
     input_regions: InputRegions | None = None,
     options: TrainOptions | None = None,
 ) -> Bundle:
-    """Train on images already loaded; see `train`."""
+    """Train on images already loaded; see `train_bundle`."""
     input_regions, options = input_regions or InputRegions(), options or TrainOptions()
     splits = split_dataset(dataset, recipe)
     folds = score_folds(dataset, splits.training_set, recipe, input_regions.crops, options)
@@ -118,7 +122,7 @@ def train_on(
 
 
 def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibration | None:
-    """What a score is worth as evidence; None where no left-out domain has patients with COVID-19 and without."""
+    """Fit the score calibration; None where no left-out domain has patients both with COVID-19 and without."""
     scored = one_row_per_patient(left_out, rule)
     try:
         return fit_score_calibration(

@@ -1,4 +1,4 @@
-"""From scored images to ranked patients."""
+"""Rank patients: scored images in, ranked patients out."""
 
 from cxrbatch.triage.aggregate import RULES, aggregate_patients
 from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield

@@ -1,4 +1,4 @@
-"""From images to patients: one row each, ranked by COVID-19 score."""
+"""Combine images to patients: scored images and failures in, patients ranked by COVID-19 score out."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +26,8 @@ def _max(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 RULES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"mean": _mean, "max": _max}
-"""How several images make one score: float64 (n_images, 3) → (3,). Which one a bundle uses was chosen on data."""
+"""Rules that combine the scores of several images: float64 (n_images, 3) → (3,). The rule of a bundle was chosen on
+data."""
 
 
 def aggregate_patients(
@@ -35,13 +36,13 @@ def aggregate_patients(
     rule: str,
     operating_points: OperatingPoints | None,
 ) -> tuple[PatientTriage, ...]:
-    """Group by patient and rank.
+    """Group images by patient, combine their scores, and rank the patients.
 
     Parameters
     ----------
     images : iterable of ImageScore
     failures : iterable of Failure
-        Skipped ones are nobody's image and are left out.
+        Skipped files are not images of a patient and are left out.
     rule : str
         Key of `RULES`.
     operating_points : OperatingPoints or None
@@ -50,7 +51,7 @@ def aggregate_patients(
     Returns
     -------
     tuple of PatientTriage
-        Ranked ones by falling score, ties by patient key; then those without any score, by patient key.
+        Ranked patients by falling score, ties by patient key; then those without a score, by patient key.
     """
     scored = _grouped(images)
     unscored = _grouped(failure for failure in failures if not failure.skipped)
@@ -67,15 +68,20 @@ def triage(
     rule: str,
     operating_points: OperatingPoints | None,
 ) -> PatientTriage:
-    """One patient, without a rank.
+    """Make the record of one patient, without a rank.
 
     Parameters
     ----------
+    key : PatientKey
     groups : sequence of sequence of ImageScore
-        Images that are combined; of several groups (nights) the one with the highest COVID-19 score decides, the
-        first of such. A later image can so raise a score, and never lowers it.
+        Groups (nights) of images; the scores within a group are combined. The group with the highest COVID-19 score
+        decides, the first one of equal groups. So a later image can raise a score, and never lowers it.
     failures : sequence of Failure
-        Images of the patient without a score; the first one gives the reason where there is no group.
+        Images of the patient without a score; the first one gives the reason if there is no group.
+    rule : str
+        Key of `RULES`.
+    operating_points : OperatingPoints or None
+        None: the patient gets no priority.
     """
     if not groups:
         return _not_scored(key, failures)
@@ -102,10 +108,10 @@ def triage(
 
 
 def rank(patients: Iterable[PatientTriage]) -> tuple[PatientTriage, ...]:
-    """Put patients in order and number those with a score.
+    """Sort patients, and number those with a score from 1.
 
-    Who has waited for the longest allowed time comes first, by nights; then all by falling score, ties by patient
-    key; last those without a score, by patient key.
+    Patients with the flag ``max_wait`` come first, those with more nights earlier. Then follow all others by falling
+    score, ties by patient key. Patients without a score come last, by patient key.
     """
     ranked: list[PatientTriage] = []
     unscored: list[PatientTriage] = []
@@ -134,7 +140,10 @@ def _grouped(items: Iterable[Item]) -> dict[PatientKey, list[Item]]:
 def _combined(
     group: Sequence[ImageScore], rule: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Scores:
-    """Rounded to what is printed, so that the order of the list can be checked against its figures."""
+    """Combine the scores of a group, and round them as they are printed.
+
+    So the order of the list can be checked against its figures.
+    """
     covid, pneumonia, normal = rule(np.array([image.scores for image in group], dtype=np.float64))
     return round(float(covid), _DECIMALS), round(float(pneumonia), _DECIMALS), round(float(normal), _DECIMALS)
 

@@ -1,8 +1,8 @@
-"""What a number of swabs buys: from the measured curve of a bundle to tonight's list.
+"""Estimate what a number of swabs finds: measured ROC curve of a bundle and tonight's patients in, yield out.
 
-With prevalence p, whoever tests everybody above a threshold tests the share p·TPR + (1 − p)·FPR of the list and
-reaches the share TPR of those who are PCR-positive. So the share tested names a point of the ROC curve, and that
-point the share reached.
+Let p be the prevalence. A test of all patients above a threshold tests the share p·TPR + (1 − p)·FPR of the list, and
+reaches the share TPR of the PCR-positive patients. So the share tested gives a point of the ROC curve, and this point
+gives the share reached.
 """
 
 import math
@@ -32,7 +32,7 @@ class ListCurve:
     fpr, tpr, low, high : ndarray of float64, shape (n,)
         From 0 to 1, `fpr` rising, the others not falling; `low` and `high` are the 95 % band of `tpr` at each point.
     measured_on : str
-        Patients, in words.
+        Description of the patients, in words.
     """
 
     fpr: Floats
@@ -43,7 +43,7 @@ class ListCurve:
 
     @classmethod
     def of(cls, evaluation: Mapping[str, Any]) -> "ListCurve | None":
-        """Take that of a bundle's evaluation; None where there is none."""
+        """Make the curve from the evaluation of a bundle; None if it has none."""
         found = evaluation.get("list_curve")
         if not found:
             return None
@@ -51,14 +51,19 @@ class ListCurve:
         return cls(fpr, tpr, low, high, str(found["measured_on"]))
 
     def reached(self, tested: float, prevalence: float) -> Expected:
-        """Share of those who are PCR-positive that the top of a list holds, with the interval of the band.
+        """Compute the share of the PCR-positive patients at the top of a list, with the interval of the band.
 
         Parameters
         ----------
         tested : float
             Share of the list that is tested from the top, 0–1.
         prevalence : float
-            Above 0 and below 1.
+            Share of the patients who are PCR-positive, above 0 and below 1.
+
+        Returns
+        -------
+        Expected
+            Share and interval, 0–1.
         """
         value, low, high = (
             float(np.interp(tested, prevalence * tpr + (1 - prevalence) * self.fpr, tpr))
@@ -73,23 +78,23 @@ def capacity_yield(
     evaluation: Mapping[str, Any],
     prevalence: float | None,
 ) -> CapacityYield:
-    """What the first `n_swabs` patients of a list are expected to hold.
+    """Estimate how many PCR-positive patients are among the first `n_swabs` of a list.
 
     Parameters
     ----------
     n_swabs : int
         1 or more.
     patients : iterable of PatientTriage
-        Of the run; who is not ranked is not counted.
+        Patients of the run; those who are not ranked do not count.
     evaluation : mapping
-        Of the bundle.
+        Evaluation of the bundle.
     prevalence : float or None
         Share of the patients with COVID-19, above 0 and below 1.
 
     Returns
     -------
     CapacityYield
-        Without figures where there is no prevalence, no curve or nobody ranked.
+        Without figures if there is no prevalence, no curve or no ranked patient.
     """
     ranked = [patient for patient in patients if patient.is_ranked]
     curve = ListCurve.of(evaluation)
@@ -111,10 +116,10 @@ def capacity_yield(
 
 
 def expected_share(curve: ListCurve, asked: CapacityYield, prevalence: float) -> Expected:
-    """Share of those who are PCR-positive that the first of the list hold, 0–1.
+    """Compute the expected share of the PCR-positive patients among the first of the list, 0–1.
 
-    Of those who stand at the top because of their wait nothing is known but the prevalence: they count as a list in
-    random order, before that of the others, which the curve describes.
+    Patients who are at the top because of their wait count as a list in random order: only the prevalence is known
+    for them. The curve describes the list of the other patients, which follows.
     """
     if asked.n_swabs >= asked.n_ranked:
         return _certain(1.0)
@@ -149,7 +154,7 @@ def _per(n_tested: int, positives: float) -> float:
 
 
 def capacity_note(found: CapacityYield) -> str:
-    """What a reader of the list must know of it, in words."""
+    """Write what users of the list must know about the expected yield."""
     return " ".join(_sentences(found))
 
 

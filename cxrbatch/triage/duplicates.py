@@ -1,4 +1,7 @@
-"""The same image twice in one export counts once; two images that only share a name both count."""
+"""Find second copies: scored images in, images or refusals out.
+
+The same image twice in one export counts once. Two different images that only have the same UID both count.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,21 +15,21 @@ _Sameness = tuple[str, str, PatientKey]
 def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScore | Failure, str]]:
     """Refuse second copies.
 
-    DICOM instances are the same if SOPInstanceUID, patient and image are; where only the UID is, somebody copied a
-    header: both count, the later one flagged. Files without a UID are the same if the image is: the later one does
-    not count, so that a person notices when it stands for another patient.
+    DICOM instances are the same if SOPInstanceUID, patient and image are the same. If only the UID is the same, a
+    header was copied: both images count, and the later one is flagged. Files without a UID are the same if the image
+    is the same: the later one does not count, so that a person notices if it belongs to another patient.
 
     Parameters
     ----------
     images : iterable of ImageScore
-        What came in first stands first.
+        Sorted by the time at which they came in.
 
     Yields
     ------
     ImageScore or Failure
-        In the same order.
+        The image, or its refusal as a second copy; in the same order.
     str
-        Name of the file of which it is a second copy; empty for none.
+        Name of the file of which it is a second copy; empty if it is none.
     """
     first: dict[_Sameness, str] = {}
     uids: set[str] = set()
@@ -48,7 +51,7 @@ def _sameness(image: ImageScore) -> _Sameness:
 
 
 def second_copy(image: ImageScore, first: str) -> Failure:
-    """The refusal of an image that the file named `first` holds too."""
+    """Make the refusal of an image that is also in the file named `first`."""
     return Failure(
         name=image.name,
         reason=Reason.DUPLICATE,

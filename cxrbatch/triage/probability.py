@@ -1,4 +1,4 @@
-"""From a score to a probability, for a prevalence that somebody states: Bayes' rule in odds."""
+"""Convert scores to probabilities for a stated prevalence, by Bayes' rule in odds."""
 
 import math
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from cxrbatch.records import PatientTriage
 
 
 def parse_prevalence(text: str) -> float:
-    """Read ``0.05``, ``5%`` or ``5 %``.
+    """Read a prevalence such as ``0.05``, ``5%`` or ``5 %``; return the share, above 0 and below 1.
 
     Raises
     ------
     UsageProblem
-        Not a share above 0 and below 1.
+        The text is not a share above 0 and below 1.
     """
     number = text.strip()
     unit = 100 if number.endswith("%") else 1
@@ -31,14 +31,20 @@ def parse_prevalence(text: str) -> float:
 
 
 def state_percent(share: float) -> str:
-    """A share as people read it: ``5 %``, ``0.25 %``."""
+    """Write a share as a percentage: ``5 %``, ``0.25 %``."""
     return f"{100 * share:.6g} %"
 
 
 def with_probabilities(
     patients: Iterable[PatientTriage], calibration: ScoreCalibration, prevalence: float
 ) -> tuple[PatientTriage, ...]:
-    """Give every ranked patient a probability; order and scores stay."""
+    """Set the probability of every patient with a score; order and scores stay.
+
+    Parameters
+    ----------
+    prevalence : float
+        Share of the patients with COVID-19, above 0 and below 1.
+    """
     return tuple(
         patient
         if patient.score is None
@@ -48,7 +54,7 @@ def with_probabilities(
 
 
 def prevalence_note(calibration: ScoreCalibration, prevalence: float) -> str:
-    """What a reader of the probabilities must know."""
+    """Write what users of the probabilities must know."""
     measured = calibration.measured_on or "data that the bundle does not name"
     return (
         f"The probabilities hold for a prevalence of {state_percent(prevalence)}, which was stated with "

@@ -1,4 +1,4 @@
-"""Who is on the list tonight: the rules of ``docs/nightly.md``, as functions of what is remembered."""
+"""Make tonight's list by the rules of ``docs/nightly.md``: remembered images and results in, ranked patients out."""
 
 import datetime as dt
 from collections import defaultdict
@@ -17,25 +17,26 @@ from cxrbatch.triage.duplicates import second_copy
 _SETTLES_WITHIN = dt.timedelta(hours=1)
 
 Results = Mapping[PatientKey, Sequence[dt.date]]
-"""Days of the swabs of the patients that have a PCR result."""
+"""Days of the swabs of the patients who have a PCR result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRules:
-    """What the list depends on, beside the images and the results.
+    """Settings of the list.
 
     Attributes
     ----------
     tonight : datetime.date
     expire_nights : int
-        At least 1.
+        Nights without a new image after which a wait ends; at least 1.
     max_nights : int or None
-        At least 1; None: nobody is put first for having waited.
+        Nights after which a patient is put first, at least 1; None: no patient is put first.
     bundle_sha256 : str
-        Tonight's.
+        SHA-256 of tonight's bundle.
     aggregation : str
         Key of `cxrbatch.triage.RULES`.
     operating_points : OperatingPoints or None
+        None: no patient gets a priority by score.
     """
 
     tonight: dt.date
@@ -48,14 +49,16 @@ class ListRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
-    """An image after rule 1: the version that stands for all that are the same.
+    """An image after rule 1: the version that represents all versions that are the same.
 
     Attributes
     ----------
     outcome : ImageScore or Failure
-        A failure also where it is a second copy, or another bundle scored it.
+        Also a failure if it is a second copy, or if another bundle scored it.
     pixels_sha256 : str
-        Empty where there was none.
+        Empty for an image that was not scored.
+    found : bool
+        True if a version of it is in the folder tonight.
     """
 
     outcome: ImageScore | Failure
@@ -71,7 +74,7 @@ class _Image:
 
     @property
     def date(self) -> dt.date:
-        """Day to which results are compared (rule 5)."""
+        """Day with which results are compared (rule 5)."""
         stated = self.outcome.header.study_date if self.outcome.header else ""
         return min(dt.date.fromisoformat(stated), self.night) if stated else self.night
 
@@ -79,21 +82,22 @@ class _Image:
 def make_waiting_list(
     stored_images: Sequence[StoredImage], found: AbstractSet[int], results: Results, rules: ListRules
 ) -> tuple[PatientTriage, ...]:
-    """Make the list of tonight.
+    """Make tonight's list.
 
     Parameters
     ----------
-    stored_images : sequence of Evidence
-        Of `cxrbatch.state.store.State.stored_images`, from `expire_nights` before tonight on.
+    stored_images : sequence of StoredImage
+        From `cxrbatch.state.State.stored_images`, for the night `expire_nights` before tonight.
     found : set of int
-        Numbers of the versions that lie in the folder tonight.
+        Numbers (`StoredImage.id`) of the versions that are in the folder tonight.
     results : mapping of PatientKey to sequence of date
+        Days of the swabs.
     rules : ListRules
 
     Returns
     -------
     tuple of PatientTriage
-        As `cxrbatch.triage.aggregate_patients` gives it.
+        Ranked patients first, as in `cxrbatch.triage.aggregate_patients`.
     """
     scored = _distinct(stored_images, found, rules.bundle_sha256)
     images = [*_of_their_patient(scored), *_unsettled(stored_images, found)]
@@ -106,7 +110,7 @@ def make_waiting_list(
 
 
 def _distinct(stored_images: Iterable[StoredImage], found: AbstractSet[int], bundle: str) -> list[_Image]:
-    """Rule 1, and rule 2 for what it leaves."""
+    """Apply rule 1, and rule 2 to the images that are left."""
     groups: defaultdict[tuple[PatientKey, str, str], list[StoredImage]] = defaultdict(list)
     for item in stored_images:
         if isinstance(item.outcome, ImageScore):
@@ -146,7 +150,7 @@ def _as_it_counts(item: StoredImage, bundle: str, *, is_second_copy: bool) -> Im
 
 
 def _of_their_patient(scored: list[_Image]) -> Iterator[_Image]:
-    """Rule 3."""
+    """Apply rule 3: leave out images of corrected patients, and flag the images that replace them."""
     same: defaultdict[tuple[str, str], list[_Image]] = defaultdict(list)
     for image in scored:
         if image.uid:
@@ -161,7 +165,7 @@ def _of_their_patient(scored: list[_Image]) -> Iterator[_Image]:
 
 
 def _moments(images: list[_Image]) -> tuple[dt.datetime, dt.datetime | None]:
-    """When the last of them came in, and the first of those that are no longer there."""
+    """Find when the last image came in, and when the first of the images that are no longer in the folder did."""
     gone = (image.moment for image in images if not image.found)
     return max(image.moment for image in images), min(gone, default=None)
 
@@ -173,7 +177,7 @@ def _flagged(image: _Image) -> _Image:
 
 
 def _unsettled(stored_images: Iterable[StoredImage], found: AbstractSet[int]) -> Iterator[_Image]:
-    """Rule 4."""
+    """Apply rule 4: select the images that were not scored and that no later version replaces."""
     versions: defaultdict[tuple[str, str], list[StoredImage]] = defaultdict(list)
     for item in stored_images:
         versions[item.root, item.name].append(item)
@@ -199,12 +203,12 @@ def _finished(item: StoredImage, versions: Iterable[StoredImage]) -> bool:
 
 
 def _has_result(image: _Image, results: Results) -> bool:
-    """Rule 5."""
+    """Apply rule 5: check whether the patient has a result for this image."""
     return any(date >= image.date for date in results.get(image.patient, ()))
 
 
 def _last_wait(images: list[_Image], rules: ListRules) -> list[_Image]:
-    """Rule 6: the images of the wait that is not over; none where it is."""
+    """Apply rule 6: select the images of the current wait; none if it is over."""
     newest_first = sorted(images, key=lambda image: image.night, reverse=True)
     wait: list[_Image] = []
     later = rules.tonight
@@ -217,7 +221,7 @@ def _last_wait(images: list[_Image], rules: ListRules) -> list[_Image]:
 
 
 def _patient(key: PatientKey, wait: list[_Image], rules: ListRules) -> PatientTriage:
-    """Rules 7 to 9, and who is put first."""
+    """Apply rules 7 to 9, and put first a patient who has waited `max_nights`."""
     in_order = sorted(wait, key=lambda image: (image.night, image.outcome.name))
     nights: defaultdict[dt.date, list[ImageScore]] = defaultdict(list)
     failures = []
@@ -226,7 +230,7 @@ def _patient(key: PatientKey, wait: list[_Image], rules: ListRules) -> PatientTr
             nights[image.night].append(image.outcome)
         else:
             failures.append(image.outcome)
-    # What another bundle scored gives the reason only where nothing else does.
+    # An image scored by another bundle gives the reason only if no other image does.
     failures.sort(key=lambda failure: failure.reason is Reason.OTHER_BUNDLE)
     patient = triage(key, list(nights.values()), failures, rules.aggregation, rules.operating_points)
     n_nights = (rules.tonight - in_order[0].night).days

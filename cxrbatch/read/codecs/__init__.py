@@ -1,1 +1,1 @@
-"""Decode compressed pixel data, all of it or as much as is needed."""
+"""Decode compressed pixel data, in full or at a fraction of the size."""

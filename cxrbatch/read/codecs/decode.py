@@ -1,4 +1,4 @@
-"""Compressed pixel data → stored values, by imagecodecs (which releases the GIL)."""
+"""Decode compressed pixel data by imagecodecs (which releases the GIL): one frame in, stored values out."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from cxrbatch.reasons import Reason, Refusal
 
 Stored = NDArray[np.integer]
 _RLE_HEADER_WORDS = 16
-_RLE_SLACK_BYTES = 256  # what padding behind a segment may unpack to
+_RLE_SLACK_BYTES = 256  # room for the unpacked padding after a segment
 
 
 def _jpeg(codestream: bytes, *, is_rgb: bool) -> Stored:
-    """8- and 12-bit DCT and lossless JPEG (ISO/IEC 10918-1); colour comes out as RGB."""
+    """Decode 8- and 12-bit DCT and lossless JPEG (ISO/IEC 10918-1); colour is returned as RGB."""
     if is_rgb and not _has_colour_marker(codestream):
         return imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB")
     return imagecodecs.jpeg8_decode(codestream)
@@ -54,17 +54,17 @@ _LOSSY = frozenset(
 
 
 def can_decode(transfer_syntax: str) -> bool:
-    """Whether the transfer syntax is compressed in a way that is read here."""
+    """Check whether the transfer syntax is a compressed one that is supported."""
     return transfer_syntax == uid.RLELossless or transfer_syntax in _DECODERS
 
 
 def is_lossy(transfer_syntax: str) -> bool:
-    """Whether the transfer syntax may have lost detail."""
+    """Check whether the transfer syntax may be lossy."""
     return transfer_syntax in _LOSSY
 
 
 def decodes_to_rgb(transfer_syntax: str, photometric: str) -> bool:
-    """Whether the decoder has already turned YBR into RGB."""
+    """Check whether the decoder already converts YBR to RGB."""
     return transfer_syntax in _JPEG or photometric in ("YBR_ICT", "YBR_RCT", "RGB")
 
 
@@ -78,9 +78,9 @@ def decode(
     codestream : bytes
         One frame without encapsulation.
     shape : tuple of int
-        What the header announces: (rows, columns) or (rows, columns, 3).
+        By the header: (rows, columns) or (rows, columns, 3).
     bits : int
-        BitsAllocated; used for RLE only, the others say it themselves.
+        BitsAllocated; used for RLE only, since the other codestreams state it themselves.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def decode(
 
 
 def _rle(frame: bytes, shape: tuple[int, ...], bits: int) -> Stored:
-    """RLE (PS3.5 annex G): byte planes, most significant first, channels one after the other."""
+    """Decode RLE (PS3.5 annex G): byte planes, most significant first, one channel after the other."""
     samples = shape[2] if len(shape) == 3 else 1
     channels = np.empty((samples, *shape[:2]), f"<u{bits // 8}")
     try:
@@ -124,7 +124,7 @@ def _rle(frame: bytes, shape: tuple[int, ...], bits: int) -> Stored:
 
 
 def _put_together(channel: Stored, planes: Iterator[NDArray[np.uint8]]) -> None:
-    """Shift in one byte of every pixel after the other: much faster than laying them side by side."""
+    """Combine byte planes by shifting in one plane after the other: much faster than interleaving the bytes."""
     channel[:] = next(planes)
     for _ in range(channel.itemsize - 1):
         np.left_shift(channel, 8, out=channel)
@@ -132,7 +132,7 @@ def _put_together(channel: Stored, planes: Iterator[NDArray[np.uint8]]) -> None:
 
 
 def rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
-    """Unpack segment after segment, always into the same memory.
+    """Unpack one segment after the other, always into the same memory.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
     Yields
     ------
     ndarray of uint8, shape (n_pixels,)
-        Valid until the next is asked for.
+        Valid until the next is requested.
 
     Raises
     ------
@@ -163,14 +163,14 @@ def rle_planes(frame: bytes, n_pixels: int) -> Iterator[NDArray[np.uint8]]:
 
 @contextmanager
 def nothing_ignored() -> Iterator[None]:
-    """Raise what a decoder written in Cython only prints: imagecodecs gives back undefined pixels of damaged HTJ2K.
+    """Raise the errors that a Cython decoder only prints: for damaged HTJ2K, imagecodecs returns undefined pixels.
 
-    Not for several threads at once: what catches it belongs to the process.
+    Not for several threads at once: the hooks that catch the errors belong to the process.
 
     Raises
     ------
     ValueError
-        In place of what could not be raised.
+        In place of an error that the decoder only printed.
     """
     ignored: list[type[BaseException]] = []
     before = sys.excepthook, sys.unraisablehook  # both are called, one after the other
@@ -186,9 +186,14 @@ def nothing_ignored() -> Iterator[None]:
 
 
 def require_end(codestream: bytes) -> None:
-    """Refuse a cut-off codestream: the JPEG decoder would fill the rest with grey and say nothing.
+    """Refuse a truncated codestream: the JPEG decoder would fill the rest with grey and report nothing.
 
     All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4).
+
+    Raises
+    ------
+    Refusal
+        ``truncated``.
     """
     if b"\xff\xd9" not in codestream[-64:]:
         raise Refusal(Reason.TRUNCATED, "the compressed data has no end marker")

@@ -1,4 +1,4 @@
-"""What a compressed frame says of its own size, read before a decoder takes it at its word."""
+"""Check the size that a compressed frame states against the DICOM header, before a decoder relies on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ class FrameSize:
 def require_fit(
     frame: bytes, transfer_syntax: str, shape: tuple[int, ...], bits: int, most_ratio: float
 ) -> None:
-    """Refuse a frame that would not decode to what the DICOM header says, or out of too few bytes.
+    """Refuse a frame that contradicts the DICOM header, or that is too small for the pixels it would decode to.
 
     Parameters
     ----------
     frame : bytes
         One frame without encapsulation.
     shape : tuple of int
-        What the header announces: (rows, columns) or (rows, columns, 3).
+        By the header: (rows, columns) or (rows, columns, 3).
     bits : int
         BitsAllocated.
     most_ratio : float
@@ -81,7 +81,7 @@ def _require_same(found: FrameSize, by_header: FrameSize, name: str) -> None:
 
 
 def _require_segments(frame: bytes, by_header: FrameSize) -> None:
-    """One segment for each byte of a pixel, one behind the other (PS3.5 G.5)."""
+    """Refuse RLE that does not hold one segment for each byte of a pixel, one after the other (PS3.5 G.5)."""
     if len(frame) < _RLE_HEADER_BYTES:
         raise Refusal(Reason.TRUNCATED, "the RLE data ends inside its header")
     n_segments, *starts = np.frombuffer(frame, "<u4", _RLE_HEADER_BYTES // 4).tolist()
@@ -102,7 +102,7 @@ def _jpeg_family(frame: bytes, transfer_syntax: str) -> FrameSize:
 
 
 def _jpeg(codestream: bytes) -> FrameSize:
-    """Frame header of the JPEG family, found as the decoders find it: bytes between segments do not count."""
+    """Read the frame header of the JPEG family, found as decoders find it: bytes between segments are skipped."""
     place = 2
     while place := codestream.find(0xFF, place) + 1:
         marker = codestream[place]

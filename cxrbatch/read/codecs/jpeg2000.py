@@ -1,4 +1,4 @@
-"""The main header of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1, A.6.1)."""
+"""Read the main header of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1, A.6.1)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,12 +13,12 @@ _BOX_BYTES = 8
 
 
 class NoMainHeader(Exception):
-    """The bytes do not begin as a codestream does, or what they say cannot be."""
+    """The bytes do not begin like a codestream, or their header is impossible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MainHeader:
-    """What marker segment SIZ says.
+    """Contents of marker segment SIZ.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class MainHeader:
         Of the reference grid, each as (rows, columns); the image reaches from `origin` to `size`.
     n_components : int
     precision : int
-        Bits of the component that has most.
+        Largest number of bits of a component.
     signed : bool
-        Of the first component.
+        Whether the first component is signed.
     """
 
     size: tuple[int, int]
@@ -40,7 +40,7 @@ class MainHeader:
 
     @classmethod
     def of(cls, codestream: bytes) -> Self:
-        """Read SIZ, which comes first.
+        """Read SIZ, the first marker segment.
 
         Raises
         ------
@@ -64,12 +64,12 @@ class MainHeader:
 
 
 def _is_grid(end: int, begin: int, tile: int, tile_begin: int) -> bool:
-    """Whether the first tile covers some of an image (ISO/IEC 15444-1 B.3): else OpenJPH does not come back."""
+    """Check that the first tile covers part of the image (ISO/IEC 15444-1 B.3); if not, OpenJPH never returns."""
     return tile_begin <= begin < end and begin < tile_begin + tile
 
 
 def n_levels(codestream: bytes) -> int:
-    """How often the wavelet transform halves the image, by marker segment COD.
+    """Read how often the wavelet transform halves the image, from marker segment COD.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def n_levels(codestream: bytes) -> int:
 
 
 def require_main_header(codestream: bytes) -> None:
-    """Refuse a main header whose segments do not follow each other, or hold too little: OpenJPH reads beyond them.
+    """Check that the segments of a main header are contiguous and long enough; if not, OpenJPH reads beyond them.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def require_main_header(codestream: bytes) -> None:
 
 
 def _segments(codestream: bytes) -> dict[bytes, bytes]:
-    """Parameters of the marker segments as far as the first tile, the last where there are several."""
+    """Read the parameters of the marker segments before the first tile; of several, the last."""
     place, found = 2, {}
     while (marker := codestream[place : place + 2]) != _SOT:
         n_bytes = _length(codestream, place + 2)
@@ -107,17 +107,17 @@ def _segments(codestream: bytes) -> dict[bytes, bytes]:
 
 
 def _required(segments: dict[bytes, bytes], marker: bytes) -> bytes:
-    """Parameters of a segment that must be there (ISO/IEC 15444-1 A.6.1, A.6.4), with their least number."""
+    """Return the parameters of a required segment (ISO/IEC 15444-1 A.6.1, A.6.4), if there are enough of them."""
     if len(segment := segments.get(marker, b"")) < _LEAST_BYTES[marker]:
         raise NoMainHeader
     return segment
 
 
 def strip_jp2(frame: bytes) -> bytes:
-    """Take the codestream out of a JP2 file (ISO/IEC 15444-1 annex I), in which some devices send it.
+    """Extract the codestream from a JP2 file (ISO/IEC 15444-1 annex I), in which some devices send it.
 
-    DICOM does not allow these files (PS3.5 A.4.4), and what they say beside the codestream, palettes for instance, is
-    not for the decoder to see. Anything else is given back as it is.
+    DICOM does not allow these files (PS3.5 A.4.4), and the decoder must not use their other contents, such as
+    palettes. Any other frame is returned as it is.
     """
     place = 0
     while frame.startswith(_FILE_SIGNATURE) and place + _BOX_BYTES <= len(frame):

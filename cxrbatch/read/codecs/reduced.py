@@ -1,8 +1,8 @@
-"""Compressed pixel data → stored values at a fraction of the size, where the format holds such an image.
+"""Decode compressed pixel data at a fraction of the size, where the format allows it: frame in, stored values out.
 
-RLE by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K by leaving
-out the highest resolution levels. What cannot be decoded so, for whatever reason, is left to
-`cxrbatch.read.codecs.decode`, which also says what is wrong.
+RLE is decoded by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K
+by leaving out the highest resolution levels. A frame for which this fails, for whatever reason, is left to
+`cxrbatch.read.codecs.decode`, which also reports the error.
 """
 
 import io
@@ -26,12 +26,12 @@ _MOST_DCT_HALVINGS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What the header announces.
+    """Shape and type of the pixels, as the header states them.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the full image: (rows, columns) if it is monochrome.
+        Shape of the full image: (rows, columns) if it is monochrome.
     bits : int
         BitsAllocated.
     signed : bool
@@ -49,11 +49,12 @@ def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int
     Returns
     -------
     ReducedImage
-        Of stored values.
+        Of stored values, float32.
 
     Raises
     ------
     NotReducible
+        The frame cannot be decoded at this size.
     """
     try:
         return _DECODERS[transfer_syntax](frame, form, halvings)
@@ -64,7 +65,7 @@ def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int
 
 
 def draft(image: Image.Image, halvings: int) -> Box:
-    """Make Pillow decode a JPEG at ``1 / 2**halvings`` of its size, but at no less than 1/8, the means of its blocks.
+    """Make Pillow decode a JPEG at ``1 / 2**halvings`` of its size, at least 1/8: to the means of its blocks.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
     Raises
     ------
     NotReducible
-        It cannot.
+        Pillow cannot.
     """
     columns, rows = image.size
     scale = 1 << min(halvings, _MOST_DCT_HALVINGS)
@@ -85,7 +86,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
 
 
 def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
-    """Average each plane of bytes; putting the planes together is for means then, and not for pixels."""
+    """Average each plane of bytes, then combine the means of the planes: there are fewer means than pixels."""
     block = 1 << halvings
     if form.signed or len(form.shape) != 2:
         raise NotReducible
@@ -109,7 +110,7 @@ def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     main = _plain_header(codestream, form, halvings)
     with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
         values = np.asarray(image)
-    # Pillow shifts all values to the upper end of 8 or 16 bits, and signed ones to above 0.
+    # Pillow shifts all values to the upper end of 8 or 16 bits, and makes signed values at least 0.
     stored = values >> (8 * values.itemsize - main.precision)
     pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if form.signed else 0)
     return ReducedImage(pixels, _low_pass_extent(form.shape, halvings))
@@ -121,7 +122,7 @@ def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
         values = imagecodecs.htj2k_decode(codestream, skipres=halvings)
     if main.precision == 8 * values.itemsize:
         raise NotReducible
-    # The low-pass filters overshoot, and the decoder lets what falls below 0 wrap round.
+    # The low-pass filters overshoot, and in the decoder values below 0 wrap around.
     lowest = -(1 << (main.precision - 1)) if form.signed else 0
     stored = np.clip(values.view(f"i{values.itemsize}"), lowest, lowest + (1 << main.precision) - 1)
     return ReducedImage(stored.astype(np.float32), _low_pass_extent(form.shape, halvings))
@@ -137,12 +138,12 @@ _DECODERS: dict[str, _Decoder] = {
 
 
 def can_reduce(transfer_syntax: str) -> bool:
-    """Whether the transfer syntax can hold images that decode at a fraction of their size."""
+    """Check whether images of the transfer syntax may be decoded at a fraction of their size."""
     return transfer_syntax in _DECODERS
 
 
 def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
-    """Refuse whatever would come out otherwise than as the one image that is meant."""
+    """Read the main header; raise `NotReducible` unless it describes one tile of one component as in `form`."""
     main = MainHeader.of(codestream)
     one_tile = main.tile[0] >= main.size[0] and main.tile[1] >= main.size[1]
     plain = (
@@ -158,10 +159,10 @@ def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
 
 
 def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
-    """Where the full image lies among the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
+    """Compute the extent of the full image in the samples of a lower resolution level (ISO/IEC 15444-1 F.4).
 
-    The filters are symmetric about every second sample, the first included: sample i of the level stands for what
-    lies around the middle of pixel ``i * 2**halvings``, and not around the middle of a block that begins there.
+    The filters are symmetric about every second sample, the first included. Sample i of the level is centred on the
+    middle of pixel ``i * 2**halvings``, and not on the middle of a block that begins there.
     """
     scale = 1 << halvings
     before = 0.5 - 0.5 / scale
@@ -169,7 +170,7 @@ def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
 
 
 class _Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
-    """Pillow's reader with the right size: its ``reduce`` rounds, where ISO/IEC 15444-1 B-15 rounds up."""
+    """Pillow's JPEG 2000 file with the right size: its ``reduce`` rounds, but ISO/IEC 15444-1 B-15 rounds up."""
 
     def __init__(self, stream: io.BytesIO, halvings: int) -> None:
         self._halvings = halvings

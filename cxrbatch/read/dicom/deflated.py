@@ -1,4 +1,4 @@
-"""Deflated transfer syntax (PS3.5 A.5): no more is inflated than a file may ask for."""
+"""Inflate files of the deflated transfer syntax (PS3.5 A.5), up to the limits on size."""
 
 import io
 import zlib
@@ -17,24 +17,24 @@ _META_GROUP = 2
 
 
 def inflate_dataset(stream: io.BufferedReader, limits: Limits) -> io.BytesIO | None:
-    """Make a plain file of a deflated one.
+    """Convert a deflated file to a plain one.
 
     Parameters
     ----------
     stream : file
-        At its beginning, where it is left if there is nothing to inflate.
+        At its beginning; it is left there if there is nothing to inflate.
 
     Returns
     -------
     file or None
-        Explicit VR, little-endian, and saying so; None for all other transfer syntaxes.
+        Explicit VR, little-endian, with meta information that states it; None for all other transfer syntaxes.
 
     Raises
     ------
     Refusal
         ``corrupt``, ``truncated`` or ``too_large``.
     """
-    # Nearly all files are not deflated, which a look at what has been read anyway tells.
+    # Few files are deflated. The bytes that are buffered anyway show which may be.
     if _DEFLATED not in stream.peek():
         return None
     begin = _data_set_begins(stream)
@@ -46,7 +46,7 @@ def inflate_dataset(stream: io.BufferedReader, limits: Limits) -> io.BytesIO | N
 
 
 def _data_set_begins(stream: io.BufferedReader) -> int | None:
-    """Place of what is deflated; None where the meta information names another transfer syntax."""
+    """Find the offset of the deflated part; None where the meta information names another transfer syntax."""
     read_preamble(stream, force=True)
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_is_data_set)
     return stream.tell() if el.text(meta, "TransferSyntaxUID").encode() == _DEFLATED else None

@@ -1,4 +1,4 @@
-"""Reading single DICOM elements tolerantly: an unusable value is a missing value, never an exception."""
+"""Read single DICOM elements tolerantly: an unusable value is a missing value, never an exception."""
 
 import datetime as dt
 import math
@@ -18,47 +18,47 @@ _LARGEST = 1 << 32
 
 
 def text(dataset: Dataset, keyword: str) -> str:
-    """First value as text without padding; empty where missing or unusable."""
+    """Read the first value as text without padding; empty where missing or unusable."""
     return next(_texts(dataset, keyword), "")
 
 
 def texts(dataset: Dataset, keyword: str) -> list[str]:
-    """All values as text."""
+    """Read all values as text without padding."""
     return list(_texts(dataset, keyword))
 
 
 def numbers(dataset: Dataset, keyword: str) -> list[float]:
-    """All values as finite numbers; empty where one of them is none."""
+    """Read all values as finite numbers; empty where one of them is not a finite number."""
     values = [_finite(item) for item in _texts(dataset, keyword) if item]
     known = [value for value in values if value is not None]
     return known if len(known) == len(values) else []
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """First value as a finite number."""
+    """Read the first value as a finite number; None where missing or unusable."""
     return next((_finite(item) for item in _texts(dataset, keyword) if item), None)
 
 
 def integer(dataset: Dataset, keyword: str, default: int) -> int:
-    """First value as an integer, `default` where missing or unusable; no larger than DICOM has any."""
+    """Read the first value as an integer, limited to ±2**32; `default` where missing or unusable."""
     value = number(dataset, keyword)
     return default if value is None else int(max(-_LARGEST, min(value, _LARGEST)))
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """Items of a sequence; empty where it is missing or no sequence."""
+    """Read the items of a sequence; empty where it is missing or no sequence."""
     value = value_of(dataset, keyword)
     return list(value) if isinstance(value, Sequence) else []
 
 
 def is_stated(dataset: Dataset, keyword: str) -> bool:
-    """Whether there is a text or a sequence, usable or not."""
+    """Check whether an element has a value, usable or not."""
     element = dataset.get_item(keyword, keep_deferred=True)
     return element is not None and bool(element.value)
 
 
 def date(dataset: Dataset, keyword: str) -> dt.date | None:
-    """A DA value; the old form with dots (PS3.5 6.2, ACR-NEMA) is understood."""
+    """Read a DA value, also in the old form with dots (PS3.5 6.2, ACR-NEMA); None where missing or unusable."""
     digits = text(dataset, keyword).replace(".", "").replace("-", "")
     try:
         return dt.datetime.strptime(digits[:8], "%Y%m%d").date()
@@ -67,7 +67,7 @@ def date(dataset: Dataset, keyword: str) -> dt.date | None:
 
 
 def age_years(value: str) -> float | None:
-    """Age in years of an AS value (PS3.5 6.2: ``045Y``, ``018M``, ``003W``, ``010D``); a bare number means years."""
+    """Parse an AS value to years (PS3.5 6.2: ``045Y``, ``018M``, ``003W``, ``010D``); a bare number means years."""
     match = re.fullmatch(r"(\d{1,3})([DWMY]?)", value.upper())
     if match is None:
         return None
@@ -75,7 +75,7 @@ def age_years(value: str) -> float | None:
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
-    """Value as pydicom gives it; None where it is missing or cannot be understood."""
+    """Return the value as pydicom gives it; None where it is missing or cannot be parsed."""
     tag = _tag(keyword)
     try:
         return dataset[tag].value if tag in dataset else None
@@ -87,12 +87,12 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
 
 @cache
 def _tag(keyword: str) -> BaseTag:
-    """Looked up once: by keyword, pydicom takes several times as long to find an element, or that it is missing."""
+    """Look up the tag of a keyword once: to find an element by keyword takes pydicom several times as long."""
     return Tag(keyword)
 
 
 def _texts(dataset: Dataset, keyword: str) -> Iterator[str]:
-    """Values as text without padding, one by one: there may be many, and only the first of use."""
+    """Convert values to text without padding, one by one: there may be many, and often only the first is used."""
     value = value_of(dataset, keyword)
     values = value if isinstance(value, MultiValue | list) else (value,)
     return (str(item).strip(" \0") for item in values if item is not None and not isinstance(item, _NO_TEXT))

@@ -1,4 +1,4 @@
-"""What a DICOM header says about a radiograph, without name and birth date."""
+"""Read the header of a DICOM radiograph: dataset in, `ImageHeader` out, without name and birth date."""
 
 import datetime as dt
 import hashlib
@@ -19,13 +19,13 @@ _STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 
 
 def read_header(dataset: Dataset, name: str) -> ImageHeader:
-    """Collect what the gate and the report need.
+    """Collect the values that the gate and the report need.
 
     Parameters
     ----------
     dataset : Dataset
     name : str
-        Relative path, which identifies the patient where the header does not.
+        Relative path; it identifies the patient where the header does not.
     """
     patient_key, patient_id = _patient(dataset, name)
     studied = next((found for keyword in _STUDY_DATES if (found := el.date(dataset, keyword))), None)
@@ -58,7 +58,7 @@ def _patient(dataset: Dataset, name: str) -> tuple[PatientKey, str]:
 
 
 def _age_years(dataset: Dataset, studied: dt.date | None) -> float | None:
-    """Age at the study: the smaller of what PatientAge and the birth date say, so that no child slips through."""
+    """Compute the age at the study: the smaller one by PatientAge and by birth date, so that no child is missed."""
     stated = el.age_years(el.text(dataset, "PatientAge"))
     born = el.date(dataset, "PatientBirthDate")
     computed = (studied - born).days / 365.25 if studied and born and studied >= born else None
@@ -74,7 +74,7 @@ def _body_part(dataset: Dataset) -> str:
 
 
 def _view_position(dataset: Dataset) -> str:
-    """ViewPosition, else the view's code, else the orientation, else an unambiguous description."""
+    """Read ViewPosition, else the view's code, else the orientation, else an unambiguous description."""
     if stated := el.text(dataset, "ViewPosition"):
         return stated.upper()
     codes = el.items(dataset, "ViewCodeSequence")
@@ -88,7 +88,7 @@ def _description(dataset: Dataset) -> str:
 
 
 def _view_in(words: str) -> str:
-    """View that a text names; none where it names both (as ``PA and lateral`` for a whole study does)."""
+    """Find the view that a text names; empty where it names both, such as ``PA and lateral`` for a whole study."""
     frontal, lateral = _FRONTAL_WORD.search(words), _LATERAL_WORD.search(words)
     if bool(frontal) == bool(lateral):
         return ""
@@ -96,7 +96,7 @@ def _view_in(words: str) -> str:
 
 
 def _view_by_orientation(dataset: Dataset) -> str:
-    """Rows that run front to back show the patient from the side (PS3.3 C.7.6.1.1.1)."""
+    """Derive the view from PatientOrientation: rows from front to back mean a lateral (PS3.3 C.7.6.1.1.1)."""
     directions = el.texts(dataset, "PatientOrientation")
     if len(directions) != 2 or not directions[0]:
         return ""
@@ -114,5 +114,5 @@ def _identity_digest(dataset: Dataset) -> str:
     born, sex = el.date(dataset, "PatientBirthDate"), el.text(dataset, "PatientSex").upper()
     if born is None and not sex:
         return ""
-    # Few enough digits that hundreds of birth dates share them: more could be searched through in a second.
+    # With two digits, hundreds of birth dates share a digest. A longer one could be searched through in a second.
     return hashlib.sha256(f"{born}|{sex}".encode()).hexdigest()[:2]

@@ -1,4 +1,4 @@
-"""DICOM radiographs: file → dataset → presentation values."""
+"""Open DICOM radiographs: file in, header first, then presentation values out."""
 
 import logging
 import warnings
@@ -24,7 +24,7 @@ from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef
 
-# pydicom logs what it finds wrong, values included: none of it belongs on stderr.
+# pydicom logs errors together with values from the file: they must not appear on stderr.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
 logging.getLogger("pydicom").propagate = False
 
@@ -36,9 +36,9 @@ class OpenDicom:
     Attributes
     ----------
     dataset : Dataset
-        What stands before the pixels; with them, if the file was deflated.
+        Elements before the pixels; if the file was deflated, with the pixels.
     pixels_begin : int
-        Where the next element begins in the file.
+        Offset of the next element in the file, in bytes.
     limits : Limits
     """
 
@@ -49,7 +49,10 @@ class OpenDicom:
     limits: Limits
 
     def decode(self, least_px: int | None = None) -> CxrImage:
-        """Decode to presentation values, inverted once if MONOCHROME1."""
+        """Decode to presentation values, inverted once if MONOCHROME1.
+
+        Parameters, result and errors as in `cxrbatch.read.OpenImage`.
+        """
         halvings = block_means.halvings(self.header.rows, self.header.columns, least_px)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -64,7 +67,7 @@ class OpenDicom:
         )
 
     def _while_reading(self, halvings: int) -> Presentation | None:
-        """Reduce pixels that are not compressed as they come in; None where that is not possible."""
+        """Reduce uncompressed pixels while they are read; None where that is not possible."""
         if not halvings or "PixelData" in self.dataset:
             return None
         means = partial(reduced_from_file, self.dataset, self.ref.path, self.pixels_begin, halvings)
@@ -82,7 +85,7 @@ class OpenDicom:
         return presentation(self.dataset, frame, halvings)
 
     def _read_pixel_data(self) -> None:
-        """Complete the dataset."""
+        """Add the pixel data to the dataset."""
         if "PixelData" not in self.dataset:
             element = pixel_data.pixel_data(self.ref.path, self.pixels_begin, self.dataset)
             self.dataset[element.tag] = element
@@ -102,7 +105,7 @@ def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
 
 
 def _parse(stream: BinaryIO, limits: Limits, *, stop_before_pixels: bool) -> Dataset:
-    """Parse a file; one that ends inside an element gives an empty dataset (pydicom only warns)."""
+    """Parse a file; a file that ends inside an element gives an empty dataset (pydicom only warns)."""
     longest = LONGEST_READ_BYTES if stop_before_pixels else limits.file_bytes
     try:
         return dcmread(stream, force=True, defer_size=longest, stop_before_pixels=stop_before_pixels)
@@ -112,14 +115,14 @@ def _parse(stream: BinaryIO, limits: Limits, *, stop_before_pixels: bool) -> Dat
         raise too_deep(limits.nesting) from error
     except EOFError as error:
         raise Refusal(Reason.TRUNCATED, "the file ends inside a DICOM element") from error
-    except Exception as error:  # pydicom raises whatever the damaged bytes led it to
+    except Exception as error:  # pydicom raises many types of exception on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Refusal(Reason.CORRUPT, f"the DICOM data cannot be parsed ({type(error).__name__})") from error
 
 
 def _refuse_non_image(dataset: Dataset) -> NoReturn:
-    """Tell a report, which nobody expects a score for, from an image whose header was cut off."""
+    """Raise `NotAnImage` for a report, which needs no score, and `truncated` for an image with a cut-off header."""
     meta = getattr(dataset, "file_meta", Dataset())
     sop_class = el.text(dataset, "SOPClassUID") or el.text(meta, "MediaStorageSOPClassUID")
     if not sop_class or "Image Storage" in uid.UID(sop_class).name:
@@ -128,7 +131,7 @@ def _refuse_non_image(dataset: Dataset) -> NoReturn:
 
 
 class NotAnImage(Refusal):
-    """DICOM without pixels (a report, a presentation state, a DICOMDIR): nobody expects a score for it."""
+    """DICOM without pixels (a report, a presentation state, a DICOMDIR), for which no score is expected."""
 
     def __init__(self) -> None:
         super().__init__(Reason.NOT_AN_IMAGE, "DICOM without pixel data")

@@ -1,4 +1,4 @@
-"""Pixel data of a file: the element, or uncompressed pixels in strips."""
+"""Read the pixel data of a DICOM file: the element, a compressed frame, or uncompressed pixels in strips."""
 
 import os
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SYNTAXES = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How the pixels lie in the file."""
+    """Layout of uncompressed pixels in the file."""
 
     rows: int
     columns: int
@@ -37,17 +37,17 @@ class Layout:
 
     @property
     def n_bytes(self) -> int:
-        """Of one frame."""
+        """Number of bytes of one frame."""
         return self.rows * self.columns * self.dtype.itemsize
 
 
 def layout(dataset: Dataset, syntax: uid.UID) -> Layout:
-    """Tell from a header how one monochrome frame lies in the file.
+    """Derive the layout of one monochrome frame in the file from its header.
 
     Raises
     ------
     NotReducible
-        It is compressed, in colour, or not little-endian.
+        The frame is compressed, in colour, or not little-endian.
     """
     bits, samples = el.integer(dataset, "BitsAllocated", 0), el.integer(dataset, "SamplesPerPixel", 1)
     rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
@@ -62,24 +62,24 @@ def layout(dataset: Dataset, syntax: uid.UID) -> Layout:
 
 
 def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[Any]]:
-    """Read the pixels a few rows at a time, into the same memory again and again.
+    """Read the pixels a few rows at a time, always into the same memory.
 
     Parameters
     ----------
     begin : int
-        Where the element with the pixels begins.
+        Offset of the element with the pixels, in bytes.
     block : int
-        Every strip but the last has a multiple of so many rows.
+        The number of rows of every strip but the last is a multiple of this.
 
     Yields
     ------
     ndarray of uint8, uint16 or uint32, shape (any, columns)
-        Valid until the next is asked for.
+        Valid until the next is requested.
 
     Raises
     ------
     NotReducible
-        They are not there, or not all of them.
+        Some or all of the pixels are missing.
     """
     with path.open("rb", buffering=0) as stream:
         stream.seek(_value_begins(stream, begin, of))
@@ -98,14 +98,14 @@ def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
     Parameters
     ----------
     begin : int
-        Where it begins.
+        Offset of the element in the file, in bytes.
     of : Dataset
         The header, encoded as the pixels are.
 
     Raises
     ------
     Refusal
-        ``truncated``: it is not there, or not all of it.
+        ``truncated``: the element is missing or incomplete.
     """
     implicit_vr, is_little_endian = of.original_encoding
     with path.open("rb") as stream:
@@ -118,7 +118,7 @@ def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
         if n_bytes == _UNDEFINED_LENGTH:
             n_bytes = stream.tell() - _DELIMITER_BYTES - element.value_tell
         stream.seek(element.value_tell)
-        # A length is not believed: memory for it would be asked for at once.
+        # The stated length may be wrong, and memory for it would be allocated at once.
         left = os.fstat(stream.fileno()).st_size - element.value_tell
         return element._replace(value=stream.read(min(n_bytes, left)))
 
@@ -136,40 +136,40 @@ def _value_begins(stream: FileIO, begin: int, of: Layout) -> int:
 def _pixel_element(
     stream: BinaryIO, begin: int, implicit_vr: bool, is_little_endian: bool
 ) -> RawDataElement | None:
-    """Tag and length of PixelData, not its value; the stream is behind the value then. None where it is missing."""
+    """Read tag and length of PixelData, not its value, and move the stream behind it; None where it is missing."""
     stream.seek(begin)
     elements = data_element_generator(stream, implicit_vr, is_little_endian, defer_size=0)
     try:
         element = next(elements, None)
     except MemoryError:
         raise
-    except Exception:  # pydicom raises whatever the damaged bytes led it to
+    except Exception:  # pydicom raises many types of exception on damaged bytes
         return None
     is_it = isinstance(element, RawDataElement) and element.tag == _PIXEL_DATA
     return element if is_it else None
 
 
 _HEADS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\0\xff\xff\xff\xff")
-"""PixelData of undefined length, explicit VR, little-endian: all that is encapsulated (PS3.5 A.4)."""
+"""First bytes of all encapsulated PixelData: undefined length, explicit VR, little-endian (PS3.5 A.4)."""
 
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 
 _ITEM_BYTES = 8
-"""Tag and length: of the offset table, of the fragment, of the delimiter behind it. A file cut off lacks the last."""
+"""Tag and length of an item: the offset table, the fragment, and the delimiter, which a truncated file lacks."""
 
 
 def frame_of_file(path: Path, begin: int) -> bytes | None:
-    """Read the one frame straight from the file.
+    """Read the one compressed frame directly from the file.
 
     Parameters
     ----------
     begin : int
-        Where the element behind the header begins.
+        Offset of the element behind the header, in bytes.
 
     Returns
     -------
     bytes or None
-        None where that is not a frame with everything in its place: parse the file, and say what is wrong.
+        None where that is not one complete frame in the usual form; then parse the file to find the reason.
     """
     with path.open("rb") as stream:
         stream.seek(begin)
@@ -186,7 +186,7 @@ def frame_of_file(path: Path, begin: int) -> bytes | None:
 
 
 def frame_of_dataset(dataset: Dataset) -> bytes:
-    """Take the one frame out of PixelData.
+    """Extract the one frame from PixelData.
 
     Raises
     ------

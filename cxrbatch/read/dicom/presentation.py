@@ -1,4 +1,4 @@
-"""Stored values of a DICOM image → presentation values, as a radiologist sees them."""
+"""Convert the pixels of a DICOM image to presentation values: dataset in, values as a radiologist sees them out."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,18 +30,19 @@ _SEGMENTED = tuple(f"Segmented{hue}PaletteColorLookupTableData" for hue in ("Red
 
 
 def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
-    """Decode the pixels of a dataset, and apply what its header says of them.
+    """Decode the pixels of a dataset, and apply the transforms of its header.
 
     Parameters
     ----------
     frame : bytes or None
         As in `cxrbatch.read.dicom.stored_values.stored_values`.
     halvings : int
-        How often the sides may be halved; what cannot be is decoded in full.
+        How often the sides may be halved; where that is not possible, the image is decoded in full.
 
     Raises
     ------
     Refusal
+        ``unsupported_transfer_syntax``, ``truncated`` or ``corrupt``.
     """
     photometric = _photometric(dataset)
     if photometric not in (*_MONOCHROME, *_COLOUR):
@@ -56,17 +57,17 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
 
 
 def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedImage]) -> Presentation | None:
-    """Apply what the header says to means of stored values, as if they were stored values.
+    """Apply the transforms of the header to means of stored values, as if they were stored values.
 
     Parameters
     ----------
     decode : callable
-        Gives the means, or raises `NotReducible`.
+        Returns the means, or raises `NotReducible`.
 
     Returns
     -------
     Presentation or None
-        None where all pixels are needed: there are no means, the image is not monochrome, or the header wants the
+        None where all pixels are needed: there are no means, the image is not monochrome, or the transforms need the
         values of single pixels.
     """
     if _photometric(dataset) not in _MONOCHROME:
@@ -98,7 +99,7 @@ def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int) -> Present
 def _presented(
     dataset: Dataset, stored: Stored | Values, valid: NDArray[np.bool_] | None, extent: Box | None
 ) -> Presentation:
-    """Modality LUT, VOI LUT, and the inversion, once, of MONOCHROME1 (PS3.4 N.2)."""
+    """Apply Modality LUT, VOI LUT and, once, the inversion of MONOCHROME1 (PS3.4 N.2)."""
     values = voi.modality_values(dataset, stored, signed=is_signed(dataset))
     values, flags = voi.apply_voi(dataset, values, valid)
     grey = data_range(values, valid)
@@ -134,7 +135,7 @@ def _palette_rgb(dataset: Dataset, stored: Stored) -> tuple[Stored, int]:
 
 
 def _photometric_flags(dataset: Dataset) -> frozenset[Flag]:
-    """INVERSE accompanies MONOCHROME1 and is no second inversion (PS3.3 C.11.6.1.2)."""
+    """Flag a conflicting PresentationLUTShape: INVERSE goes with MONOCHROME1, not twice (PS3.3 C.11.6.1.2)."""
     shape = el.text(dataset, "PresentationLUTShape").upper()
     expected = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}[_photometric(dataset)]
     return frozenset((Flag.PHOTOMETRIC_CONFLICT,)) if shape and shape != expected else frozenset()

@@ -1,4 +1,4 @@
-"""Whether a header can be worked with: no endless values, no endless sequences within sequences."""
+"""Check the structure of a header before it is read: no overlong values, no deeply nested sequences."""
 
 from collections.abc import Iterable
 
@@ -10,23 +10,23 @@ from pydicom.sequence import Sequence
 from cxrbatch.reasons import Reason, Refusal
 
 LONGEST_READ_BYTES = 1 << 24
-"""Longer values are not even read: more than any lookup tables need, and less than would be noticed."""
+"""Longer values are not read. This is more than any lookup table needs, and little memory."""
 _LONGEST_BYTES = 1 << 16
 _MAY_BE_LONG = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UC", "UN", "UR", "UT"))
 """Value representations with a length of 32 bits (PS3.5 table 7.1-1). The others have 16, unless the file is in
 implicit VR."""
 _PICTURE_GROUP = 0x0028
 _GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, _PICTURE_GROUP))
-"""Those of which anything is read."""
+"""Groups from which any element is read."""
 
 
 def check_structure(dataset: Dataset, nesting: int) -> None:
-    """Refuse a header that would take too long to understand.
+    """Refuse a header that would take too long to parse.
 
     Parameters
     ----------
     dataset : Dataset
-        As parsed; values that have not been converted yet are left so.
+        As parsed; values that are not converted yet stay unconverted.
     nesting : int
         See `cxrbatch.limits.Limits`.
 
@@ -44,12 +44,12 @@ def check_structure(dataset: Dataset, nesting: int) -> None:
 
 
 def too_deep(nesting: int) -> Refusal:
-    """Say that sequences are nested too deep."""
+    """Make the refusal of sequences that are nested too deep."""
     return Refusal(Reason.CORRUPT, f"sequences nested deeper than {nesting}")
 
 
 def _require_short(element: RawDataElement) -> None:
-    """Private elements may be as long as they like, and doses and documents too: nobody looks at them here."""
+    """Refuse an overlong element, except those that are not read: private elements, doses, documents."""
     tag = element.tag
     if tag.group not in _GROUPS or not dictionary_has_tag(tag):
         return
@@ -62,7 +62,7 @@ def _require_short(element: RawDataElement) -> None:
 
 
 def _require_shallow(element: DataElement, left: int, nesting: int) -> None:
-    """Look for sequences that have been parsed: those of undefined length, at once, with all they hold."""
+    """Refuse sequences nested too deep, among those parsed already: those of undefined length, with their items."""
     if not isinstance(element.value, Sequence):
         return
     if not left:

@@ -1,4 +1,4 @@
-"""DICOM dataset → stored values, of all pixels or of as many as are needed."""
+"""Decode the pixel data of a DICOM file: dataset in, stored values out, of all pixels or as means of blocks."""
 
 from collections.abc import Iterator
 from math import prod
@@ -21,7 +21,7 @@ from cxrbatch.resample import NotReducible, ReducedImage
 
 
 def transfer_syntax(dataset: Dataset) -> str:
-    """TransferSyntaxUID, or what a file without meta information was parsed as (PS3.5 10.1)."""
+    """Return TransferSyntaxUID; without meta information, the syntax by which the file was parsed (PS3.5 10.1)."""
     stated = el.text(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID")
     if stated:
         return stated
@@ -32,17 +32,17 @@ def transfer_syntax(dataset: Dataset) -> str:
 
 
 def is_signed(dataset: Dataset) -> bool:
-    """Whether stored values are signed (PixelRepresentation)."""
+    """Check whether stored values are signed (PixelRepresentation)."""
     return el.integer(dataset, "PixelRepresentation", 0) == 1
 
 
 def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
-    """Make sure that a compressed frame is what the header announces, before it is decoded.
+    """Check, before decoding, that a compressed frame is as the header states.
 
     Returns
     -------
     bytes
-        The frame as it is, or what is in it.
+        The frame as it is, or the codestream in it if it is a JP2 file.
 
     Raises
     ------
@@ -94,12 +94,12 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     dataset : Dataset
         The header.
     begin : int
-        Where the element behind it begins in the file.
+        Offset of the element behind the header in the file, in bytes.
 
     Raises
     ------
     NotReducible
-        The pixels are compressed, incomplete, padded, or otherwise not what can be averaged.
+        The pixels are compressed, incomplete, padded, or cannot be averaged for another reason.
     """
     layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
     _, bits_stored, high_bit = _bits(dataset)
@@ -120,9 +120,10 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     Raises
     ------
     NotReducible
+        The frame cannot be decoded at this size, or may hold padding.
     """
     syntax = transfer_syntax(dataset)
-    # Where padding is, only the full image tells.
+    # Only the full image shows where padding is.
     if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
     form = reduced.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
@@ -135,7 +136,7 @@ def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> Redu
     Raises
     ------
     NotReducible
-        There is padding among them.
+        Some of the pixels are padding.
     """
     values = block_means.strips(stored, 1 << halvings)
     return _means(dataset, values, stored.shape, halvings)
@@ -203,7 +204,13 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
 
 
 def valid_mask(dataset: Dataset, stored: Stored) -> NDArray[np.bool_] | None:
-    """Where a pixel is image and not padding (PS3.3 C.7.5.1.1.2); None where nothing is padding."""
+    """Find the pixels that are image and not padding (PS3.3 C.7.5.1.1.2).
+
+    Returns
+    -------
+    ndarray of bool, shape of `stored`, or None
+        True where a pixel is image. None where no pixel is padding, or all are.
+    """
     if el.number(dataset, "PixelPaddingValue") is None:
         return None
     padded = _padded(dataset, stored)
@@ -219,7 +226,7 @@ def _padded(dataset: Dataset, stored: Stored) -> NDArray[np.bool_]:
 
 
 def _as_stored(value: float, dtype: np.dtype[np.integer]) -> int:
-    """Undo a wrong VR: the padding value of signed pixels is often written as unsigned, and the reverse."""
+    """Correct a wrong VR: the padding value of signed pixels is often written as unsigned, and the reverse."""
     bits = dtype.itemsize * 8
     wrapped = int(value) % (1 << bits)
     return wrapped - (1 << bits) if dtype.kind == "i" and wrapped >= 1 << (bits - 1) else wrapped

@@ -1,4 +1,4 @@
-"""Modality LUT and VOI LUT of a DICOM image, as far as its header holds usable ones."""
+"""Apply the Modality LUT and the VOI LUT of a DICOM image, where its header holds usable ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,9 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
 def apply_voi(
     dataset: Dataset, values: Values, valid: NDArray[np.bool_] | None
 ) -> tuple[Values, frozenset[Flag]]:
-    """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); neither is a must.
+    """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); both may be missing.
 
-    A window that leaves no contrast in the image is ignored, and the image flagged: such headers are wrong.
+    A transform that leaves no contrast in the image is ignored, and the image is flagged: such headers are wrong.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def apply_voi(
 
 
 def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool) -> bool:
-    """Whether the transforms may come after averaging in place of before it.
+    """Check whether the transforms may be applied after averaging instead of before.
 
-    What they make of a mean is the mean of what they make of each pixel where they are straight, and nearly so where
-    they bend gently. A narrow window, or a steep LUT, would show how little the pixels of a block differ.
+    Where a transform is linear, it maps the mean of pixels to the mean of the mapped pixels. Where it bends gently,
+    this is nearly so. With a narrow window or a steep LUT, small differences within a block would matter.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
     table = _lut_table(sequence[0], entries, bits=int(descriptor[2]))
     if table is None or first not in _FIRST_MAPPED:
         return None
-    # The first value mapped is SS for signed pixels, and often written as US all the same.
+    # The first value mapped is SS for signed pixels, but is often written as US.
     return Lut(first - 65536 if signed and first > 32767 else first, table)
 
 

@@ -1,1 +1,1 @@
-"""Train the pixel check: which images are frontal chest radiographs."""
+"""Train the pixel check, which recognises frontal chest radiographs."""

@@ -1,4 +1,4 @@
-"""Draw on a small canvas: ovals, noise, blur, for images that are no radiographs."""
+"""Draw on a small canvas: ovals, noise and blur, for images that are no radiographs."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""What the pixel check learns from: real radiographs as they are and varied, and images of anything else."""
+"""Make the training set of the pixel check: real radiographs as they are and varied, and images of anything else.
+
+Input: the folder of the collections. Output: features and kind of each image.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +38,9 @@ class Film:
     Attributes
     ----------
     folder : str
-        The collection it came with: collections are left out whole to measure with.
+        Its collection. To measure, whole collections are left out.
     patient : str
-        Unique within `folder`; the file's name where patients are not told apart.
+        Unique within `folder`; the name of the file where the patient is not known.
     kind : str
         `FRONTAL`, `LATERAL` or `CT`.
     """
@@ -50,18 +53,18 @@ class Film:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """What the network is taught, one row per image.
+    """Training set of the pixel check, one row per image.
 
     Attributes
     ----------
     rows : ndarray of float32, shape (n, N_FEATURES)
-        From `cxrbatch.gate.pixel_check.look`.
+        From `cxrbatch.gate.extract_features`.
     kinds : ndarray of str, shape (n,)
-        What each shows: a kind of film, of `DRAWN` or of `MADE_OF_RADIOGRAPHS`.
+        Kind of each image: that of a `Film`, or a key of `DRAWN` or of `MADE_OF_RADIOGRAPHS`.
     origins : ndarray of int, shape (n,)
-        Index of the film it is made of; -1 where drawn.
+        Index of the `Film` it is made of; -1 where drawn.
     varied : ndarray of bool, shape (n,)
-        Whether it was changed at random.
+        True where the image was changed at random.
     """
 
     rows: NDArray[np.float32]
@@ -71,7 +74,7 @@ class Examples:
 
 
 def find_films(data: Path) -> list[Film]:
-    """List the images under `data` in a fixed order; a radiograph known to be in two collections comes once."""
+    """List the images under `data` in a fixed order; a radiograph known to be in two collections is listed once."""
     return [*_plain_folders(data), *_radiography_database(data), *_covid_chestxray(data)]
 
 
@@ -103,7 +106,7 @@ _Example = tuple[Pixels, str, int, bool]
 
 
 def make_examples(films: Sequence[Film], seed: int = 1) -> Examples:
-    """Show every film as it is and varied, other images made of the frontal ones, and drawn ones."""
+    """Make examples: every real image as it is and varied, images made of the frontal ones, and drawn images."""
     rng = np.random.default_rng(seed)
     sizes = _folder_sizes(films)
     small: list[Pixels] = []
@@ -125,7 +128,10 @@ def _folder_sizes(films: Iterable[Film]) -> Mapping[str, int]:
 def _of_films(
     films: Sequence[Film], sizes: Mapping[str, int], small: list[Pixels], rng: np.random.Generator
 ) -> Iterator[_Example]:
-    """Films of small collections, and the few lateral ones and slices, are varied more often; fills `small`."""
+    """Make examples of the real images, and append a small copy of each to `small`.
+
+    Images of small collections, and the few lateral views and slices, are varied more often.
+    """
     for index, film in enumerate(tqdm(films, desc="radiographs", disable=None)):
         pixels = decode_image(film.path).pixels
         small.append(area_resize(pixels, SIZE_PX, SIZE_PX))
@@ -175,7 +181,7 @@ def vary(film: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _reframe(film: Pixels, rng: np.random.Generator) -> Pixels:
-    """Turn by up to 8°, stretch each axis by up to a quarter, shift by up to 7 %, mirror every other one."""
+    """Turn by up to 8°, stretch each axis by up to a quarter, shift by up to 7 %, mirror half of the images."""
     angle = np.deg2rad(rng.uniform(-8, 8))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn * np.exp(rng.uniform(-0.25, 0.25, 2)) * (rng.choice([-1, 1]), 1)

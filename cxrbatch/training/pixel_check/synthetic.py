@@ -1,7 +1,7 @@
-"""Images that are no frontal chest radiographs, drawn or made of radiographs: what the pixel check must refuse.
+"""Draw images that are no frontal chest radiographs: examples that the pixel check must refuse.
 
-Every function takes a random generator and returns float32 pixels of shape (`SIZE_PX`, `SIZE_PX`) in 0–1. None
-of this is meant to be pretty: the check sees thumbnails.
+Every public function takes a random generator and returns float32 pixels of shape (`SIZE_PX`, `SIZE_PX`) in 0–1. The
+drawings are coarse because the check sees thumbnails.
 """
 
 from collections.abc import Mapping
@@ -32,13 +32,13 @@ from cxrbatch.training.pixel_check.canvas import (
 
 
 def uniform_noise(rng: np.random.Generator) -> Pixels:
-    """Every pixel, or every block of pixels, its own grey."""
+    """Draw noise: every pixel, or every block of pixels, has a random grey value."""
     block = int(rng.choice([1, 2, 4, 8]))
     return enlarge(rng.random((SIZE_PX // block,) * 2), rng)
 
 
 def gaussian_noise(rng: np.random.Generator) -> Pixels:
-    """Normal noise blurred at a scale from one pixel to a quarter of the image."""
+    """Draw normal noise, blurred at a scale from one pixel to a quarter of the image."""
     scale_px = np.exp(rng.uniform(-1, np.log(SIZE_PX / 4)))
     spectrum = np.fft.fft2(rng.normal(size=(SIZE_PX, SIZE_PX))) * np.exp(
         -2 * (np.pi * FREQUENCY * scale_px) ** 2
@@ -47,33 +47,33 @@ def gaussian_noise(rng: np.random.Generator) -> Pixels:
 
 
 def power_law_texture(rng: np.random.Generator) -> Pixels:
-    """Natural-image texture: amplitude falls as 1/frequency to some power."""
+    """Draw the texture of a natural image: amplitude falls as 1/frequency to some power."""
     falloff = np.maximum(FREQUENCY, 1 / SIZE_PX) ** rng.uniform(0.6, 2.2)
     spectrum = np.fft.fft2(rng.normal(size=(SIZE_PX, SIZE_PX))) / falloff
     return stretch(np.fft.ifft2(spectrum).real)
 
 
 def linear_gradient(rng: np.random.Generator) -> Pixels:
-    """A ramp in any direction, with a little noise."""
+    """Draw a ramp in any direction, with a little noise."""
     angle = rng.uniform(0, 2 * np.pi)
     return grain(stretch(np.cos(angle) * X + np.sin(angle) * Y) ** rng.uniform(0.5, 2), rng)
 
 
 def radial_gradient(rng: np.random.Generator) -> Pixels:
-    """A bright or dark spot, round or oval."""
+    """Draw a bright or dark spot, round or oval."""
     x, y = rng.uniform(-0.5, 0.5, 2)
     distance = np.hypot((X - x) * rng.uniform(0.5, 2), Y - y)
     return grain(maybe_negative(stretch(distance) ** rng.uniform(0.5, 2), rng), rng)
 
 
 def polynomial_gradient(rng: np.random.Generator) -> Pixels:
-    """A smooth surface of the third order."""
+    """Draw a smooth surface of the third order."""
     powers = [(i, j) for i in range(4) for j in range(4 - i)]
     return grain(stretch(sum(rng.normal() * X**i * Y**j for i, j in powers)), rng)
 
 
 def blank_page(rng: np.random.Generator) -> Pixels:
-    """One grey with hardly visible noise, perhaps with a darker margin."""
+    """Draw a page of one grey with hardly visible noise, perhaps with a darker margin."""
     page = np.full((SIZE_PX, SIZE_PX), rng.random())
     if rng.random() < 0.5:
         page[:, : int(rng.integers(1, 12))] *= 0.7
@@ -81,7 +81,7 @@ def blank_page(rng: np.random.Generator) -> Pixels:
 
 
 def letter(rng: np.random.Generator) -> Pixels:
-    """A scanned page: lines of words, perhaps a logo or a table; sometimes white on black."""
+    """Draw a scanned page: lines of words, perhaps a logo or a table; sometimes white on black."""
     image, draw = canvas(255)
     left, y, pitch = int(rng.integers(4, 24)), int(rng.integers(4, 40)), int(rng.integers(4, 12))
     last = int(rng.integers(y + 8, SIZE_PX))
@@ -104,7 +104,7 @@ def letter(rng: np.random.Generator) -> Pixels:
 
 
 def screen_form(rng: np.random.Generator) -> Pixels:
-    """A screenshot: panels, bars and fields at right angles."""
+    """Draw a screenshot: panels, bars and fields at right angles."""
     image, draw = canvas(int(rng.integers(0, 256)))
     for _ in range(int(rng.integers(3, 25))):
         x, y = rng.integers(0, SIZE_PX, 2)
@@ -115,7 +115,7 @@ def screen_form(rng: np.random.Generator) -> Pixels:
 
 
 def dead_leaves(rng: np.random.Generator) -> Pixels:
-    """Objects that hide one another, of all sizes: the statistics of a photograph (Lee, Mumford & Huang 2001)."""
+    """Draw objects of all sizes that hide one another: the statistics of a photograph (Lee, Mumford & Huang 2001)."""
     image, draw = canvas(128)
     smallest = rng.uniform(2, 8)
     for _ in range(int(rng.integers(20, 300))):
@@ -130,7 +130,7 @@ def dead_leaves(rng: np.random.Generator) -> Pixels:
 
 
 def landscape(rng: np.random.Generator) -> Pixels:
-    """Sky, hills one behind the other, perhaps a sun and a house or tree."""
+    """Draw sky, hills one behind the other, perhaps a sun and a house or tree."""
     sky = rng.uniform(0.5, 1) + rng.uniform(-0.3, 0.1) * Y
     drawn = sky + 0.15 * rng.random() * power_law_texture(rng)
     horizon = rng.uniform(-0.5, 0.5)
@@ -151,7 +151,7 @@ def landscape(rng: np.random.Generator) -> Pixels:
 
 
 def portrait(rng: np.random.Generator) -> Pixels:
-    """Head and shoulders before a background, lit from one side."""
+    """Draw head and shoulders before a background, lit from one side."""
     background = rng.random() + 0.4 * rng.random() * (power_law_texture(rng) - 0.5)
     x, top, width = rng.uniform(-0.25, 0.25), rng.uniform(-0.5, -0.1), rng.uniform(0.3, 0.55)
     skin, hair, clothes = rng.uniform(0.3, 0.9), rng.uniform(0, 0.8), rng.random()
@@ -168,7 +168,7 @@ def portrait(rng: np.random.Generator) -> Pixels:
 
 
 def room(rng: np.random.Generator) -> Pixels:
-    """Walls, floor and furniture in perspective."""
+    """Draw walls, floor and furniture in perspective."""
     image, draw = canvas(int(rng.integers(60, 256)))
     x0, y0 = rng.integers(10, 50, 2)
     x1, y1 = rng.integers(75, 118, 2)
@@ -189,7 +189,7 @@ def room(rng: np.random.Generator) -> Pixels:
 
 
 def chest_ct(rng: np.random.Generator) -> Pixels:
-    """An axial slice through the chest, whole or cropped, in a lung or soft-tissue window."""
+    """Draw an axial slice through the chest, whole or cropped, in a lung or soft-tissue window."""
     wide, high = rng.uniform(0.75, 1.3), rng.uniform(0.65, 1.2)
     muscle, fat, rim = rng.uniform(0.5, 1), rng.uniform(0.25, 1), rng.uniform(0.03, 0.15)
     drawn = paint(np.full_like(X, rng.choice([0, 0, 0.1])), oval(0, 0, wide, high), fat)
@@ -210,7 +210,7 @@ def chest_ct(rng: np.random.Generator) -> Pixels:
 
 
 def _lungs_of_slice(wide: float, high: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """One cavity without mediastinum, heart and spine, or two separate ovals."""
+    """Mark the lungs: one cavity without mediastinum, heart and spine, or two separate ovals."""
     lungs = oval(0, 0, wide * rng.uniform(0.7, 0.92), high * rng.uniform(0.65, 0.88))
     if rng.random() < 0.5:
         size = wide * rng.uniform(0.3, 0.42), high * rng.uniform(0.6, 0.85)
@@ -224,7 +224,7 @@ def _lungs_of_slice(wide: float, high: float, rng: np.random.Generator) -> NDArr
 def _bones_of_slice(
     drawn: NDArray[np.floating], wide: float, high: float, rng: np.random.Generator
 ) -> NDArray[np.floating]:
-    """Vertebra, pieces of ribs around the cavity; perhaps the windpipe."""
+    """Draw a vertebra and pieces of ribs around the cavity; perhaps the windpipe."""
     bone = rng.uniform(0.7, 1)
     drawn = paint(drawn, oval(0, high * rng.uniform(0.5, 0.65), 0.13, 0.14), bone)
     drawn = paint(drawn, oval(0, high * 0.68, 0.05, 0.05), bone * 0.7)
@@ -238,7 +238,7 @@ def _bones_of_slice(
 
 
 def other_ct(rng: np.random.Generator) -> Pixels:
-    """An axial slice of abdomen or head (CT or MR)."""
+    """Draw an axial slice of abdomen or head (CT or MR)."""
     wide, high = rng.uniform(0.6, 1.0), rng.uniform(0.6, 1.0)
     wall, inside = rng.uniform(0.3, 1), rng.uniform(0.1, 0.7)
     drawn = paint(np.zeros_like(X), oval(0, 0, wide, high), wall)
@@ -250,7 +250,7 @@ def other_ct(rng: np.random.Generator) -> Pixels:
 
 
 def hand(rng: np.random.Generator) -> Pixels:
-    """Palm and fingers with bones, in any direction."""
+    """Draw a palm and fingers with bones, in any direction."""
     image, draw = canvas(0)
     soft, bone = int(rng.integers(50, 130)), int(rng.integers(150, 256))
     for width, fill in ((rng.uniform(12, 18), soft), (rng.uniform(4, 8), bone)):
@@ -264,7 +264,7 @@ def hand(rng: np.random.Generator) -> Pixels:
 
 
 def limb(rng: np.random.Generator) -> Pixels:
-    """One or two long bones in soft tissue, perhaps with a joint."""
+    """Draw one or two long bones in soft tissue, perhaps with a joint."""
     across = X + rng.uniform(-0.2, 0.2) * Y
     soft = (np.abs(across) < rng.uniform(0.3, 0.8)) * rng.uniform(0.25, 0.6)
     drawn = np.array(soft)
@@ -279,7 +279,7 @@ def limb(rng: np.random.Generator) -> Pixels:
 
 
 def skull(rng: np.random.Generator) -> Pixels:
-    """A head from the front or side: bright vault, orbits or jaw."""
+    """Draw a head from the front or side: bright vault, orbits or jaw."""
     drawn = paint(np.zeros_like(X), oval(0, -0.1, rng.uniform(0.6, 0.9), 0.85), rng.uniform(0.7, 1))
     drawn = paint(drawn, oval(0, -0.12, 0.6, 0.75), rng.uniform(0.4, 0.7))
     for side in (-1, 1):
@@ -290,7 +290,7 @@ def skull(rng: np.random.Generator) -> Pixels:
 
 
 def abdomen(rng: np.random.Generator) -> Pixels:
-    """Grey belly with spine, pelvis and gas."""
+    """Draw a grey belly with spine, pelvis and gas."""
     drawn = 0.6 - 0.25 * np.abs(X) ** 2 + 0 * Y
     drawn = paint(drawn, np.abs(X) < 0.13, 0.85)
     for side in (-1, 1):

@@ -1,8 +1,8 @@
-"""Teach the pixel check what a frontal chest radiograph is.
+"""Train the pixel check to recognise frontal chest radiographs: collections in, ``gate.npz`` out.
 
 ``python -m cxrbatch.training.pixel_check.train DATA --out gate.npz``, where DATA holds the collections that
-`cxrbatch.training.pixel_check.examples.find_films` knows. With ``--measure`` the check is also taught without each
-collection, and without each family of other images, and asked about what it has never seen.
+`cxrbatch.training.pixel_check.examples.find_films` knows. With ``--measure`` the check is also trained without each
+collection, and without each family of other images, and measured on the images that it was not trained on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from cxrbatch.training.pixel_check.examples import (
 )
 
 LIMIT = -1.0
-"""Least likeness that passes. Below 0, since refusing a patient's film costs more than scoring another image."""
+"""Least likeness that passes. Below 0: refusing a patient's radiograph costs more than scoring another image."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "noise": ("uniform_noise", "gaussian_noise", "power_law_texture", "same_spectrum"),
@@ -39,22 +39,23 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "cut up": ("shuffled", "detail", "two_on_a_page"),
     "lateral": (LATERAL,),
 }
-"""Kinds that resemble each other are left out together."""
+"""Kinds that resemble each other; they are left out together."""
 
 _N_HIDDEN, _ROUNDS, _BATCH, _RATE, _DECAY = 64, 5, 256, 2e-3, 0.01
 _N_FOLDS = 5
 
 Measured = tuple[str, str, int, int]
-"""What was left out, the kind asked about, how many images passed, of how many."""
+"""What was left out, the kind that was measured, number of images that passed, number of images."""
 
 
 def fit(rows: NDArray[np.float32], is_chest: NDArray[np.bool_], seed: int = 0) -> ChestCheck:
-    """Teach the network by Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019) on the logistic loss.
+    """Train the network by Adam with decoupled weight decay (Loshchilov & Hutter, ICLR 2019) on the logistic loss.
 
     Parameters
     ----------
     rows : ndarray of float32, shape (n, N_FEATURES)
     is_chest : ndarray of bool, shape (n,)
+        True for frontal chest radiographs.
     """
     rng = np.random.default_rng(seed)
     parameters = _initial(rng)
@@ -106,7 +107,7 @@ def _check(parameters: Sequence[NDArray[np.float32]]) -> ChestCheck:
 
 
 def measure(films: Sequence[Film], examples: Examples) -> Iterator[Measured]:
-    """Ask checks about images that did not teach them: without each collection, patient, family of images."""
+    """Measure checks on images outside their training set: without each collection, patient, family of images."""
     yield from _without_each_collection(films, examples)
     yield from _without_each_patient(films, examples)
     for family, kinds in FAMILIES.items():
@@ -127,7 +128,7 @@ def _without_each_collection(films: Sequence[Film], examples: Examples) -> Itera
 
 
 def _without_each_patient(films: Sequence[Film], examples: Examples) -> Iterator[Measured]:
-    """Lateral views and real slices come in one collection only, so that its patients are divided."""
+    """Measure on lateral views and real slices: one collection only has them, so split its patients."""
     patients = _of_origin(examples, [f"{film.folder} {film.patient}" for film in films])
     names = np.unique(patients[np.isin(examples.kinds, (LATERAL, CT))])
     folds = np.random.default_rng(0).permutation(len(names)) % _N_FOLDS
@@ -144,7 +145,7 @@ def _without_each_patient(films: Sequence[Film], examples: Examples) -> Iterator
 def _ask(
     examples: Examples, unseen: NDArray[np.bool_], asked: NDArray[np.bool_], left_out: str
 ) -> Iterator[Measured]:
-    """Teach without `unseen`, count who of `asked` passes; real images count as they are, not varied."""
+    """Train without `unseen` and count how many of `asked` pass; real images count as they are, not varied."""
     check = fit(examples.rows[~unseen], examples.kinds[~unseen] == FRONTAL)
     counted = asked & ~(examples.varied & np.isin(examples.kinds, (FRONTAL, LATERAL, CT)))
     passes = check.likeness(examples.rows) >= check.limit
@@ -154,7 +155,7 @@ def _ask(
 
 
 def _of_origin(examples: Examples, values: Sequence[str]) -> NDArray[np.str_]:
-    """A text of the film each image is made of, empty where drawn."""
+    """Look up the value of the `Film` that each image is made of; empty where drawn."""
     return np.array([*values, ""])[examples.origins]
 
 
@@ -165,7 +166,7 @@ def _of_origin(examples: Examples, values: Sequence[str]) -> NDArray[np.str_]:
 )
 @click.option("--measure", "measured", is_flag=True, help="Print how many pictures pass that took no part.")
 def main(data: Path, out: Path, *, measured: bool) -> None:
-    """Teach the pixel check with the collections in DATA."""
+    """Train the pixel check with the collections in DATA."""
     films = find_films(data)
     examples = make_examples(films)
     fit(examples.rows, examples.kinds == FRONTAL).save(out)
