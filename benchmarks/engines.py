@@ -55,7 +55,7 @@ class Work:
         return self.folder / "images.npy"
 
     def tflite(self, batch_size: int) -> Path:
-        """The network for LiteRT, for one size of batches."""
+        """Make the network for LiteRT, for one size of batches."""
         return self.folder / f"{batch_size}.tflite"
 
 
@@ -112,13 +112,13 @@ def with_predict(engine: Engine, work: Work) -> Run:
 
 
 def with_function(engine: Engine, work: Work) -> Run:
-    """A ``tf.function`` of one fixed shape, as in cxrbatch.infer.predictor."""
+    """Make a ``tf.function`` of one fixed shape, as in cxrbatch.infer.predictor."""
     tf = _tensorflow(engine)
     return _run(tf, _function(tf, _load(tf, work), engine.batch_size))
 
 
 def with_frozen(engine: Engine, work: Work) -> Run:
-    """The same with weights as constants of the graph, so that its optimiser can fold them."""
+    """Do the same with weights as constants of the graph, so that its optimiser can fold them."""
     tf = _tensorflow(engine)
     frozen = _frozen(_function(tf, _load(tf, work), engine.batch_size))
     return _run(tf, lambda batch: frozen(batch)[0])
@@ -326,7 +326,7 @@ def _in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def radiographs(folder: Path, bundle: Bundle, at_most: int) -> Pixels:
-    """The network's input of radiographs evenly spread over a folder; what cannot be read is left out.
+    """Make the network's input of radiographs evenly spread over a folder; what cannot be read is left out.
 
     Raises
     ------
@@ -381,7 +381,7 @@ _HEAD = """\
 
 
 def machine(n_images: int) -> str:
-    """What the figures were measured on."""
+    """State what the figures were measured on."""
     versions = (f"{name} {_version(name)}" for name in ("tensorflow", "keras", "ai-edge-litert", "numpy"))
     return (
         f"{n_images} images; {os.cpu_count()} processors, {platform.machine()}, Python {platform.python_version()}, "

@@ -251,7 +251,7 @@ def _processor_name() -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What may be asked for."""
+    """Parse the command line."""
     available = len(os.sched_getaffinity(0))
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP")

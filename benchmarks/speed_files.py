@@ -215,7 +215,7 @@ def write(path: Path, format_: Format, content: bytes | bytearray, shape: tuple[
 
 
 def _header(format_: Format, shape: tuple[int, ...], name: str) -> Dataset:
-    """An adult's frontal chest radiograph of nobody."""
+    """Make an adult's frontal chest radiograph of nobody."""
     dataset = Dataset()
     dataset.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
     dataset.SOPInstanceUID = uid.generate_uid(entropy_srcs=["benchmark image", name])

@@ -106,13 +106,13 @@ SCORE = Order(name="score")
 
 
 def with_max_wait(max_nights: int, by_nights: bool = True) -> Order:
-    """The score, and who has waited for some nights first."""
+    """Rank by the score, and who has waited for some nights first."""
     inside = "nights" if by_nights else "score"
     return Order(name=f"max {max_nights}, by {inside}", max_nights=max_nights, by_nights=by_nights)
 
 
 def binormal(auroc: float) -> Inverse:
-    """The ROC curve of two normal distributions of one width.
+    """Make the ROC curve of two normal distributions of one width.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def binormal(auroc: float) -> Inverse:
 
 
 def measured(curve: ListCurve) -> Inverse:
-    """The ROC curve of a bundle."""
+    """Load the ROC curve of a bundle."""
     return lambda rates: np.interp(rates, curve.tpr, curve.fpr)
 
 

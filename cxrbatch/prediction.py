@@ -7,11 +7,10 @@ from os import PathLike
 from pathlib import Path
 
 from cxrbatch import gate
-from cxrbatch._lib.atomic import write_together
+from cxrbatch._lib.atomic import make_folder, write_together
 from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from cxrbatch.discover import classify
 from cxrbatch.engines import EngineOptions, Result, open_engine
-from cxrbatch.errors import OutputError
 from cxrbatch.prepare import decode_image
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageRef, Outcome
@@ -90,10 +89,7 @@ def save_annotated(outcome: Outcome, path: Path, target: Path) -> None:
     is_safe = not isinstance(outcome, Failure) or outcome.reason not in _NOT_READ_AGAIN
     stream = io.BytesIO()
     annotated(_decoded(path) if is_safe else None, outcome).save(stream, "PNG")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    make_folder(target.parent)
     write_together({target: stream.getvalue()})
 
 

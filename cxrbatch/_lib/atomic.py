@@ -75,20 +75,56 @@ def check_folder(folder: Path) -> None:
             trial.unlink(missing_ok=True)
 
 
-def check_places(paths: Sequence[Path]) -> None:
+def check_places(paths: Sequence[Path], inputs: Sequence[Path] = ()) -> None:
     """Check whether files of one folder can be written, before they are made.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    inputs : sequence of Path
+        Files that none of them may replace.
 
     Raises
     ------
     UsageProblem
-        The folder is missing, or one of the names is taken by something that is not a file.
+        The folder is missing, or one of the names is that of an input or of something that is not a file.
     OutputError
-        No new file can be written to the folder.
+        No file can be made in the folder.
     """
     check_folder(paths[0].parent)
     for path in paths:
         if path.exists() and not path.is_file():
             raise UsageProblem(f"--out: {visible(str(path))} is not a file; choose another name")
+        if path.resolve() in {item.resolve() for item in inputs}:
+            raise UsageProblem(
+                f"--out {visible(str(path))}: would replace what it is made from; choose another name"
+            )
+
+
+def check_csv_name(out: Path, example: str) -> None:
+    """Check that a name ends in ``.csv``, so that those of the files beside it cannot collide with it.
+
+    Raises
+    ------
+    UsageProblem
+        It does not.
+    """
+    if out.suffix.lower() != ".csv":
+        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as {example}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{visible(str(folder))}: cannot be made: {error.strerror or error}") from error
 
 
 def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:

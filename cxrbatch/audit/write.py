@@ -5,14 +5,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from cxrbatch._lib.atomic import check_places, write_together
+from cxrbatch._lib.atomic import check_csv_name, check_places, write_together
 from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import visible
 from cxrbatch.audit.estimate import AuditEstimate
 from cxrbatch.audit.figures import Audit
 from cxrbatch.audit.page import audit_html
 from cxrbatch.bundle import write_operating_points
-from cxrbatch.errors import UsageProblem
 
 COLUMNS = ("section", "week", "quantity", "value", "low", "high", "n")
 """Columns of ``audit.csv``. Users read them with scripts: append only."""
@@ -28,8 +26,7 @@ def check_out(out: Path) -> None:
     OutputError
         No file can be made in the folder.
     """
-    if out.suffix.lower() != ".csv":
-        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as audit.csv")
+    check_csv_name(out, example="audit.csv")
     check_places((out, _page(out)))
 
 

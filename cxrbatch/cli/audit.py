@@ -21,7 +21,7 @@ from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
 @click.option(
     "--bundle",
     type=PATH,
-    help="Bundle whose scores are judged; those of others are left out.  [default: the one shipped]",
+    help="Bundle whose scores are measured; those of others are left out.  [default: the one shipped]",
 )
 @click.option(
     "--recommend-sensitivity",

@@ -30,7 +30,7 @@ def bundle() -> None:
     type=click.Choice(["0-255", "0-1", "-1-1"]),
     default="0-255",
     show_default=True,
-    help="Range of pixel values with which the network was taught.",
+    help="Range of pixel values with which the network was trained.",
 )
 @click.option("--size", metavar="HxW", help="Size of its input in pixels.  [default: the model's own]")
 @click.option(
@@ -38,7 +38,7 @@ def bundle() -> None:
     type=click.Choice(["linear", "nearest", "area"]),
     default="linear",
     show_default=True,
-    help="How pictures were brought to that size: linear as cv2.resize, nearest as Keras' load_img, area as here.",
+    help="How images were brought to that size: linear as cv2.resize, nearest as Keras' load_img, area as here.",
 )
 @click.option(
     "--activation",

@@ -29,7 +29,7 @@ from cxrbatch.cli.recipe import recipe_option
 def doctor(shape: str, **stated: Any) -> int:
     """Say whether a night would run here, and what to do where not. Nothing is changed.
 
-    Looks at the packages, the bundle and its hash, the device, every decoder, reader processes, the export in FOLDER,
+    Looks at the packages, the bundle and its hash, the device, every decoder, worker processes, the export in FOLDER,
     the place of the report, the state (integrity, rights, clock, lock, disk), and the recipe itself. What is not
     named, here or in the recipe, is left out. Run it as the user who runs the night.
 

@@ -72,7 +72,7 @@ EXECUTION = (
         help="Images per batch.  [default: 32 on a CPU, 64 on a GPU]",
     ),
     click.Option(
-        ["--workers"], type=click.IntRange(1, 256), help="Reader processes.  [default: one per processor]"
+        ["--workers"], type=click.IntRange(1, 256), help="Worker processes.  [default: one per processor]"
     ),
     click.Option(
         ["--decode"],
@@ -102,8 +102,8 @@ NIGHT = (
         ["--state"],
         type=PATH,
         metavar="FILE",
-        help="File on a local disk in which nights are remembered: what was judged is not read again, and patients "
-        "stay on the list until a PCR result arrives.  [default: each run stands for itself]",
+        help="File on a local disk in which nights are remembered: what was scored or refused is not read again, "
+        "and patients stay on the list until a PCR result arrives.  [default: each run stands for itself]",
     ),
     click.Option(
         ["--rescore/--no-rescore"],
@@ -145,8 +145,8 @@ LIMITS = (
     click.Option(
         ["--max-memory"],
         metavar="SIZE",
-        help="What the run may take in all, such as 4G: fewer reader processes are started if need be, and larger "
-        "pictures refused.  [default: a cap for each reader only, docs/limits.md]",
+        help="What the run may take in all, such as 4G: fewer worker processes are started if need be, and larger "
+        "images refused.  [default: a cap for each worker only, docs/limits.md]",
     ),
     click.Option(
         ["--limit"],

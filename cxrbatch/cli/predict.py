@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.command(
     params=[
         click.Argument(["images"], type=PATH, nargs=-1, required=True, metavar="IMAGE..."),
-        click.Option(
-            ["--out"], type=PATH, help="Folder for the pictures with their results written on them."
-        ),
+        click.Option(["--out"], type=PATH, help="Folder for the images with their results written on them."),
         *MODEL,
         *MEANING,
     ]

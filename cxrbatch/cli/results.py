@@ -76,11 +76,11 @@ def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **o
     Exit codes: 0 every row stored or known before · 1 FILE or state unusable · 2 wrong usage, column missing ·
     3 some rows were not taken · 5 a run is at work on the state
     """  # noqa: D301 - \b keeps click from re-wrapping
-    from cxrbatch._lib.atomic import write_together
-    from cxrbatch.results import check_table_place, import_results, rows_csv, summarise_rows
+    from cxrbatch._lib.atomic import check_places, write_together
+    from cxrbatch.results import import_results, rows_csv, summarise_rows
 
     if out:
-        check_table_place(out, file, state)
+        check_places((out,), inputs=(file, state))
     rows = import_results(file, state, _lab_format(options), dry_run=dry_run)
     left_out = [row for row in rows if not row.is_taken]
     if out:

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cxrbatch._lib.atomic import write_together
+from cxrbatch._lib.atomic import make_folder, write_together
 from cxrbatch._lib.csv import Row, csv_bytes
-from cxrbatch._lib.text import visible
 from cxrbatch.bundle import Bundle
-from cxrbatch.errors import OutputError
 from cxrbatch.evaluation.model_card import model_card
 from cxrbatch.evaluation.page import evaluation_html
 from cxrbatch.evaluation.patients import to_patient_scores
@@ -50,20 +48,13 @@ def write_evaluation(
         "MODEL_CARD.md": model_card(bundle, evaluation),
         "index.html": evaluation_html(bundle, evaluation, sites),
     }
-    _make_folder(out)
+    make_folder(out)
     write_together(
         {
             out / "patients.csv": patients_csv(sites, bundle.aggregation),
             **{out / name: text.encode("utf-8") for name, text in contents.items()},
         }
     )
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{visible(str(out))}: cannot be made: {error.strerror}") from error
 
 
 def patients_csv(sites: Sequence[SiteScores], rule: str) -> bytes:

@@ -7,9 +7,8 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from cxrbatch._lib.atomic import TRIAL, check_places, remove_leftovers, write_together
-from cxrbatch._lib.text import visible
-from cxrbatch.errors import OutputError, UsageProblem
+from cxrbatch._lib.atomic import TRIAL, check_csv_name, check_places, remove_leftovers, write_together
+from cxrbatch.errors import OutputError
 from cxrbatch.records import TriageRun
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
@@ -31,8 +30,7 @@ def report_paths(out: Path) -> ReportPaths:
     UsageProblem
         `out` does not end in ``.csv``, so that the other names could collide with it.
     """
-    if out.suffix.lower() != ".csv":
-        raise UsageProblem(f"--out {visible(str(out))}: give a name that ends in .csv, such as report.csv")
+    check_csv_name(out, example="report.csv")
     return ReportPaths(out.with_suffix(".files.csv"), out.with_suffix(".html"), out)
 
 

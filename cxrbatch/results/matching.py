@@ -9,7 +9,6 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from cxrbatch._lib.atomic import check_folder
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import visible
@@ -233,25 +232,6 @@ def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
     return f"{len(rows)} rows = {' + '.join(parts)}; " + (
         stored if dry_run else f"{counts[RowClass.NEW]} results stored"
     )
-
-
-def check_table_place(out: Path, *inputs: Path) -> None:
-    """Check before the work starts whether the table can be written.
-
-    Raises
-    ------
-    UsageProblem
-        There is no such folder, or `out` is not a file or is one of the inputs.
-    OutputError
-        No file can be made in the folder.
-    """
-    if out.resolve() in {path.resolve() for path in inputs}:
-        raise UsageProblem(
-            f"--out {visible(str(out))}: would replace what it is made from; choose another name"
-        )
-    if out.exists() and not out.is_file():
-        raise UsageProblem(f"--out {visible(str(out))}: is not a file; choose another name")
-    check_folder(out.parent)
 
 
 @contextmanager
