@@ -32,7 +32,7 @@ def layers(lock: str) -> list[dict[str, str]]:
 
 
 def audited(pins: dict[str, str], folder: Path) -> list[str]:
-    """What is known of some packages, a line each.
+    """List what is known of some packages, a line each.
 
     Raises
     ------

@@ -16,7 +16,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 MAIN_BYTES = 1 << 30
 """Memory of the main process: TensorFlow, the network, a night of 20,000 files."""
-READER_BYTES = 128 << 20
+WORKER_BYTES = 128 << 20
 """Memory of a worker process before it reads anything."""
 WORK_BYTES = 4 << 30
 """Memory that the worst legitimate image takes beyond that."""
@@ -72,10 +72,10 @@ def share_memory(n_workers: int, max_bytes: int | None) -> tuple[int, int]:
     if max_bytes is None:
         return n_workers, WORK_BYTES
     for_readers = max_bytes - MAIN_BYTES
-    n_fitting = min(max(for_readers // (READER_BYTES + WORK_BYTES), 1), n_workers)
-    work = for_readers // n_fitting - READER_BYTES
+    n_fitting = min(max(for_readers // (WORKER_BYTES + WORK_BYTES), 1), n_workers)
+    work = for_readers // n_fitting - WORKER_BYTES
     if work < _LEAST_WORK_BYTES:
-        least = MAIN_BYTES + READER_BYTES + _LEAST_WORK_BYTES
+        least = MAIN_BYTES + WORKER_BYTES + _LEAST_WORK_BYTES
         raise UsageProblem(f"--max-memory: at least {least >> 20}M are needed, {max_bytes >> 20}M were given")
     return n_fitting, work
 

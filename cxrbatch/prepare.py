@@ -69,7 +69,7 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; every problem with it becomes a `Failure`, never an exception."""
     try:
         with hold_open(ref.path, ref.version) as (path, descriptor):
-            return _prepared_in_peace(replace(ref, path=path), descriptor, options)
+            return _prepare_open_file(replace(ref, path=path), descriptor, options)
     except NotRegular:
         refusal = Refusal(Reason.STILL_CHANGING, "something else took its place")
     except OSError as error:
@@ -77,7 +77,7 @@ def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     return _failure(ref, options.patients.unread_header(ref.name, ref.kind), refusal)
 
 
-def _prepared_in_peace(ref: ImageRef, descriptor: int, options: PrepareOptions) -> ModelInput | Failure:
+def _prepare_open_file(ref: ImageRef, descriptor: int, options: PrepareOptions) -> ModelInput | Failure:
     """Prepare an open file, unless it was written to since it was found."""
     prepared = _prepared(ref, options)
     if has_changed(ref.version, os.fstat(descriptor)):

@@ -13,8 +13,8 @@ from cxrbatch.discover import classify
 from cxrbatch.errors import UsageProblem
 from cxrbatch.limits import (
     MAIN_BYTES,
-    READER_BYTES,
     WORK_BYTES,
+    WORKER_BYTES,
     Limits,
     parse_bytes,
     parse_limits,
@@ -71,9 +71,9 @@ def test_what_is_no_size(text: str) -> None:
 def test_memory_is_shared_so_that_all_processes_stay_below_the_cap() -> None:
     for gib in range(2, 200):
         n_workers, work = share_memory(16, gib * GIB)
-        assert MAIN_BYTES + n_workers * (READER_BYTES + work) <= gib * GIB
+        assert MAIN_BYTES + n_workers * (WORKER_BYTES + work) <= gib * GIB
         assert n_workers == 1 or work >= WORK_BYTES
-        more = MAIN_BYTES + (n_workers + 1) * (READER_BYTES + WORK_BYTES)
+        more = MAIN_BYTES + (n_workers + 1) * (WORKER_BYTES + WORK_BYTES)
         assert n_workers == 16 or more > gib * GIB
 
 

@@ -42,7 +42,7 @@ def audit_html(audit: Audit, table_sha256: str) -> str:
             audit=audit,
             n_tested=len(tested),
             n_positive=sum(episode.is_positive is True for episode in tested),
-            said=summarise(audit),
+            sentences=summarise(audit),
             sections=all_sections(audit),
             figure=Figure(caption="Order and score, by the results", plots=tuple(_plots(audit))),
             version=__version__,

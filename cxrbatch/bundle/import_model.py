@@ -198,16 +198,16 @@ def _n_outputs(foreign: keras.Model, labels: tuple[str, ...], where: str) -> int
 
 
 def _apply_activation(
-    foreign: keras.Model, asked: OutputActivation, n_outputs: int, where: str
+    foreign: keras.Model, requested: OutputActivation, n_outputs: int, where: str
 ) -> keras.Model | keras.Sequential:
     """Make the outputs of a network scores that sum to 1 (a single output: lies within 0–1)."""
     last = _last_layer(foreign)
     own = "softmax" if isinstance(last, layers.Softmax) else _activation_name(last)
-    if asked is OutputActivation.NONE:
+    if requested is OutputActivation.NONE:
         return foreign
-    if asked is OutputActivation.SOFTMAX and n_outputs == 1:
+    if requested is OutputActivation.SOFTMAX and n_outputs == 1:
         raise BundleError(f"{where}: a softmax of a single output is always 1; use --activation sigmoid")
-    wanted = _wanted(own, n_outputs, where) if asked is OutputActivation.AUTO else str(asked)
+    wanted = _wanted(own, n_outputs, where) if requested is OutputActivation.AUTO else str(requested)
     if wanted == "sigmoid" and n_outputs > 1:
         return _shares_of_sigmoids(foreign, last if own == "sigmoid" else None)
     return foreign if wanted == own else keras.Sequential([foreign, layers.Activation(wanted)])

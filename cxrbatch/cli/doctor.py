@@ -40,8 +40,10 @@ def doctor(shape: str, **stated: Any) -> int:
 
     from_recipe = click.get_current_context().default_map
     night = click.Command("screen", params=list(SCREEN))
-    asked = night.make_context("screen", [], default_map=from_recipe).params | stated
-    setup = Setup(folder=asked["folder"], out=asked["out"], options=screen_options(asked))
+    night_options = night.make_context("screen", [], default_map=from_recipe).params | stated
+    setup = Setup(
+        folder=night_options["folder"], out=night_options["out"], options=screen_options(night_options)
+    )
     observations = list(examine(setup))
     click.echo((as_json if shape == "json" else as_text)(observations))
     return 0 if is_healthy(observations) else 1

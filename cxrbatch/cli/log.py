@@ -111,8 +111,8 @@ def format_of(arguments: Sequence[str]) -> LogFormat:
 
 
 def _set_level(level: int) -> Any:
-    def callback(_context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
-        if asked:
+    def callback(_context: click.Context, _parameter: click.Parameter, is_set: bool) -> None:
+        if is_set:
             show_log(level=level)
 
     return callback
@@ -166,10 +166,10 @@ def _one_line(message: str) -> str:
 
 
 def _json_line(record: logging.LogRecord) -> str:
-    said = {
+    line = {
         "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
         "event": getattr(record, "event", record.name.removeprefix("cxrbatch.")),
         "message": _PREFIX.get(record.levelno, "") + record.getMessage(),
     }
-    return json.dumps(said | getattr(record, "fields", {}))
+    return json.dumps(line | getattr(record, "fields", {}))

@@ -169,15 +169,15 @@ def _repeats(folder: Path, rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
         named[_within(folder, row["file"])].append(index)
     reasons: dict[int, str] = {}
     for first, *again in named.values():
-        said = {
+        stated = {
             (label_of(row["label"]), row["patient"], row["source"])
             for row in (rows[i] for i in (first, *again))
         }
-        if len(said) > 1:
+        if len(stated) > 1:
             reasons |= dict.fromkeys(
                 (first, *again), "file named again with another label, patient or source"
             )
-        reasons |= {} if len(said) > 1 else dict.fromkeys(again, "file named again")
+        reasons |= {} if len(stated) > 1 else dict.fromkeys(again, "file named again")
     return reasons
 
 

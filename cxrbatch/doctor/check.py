@@ -66,5 +66,5 @@ def from_error(
     error: CxrbatchError, check: str, advice: str = "mend this, then run doctor again"
 ) -> Observation:
     """Make a problem from an error; text after the first semicolon of its message is the advice."""
-    found, _, said = str(error).partition("; ")
-    return problem(check, found, said or advice)
+    found, _, stated = str(error).partition("; ")
+    return problem(check, found, stated or advice)

@@ -202,8 +202,8 @@ def _ending(exit_code: int) -> str:
 
 def open_pool(prepare: PrepareOptions, options: EngineOptions) -> WorkerPool:
     """Make a pool that stays within the memory of the run; see `cxrbatch.limits.share_memory`."""
-    asked = options.n_workers or default_workers()
-    return WorkerPool(prepare, *share_memory(asked, options.max_memory_bytes))
+    requested = options.n_workers or default_workers()
+    return WorkerPool(prepare, *share_memory(requested, options.max_memory_bytes))
 
 
 def prepare_in_order(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 class Item(NamedTuple):
     """One item: its text, its answer (such as yes, no or partly), and how it is met or why not."""
 
-    asked: str
+    requirement: str
     met: str
     how: str
 

@@ -77,7 +77,7 @@ class Contrast:
     negative: str
     ranked_by: str = "covid"
 
-    def ask(self, scored: PatientScores) -> ContrastSample:
+    def sample(self, scored: PatientScores) -> ContrastSample:
         """Select the patients with one of the two labels, with truth and score."""
         part = scored.where(scored.labelled(self.positive, self.negative))
         return ContrastSample(
@@ -90,7 +90,7 @@ class Contrast:
         A network that was never trained on COVID-19 against other pneumonia gives a constant share. This is no
         answer; an AUROC of one half would be wrong.
         """
-        sample = self.ask(scored)
+        sample = self.sample(scored)
         n_positive = int(sample.y_true.sum())
         enough = min(n_positive, sample.y_true.size - n_positive) >= FEWEST
         return enough and (self.ranked_by != COVID_SHARE or bool(np.ptp(sample.y_score) > 0))

@@ -73,21 +73,21 @@ def evaluate_sites(
     dict
         Plain text, numbers, lists and dicts; a figure that does not exist is None.
     """
-    asked = [*sites, *publishers(sites)]
+    all_sites = [*sites, *publishers(sites)]
     everybody = one_row_per_patient(sites, rule)
     unseen = one_row_per_patient([site for site in sites if site.exposure in UNSEEN], rule)
     across = unseen if confounds.source_alone(unseen) is not None else everybody
-    within = [row for site in asked for row in within_site(site, rule, points, bootstraps)]
+    within = [row for site in all_sites for row in within_site(site, rule, points, bootstraps)]
     evaluation = {
         "headline": headline(within),
         "within_site": within,
-        "strata": [row for site in asked for row in _strata(site, rule, bootstraps)],
+        "strata": [row for site in all_sites for row in _strata(site, rule, bootstraps)],
         "matrix": list(confounds.matrix(everybody)),
         "pooled": confounds.pooled(across, bootstraps),
         "confound_floor": {
             "source_alone": confounds.source_alone(across),
             "domain_alone": confounds.domain_alone(everybody),
-            "metadata_alone": [row for site in asked for row in _metadata(site, rule)],
+            "metadata_alone": [row for site in all_sites for row in _metadata(site, rule)],
         },
         "shares": list(shares(sites, rule, points)) if points else [],
         "list_curve": list_curve(unseen, bootstraps),
@@ -156,7 +156,7 @@ def within_site(
     networks = [to_patient_scores(site.cases, scores, rule) for scores in site.networks]
     perturbed = {name: to_patient_scores(site.cases, scores, rule) for name, scores in site.perturbed.items()}
     for contrast in contrasts:
-        sample = contrast.ask(scored)
+        sample = contrast.sample(scored)
         yield {
             "site": site.site,
             "exposure": str(site.exposure),
@@ -164,9 +164,11 @@ def within_site(
             "ranked_by": contrast.ranked_by,
             **_figures(sample, points if contrast.ranked_by == "covid" else None, bootstraps),
             "source_alone": confounds.place_alone(scored, contrast),
-            "auroc_of_each_network": [auroc(sample.y_true, contrast.ask(each).y_score) for each in networks],
+            "auroc_of_each_network": [
+                auroc(sample.y_true, contrast.sample(each).y_score) for each in networks
+            ],
             "audits": {
-                name: _perturbed(sample, contrast.ask(changed)) for name, changed in perturbed.items()
+                name: _perturbed(sample, contrast.sample(changed)) for name, changed in perturbed.items()
             },
         }
 

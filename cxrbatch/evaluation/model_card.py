@@ -101,8 +101,8 @@ def _weak_points(evaluation: Mapping[str, Any]) -> Iterator[str]:
     for target in targets(evaluation) if evaluation else ():
         if target.missed:
             yield f"**Not reached: {_text(target.text)}: {target.figure}, target {target.limit}.**"
-    said = [*evaluation.get("caveats", ()), *evaluation.get("verdict", ())]
-    yield from (f"**{_text(line)}**" for line in dict.fromkeys(said) if not line.startswith(_GOOD))
+    sentences = [*evaluation.get("caveats", ()), *evaluation.get("verdict", ())]
+    yield from (f"**{_text(line)}**" for line in dict.fromkeys(sentences) if not line.startswith(_GOOD))
     yield from _known_beforehand(evaluation)
 
 

@@ -41,7 +41,7 @@ def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequen
         HTML. The same arguments give the same text.
     """
     row = headline_row(evaluation)
-    judged = targets(evaluation)
+    compared = targets(evaluation)
     return (
         _environment()
         .get_template("page.html")
@@ -50,10 +50,10 @@ def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequen
             headline=row,
             headline_mark=USEFUL_AUROC.mark(row["auroc"]["value"]) if row else "",
             floor=confound_floor(evaluation, row),
-            said=list(dict.fromkeys([*evaluation.get("verdict", ()), *evaluation.get("caveats", ())])),
-            n_targets=len(judged),
-            n_missed=sum(target.missed for target in judged),
-            n_unmeasured=sum(target.value is None for target in judged),
+            sentences=list(dict.fromkeys([*evaluation.get("verdict", ()), *evaluation.get("caveats", ())])),
+            n_targets=len(compared),
+            n_missed=sum(target.missed for target in compared),
+            n_unmeasured=sum(target.value is None for target in compared),
             sections=all_sections(bundle, evaluation),
             curves=list(curve_figures(evaluation.get("within_site", ()), sites, bundle.aggregation)),
             histograms=histogram_figure(sites, bundle.aggregation, bundle.operating_points),

@@ -47,7 +47,7 @@ def curve_figures(
     for row in rows:
         site = at.get((row["site"], row["exposure"]))
         if site:
-            sample = contrasts[row["question"], row["ranked_by"]].ask(
+            sample = contrasts[row["question"], row["ranked_by"]].sample(
                 to_patient_scores(site.cases, site.scores, rule)
             )
             yield Figure(caption=_caption(row), plots=tuple(_curves(row, sample.y_true, sample.y_score)))

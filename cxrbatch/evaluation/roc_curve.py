@@ -53,7 +53,10 @@ def list_curve(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
     (tpr,) = _mean_curves(parts, [np.ones((1, 1 + _n_patients(part))) for part in parts])
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     rows = {"fpr": GRID, "tpr": tpr, "low": low, "high": high}
-    return {**_whom(parts), **{name: np.round(row, _DECIMALS).tolist() for name, row in rows.items()}}
+    return {
+        **_describe_patients(parts),
+        **{name: np.round(row, _DECIMALS).tolist() for name, row in rows.items()},
+    }
 
 
 def _with_both(scored: PatientScores) -> Iterator[PatientScores]:
@@ -129,7 +132,7 @@ def smoothed_roc(positives: Floats, negatives: Floats, n_tied: Floats, gap: floa
     return np.interp(GRID, [0.0, *place / (negatives[-1] + gap), 1.0], [0.0, *above / positives[-1], 1.0])
 
 
-def _whom(parts: list[PatientScores]) -> dict[str, Any]:
+def _describe_patients(parts: list[PatientScores]) -> dict[str, Any]:
     domains = {str(part.domains[0]): _counts(part) for part in parts}
     n_positive, n_negative = (sum(n[key] for n in domains.values()) for key in ("n_positive", "n_negative"))
     labels = Counter(label for part in parts for label in part.labels[~part.labelled("covid")].tolist())

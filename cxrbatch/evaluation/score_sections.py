@@ -151,11 +151,12 @@ def _reached(found: Row) -> str:
 def subgroups_section(evaluation: Evaluation) -> Section | None:
     """Show the ranking within sex, age and view."""
     entries = evaluation.get("strata", ())
-    cells = {(*_asked(row), row["stratum"]): row for row in entries}
-    asked = dict.fromkeys(map(_asked, entries))
+    cells = {(*_contrast_of(row), row["stratum"]): row for row in entries}
+    contrasts = dict.fromkeys(map(_contrast_of, entries))
     names = list(dict.fromkeys(row["stratum"] for row in entries))
     rows = (
-        [*map(Cell, which), *(_stratum_cell(cells.get((*which, name))) for name in names)] for which in asked
+        [*map(Cell, which), *(_stratum_cell(cells.get((*which, name))) for name in names)]
+        for which in contrasts
     )
     return section(
         "strata",
@@ -167,7 +168,7 @@ def subgroups_section(evaluation: Evaluation) -> Section | None:
     )
 
 
-def _asked(row: Row) -> tuple[str, str, str]:
+def _contrast_of(row: Row) -> tuple[str, str, str]:
     return row["site"], row["question"], row["ranked_by"]
 
 

@@ -88,11 +88,11 @@ def _predicted(features: Floats, source: Groups, fold: Groups, weight: Floats) -
     predicted = np.empty_like(source)
     for held_out in range(N_FOLDS):
         test = fold == held_out
-        predicted[test] = _tell(features[~test], source[~test], weight[~test], features[test])
+        predicted[test] = _predict_sources(features[~test], source[~test], weight[~test], features[test])
     return predicted
 
 
-def _tell(features: Floats, source: Groups, weight: Floats, unseen: Floats) -> Groups:
+def _predict_sources(features: Floats, source: Groups, weight: Floats, unseen: Floats) -> Groups:
     known, new = _components(features, unseen)
     linear = [new @ _one_against_the_rest(known, source == one, weight) for one in range(source.max() + 1)]
     return np.argmax(linear, axis=0)

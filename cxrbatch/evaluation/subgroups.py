@@ -60,7 +60,7 @@ def strata(scored: PatientScores, contrast: Contrast, bootstraps: int) -> Iterat
 
 
 def _stratum(scored: PatientScores, contrast: Contrast, bootstraps: int) -> dict[str, Any]:
-    sample = contrast.ask(scored)
+    sample = contrast.sample(scored)
     found = estimates(
         {"auroc": Ranking.auroc}, sample.y_true, sample.y_score, sample.patients, bootstraps=bootstraps
     )

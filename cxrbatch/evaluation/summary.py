@@ -145,8 +145,8 @@ def _lives_on_what_is_left(evaluation: Evaluation) -> Iterator[str]:
         if not without_lungs(name) and WITHOUT_LUNGS.fails(area)
     }
     if found:
-        said = "; ".join(f"{name}: {figure(area)} ({what(row)})" for name, (area, row) in found.items())
-        yield f"Much of the AUROC is left where little or nothing of the disease can be seen: {said}."
+        listed = "; ".join(f"{name}: {figure(area)} ({what(row)})" for name, (area, row) in found.items())
+        yield f"Much of the AUROC is left where little or nothing of the disease can be seen: {listed}."
 
 
 def _moved_by_handling(evaluation: Evaluation) -> Iterator[str]:
@@ -156,8 +156,8 @@ def _moved_by_handling(evaluation: Evaluation) -> Iterator[str]:
         if not pastes_a_marker(name) and shift > _MUCH_HANDLING
     }
     if found:
-        said = "; ".join(f"{name}: {percent(shift)} ({what(row)})" for name, (shift, row) in found.items())
-        yield f"Patients move in the list, half of them by this much or more, with what is no disease: {said}."
+        listed = "; ".join(f"{name}: {percent(shift)} ({what(row)})" for name, (shift, row) in found.items())
+        yield f"Patients move in the list, half of them by this much or more, with what is no disease: {listed}."
 
 
 def _floor_as_good_as_pooled(evaluation: Evaluation) -> Iterator[str]:
@@ -221,12 +221,12 @@ def _healthy_called_urgent(evaluation: Evaluation) -> Iterator[str]:
     shares = [row for row in healthy_rows(evaluation) if URGENT_HEALTHY.fails(row["urgent"])]
     if shares:
         worst_first = sorted(shares, key=lambda row: -row["urgent"])
-        said = " and ".join(
+        listed = " and ".join(
             f"{percent(row['urgent'])} of {row['n']} of {row['source']}" for row in worst_first
         )
         yield (
             "The bands urgent and high are of little use with this bundle: of healthy adults of sources "
-            f"{_part_in_training(shares)}, {said} would be called urgent. Use the order of the list."
+            f"{_part_in_training(shares)}, {listed} would be called urgent. Use the order of the list."
         )
 
 
@@ -245,7 +245,7 @@ def _moved_by_a_marker(evaluation: Evaluation) -> Iterator[str]:
         )
 
 
-def _features_tell_the_source(evaluation: Evaluation) -> Iterator[str]:
+def _features_reveal_the_source(evaluation: Evaluation) -> Iterator[str]:
     probe = evaluation.get("source_probe")
     if probe and _towards_certainty(probe) > _READS_THE_SOURCE:
         yield (
@@ -333,7 +333,7 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     _healthy_called_urgent,
     _moved_by_a_marker,
     _moved_by_handling,
-    _features_tell_the_source,
+    _features_reveal_the_source,
     _same_with_random_weights,
 )
 _GOOD = (_good_headline, _needs_lungs, _above_metadata, _few_healthy_called_urgent, _unmoved_by_a_marker)

@@ -113,9 +113,9 @@ class ChestCheck:
             return "blank picture"
         if _neighbour_correlation(thumbnail) < _LEAST_NEIGHBOUR_CORRELATION:
             return "noise or writing without anatomy"
-        return self._verdict(thumbnail)
+        return self._shape_rejection(thumbnail)
 
-    def _verdict(self, thumbnail: NDArray[np.uint8]) -> str:
+    def _shape_rejection(self, thumbnail: NDArray[np.uint8]) -> str:
         likeness = self._likeness_of(thumbnail)
         if likeness >= self.limit:
             return ""

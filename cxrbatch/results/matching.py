@@ -146,14 +146,14 @@ def sort_rows(
         One for every row, in the same order.
     """
     found = [_swab(row, patients, today) for row in rows]
-    said: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
+    values: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
     for row, swab in zip(rows, found, strict=True):
         if not isinstance(swab, Decision):
-            said[swab].setdefault(_is_positive(row), row.number)
+            values[swab].setdefault(_is_positive(row), row.number)
     return [
         SortedRow(row=row, decision=swab)
         if isinstance(swab, Decision)
-        else _compared(row, swab, said[swab], known.get(swab))
+        else _compared(row, swab, values[swab], known.get(swab))
         for row, swab in zip(rows, found, strict=True)
     ]
 
@@ -296,19 +296,19 @@ def _half_known(name: str) -> Decision:
     return Decision(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
 
 
-def _compared(row: LabRow, swab: Swab, said: Mapping[bool, int], known: bool | None) -> SortedRow:
+def _compared(row: LabRow, swab: Swab, values: Mapping[bool, int], known: bool | None) -> SortedRow:
     """Compare a row with other results of the same patient and day.
 
     These are the first row for each result in the file (`said`), and the stored result (`known`).
     """
     positive = _is_positive(row)
-    if (other := said.get(not positive)) is not None:
+    if (other := values.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _ASK))
     if known is not None and known is not positive:
         problem = f"stored for this patient and day is: {_word(known)}"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _KEPT))
-    if known is not None or said[positive] != row.number:
+    if known is not None or values[positive] != row.number:
         return SortedRow(row=row, decision=_KNOWN)
     key, day = swab
     return SortedRow(row=row, decision=_NEW, result=PcrResult(patient_key=key, date=day, positive=positive))

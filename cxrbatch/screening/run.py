@@ -86,7 +86,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
     bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
     _LOG.debug("verified bundle %s", bundle.id)
-    with _remembering(out, options) as state:
+    with _open_state(out, options) as state:
         context, warnings = _begin(folder, bundle, options, state)
         run_id = state.begin(context)
         run = _run_folder(folder, bundle, options, state, context)
@@ -98,7 +98,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
     return run
 
 
-def _remembering(out: Path | None, options: ScreenOptions) -> AbstractContextManager[State]:
+def _open_state(out: Path | None, options: ScreenOptions) -> AbstractContextManager[State]:
     return persistent_state(options.state) if options.state else temporary_state(out)
 
 
@@ -204,10 +204,10 @@ def _without_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[in
     """Map the id of each stored file to its outcome; second copies are refused."""
     in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
     scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
-    verdicts = list(without_duplicates(image for _, image in scored))
-    state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, verdicts, strict=True)})
+    checked = list(without_duplicates(image for _, image in scored))
+    state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, checked, strict=True)})
     outcomes: dict[int, Outcome] = {file.id: file.outcome for file in in_order}
-    return outcomes | {number: outcome for (number, _), (outcome, _) in zip(scored, verdicts, strict=True)}
+    return outcomes | {number: outcome for (number, _), (outcome, _) in zip(scored, checked, strict=True)}
 
 
 def _waiting(

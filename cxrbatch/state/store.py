@@ -33,7 +33,7 @@ from cxrbatch.state.rows import (
     version_columns,
 )
 
-_JUDGED_ANEW = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
+_TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Reasons that the next run checks again, although the file has not changed."""
 _ROWS_PER_COMMIT = 64
 _REMEMBER = """
@@ -57,7 +57,7 @@ SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes 
     AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
     AND sop_instance_uid = :sop_instance_uid ORDER BY id
 """
-_EVIDENCE = """
+_SELECT_IMAGES = """
 WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
     (SELECT 1 FROM result WHERE result.patient_key = image.patient_key AND result.date >= image.first_night))
 SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
@@ -146,7 +146,7 @@ class State:
             None if there is none, or if the reason of the outcome has to be checked again.
         """
         row = self._connection.execute(_OF_THIS_VERSION, version_columns(file, context)).fetchone()
-        if row is None or row["reason"] in _JUDGED_ANEW:
+        if row is None or row["reason"] in _TRIED_AGAIN:
             return None
         return StoredOutcome(
             id=row["id"],
@@ -207,7 +207,7 @@ class State:
         image that came in after that night does not count here if the patient has a result of the night on which the
         image came in, or a later one: no image is dated after that night (rule 5 of ``docs/nightly.md``).
         """
-        rows = self._connection.execute(_EVIDENCE, {"after": after.isoformat()})
+        rows = self._connection.execute(_SELECT_IMAGES, {"after": after.isoformat()})
         return [stored_image_of(row) for row in rows]
 
     def images(self) -> Iterator[ImageSummary]:
@@ -257,12 +257,12 @@ class State:
         list of PatientKey
             Empty if nothing is queried.
         """
-        asked = {
+        columns = {
             "patient_id": patient_id or None,
             "issuer_of_patient_id": issuer_of_patient_id,
             "accession_number": accession_number or None,
         }
-        wanted = {column: value for column, value in asked.items() if value is not None}
+        wanted = {column: value for column, value in columns.items() if value is not None}
         if not wanted:
             return []
         condition = " AND ".join(f"{column} = :{column}" for column in wanted)
@@ -302,9 +302,9 @@ class State:
         """Find the days of the swabs of some patients, in rising order; patients without a result are left out."""
         dates: defaultdict[PatientKey, list[dt.date]] = defaultdict(list)
         for patient in patients:
-            asked = (encode_key(patient),)
+            key = (encode_key(patient),)
             for row in self._connection.execute(
-                "SELECT date FROM result WHERE patient_key = ? ORDER BY date", asked
+                "SELECT date FROM result WHERE patient_key = ? ORDER BY date", key
             ):
                 dates[patient].append(dt.date.fromisoformat(row["date"]))
         return dict(dates)

@@ -105,7 +105,7 @@ class Checkpoint:
         self._save("unfinished.npz", arrays)
 
     def _path(self, suffix: str) -> Path:
-        assert self.options.work is not None  # noqa: S101 - asked by those who looked
+        assert self.options.work is not None  # noqa: S101 - callers have asked
         return self.options.work / f"{self.key}.{suffix}"
 
     def _load(self, suffix: str) -> Arrays | None:

@@ -64,8 +64,8 @@ def choose_rule(comparison: Sequence[dict[str, Any]]) -> str:
 
 
 def _compare_on(fold: FoldScores, scores: Floats, question: int) -> Iterator[dict[str, Any]]:
-    asked = POSITIVE[question] | NEGATIVE[question]
-    counts = Counter((case.patient, case.label) for case in fold.cases if case.label in asked)
+    labels = POSITIVE[question] | NEGATIVE[question]
+    counts = Counter((case.patient, case.label) for case in fold.cases if case.label in labels)
     chosen = [index for index, case in enumerate(fold.cases) if counts[case.patient, case.label] > 1]
     cases = [fold.cases[index] for index in chosen]
     if len({case.label in POSITIVE[question] for case in cases}) < 2:

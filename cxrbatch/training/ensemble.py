@@ -46,16 +46,14 @@ class Ensemble:
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = {region: _crop(self.crops, region, part) for region in set(self.input_regions)}
-        return np.stack([self._asked(member, seen) for member in self.members])
+        return np.stack([self._member_logits(member, seen) for member in self.members])
 
-    def _asked(
+    def _member_logits(
         self, member: Mapping[str, keras.Model], seen: Mapping[str, NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        answers = {
-            region: network(seen[region], training=False).numpy() for region, network in member.items()
-        }
+        logits = {region: network(seen[region], training=False).numpy() for region, network in member.items()}
         return np.stack(
-            [answers[region][:, question] for question, region in enumerate(self.input_regions)], axis=1
+            [logits[region][:, question] for question, region in enumerate(self.input_regions)], axis=1
         )
 
 

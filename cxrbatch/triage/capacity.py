@@ -98,7 +98,7 @@ def capacity_yield(
     """
     ranked = [patient for patient in patients if patient.is_ranked]
     curve = ListCurve.of(evaluation)
-    asked = CapacityYield(
+    stated = CapacityYield(
         n_swabs=n_swabs,
         n_ranked=len(ranked),
         n_max_wait=sum(Flag.MAX_WAIT in patient.flags for patient in ranked),
@@ -106,28 +106,28 @@ def capacity_yield(
         measured_on=curve.measured_on if curve else "",
     )
     if curve is None or prevalence is None or not ranked:
-        return asked
+        return stated
     at_random = min(1.0, n_swabs / len(ranked))
     return replace(
-        asked,
-        from_top=_reach(expected_share(curve, asked, prevalence), asked, prevalence),
-        at_random=_reach(_certain(at_random), asked, prevalence),
+        stated,
+        from_top=_reach(expected_share(curve, stated, prevalence), stated, prevalence),
+        at_random=_reach(_certain(at_random), stated, prevalence),
     )
 
 
-def expected_share(curve: ListCurve, asked: CapacityYield, prevalence: float) -> Expected:
+def expected_share(curve: ListCurve, stated: CapacityYield, prevalence: float) -> Expected:
     """Compute the expected share of the PCR-positive patients among the first of the list, 0–1.
 
     Patients who are at the top because of their wait count as a list in random order: only the prevalence is known
     for them. The curve describes the list of the other patients, which follows.
     """
-    if asked.n_swabs >= asked.n_ranked:
+    if stated.n_swabs >= stated.n_ranked:
         return _certain(1.0)
-    if asked.n_swabs <= asked.n_max_wait:
-        return _certain(asked.n_swabs / asked.n_ranked)
-    waited = asked.n_max_wait / asked.n_ranked
+    if stated.n_swabs <= stated.n_max_wait:
+        return _certain(stated.n_swabs / stated.n_ranked)
+    waited = stated.n_max_wait / stated.n_ranked
     others = curve.reached(
-        (asked.n_swabs - asked.n_max_wait) / (asked.n_ranked - asked.n_max_wait), prevalence
+        (stated.n_swabs - stated.n_max_wait) / (stated.n_ranked - stated.n_max_wait), prevalence
     )
     value, low, high = (waited + (1 - waited) * share for share in (others.value, others.low, others.high))
     return Expected(value=value, low=low, high=high)
@@ -137,8 +137,8 @@ def _certain(value: float) -> Expected:
     return Expected(value=value, low=value, high=value)
 
 
-def _reach(share: Expected, asked: CapacityYield, prevalence: float) -> Reach:
-    n_tested, n_positive = min(asked.n_swabs, asked.n_ranked), prevalence * asked.n_ranked
+def _reach(share: Expected, stated: CapacityYield, prevalence: float) -> Reach:
+    n_tested, n_positive = min(stated.n_swabs, stated.n_ranked), prevalence * stated.n_ranked
     value, low, high = (each * n_positive for each in (share.value, share.low, share.high))
     return Reach(
         share=share,

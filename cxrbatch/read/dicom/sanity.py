@@ -15,8 +15,8 @@ _LONGEST_BYTES = 1 << 16
 _MAY_BE_LONG = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UC", "UN", "UR", "UT"))
 """Value representations with a length of 32 bits (PS3.5 table 7.1-1). The others have 16, unless the file is in
 implicit VR."""
-_PICTURE_GROUP = 0x0028
-_GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, _PICTURE_GROUP))
+_IMAGE_GROUP = 0x0028
+_GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, _IMAGE_GROUP))
 """Groups from which any element is read."""
 
 
@@ -54,7 +54,7 @@ def _require_short(element: RawDataElement) -> None:
     if tag.group not in _GROUPS or not dictionary_has_tag(tag):
         return
     may_be_long = bool(_MAY_BE_LONG.intersection(dictionary_VR(tag).split(" or ")))
-    unread = tag.group == _PICTURE_GROUP and element.length > LONGEST_READ_BYTES
+    unread = tag.group == _IMAGE_GROUP and element.length > LONGEST_READ_BYTES
     if not may_be_long or unread:
         raise Refusal(
             Reason.CORRUPT, f"element ({tag.group:04X},{tag.element:04X}) is {element.length} bytes long"

@@ -112,17 +112,17 @@ def measure(films: Sequence[Film], examples: Examples) -> Iterator[Measured]:
     yield from _without_each_patient(films, examples)
     for family, kinds in FAMILIES.items():
         unseen = np.isin(examples.kinds, kinds)
-        yield from _ask(examples, unseen, unseen, f"family {family}")
+        yield from _measure_unseen(examples, unseen, unseen, f"family {family}")
 
 
 def _without_each_collection(films: Sequence[Film], examples: Examples) -> Iterator[Measured]:
     folders = _of_origin(examples, [film.folder for film in films])
     for folder in np.unique([film.folder.split("/")[0] for film in films]).tolist():
         unseen = np.char.startswith(folders, folder)
-        asked = unseen & ((examples.kinds == FRONTAL) | (examples.origins < 0) | examples.varied)
-        yield from _ask(examples, unseen, asked, f"collection {folder}")
+        tested = unseen & ((examples.kinds == FRONTAL) | (examples.origins < 0) | examples.varied)
+        yield from _measure_unseen(examples, unseen, tested, f"collection {folder}")
     same_hospital = np.isin(folders, ("nih-chestxray8-subset", "covid-radiography-database/Normal"))
-    yield from _ask(
+    yield from _measure_unseen(
         examples, same_hospital, same_hospital & (examples.kinds == FRONTAL), "collections NIH and RSNA"
     )
 
@@ -135,19 +135,19 @@ def _without_each_patient(films: Sequence[Film], examples: Examples) -> Iterator
     answers: list[Measured] = []
     for fold in range(_N_FOLDS):
         unseen = np.isin(patients, names[folds == fold])
-        answers += _ask(examples, unseen, unseen & np.isin(examples.kinds, (LATERAL, CT)), "")
-    for asked in (LATERAL, CT):
-        counts = [(n_passed, n) for _, kind, n_passed, n in answers if kind == asked]
+        answers += _measure_unseen(examples, unseen, unseen & np.isin(examples.kinds, (LATERAL, CT)), "")
+    for tested in (LATERAL, CT):
+        counts = [(n_passed, n) for _, kind, n_passed, n in answers if kind == tested]
         n_passed, n = np.sum(counts, axis=0).tolist()
-        yield f"patients in {_N_FOLDS} folds", asked, n_passed, n
+        yield f"patients in {_N_FOLDS} folds", tested, n_passed, n
 
 
-def _ask(
-    examples: Examples, unseen: NDArray[np.bool_], asked: NDArray[np.bool_], left_out: str
+def _measure_unseen(
+    examples: Examples, unseen: NDArray[np.bool_], tested: NDArray[np.bool_], left_out: str
 ) -> Iterator[Measured]:
-    """Train without `unseen` and count how many of `asked` pass; real images count as they are, not varied."""
+    """Train without `unseen` and count how many of `tested` pass; real images count as they are, not varied."""
     check = fit(examples.rows[~unseen], examples.kinds[~unseen] == FRONTAL)
-    counted = asked & ~(examples.varied & np.isin(examples.kinds, (FRONTAL, LATERAL, CT)))
+    counted = tested & ~(examples.varied & np.isin(examples.kinds, (FRONTAL, LATERAL, CT)))
     passes = check.likeness(examples.rows) >= check.limit
     for kind in np.unique(examples.kinds[counted]).tolist():
         chosen = counted & (examples.kinds == kind)
