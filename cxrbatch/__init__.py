@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from cxrbatch.bundle import Bundle, load_bundle
     from cxrbatch.engines import EngineOptions
     from cxrbatch.errors import CxrbatchError
+    from cxrbatch.limits import Limits
     from cxrbatch.prediction import predict
+    from cxrbatch.read import PatientRule
     from cxrbatch.records import Failure, ImageScore, PatientTriage, TriageRun
     from cxrbatch.screening import ScreenOptions, screen
 
@@ -50,6 +52,8 @@ __all__ = [
     "EngineOptions",
     "Failure",
     "ImageScore",
+    "Limits",
+    "PatientRule",
     "PatientTriage",
     "ScreenOptions",
     "TriageRun",
@@ -59,11 +63,18 @@ __all__ = [
     "screen",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 __getattr__ = lazy_names(
     __name__,
     bundle=("Bundle", "load_bundle"),
     engines=("EngineOptions",),
     errors=("CxrbatchError",),
+    limits=("Limits",),
+    read=("PatientRule",),
     prediction=("predict",),
     records=("Failure", "ImageScore", "PatientTriage", "TriageRun"),
     screening=("ScreenOptions", "screen"),

@@ -168,6 +168,8 @@ def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> I
         non_image = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
     except OSError as error:
         return Failure(name=name, reason=Reason.UNREADABLE, detail=_in_words(error))
+    except ValueError:  # a zero character, which no file of a folder has in its name
+        return Failure(name=name, reason=Reason.UNREADABLE, detail="no file can have this name")
     if kind := sniff(head):
         return ImageRef(path=path, name=name, kind=kind, version=version)
     if has_changed(version, now):

@@ -16,6 +16,7 @@ from cxrbatch import (
     EngineOptions,
     Failure,
     ImageScore,
+    PatientRule,
     ScreenOptions,
     TriageRun,
     load_bundle,
@@ -166,10 +167,16 @@ def test_prediction_gives_the_scores_of_a_run(run: TriageRun) -> None:
     ("changes", "message"),
     [
         ({"prevalence": 1.0}, "prevalence 1.0: give a share above 0 and below 1, such as 0.05"),
-        ({"capacity": 0}, "capacity 0: give 1 or more"),
-        ({"settle_s": -1.0}, "settle_s -1.0: give 0 or more"),
+        ({"capacity": 0}, "capacity 0: give an int, 1 or more"),
+        ({"settle_s": -1.0}, "settle_s -1.0: give a number of seconds, 0 or more"),
         ({"device": "gpuu"}, "device 'gpuu': give one of auto, cpu, gpu"),
-        ({"n_workers": 0}, "n_workers 0: give 1 or more, or None"),
+        ({"n_workers": 0}, "n_workers 0: give an int, 1 to 256"),
+        ({"n_workers": True}, "n_workers True: give an int, 1 to 256"),
+        ({"batch_size": 2.5}, "batch_size 2.5: give an int, 1 to 4096"),
+        ({"max_memory_bytes": "4G"}, "max_memory_bytes '4G': give an int, 1 or more"),
+        ({"settle_s": float("nan")}, "settle_s nan: give a number of seconds, 0 or more"),
+        ({"prevalence": "5%"}, "prevalence '5%': give a share above 0 and below 1, such as 0.05"),
+        ({"expire_nights": 10**9}, f"expire_nights {10**9}: give an int, 1 to 36500"),
         ({"name": "cloud"}, "engine 'cloud': give one of local"),
     ],
 )
@@ -184,5 +191,54 @@ def test_an_unknown_option_is_a_type_error(tmp_path: Path) -> None:
 
 
 def test_paths_may_be_text() -> None:
-    options = ScreenOptions().with_changes(state="a/state", bundle="b", device="cpu")
+    options = ScreenOptions().with_changes(state="a/state", bundle="b", device="cpu", patients="folder")
+    assert options.patients == PatientRule("folder")
     assert (options.state, options.bundle, options.engine.device) == (Path("a/state"), Path("b"), "cpu")
+
+
+def test_threads_may_screen_at_once_and_the_script_stays_the_main_module(tmp_path: Path) -> None:
+    code = f"""
+import pickle, sys, threading, cxrbatch
+folder, main, counts = {str(NIGHT / "emergency")!r}, sys.modules["__main__"], []
+def run(): counts.append(cxrbatch.screen(folder, n_workers=2).n_scored)
+threads = [threading.Thread(target=run) for _ in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert sys.modules["__main__"] is main
+pickle.dumps(run)
+print(len(set(counts)), len(counts))
+"""
+    done = run_python("-c", code, cwd=tmp_path)
+    assert done.stdout == "1 3\n", done.stderr
+
+
+def test_a_generator_left_open_ends_in_silence(tmp_path: Path) -> None:
+    names = [str(NIGHT / "emergency" / f"SAMPLE-00{i}" / "IM0001.dcm") for i in (1, 2)]
+    code = f"import cxrbatch\ng = cxrbatch.predict({names!r})\nprint(next(g).name)\n"
+    done = run_python("-c", code, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, names[0] + "\n", "")
+
+
+def test_a_daemonic_process_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(f"""
+import cxrbatch
+def run(_):
+    try:
+        return cxrbatch.screen({str(NIGHT)!r}).n_scored
+    except cxrbatch.CxrbatchError as error:
+        return str(error)
+""")
+    code = "import multiprocessing, task; print(multiprocessing.get_context('spawn').Pool(1).map(task.run, [1])[0])"
+    done = run_python("-c", code, cwd=tmp_path)
+    assert done.stdout.startswith("worker processes cannot be started from a daemonic process"), done.stderr
+
+
+def test_a_file_in_place_of_the_folder_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").touch()
+    with pytest.raises(UsageProblem, match=r"a\.dcm: is a file; give the folder"):
+        screen(tmp_path / "a.dcm")
+
+
+def test_a_name_that_no_file_can_have_fails_alone() -> None:
+    outcomes = list(predict(["a\0b", NIGHT / "emergency" / "SAMPLE-001" / "IM0001.dcm"]))
+    assert [type(outcome) for outcome in outcomes] == [Failure, ImageScore]

@@ -7,6 +7,9 @@ import datetime as dt
 import os
 from collections.abc import Callable
 
+MOST_NIGHTS = 36500
+"""Longest time in nights that an option may state, a hundred years: the date so long ago must exist."""
+
 Clock = Callable[[], dt.datetime]
 """Returns the present time, with a time zone."""
 

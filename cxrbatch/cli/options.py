@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cxrbatch._lib.clock import MOST_NIGHTS
+
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
     from cxrbatch.screening import ScreenOptions
@@ -120,7 +122,7 @@ NIGHT = (
     ),
     click.Option(
         ["--expire"],
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_NIGHTS),
         default=14,
         show_default=True,
         metavar="NIGHTS",
@@ -128,7 +130,7 @@ NIGHT = (
     ),
     click.Option(
         ["--max-nights"],
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_NIGHTS),
         metavar="NIGHTS",
         help="With --state: who has waited this long comes first.  [default: nobody]",
     ),

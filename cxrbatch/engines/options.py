@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cxrbatch._lib.ranges import check_count
 from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import Device, Precision
 from cxrbatch.limits import Limits
+
+MOST_WORKERS = 256
+MOST_IN_BATCH = 4096
 
 
 class Decode(StrEnum):
@@ -51,10 +55,12 @@ class EngineOptions:
     def __post_init__(self) -> None:
         for name, kind in (("device", Device), ("precision", Precision), ("decode", Decode)):
             object.__setattr__(self, name, _one_of(kind, getattr(self, name), name))
-        for name in ("n_workers", "batch_size", "max_memory_bytes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageProblem(f"{name} {value}: give 1 or more, or None")
+        for name, most in (
+            ("n_workers", MOST_WORKERS),
+            ("batch_size", MOST_IN_BATCH),
+            ("max_memory_bytes", None),
+        ):
+            check_count(name, getattr(self, name), most)
 
 
 def _one_of(kind: type[StrEnum], value: str, name: str) -> StrEnum:

@@ -4,6 +4,7 @@ A file that kills its worker, or takes too long, fails alone. Screening, single 
 prepare their images here.
 """
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
@@ -201,7 +202,18 @@ def _ending(exit_code: int) -> str:
 
 
 def open_pool(prepare: PrepareOptions, options: EngineOptions) -> WorkerPool:
-    """Make a pool that stays within the memory of the run; see `cxrbatch.limits.share_memory`."""
+    """Make a pool that stays within the memory of the run; see `cxrbatch.limits.share_memory`.
+
+    Raises
+    ------
+    WorkersFailed
+        This process may not start others, as those of ``multiprocessing.Pool``.
+    """
+    if multiprocessing.current_process().daemon:
+        raise WorkersFailed(
+            "worker processes cannot be started from a daemonic process, such as those of multiprocessing.Pool; "
+            "use one that is not daemonic, such as those of concurrent.futures.ProcessPoolExecutor"
+        )
     requested = options.n_workers or default_workers()
     return WorkerPool(prepare, *share_memory(requested, options.max_memory_bytes))
 

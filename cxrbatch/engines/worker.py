@@ -34,6 +34,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64 << 20
 _LARGEST_IN_HEAP_BYTES = 32 << 20
 
+_STARTING = threading.Lock()
+
 _NICENESS = 5
 """The parent scores for all workers and has priority: else TensorFlow starts late and the network waits."""
 
@@ -131,7 +133,8 @@ class Worker:
 
     def kill(self) -> None:
         """Kill the process at once."""
-        self._process.kill()
+        if self._process.is_alive():  # else there is nothing to kill, also while the interpreter ends
+            self._process.kill()
 
     def end(self) -> int:
         """End the process and return its exit code; a process that has ended already keeps its own."""
@@ -147,13 +150,15 @@ def _without_main_module() -> Iterator[None]:
     """Keep a new process from importing the running script, which it does not need.
 
     A script without ``if __name__ == "__main__":`` would run again from its beginning and start further processes.
+    One thread at a time, so that the right module is put back.
     """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _enlarge(pipe: Connection) -> None:

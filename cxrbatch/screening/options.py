@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from cxrbatch._lib.clock import Clock, system_clock
+from cxrbatch._lib.clock import MOST_NIGHTS, Clock, system_clock
+from cxrbatch._lib.ranges import check_count, check_seconds, check_share
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
-from cxrbatch.errors import UsageProblem
 from cxrbatch.read import PatientRule
 
 EXPIRE_NIGHTS = 14
@@ -71,14 +71,12 @@ class ScreenOptions:
         for name in ("bundle", "operating_points", "pseudonym_key", "state"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
-        if self.prevalence is not None and not 0 < self.prevalence < 1:
-            raise UsageProblem(
-                f"prevalence {self.prevalence}: give a share above 0 and below 1, such as 0.05"
-            )
-        for name, least in (("settle_s", 0), ("expire_nights", 1), ("max_nights", 1), ("capacity", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise UsageProblem(f"{name} {value}: give {least} or more")
+        if isinstance(self.patients, str):
+            object.__setattr__(self, "patients", PatientRule(self.patients))
+        for name, most in (("expire_nights", MOST_NIGHTS), ("max_nights", MOST_NIGHTS), ("capacity", None)):
+            check_count(name, getattr(self, name), most)
+        check_share("prevalence", self.prevalence)
+        check_seconds("settle_s", self.settle_s)
 
     def with_changes(self, **changes: Any) -> Self:
         """Make a copy with some fields changed; fields of `engine` may be given by name too, and paths as text.

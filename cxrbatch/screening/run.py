@@ -251,8 +251,14 @@ def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
 
 
 def _check_places(folder: Path, out: Path | None, state: Path | None) -> None:
+    if folder.is_file():
+        raise UsageProblem(
+            f"{folder}: is a file; give the folder, or score single images with cxrbatch predict"
+        )
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
+    if state and state.is_dir():
+        raise UsageProblem(f"--state {state}: is a folder; give the name of a file")
     for option, path in (("--out", out), ("--state", state)):
         if path and path.resolve().is_relative_to(folder.resolve()):
             raise UsageProblem(
