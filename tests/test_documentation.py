@@ -10,7 +10,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cxrbatch import errors
 from cxrbatch.cli.app import cli
+from cxrbatch.cli.options import EXIT_INCOMPLETE
+from cxrbatch.datasets.collections import LOADERS
+from cxrbatch.errors import CxrbatchError
+from cxrbatch.evaluation.model_card import DATA_LICENCES
+from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING
+from cxrbatch.records import PATIENT_COLUMNS
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = sorted(
@@ -154,3 +161,51 @@ def test_help_lists_the_commands_of_the_night() -> None:
     text = CliRunner().invoke(cli, ["--help"]).stdout
     for command in ("screen", "results", "audit", "doctor"):
         assert re.search(rf"^  {command}\b", text, re.MULTILINE)
+
+
+# --- tables of the README
+
+
+def rows_of_table(page: str, heading: str) -> dict[str, str]:
+    """First and second cell of the rows of the first table below a heading."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8").split(heading, 1)[1]
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert table
+    cells = [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in table[0].splitlines()]
+    return {first: second for first, second, *_ in cells[2:]}
+
+
+def test_the_readme_has_every_reason_and_flag_in_the_words_of_the_report() -> None:
+    assert rows_of_table("README.md", "### Reasons for no score") == dict(REASON_MEANING)
+    assert rows_of_table("README.md", "### Flags on a score") == dict(FLAG_MEANING)
+
+
+def test_the_readme_has_every_column() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = text.split("### Columns of `report.csv`", 1)[1].split("###", 1)[0]
+    found = [word for word in re.findall(r"`(\w+)`", named) if word in PATIENT_COLUMNS]
+    assert tuple(dict.fromkeys(found)) == PATIENT_COLUMNS
+
+
+def error_kinds(kind: type[CxrbatchError] = CxrbatchError) -> Iterator[type[CxrbatchError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from error_kinds(below)
+
+
+def test_exit_codes_are_documented_and_nothing_else_is() -> None:
+    codes = {str(kind.exit_code) for kind in error_kinds()} | {"0", str(EXIT_INCOMPLETE)}
+    assert set(rows_of_table("README.md", "| exit code | means |")) | {"0"} == codes
+    assert set(rows_of_table("docs/running.md", "## Exit codes, and what to do")) - {"130"} == codes
+    assert set(re.findall(r"(\d) [a-z]", cli.help or "")) >= codes
+
+
+def test_the_tree_of_errors_in_the_docstring_is_that_of_the_classes() -> None:
+    drawn = re.findall(r"(\w+) +(\d)  ", errors.__doc__ or "")
+    assert sorted(drawn) == sorted((kind.__name__, str(kind.exit_code)) for kind in set(error_kinds()))
+
+
+def test_every_public_collection_has_its_licence_in_the_model_card() -> None:
+    sources = {source for group in DATA_LICENCES for source in group}
+    assert set(LOADERS) - {"folder", "table", "radiography_database"} <= sources
+    assert {"bimcv", "rsna"} <= sources  # what the Radiography Database is made of

@@ -24,6 +24,8 @@ from cxrbatch import (
     screen,
 )
 from cxrbatch.errors import NoImageFound, UsageProblem
+from cxrbatch.records import file_row, patient_row
+from cxrbatch.records.rows import NUMBER_TYPES
 from cxrbatch.report.table import files_csv, patients_csv
 
 REPOSITORY = Path(__file__).parents[1]
@@ -133,6 +135,16 @@ def test_types_of_the_frames(run: TriageRun) -> None:
     assert all(isinstance(value, str) for value in patients["patient_id"])
     assert {str(patients[name].dtype) for name in ("score", "score_covid", "probability")} == {"float64"}
     assert {str(patients[name].dtype) for name in ("n_images", "nights_waiting")} == {"int64"}
+
+
+def test_columns_that_hold_numbers_have_a_type_of_numbers(run: TriageRun) -> None:
+    rows = [*map(patient_row, run.patients), *map(file_row, run.files())]
+    numbers = {name for row in rows for name, value in row.items() if type(value) in (int, float)}
+    assert numbers | {"probability"} == NUMBER_TYPES.keys()
+
+
+def test_a_run_is_shown_in_one_line_that_names_nobody(run: TriageRun) -> None:
+    assert repr(run) == "TriageRun(31 files = 22 scored + 7 not scored + 2 skipped; 26 patients)"
 
 
 def test_frames_of_an_empty_list_have_all_columns(run: TriageRun) -> None:

@@ -37,7 +37,7 @@ class Provenance:
     engine: str = "local"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TriageRun:
     """Everything that a report states.
 
@@ -77,6 +77,13 @@ class TriageRun:
     warnings: tuple[str, ...] = ()
     n_remembered: int = 0
     capacity: CapacityYield | None = None
+
+    def __repr__(self) -> str:
+        """Summarise in one line, without a word about a patient."""
+        return (
+            f"TriageRun({self.n_found} files = {self.n_scored} scored + {self.n_not_scored} not scored + "
+            f"{self.n_skipped} skipped; {len(self.patients)} patients)"
+        )
 
     @property
     def n_scored(self) -> int:

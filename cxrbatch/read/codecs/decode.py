@@ -52,6 +52,8 @@ _LOSSY = frozenset(
     (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless, uid.JPEG2000, uid.HTJ2K)
 )
 
+_WITHOUT_END = frozenset((uid.RLELossless,))
+
 
 def can_decode(transfer_syntax: str) -> bool:
     """Check whether the transfer syntax is a compressed one that is supported."""
@@ -185,17 +187,17 @@ def nothing_ignored() -> Iterator[None]:
         raise ValueError("the decoder failed")
 
 
-def require_end(codestream: bytes) -> None:
+def require_end(codestream: bytes, transfer_syntax: str) -> None:
     """Refuse a truncated codestream: the JPEG decoder would fill the rest with grey and report nothing.
 
-    All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4).
+    All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4); RLE has no such marker.
 
     Raises
     ------
     Refusal
         ``truncated``.
     """
-    if b"\xff\xd9" not in codestream[-64:]:
+    if transfer_syntax not in _WITHOUT_END and b"\xff\xd9" not in codestream[-64:]:
         raise Refusal(Reason.TRUNCATED, "the compressed data has no end marker")
 
 

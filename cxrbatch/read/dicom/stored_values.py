@@ -51,8 +51,7 @@ def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
     """
     frame, syntax = jpeg2000.strip_jp2(frame), transfer_syntax(dataset)
     bits, _, _ = _bits(dataset)
-    if syntax != uid.RLELossless:
-        decode.require_end(frame)
+    decode.require_end(frame, syntax)
     frame_header.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
     return frame
 
