@@ -43,7 +43,7 @@ sample: $(BIN)/python  ## screen the sample night
 sample-data: dev  ## draw the sample night again
 	$(BIN)/python sample_data/generate.py
 
-bench: dev  ## speed against the machine's limit, growth of folder and state, who waits how long; half an hour
+bench: dev  ## speed against the machine's limit, growth of folder and state, who waits how long; an hour
 	$(BIN)/python benchmarks/speed.py --compare
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/worst.py

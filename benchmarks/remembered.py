@@ -34,10 +34,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from phantom import radiograph
 
 from benchmarks.growth import screen, write_folder
+from cxrbatch._lib.clock import EXPIRE_NIGHTS
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import walk
 from cxrbatch.records import FoundFile, ImageHeader, ImageScore, PatientKey
-from cxrbatch.screening.options import EXPIRE_NIGHTS
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult, RunContext
 from cxrbatch.state.store import State

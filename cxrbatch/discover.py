@@ -36,6 +36,8 @@ _OTHER_FORMATS = {
     b"\xffO\xffQ": "a bare JPEG 2000 codestream",
     b"\0\0\0\x0cjP": "a JPEG 2000 picture",
 }
+_PICTURES = frozenset(what for what in _OTHER_FORMATS.values() if what.endswith("picture"))
+"""Formats in which somebody may have saved a radiograph: not skipped."""
 _EXPLICIT_VRS = frozenset(
     (b"AE", b"AS", b"CS", b"DA", b"DT", b"IS", b"LO", b"OB", b"SH", b"TM", b"UI", b"UL", b"UN")
 )
@@ -213,7 +215,7 @@ def _describe_non_image(name: str, head: bytes) -> Failure:
         name=name,
         reason=Reason.NOT_AN_IMAGE,
         detail=f"{what}; DICOM, PNG and JPEG are read",
-        skipped=not (named_image or "picture" in what),
+        skipped=not (named_image or what in _PICTURES),
     )
 
 

@@ -5,6 +5,7 @@ cycle; files are short. Imports are read with `ast`, those within functions too.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -62,14 +63,14 @@ def _imported(tree: ast.Module, modules: Modules) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             for alias in node.names:
                 below = f"{node.module}.{alias.name}"
                 if below in modules:
                     yield below
                 elif node.module in modules:
-                    yield node.module
+                    yield str(node.module)
 
 
 def room_of(module: str) -> str:
@@ -118,6 +119,11 @@ def find_past_doors(modules: Modules) -> list[tuple[str, str]]:
     ]
 
 
+def find_users_of_the_package(modules: Modules) -> list[str]:
+    """Modules that import the public names of the package itself, which lies above all rooms."""
+    return [name for name, imported in imports(modules).items() if name.split(".")[0] in imported]
+
+
 def find_homonyms(modules: Modules) -> set[str]:
     """Names that a door gives out although a module behind it has the same name."""
     return {
@@ -152,6 +158,16 @@ def test_imports_go_down() -> None:
     assert find_upward(modules) == []
 
 
+def test_no_room_imports_the_package_itself() -> None:
+    assert find_users_of_the_package(sources()) == []
+
+
+def test_the_docstring_of_the_package_draws_these_layers() -> None:
+    table = (cxrbatch.__doc__ or "").split("==========  ")[1:]
+    drawn = [re.sub(r"^(outermost|ground)", "", line) for line in table[0].splitlines()[1:] if line]
+    assert [set(line.strip().split(", ")) for line in drawn] == [set(layer) for layer in reversed(LAYERS)]
+
+
 def test_rooms_are_entered_by_their_doors() -> None:
     assert find_past_doors(sources()) == []
 
@@ -169,8 +185,9 @@ def test_files_are_short() -> None:
 )
 def test_a_door_gives_out_what_it_names(door: str) -> None:
     module = __import__(door, fromlist=["_"])
-    for name in getattr(module, "__all__", ()):
-        assert getattr(module, name) is not None
+    names = getattr(module, "__all__", None)
+    assert (names is not None) == (door.count(".") < 2 and door != "cxrbatch._lib")
+    assert all(getattr(module, name) is not None for name in names or ())
 
 
 @pytest.mark.parametrize("within_a_function", [False, True])
@@ -178,6 +195,17 @@ def test_a_planted_cycle_is_found(within_a_function: bool) -> None:
     indent = "def f():\n    " if within_a_function else ""
     planted = {"p": "", "p.a": "from p import b", "p.b": f"{indent}from p.a import x"}
     assert sorted(set(find_cycle(imports(planted)))) == ["p.a", "p.b"]
+
+
+def test_a_planted_relative_import_is_found() -> None:
+    with pytest.raises(AssertionError, match="imports are absolute"):
+        imports({"p": "", "p.a": "from .. import b"})
+
+
+def test_a_planted_import_of_the_package_is_found() -> None:
+    assert find_users_of_the_package({"p": "", "p.a": "from p import screen", "p.b": "from p import a"}) == [
+        "p.a"
+    ]
 
 
 PLANTED = {"p": "", "p.read": "", "p.read.raster": "", "p.gate": "", "p.report": "", "p.gate.header": ""}

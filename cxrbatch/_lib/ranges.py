@@ -1,9 +1,12 @@
-"""Check the range of an option that a caller gives from Python; the command line checks its own."""
+"""State the ranges of options, and check what a caller gives from Python; click checks the command line."""
 
 import math
 from typing import Any
 
 from cxrbatch.errors import UsageProblem
+
+MOST_WORKERS = 256
+MOST_IN_BATCH = 4096
 
 
 def check_count(name: str, value: Any, most: int | None = None) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxrbatch._lib.clock import MOST_NIGHTS
+from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS
+from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
 
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
@@ -70,11 +71,13 @@ MEANING = (
 EXECUTION = (
     click.Option(
         ["--batch-size"],
-        type=click.IntRange(1, 4096),
+        type=click.IntRange(1, MOST_IN_BATCH),
         help="Images per batch.  [default: 32 on a CPU, 64 on a GPU]",
     ),
     click.Option(
-        ["--workers"], type=click.IntRange(1, 256), help="Worker processes.  [default: one per processor]"
+        ["--workers"],
+        type=click.IntRange(1, MOST_WORKERS),
+        help="Worker processes.  [default: one per processor]",
     ),
     click.Option(
         ["--decode"],
@@ -123,7 +126,7 @@ NIGHT = (
     click.Option(
         ["--expire"],
         type=click.IntRange(1, MOST_NIGHTS),
-        default=14,
+        default=EXPIRE_NIGHTS,
         show_default=True,
         metavar="NIGHTS",
         help="With --state: after this long without a new image or a PCR result a patient leaves the list.",

@@ -19,7 +19,7 @@ Result = tuple[ImageRef, Outcome]
 
 
 class Engine(Protocol):
-    """Interface that turns references to images into outcomes, on one machine or many.
+    """Interface that lists files, and turns references to images into outcomes, on one machine or many.
 
     A context manager: leaving it ends everything that it has started, also after an exception.
     """

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cxrbatch._lib.ranges import check_count
+from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS, check_count
 from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import Device, Precision
 from cxrbatch.limits import Limits
-
-MOST_WORKERS = 256
-MOST_IN_BATCH = 4096
 
 
 class Decode(StrEnum):
@@ -21,7 +18,10 @@ class Decode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Options of an engine; except for precision and decoding, none changes a score by more than 1e-5.
+    """Options of an engine.
+
+    ``n_workers`` and ``batch_size`` change no score by more than 1e-5; precision, which a device chooses where it is
+    ``auto``, and ``decode`` move scores by up to hundredths; limits turn scores into failures.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ class KerasPredictor:
     bundle : Bundle
     runtime : Runtime
     batch_size : int, optional
-        By default that of the runtime. At least 2. It is halved permanently when a batch does not fit into memory.
+        By default that of the runtime. At least 2 at first; halved for good when a batch does not fit into memory.
 
     Raises
     ------

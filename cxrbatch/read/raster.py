@@ -100,7 +100,7 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
     Parameters
     ----------
     quickly : bool
-        Whether the pixels will be decoded, of an image that may be large.
+        True if the pixels will be decoded, of an image that may be large.
     """
     try:
         with (

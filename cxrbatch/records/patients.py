@@ -34,7 +34,7 @@ class PatientTriage:
     reason, detail : Reason or None, str
         Reason for having no score; of the first file where several failed.
     nights_waiting : int
-        Nights since the patient was first listed; 0 where no state is kept.
+        Nights since the first image of the current wait; 0 where no state is kept.
     probability : float or None
         Probability of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.with_probabilities`).
     patient_key : PatientKey

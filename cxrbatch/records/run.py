@@ -48,7 +48,7 @@ class TriageRun:
     n_found : int
         Number of files found, counted before any was read: the other counts must add up to it.
     patients : tuple of PatientTriage
-        Ranked patients by rank, then those without a score by patient_id.
+        Ranked patients by rank, then those without a score by patient_key.
     images : tuple of ImageScore
         Sorted by name.
     failures : tuple of Failure

@@ -2,14 +2,11 @@
 
 from cxrbatch.report.annotate import annotated
 from cxrbatch.report.pseudonym import Pseudonymiser
-from cxrbatch.report.write import ReportPaths, check_writable, reconcile, report_paths, write_report
+from cxrbatch.report.write import check_writable, write_report
 
 __all__ = [
     "Pseudonymiser",
-    "ReportPaths",
     "annotated",
     "check_writable",
-    "reconcile",
-    "report_paths",
     "write_report",
 ]

@@ -7,13 +7,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from cxrbatch._lib.clock import MOST_NIGHTS, Clock, system_clock
+from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, Clock, system_clock
 from cxrbatch._lib.ranges import check_count, check_seconds, check_share
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
 from cxrbatch.read import PatientRule
-
-EXPIRE_NIGHTS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +39,7 @@ class ScreenOptions:
     settle_s : float
         Seconds for which a file must not have been modified.
     expire_nights : int
-        Nights after which a patient leaves the list without a result.
+        Nights without a new image or a result after which a patient leaves the list.
     max_nights : int or None
         Nights after which a patient is put first.
     capacity : int or None

@@ -31,7 +31,7 @@ class RunOutcomes:
     files : tuple of StoredOutcome
         One for every file found, in any order.
     n_remembered : int
-        Number of those that were not read tonight.
+        Number of those whose outcome came from the state.
     """
 
     files: tuple[StoredOutcome, ...]
@@ -73,7 +73,7 @@ class OutcomeResolver:
             The folder disappeared; the files resolved before are remembered.
         """
         files = {file.name: file for file in found}
-        first = {file.name: self._without_reading(file) for file in found}
+        first = {file.name: self._from_state_or_head(file) for file in found}
         if not any(map(_is_wanted, first.values())):
             raise NoImageFound(f"{self._root}: {len(found)} files, not one image; is the export mounted?")
         stored = [item for item in first.values() if isinstance(item, StoredOutcome)]
@@ -94,7 +94,7 @@ class OutcomeResolver:
             results, total=len(refs), unit="file", disable=not self._options.show_progress, leave=False
         )
 
-    def _without_reading(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure:
+    def _from_state_or_head(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure:
         if file.failure:
             return file.failure
         if not self._options.rescore:

@@ -158,7 +158,7 @@ def _run_folder(
         found = list(engine.discover(folder))
         _LOG.debug("discovered %d files", len(found))
         resolved = OutcomeResolver(engine, options, state, context)(found)
-    outcomes = _without_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
+    outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
     _LOG.debug("resolved %d files: %d scored, %d without a score", len(found), len(images), len(failures))
@@ -200,7 +200,7 @@ def _of_one_night(files: Iterable[StoredOutcome]) -> tuple[StoredOutcome, ...]:
     return tuple(replace(file, first_night=dt.date.min) for file in files)
 
 
-def _without_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
+def _mark_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
     """Map the id of each stored file to its outcome; second copies are refused."""
     in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
     scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]

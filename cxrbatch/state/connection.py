@@ -70,7 +70,7 @@ def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connectio
     return connection
 
 
-def make_folder(path: Path) -> None:
+def make_parent(path: Path) -> None:
     """Make the folder of a state if it is missing, with access for its owner only.
 
     Raises
@@ -91,7 +91,7 @@ def _make_private(path: Path) -> None:
 
     SQLite gives the same mode to the files that it makes beside it.
     """
-    make_folder(path)
+    make_parent(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
     except OSError as error:

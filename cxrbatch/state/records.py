@@ -32,7 +32,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOutcome:
-    """An outcome of an earlier run, without its thumbnail."""
+    """An outcome and its row in the state; with its thumbnail only where that was requested."""
 
     id: int
     outcome: Outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import NoLocks
-from cxrbatch.state.connection import in_memory, make_folder, open_state
+from cxrbatch.state.connection import in_memory, make_parent, open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.store import State
 
@@ -27,7 +27,7 @@ def persistent_state(path: Path) -> Iterator[State]:
     OutputError
         The lock cannot be made.
     """
-    make_folder(path)
+    make_parent(path)
     with locked(lock_path(path), f"state {visible(str(path))}"), open_state(path) as state:
         yield state
 

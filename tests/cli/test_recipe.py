@@ -9,11 +9,11 @@ from typing import Any
 import click
 import pytest
 
+from cxrbatch._lib.clock import EXPIRE_NIGHTS
 from cxrbatch._lib.toml import load_recipe
 from cxrbatch.cli.app import cli
 from cxrbatch.cli.recipe import screen_defaults, screen_recipe
 from cxrbatch.errors import RecipeError
-from cxrbatch.screening.options import EXPIRE_NIGHTS
 from cxrbatch.training.recipe import TrainRecipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

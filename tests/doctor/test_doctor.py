@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from cxrbatch.cli.app import cli
-from cxrbatch.doctor import CHECKS, Setup, packages
+from cxrbatch.doctor import Setup, packages
 from cxrbatch.doctor import bundle as bundle_checks
 from cxrbatch.doctor.check import Level, Observation
+from cxrbatch.doctor.checks import CHECKS
 from cxrbatch.doctor.output import as_json, as_text, is_healthy
 from cxrbatch.errors import RecipeError
 from cxrbatch.infer.runtime import Device

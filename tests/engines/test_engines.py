@@ -148,7 +148,10 @@ def test_it_knows_its_provenance_without_an_image(name: str, tiny_bundle: Path) 
 
 
 @each_engine
-def test_what_the_engine_cannot_do_ends_the_run(name: str, refs: list[ImageRef], tiny_bundle: Path) -> None:
+def test_a_gpu_where_there_is_none_ends_the_run(
+    name: str, monkeypatch: pytest.MonkeyPatch, refs: list[ImageRef], tiny_bundle: Path
+) -> None:
+    monkeypatch.setattr(runtime.start_runtime().tensorflow.config, "list_physical_devices", lambda _: [])
     engine = open_engine(load_bundle(tiny_bundle), EngineOptions(name=name, device=Device.GPU, n_workers=1))
     with engine, pytest.raises(UsageProblem, match="TensorFlow sees no GPU"):
         list(engine.run(refs))

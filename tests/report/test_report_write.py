@@ -12,7 +12,7 @@ import pytest
 from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, TriageRun
-from cxrbatch.report import check_writable, reconcile, report_paths, write_report
+from cxrbatch.report.write import check_writable, reconcile, report_paths, write_report
 
 NAMES = ["report.csv", "report.files.csv", "report.html"]
 

@@ -21,7 +21,7 @@ import pytest
 from phantom import radiograph
 from PIL import Image
 
-from cxrbatch.report import report_paths
+from cxrbatch.report.write import report_paths
 from cxrbatch.state import lock
 from tests.factories.dicom_files import write_dicom
 
