@@ -53,8 +53,8 @@ def store_uncompressed(stream: BinaryIO) -> BinaryIO:
     Returns
     -------
     binary file
-        At its beginning; `stream` itself where the image is interlaced, has a palette or transparency, is damaged,
-        or larger than 64 MiB.
+        At its beginning; `stream` itself where the image is interlaced, has a palette or an alpha channel, is
+        damaged, or larger than 64 MiB.
     """
     try:
         n_bytes = _n_bytes(stream.read(_HEAD_BYTES))

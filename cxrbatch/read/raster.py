@@ -125,13 +125,22 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
 
 def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
     """Compute means over squares of pixels, of plain grey and colour images."""
-    if image.mode not in _REDUCIBLE_MODES or "transparency" in image.info or _turn(image) is not None:
+    if image.mode not in _REDUCIBLE_MODES or _has_clear_colour(image) or _turn(image) is not None:
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
     highest = _REDUCIBLE_MODES[image.mode]
     if means.ndim == 2:
         return Presentation(pixels=full_range(means, 0, highest), extent=extent)
     return presentation_of_colours(means, highest, extent)
+
+
+def _has_clear_colour(image: Image.Image) -> bool:
+    """Check whether a colour is transparent.
+
+    A transparent grey value (PNG specification, 11.3.2.1) is not looked at: it is one of the grey scale, and occurs
+    within the body as well as around it.
+    """
+    return image.mode not in _GREY_MODES and "transparency" in image.info
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
@@ -149,7 +158,7 @@ def _averaged(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32],
 
 
 def _grey(image: Image.Image) -> Presentation:
-    if image.mode in _GREY_MODES and "transparency" not in image.info:
+    if image.mode in _GREY_MODES:
         return Presentation(pixels=full_range(np.asarray(image), 0, _GREY_MODES[image.mode]))
     return presentation_of_colours(np.asarray(_on_black(image)), 255)
 

@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
@@ -105,7 +106,7 @@ def write_dicom(
     ----------
     stored : ndarray of (u)int8 or (u)int16, shape (rows, columns) or (rows, columns, 3)
     elements
-        DICOM keywords and values to set; None deletes one.
+        DICOM keywords and values to set; a data element is written as it is, None deletes one.
     """
     header = radiograph_header()
     container = stored.dtype.itemsize * 8
@@ -122,6 +123,8 @@ def write_dicom(
     for keyword, value in elements.items():
         if value is None:
             delattr(header, keyword)
+        elif isinstance(value, DataElement):
+            header[keyword] = value
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

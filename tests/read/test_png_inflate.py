@@ -20,14 +20,11 @@ from cxrbatch.read import PatientRule, open_image, png_inflate
 from cxrbatch.read.png_inflate import store_uncompressed
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import FileKind, ImageRef
+from tests.factories.png_files import chunk
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import small
 
 N_FILTERS = 5
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def picture(rows: int, columns: int, dtype: str = "u1", *, seed: int = 0) -> NDArray[np.unsignedinteger]:

@@ -299,6 +299,7 @@ def turned() -> Image.Exif:
 RASTERS_IN_FULL: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "turned": (".jpg", Image.fromarray(stored("u1", 8)), {"exif": turned()}),
     "palette": (".png", Image.fromarray(stored("u1", 8)).convert("P"), {}),
+    "one colour transparent": (".png", Image.fromarray(colours()), {"transparency": (255, 0, 127)}),
     "transparent": (".png", Image.fromarray(colours()).convert("RGBA"), {}),
     "CMYK": (".jpg", Image.fromarray(colours()).convert("CMYK"), {}),
 }

@@ -39,6 +39,11 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     return next((_finite(item) for item in _texts(dataset, keyword) if item), None)
 
 
+def numbers_by_position(dataset: Dataset, keyword: str) -> Iterator[float | None]:
+    """Yield every value as a finite number; None at a position that is empty or unusable."""
+    return (_finite(item) for item in _texts(dataset, keyword))
+
+
 def integer(dataset: Dataset, keyword: str, default: int) -> int:
     """Read the first value as an integer, limited to ±2**32; `default` where missing or unusable."""
     value = number(dataset, keyword)

@@ -1,5 +1,7 @@
 """Apply the Modality LUT and the VOI LUT of a DICOM image, where its header holds usable ones."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -9,6 +11,7 @@ from cxrbatch.read.greyscale import Lut, Stored, Values, Window, float32
 from cxrbatch.reasons import Flag, Reason, Refusal
 
 _IGNORED = frozenset((Flag.VOI_IGNORED,))
+_WINDOW = ("WindowCenter", "WindowWidth")
 _MIN_CONTRAST = 1e-3
 _N_PROBES = 257
 _STEEPEST = 3.0
@@ -45,7 +48,7 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
 def apply_voi(
     dataset: Dataset, values: Values, valid: NDArray[np.bool_] | None
 ) -> tuple[Values, frozenset[Flag]]:
-    """Apply the first VOI LUT, else the first window (PS3.3 C.11.2); both may be missing.
+    """Apply the first VOI LUT, else the first complete window (PS3.3 C.11.2); both may be missing.
 
     A transform that leaves no contrast in the image is ignored, and the image is flagged: such headers are wrong.
 
@@ -90,15 +93,21 @@ def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool) ->
 
 
 def _has_voi(dataset: Dataset) -> bool:
-    return el.is_stated(dataset, "VOILUTSequence") or bool(el.text(dataset, "WindowWidth"))
+    stated = (text for keyword in _WINDOW for text in el.texts(dataset, keyword))
+    return el.is_stated(dataset, "VOILUTSequence") or any(stated)
 
 
 def _window(dataset: Dataset) -> Window | None:
-    center, width = el.number(dataset, "WindowCenter"), el.number(dataset, "WindowWidth")
-    if center is None or width is None:
-        return None
-    window = Window(center, width, el.text(dataset, "VOILUTFunction").upper() or "LINEAR")
-    return window if window.is_valid else None
+    """Read the first window whose center and width, paired by position (PS3.3 C.11.2.1.2), are both usable."""
+    return next((window for window in _windows(dataset) if window.is_valid), None)
+
+
+def _windows(dataset: Dataset) -> Iterator[Window]:
+    function = el.text(dataset, "VOILUTFunction").upper() or "LINEAR"
+    centers, widths = (el.numbers_by_position(dataset, keyword) for keyword in _WINDOW)
+    for center, width in zip(centers, widths, strict=False):
+        if center is not None and width is not None:
+            yield Window(center, width, function)
 
 
 def _lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
