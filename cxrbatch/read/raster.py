@@ -1,9 +1,12 @@
 """Read PNG and JPEG radiographs: file in, header and presentation values out."""
 
+import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,10 @@ _UPRIGHT = {
 }
 """Transposition to upright by Orientation (EXIF 2.32, 4.6.4 A); 1 and unknown values are upright."""
 
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+"""Any marker but those of entropy-coded data (ISO/IEC 10918-1 B.1.1)."""
+_TEM, _EOI = b"\x01", b"\xd9"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRaster:
@@ -48,6 +55,8 @@ class OpenRaster:
 
         Parameters, result and errors as in `cxrbatch.read.OpenImage`.
         """
+        if self.ref.kind is FileKind.JPEG:
+            _require_end(self.ref.path)
         n_halvings = halvings(self.header.rows, self.header.columns, least_px)
         found = self._reduced(n_halvings) or self._full()
         flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
@@ -121,6 +130,33 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
         if isinstance(error, OSError) and "truncated" in str(error).lower():
             raise Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does") from error
         raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
+
+
+def _require_end(path: Path) -> None:
+    """Refuse a JPEG that ends in zeros but not before them: the decoder takes zeros for pixels, and the rest is grey.
+
+    Whatever else stands behind the image is of no concern, and in place of it the decoder misses the end itself.
+    """
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - 1, 0))
+        if stream.read(1) != b"\0":
+            return
+        stream.seek(0)
+        if not _has_end(stream.read()):
+            raise Refusal(Reason.TRUNCATED, "the jpeg data has no end marker")
+
+
+def _has_end(data: bytes) -> bool:
+    """Find EOI from segment to segment: other pictures, in the header or behind the image, have one, too."""
+    place = 2
+    while found := _MARKER.search(data, place):
+        if found[1] == _EOI:
+            return True
+        place = found.end()
+        if found[1] != _TEM:
+            place += int.from_bytes(data[place : place + 2], "big")
+    return False
 
 
 def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:

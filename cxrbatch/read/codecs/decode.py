@@ -53,6 +53,10 @@ _LOSSY = frozenset(
 )
 
 _WITHOUT_END = frozenset((uid.RLELossless,))
+_END_MARKER = b"\xff\xd9"
+_PADDING = b"\0\xff"
+_MOST_OTHER_BYTES = 64
+"""How far from the end the marker may begin, after bytes of padding are taken off."""
 
 
 def can_decode(transfer_syntax: str) -> bool:
@@ -187,18 +191,31 @@ def nothing_ignored() -> Iterator[None]:
         raise ValueError("the decoder failed")
 
 
-def require_end(codestream: bytes, transfer_syntax: str) -> None:
-    """Refuse a truncated codestream: the JPEG decoder would fill the rest with grey and report nothing.
+def cut_at_end(codestream: bytes, transfer_syntax: str) -> bytes:
+    """Cut off what stands behind the end marker, and refuse a truncated codestream.
 
-    All JPEG families end in EOI or EOC, FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4); RLE has no such marker.
+    The JPEG decoder would fill what is missing with grey and report nothing. All JPEG families end in EOI or EOC,
+    FF D9 (ISO/IEC 10918-1 B.1.1.3, 15444-1 A.4.4); RLE has no such marker. Behind it stands a byte of padding if the
+    length was odd (PS3.5 A.4), and what some devices write: any number of bytes 00 or FF, or a few others. The marker
+    is not searched for farther from the end: a picture within the header has one, too.
+
+    Returns
+    -------
+    bytes
+        The codestream with its end marker; of RLE, all of it.
 
     Raises
     ------
     Refusal
         ``truncated``.
     """
-    if transfer_syntax not in _WITHOUT_END and b"\xff\xd9" not in codestream[-64:]:
+    if transfer_syntax in _WITHOUT_END:
+        return codestream
+    plain = codestream.rstrip(_PADDING)
+    place = plain.rfind(_END_MARKER, max(len(plain) - _MOST_OTHER_BYTES, 0))
+    if place < 0:
         raise Refusal(Reason.TRUNCATED, "the compressed data has no end marker")
+    return plain[: place + len(_END_MARKER)]
 
 
 def _has_colour_marker(codestream: bytes) -> bool:

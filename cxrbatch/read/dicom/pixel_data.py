@@ -1,5 +1,6 @@
 """Read the pixel data of a DICOM file: the element, a compressed frame, or uncompressed pixels in strips."""
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_fragments
 from pydicom.filereader import data_element_generator
 
 from cxrbatch.read import block_means
@@ -154,8 +155,8 @@ _HEADS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\0\xf
 
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 
-_ITEM_BYTES = 8
-"""Tag and length of an item: the offset table, the fragment, and the delimiter, which a truncated file lacks."""
+_LENGTH_BYTES = 4
+"""Length of the delimiter, which stands behind its tag and which a truncated file lacks."""
 
 
 def frame_of_file(path: Path, begin: int) -> bytes | None:
@@ -176,12 +177,12 @@ def frame_of_file(path: Path, begin: int) -> bytes | None:
         if stream.read(len(_HEADS[0])) not in _HEADS:
             return None
         try:
-            frame = get_frame(stream, 0, number_of_frames=1)
+            frame = _joined(stream)
         except MemoryError:
             raise
         except Exception:
             return None
-        needed = begin + len(_HEADS[0]) + 3 * _ITEM_BYTES + len(frame)
+        needed = stream.tell() + _LENGTH_BYTES
         return frame if needed <= os.fstat(stream.fileno()).st_size else None
 
 
@@ -199,8 +200,19 @@ def frame_of_dataset(dataset: Dataset) -> bytes:
             Reason.CORRUPT, "the transfer syntax is a compressed one, but PixelData is not encapsulated"
         )
     try:
-        return get_frame(data, 0, number_of_frames=1)
+        return _joined(io.BytesIO(data))
     except MemoryError:
         raise
     except Exception as error:
         raise Refusal(Reason.TRUNCATED, "the encapsulated pixel data is incomplete") from error
+
+
+def _joined(stream: BinaryIO) -> bytes:
+    """Concatenate all fragments to the one frame (PS3.5 A.4), and move the stream behind the tag of the delimiter.
+
+    The Basic Offset Table, the first item, is not asked: it is to point to frames, of which there is one, and some
+    devices let it point to every fragment or to another place.
+    """
+    fragments = generate_fragments(stream)
+    next(fragments)
+    return b"".join(fragments)

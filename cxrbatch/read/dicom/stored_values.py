@@ -42,16 +42,17 @@ def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
     Returns
     -------
     bytes
-        The frame as it is, or the codestream in it if it is a JP2 file.
+        The codestream: the frame without padding behind its end, and out of its JP2 file if it is one.
 
     Raises
     ------
     Refusal
         ``corrupt``, ``truncated`` or ``too_large``.
     """
-    frame, syntax = jpeg2000.strip_jp2(frame), transfer_syntax(dataset)
+    syntax = transfer_syntax(dataset)
     bits, _, _ = _bits(dataset)
-    decode.require_end(frame, syntax)
+    # Padding would make room for more pixels under the limit of the ratio.
+    frame = decode.cut_at_end(jpeg2000.strip_jp2(frame), syntax)
     frame_header.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
     return frame
 
