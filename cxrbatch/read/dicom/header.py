@@ -1,6 +1,5 @@
 """Read the header of a DICOM radiograph: dataset in, `ImageHeader` out, without name and birth date."""
 
-import datetime as dt
 import hashlib
 import re
 
@@ -8,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.dicom.dates import age_on, parse_date
 from cxrbatch.records import ImageHeader, PatientKey
 
 _FRONTAL_WORD = re.compile(
@@ -16,6 +16,7 @@ _FRONTAL_WORD = re.compile(
 _LATERAL_WORD = re.compile(r"\b(lat|lateral|oblique|ll|rl)\b", re.IGNORECASE)
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription")
 _STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+_DATES_FOR_AGE = (*_STUDY_DATES, "AcquisitionDateTime")
 
 
 def read_header(dataset: Dataset, name: str) -> ImageHeader:
@@ -40,7 +41,7 @@ def read_header(dataset: Dataset, name: str) -> ImageHeader:
         modality=el.text(dataset, "Modality").upper(),
         body_part=_body_part(dataset),
         view_position=_view_position(dataset),
-        age_years=_age_years(dataset, studied),
+        age_years=_age_years(dataset),
         for_processing=_is_for_processing(dataset),
         n_frames=el.integer(dataset, "NumberOfFrames", 1),
         rows=el.integer(dataset, "Rows", 0),
@@ -57,13 +58,19 @@ def _patient(dataset: Dataset, name: str) -> tuple[PatientKey, str]:
     return ("file", name), name
 
 
-def _age_years(dataset: Dataset, studied: dt.date | None) -> float | None:
+def _age_years(dataset: Dataset) -> float | None:
     """Compute the age at the study: the smaller one by PatientAge and by birth date, so that no child is missed."""
     stated = el.age_years(el.text(dataset, "PatientAge"))
-    born = el.date(dataset, "PatientBirthDate")
-    computed = (studied - born).days / 365.25 if studied and born and studied >= born else None
+    computed = _age_by_dates(dataset)
     known = [age for age in (stated, computed) if age is not None]
     return min(known) if known else None
+
+
+def _age_by_dates(dataset: Dataset) -> int | None:
+    born = parse_date(el.text(dataset, "PatientBirthDate"))
+    dates = (parse_date(el.text(dataset, keyword)) for keyword in _DATES_FOR_AGE)
+    studied = next((found for found in dates if found), None)
+    return age_on(born, studied) if born and studied else None
 
 
 def _body_part(dataset: Dataset) -> str:
