@@ -109,7 +109,7 @@ def test_documented_commands_exist(page: Path, line: str) -> None:
     check_options(command, words)
 
 
-def test_enough_was_found() -> None:
+def test_every_command_is_documented() -> None:
     """The pages are many, and the search sees them: each command is written down somewhere."""
     named = {page.name for page, _ in documented()}
     assert {"README.md", "running.md", "nightly.toml", "crontab", "cxrbatch-screen.service"} <= named
@@ -136,7 +136,7 @@ def test_options_named_in_prose_exist(page: Path) -> None:
         "screen --device tpu",
     ],
 )
-def test_a_wrong_line_would_be_seen(line: str) -> None:
+def test_a_planted_wrong_line_is_found(line: str) -> None:
     with pytest.raises((AssertionError, click.BadParameter)):
         check_options(*find_command(words_of(line)))
 
@@ -161,6 +161,35 @@ def test_help_lists_the_commands_of_the_night() -> None:
     text = CliRunner().invoke(cli, ["--help"]).stdout
     for command in ("screen", "results", "audit", "doctor"):
         assert re.search(rf"^  {command}\b", text, re.MULTILINE)
+
+
+# --- files that pages name
+
+
+NAMED_FILE = re.compile(r"`((?:cxrbatch|tests|benchmarks|pipelines|docs|sample_data)/[\w./-]+\.\w+)`")
+
+
+def test_files_that_pages_name_exist() -> None:
+    pages = [*PAGES, REPOSITORY / "benchmarks" / "RESULTS.md"]
+    named = {
+        (page.name, name) for page in pages for name in NAMED_FILE.findall(page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    assert [(page, name) for page, name in sorted(named) if not (REPOSITORY / name).exists()] == []
+
+
+def test_files_of_the_ten_typical_changes_exist() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("### Ten typical changes", 1)[1].split("### Glossary", 1)[0]
+    rows = [
+        line.split("|")
+        for line in table.splitlines()
+        if line.startswith("| a") or line.startswith("| the size")
+    ]
+    assert len(rows) == 10
+    for row in rows:
+        for name in re.findall(r"`([a-z_]+/[\w/]*(?:\.\w+)?|\w+\.py)`", row[2]):
+            assert (REPOSITORY / "cxrbatch" / name).exists(), name
 
 
 # --- tables of the README

@@ -54,6 +54,11 @@ class Failure:
     skipped: bool = False
     thumbnail: bytes = b""
 
+    @property
+    def status(self) -> str:
+        """``skipped`` or ``not_scored``, as tables state it."""
+        return "skipped" if self.skipped else "not_scored"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageScore:
@@ -73,6 +78,11 @@ class ImageScore:
     pixels_sha256: str
     flags: frozenset[Flag] = frozenset()
     thumbnail: bytes = b""
+
+    @property
+    def status(self) -> str:
+        """``scored``, as tables state it."""
+        return "scored"
 
 
 Outcome = ImageScore | Failure

@@ -60,6 +60,11 @@ class PatientTriage:
     patient_key: PatientKey = ()
 
     @property
+    def status(self) -> str:
+        """``ranked`` or ``not_scored``, as tables state it."""
+        return "ranked" if self.is_ranked else "not_scored"
+
+    @property
     def is_ranked(self) -> bool:
         """True if the patient has a rank on the list."""
         return self.rank is not None

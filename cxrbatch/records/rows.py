@@ -34,7 +34,7 @@ def patient_row(patient: PatientTriage) -> Row:
     """Return the values of a patient, by column of `PATIENT_COLUMNS`."""
     return {
         "rank": patient.rank,
-        "status": "ranked" if patient.is_ranked else "not_scored",
+        "status": patient.status,
         "priority": patient.priority,
         "patient_id": patient.patient_id,
         "accession_number": patient.accession_number,
@@ -53,11 +53,10 @@ def patient_row(patient: PatientTriage) -> Row:
 
 def file_row(record: ImageScore | Failure) -> Row:
     """Return the values of a file, by column of `FILE_COLUMNS`; those of empty cells may be missing."""
+    known = {"file": record.name, "status": record.status, **_header(record.header)}
     if isinstance(record, ImageScore):
-        return {"file": record.name, "status": "scored", **_header(record.header), **_scores(record.scores)}
-    status = "skipped" if record.skipped else "not_scored"
-    outcome: Row = {"status": status, "reason": record.reason, "detail": record.detail}
-    return {"file": record.name, **outcome, **_header(record.header)}
+        return {**known, **_scores(record.scores)}
+    return {**known, "reason": record.reason, "detail": record.detail}
 
 
 def _header(header: ImageHeader | None) -> Row:

@@ -16,7 +16,7 @@ _HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader))
 
 def encode(outcome: Outcome) -> str:
     """Encode an outcome as JSON: without the thumbnail, and only those header values that later nights need."""
-    header = outcome.header and _plain(_to_store(outcome.header))
+    header = outcome.header and _as_dict(_to_store(outcome.header))
     content: dict[str, Any] = {"name": outcome.name, "header": header}
     if isinstance(outcome, ImageScore):
         content |= {
@@ -77,7 +77,7 @@ def _to_store(header: ImageHeader) -> ImageHeader:
     )
 
 
-def _plain(header: ImageHeader) -> dict[str, Any]:
+def _as_dict(header: ImageHeader) -> dict[str, Any]:
     """Convert a header to a dict as `dataclasses.asdict` does, but without its copies; a header holds no records."""
     return {name: getattr(header, name) for name in _HEADER_FIELDS}
 

@@ -33,7 +33,7 @@ def json_text(name: str) -> str:
     return json.dumps(name)
 
 
-def _plain(text: str) -> str:
+def searchable(text: str) -> str:
     """Convert text for a column that is searched; characters that are not valid UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
@@ -58,7 +58,7 @@ def image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[st
         "moment": utc_text(context.moment),
         "bundle_sha256": context.bundle_sha256,
         "patient_key": encode_key(header.patient_key),
-        **{column: _plain(getattr(header, column)) for column in _HEADER_COLUMNS},
+        **{column: searchable(getattr(header, column)) for column in _HEADER_COLUMNS},
         "record": encode(replace(outcome, header=header)),
         "thumbnail": outcome.thumbnail,
     }
@@ -71,9 +71,8 @@ def pixels_sha256_of(outcome: Outcome) -> str:
 
 def _in_columns(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Failure):
-        status = "skipped" if outcome.skipped else "not_scored"
-        return {"status": status, "reason": outcome.reason.value, "score_covid": None}
-    return {"status": "scored", "reason": "", "score_covid": outcome.scores[0]}
+        return {"status": outcome.status, "reason": outcome.reason.value, "score_covid": None}
+    return {"status": outcome.status, "reason": "", "score_covid": outcome.scores[0]}
 
 
 def stored_image_of(row: sqlite3.Row) -> StoredImage:
@@ -96,7 +95,7 @@ def list_entry_row(position: int, patient: PatientTriage) -> tuple[Any, ...]:
     return (
         encode_key(patient.patient_key),
         position,
-        "ranked" if patient.is_ranked else "not_scored",
+        patient.status,
         patient.score,
         patient.priority or "",
         patient.nights_waiting,

@@ -28,6 +28,7 @@ from cxrbatch.state.rows import (
     list_entry_row,
     moment_of,
     pixels_sha256_of,
+    searchable,
     stored_image_of,
     utc_text,
     version_columns,
@@ -95,7 +96,7 @@ class State:
             (
                 context.night.isoformat(),
                 utc_text(context.moment),
-                context.root.encode("utf-8", "backslashreplace").decode(),
+                searchable(context.root),
                 context.bundle_sha256,
             ),
         )

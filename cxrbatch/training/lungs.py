@@ -146,24 +146,6 @@ def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
     return float(np.mean(2 * both / np.maximum(either, 1)))
 
 
-def lung_masks(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the pixels that are lung.
-
-    Parameters
-    ----------
-    segmenter : keras.Model
-        From `fit_segmenter`.
-    images : ndarray of uint8, shape (n, height, width)
-        Preprocessed.
-
-    Returns
-    -------
-    ndarray of bool, shape (n, height, width)
-    """
-    cells = _is_lung(segmenter, images)
-    return cells.repeat(_CELL_PX, axis=1).repeat(_CELL_PX, axis=2)
-
-
 def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(compute_outputs(segmenter, images)[..., 0] >= 0)
 
