@@ -6,6 +6,8 @@ cycle; files are short. Imports are read with `ast`, those within functions too.
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -188,6 +190,18 @@ def test_a_door_gives_out_what_it_names(door: str) -> None:
     names = getattr(module, "__all__", None)
     assert (names is not None) == (door.count(".") < 2 and door != "cxrbatch._lib")
     assert all(getattr(module, name) is not None for name in names or ())
+
+
+def test_doors_load_nothing_large() -> None:
+    rooms = sorted({f"cxrbatch.{room_of(name)}" for name in sources()} - {"cxrbatch.", "cxrbatch.__main__"})
+    code = f"""
+import importlib, sys
+for room in {rooms!r}:
+    importlib.import_module(room)
+print(sorted({{"tensorflow", "keras", "pandas", "ray"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("within_a_function", [False, True])

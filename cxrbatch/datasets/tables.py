@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-import pandas as pd
-
 from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.discover import discover
 from cxrbatch.errors import RecipeError
@@ -216,6 +214,8 @@ def published_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, s
     RecipeError
         The file cannot be read, is no CSV in UTF-8, lacks a column, or has a row with more cells than columns.
     """
+    import pandas as pd  # noqa: PLC0415 - takes long, and only tables need it
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with too many cells
