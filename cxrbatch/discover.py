@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrbatch._lib.file_formats import HEAD_BYTES, Content, recognise
 from cxrbatch._lib.safe_open import (
     UNKNOWN_VERSION,
     FileVersion,
@@ -22,22 +23,15 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_HEAD_BYTES = 132
 _TEMPORARY_ENDINGS = (".part", ".tmp", ".lock")
 _IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
-_OTHER_FORMATS = {
-    b"GIF8": "a GIF picture",
-    b"BM": "a BMP picture",
-    b"II*\0": "a TIFF picture",
-    b"MM\0*": "a TIFF picture",
-    b"%PDF": "a PDF document",
-    b"PK\3\4": "a ZIP archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"\xffO\xffQ": "a bare JPEG 2000 codestream",
-    b"\0\0\0\x0cjP": "a JPEG 2000 picture",
+_READ = "DICOM, PNG and JPEG are read"
+_ADVICE = {
+    Content.PICTURE: (Reason.UNSUPPORTED_FORMAT, "export it as DICOM, PNG or JPEG"),
+    Content.VIDEO: (Reason.UNSUPPORTED_FORMAT, "export its image as DICOM, PNG or JPEG"),
+    Content.PACKED: (Reason.PACKED_FILE, "unpack it into the export"),
 }
-_PICTURES = frozenset(what for what in _OTHER_FORMATS.values() if what.endswith("picture"))
-"""Formats in which somebody may have saved a radiograph: not skipped."""
+"""Kinds of content in which there may be a radiograph: not skipped. Reason, and what to do."""
 _EXPLICIT_VRS = frozenset(
     (b"AE", b"AS", b"CS", b"DA", b"DT", b"IS", b"LO", b"OB", b"SH", b"TM", b"UI", b"UL", b"UN")
 )
@@ -163,7 +157,7 @@ def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> I
     """
     try:
         with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
-            head, now = stream.read(_HEAD_BYTES), os.fstat(stream.fileno())
+            head, now = stream.read(HEAD_BYTES), os.fstat(stream.fileno())
         non_image = _describe_non_image(name, head)
     except NotRegular as thing:
         head, now = b"", thing.found
@@ -180,7 +174,7 @@ def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> I
 
 
 def sniff(head: bytes) -> FileKind | None:
-    """Recognise the format of a file by its first 132 bytes; None where it is no image.
+    """Recognise the format of a file by its first 132 bytes or more; None where it is no image that is read.
 
     Notes
     -----
@@ -205,17 +199,24 @@ def _starts_with_element(head: bytes) -> bool:
 
 
 def _describe_non_image(name: str, head: bytes) -> Failure:
-    """Make the failure of a file without an image: one named .png is a missing radiograph, a README is skipped."""
-    named_image = Path(name).suffix.lower() in _IMAGE_SUFFIXES
+    """Make the failure of a file without an image that is read.
+
+    One named .png is a missing radiograph, and so may be what lies in a ZIP archive or a HEIC; a README is skipped.
+    """
+    suffix = Path(name).suffix.lower()
+    named_image = suffix in _IMAGE_SUFFIXES
     if not head:
         reason = Reason.TRUNCATED if named_image else Reason.NOT_AN_IMAGE
         return Failure(name=name, reason=reason, detail="an empty file", skipped=not named_image)
-    what = next((what for magic, what in _OTHER_FORMATS.items() if head.startswith(magic)), "unknown content")
+    found = recognise(head, suffix)
+    if found and found.content in _ADVICE:
+        reason, advice = _ADVICE[found.content]
+        return Failure(name=name, reason=reason, detail=f"{found.name}; {advice}")
     return Failure(
         name=name,
         reason=Reason.NOT_AN_IMAGE,
-        detail=f"{what}; DICOM, PNG and JPEG are read",
-        skipped=not (named_image or what in _PICTURES),
+        detail=f"{found.name if found else 'unknown content'}; {_READ}",
+        skipped=not named_image,
     )
 
 

@@ -10,6 +10,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    PACKED_FILE = "packed_file"
     WRONG_MODALITY = "wrong_modality"
     WRONG_BODY_PART = "wrong_body_part"
     LATERAL_VIEW = "lateral_view"
@@ -65,6 +67,8 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TRUNCATED: "the file ends before its image does",
     Reason.UNSUPPORTED_TRANSFER_SYNTAX: "a compression that is not read here",
     Reason.NOT_AN_IMAGE: "no radiograph: neither DICOM with pixels nor PNG nor JPEG",
+    Reason.UNSUPPORTED_FORMAT: "a picture or video of a format that is not read; export it as DICOM, PNG or JPEG",
+    Reason.PACKED_FILE: "an archive or packed file; unpack it into the folder, there may be radiographs in it",
     Reason.WRONG_MODALITY: "not a projection radiograph (CR, DX, RG)",
     Reason.WRONG_BODY_PART: "another body part than the chest",
     Reason.LATERAL_VIEW: "a lateral or oblique view; only frontal views are scored",

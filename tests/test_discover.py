@@ -1,19 +1,27 @@
 """What is found in a folder, and as what."""
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import socket
 import subprocess
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, features
 
+from cxrbatch._lib.file_formats import recognise
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import check_settled, classify, discover, sniff, walk
 from cxrbatch.reasons import Reason
@@ -80,8 +88,15 @@ def test_sniff(case: str) -> None:
         ("Thumbs.db", b"\xd0\xcf\x11\xe0", True),
         ("x.png", b"this is text", False),
         ("x.JPG", b"plain words", False),
-        ("x", b"GIF89a", False),
         ("report.pdf", b"%PDF-1.4", True),
+        ("report.dcm", b"%PDF-1.4", False),
+        ("._film.tif", b"\0\5\x16\7\0\2\0\0Mac OS X        ", True),
+        (".DS_Store", b"\0\0\0\1Bud1\0\0\x10\0", True),
+        ("viewer.exe", b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff", True),
+        ("viewer", b"\x7fELF\2\1\1\0", True),
+        ("index.html", b"<!DOCTYPE html><html>", True),
+        ("film.xml", b"<?xml version='1.0'?>", True),
+        ("dictated.m4a", b"\0\0\0\x1cftypM4A \0\0\0\0M4A isom", True),
     ],
 )
 def test_a_missing_radiograph_is_told_from_other_files(
@@ -91,6 +106,188 @@ def test_a_missing_radiograph_is_told_from_other_files(
     (failure,) = discover(tmp_path)
     assert isinstance(failure, Failure)
     assert (failure.reason, failure.skipped) == (Reason.NOT_AN_IMAGE, skipped)
+
+
+# --- pictures of other formats, videos and archives: a radiograph may be in there
+
+
+def drawn(kind: str) -> bytes:
+    stream = BytesIO()
+    Image.new("L", (300, 200), 90).save(stream, kind)
+    return stream.getvalue()
+
+
+def zipped(name: str = "IM1.dcm") -> bytes:
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, DICOM)
+    return stream.getvalue()
+
+
+def tarred(format_: int) -> bytes:
+    stream = BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=format_) as archive:
+        entry = tarfile.TarInfo("export/IM1.dcm")
+        entry.size = len(DICOM)
+        archive.addfile(entry, BytesIO(DICOM))
+    return stream.getvalue()
+
+
+def box(type_: bytes, content: bytes) -> bytes:
+    """A box of ISO/IEC 14496-12."""
+    return (8 + len(content)).to_bytes(4, "big") + type_ + content + b"\0" * 64
+
+
+REST = bytes(range(256)) * 2
+FORMATS = {
+    "a GIF picture": [drawn("GIF"), b"GIF87a\x40\1\xc8\0\xf7\0\0", b"GIF89a"],
+    "a BMP picture": [
+        drawn("BMP"),
+        drawn("BMP")[:18],
+        drawn("BMP")[:10],
+        *(
+            b"BM\x36\x10\0\0\0\0\0\0\x36\0\0\0" + bytes([size]) + b"\0\0\0" + REST
+            for size in (12, 16, 40, 52, 56, 64, 108, 124)
+        ),
+    ],
+    "a TIFF picture": [
+        drawn("TIFF"),
+        b"MM\0*\0\0\0\x08" + REST,
+        b"II+\0\x08\0\0\0" + REST,
+        b"MM\0+\0\x08\0\0" + REST,
+        b"II*\0",
+    ],
+    "a WebP picture": [drawn("WEBP"), drawn("WEBP")[:12]],
+    "a JPEG 2000 picture": [drawn("JPEG2000"), b"\0\0\0\x0cjP  \r\n\x87\n"],
+    "a bare JPEG 2000 codestream": [b"\xff\x4f\xff\x51\0\x29" + REST, b"\xff\x4f\xff\x51"],
+    "a JPEG XL picture": [b"\xff\x0a\xfa\x1f\x44" + REST, b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n" + REST],
+    "a JPEG XR picture": [b"II\xbc\1\x20\0\0\0" + REST, b"II\xbc\1"],
+    "a HEIF (HEIC) picture": [
+        *(
+            box(b"ftyp", brand + b"\0\0\0\0mif1heic")
+            for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+        ),
+        b"\0\0\0\x18ftypheic",
+    ],
+    "an AVIF picture": [
+        *(box(b"ftyp", brand + b"\0\0\0\0mif1avifmiaf") for brand in (b"avif", b"avis", b"mif1")),
+        b"\0\0\0\x20ftypavif",
+    ],
+    "a NIfTI volume": [
+        b"\x5c\1\0\0" + b"\0" * 340 + b"n+1\0" + REST,
+        b"\0\0\1\x5c" + b"\0" * 340 + b"ni1\0",
+        b"\x1c\2\0\0n+2\0\r\n\x1a\n" + REST,
+    ],
+    "an NRRD volume": [b"NRRD0004\ntype: short\ndimension: 2\nencoding: raw\n\n" + REST, b"NRRD0005\r\n"],
+    "a MetaImage volume": [b"ObjectType = Image\nNDims = 2\nDimSize = 300 200\n"],
+    "an MP4 or QuickTime video": [
+        *(box(b"ftyp", brand + b"\0\0\2\0isom") for brand in (b"isom", b"mp42", b"qt  ", b"M4V ", b"3gp4")),
+        box(b"moov", b"\0\0\0\x6cmvhd"),
+        box(b"wide", b""),
+        b"\0\0\0\x14ftypqt  ",
+    ],
+    "an AVI video": [b"RIFF\xf2\x0a\1\0AVI LIST\xc0\0\0\0hdrl", b"RIFF\xf2\x0a\1\0AVI "],
+    "a Matroska or WebM video": [b"\x1a\x45\xdf\xa3\xa3\x42\x86\x81\1" + REST, b"\x1a\x45\xdf\xa3"],
+    "a ZIP archive": [zipped(), zipped()[:4], b"PK\5\6" + b"\0" * 18, b"PK\7\x08PK\3\4" + REST],
+    "a 7z archive": [b"7z\xbc\xaf\x27\x1c\0\4" + REST, b"7z\xbc\xaf\x27\x1c"],
+    "a RAR archive": [b"Rar!\x1a\7\0\xcf\x90\x73" + REST, b"Rar!\x1a\7\1\0" + REST, b"Rar!\x1a\7\0"],
+    "a tar archive": [
+        tarred(form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+    ],
+    "a gzip file": [gzip.compress(DICOM), gzip.compress(b"")[:3], gzip.compress(tarred(tarfile.GNU_FORMAT))],
+    "a bzip2 file": [bz2.compress(DICOM), bz2.compress(b""), bz2.compress(REST)[:10]],
+    "an xz file": [lzma.compress(DICOM), lzma.compress(b"")[:6]],
+    "a zstd file": [b"\x28\xb5\x2f\xfd\x04\x58\x41\0\0" + REST, b"\x28\xb5\x2f\xfd"],
+}
+CONTENTS = [(what, number) for what, contents in FORMATS.items() for number in range(len(contents))]
+
+
+@pytest.mark.parametrize("name", ["film", "film.dcm", "film.JPG", "film.bin", "film.txt"])
+@pytest.mark.parametrize(("what", "number"), CONTENTS)
+def test_what_may_hold_a_radiograph_and_is_not_read_is_for_a_human(
+    tmp_path: Path, what: str, number: int, name: str
+) -> None:
+    (tmp_path / name).write_bytes(FORMATS[what][number])
+    (failure,) = discover(tmp_path)
+    assert isinstance(failure, Failure)
+    is_packed = what.endswith((" archive", " file"))
+    advice = "unpack it into the export" if is_packed else "as DICOM, PNG or JPEG"
+    assert failure.detail.startswith(what + "; ")
+    assert failure.detail.endswith(advice)
+    assert failure.reason is (Reason.PACKED_FILE if is_packed else Reason.UNSUPPORTED_FORMAT)
+    assert not failure.skipped
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+def test_avif_as_pillow_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(drawn("AVIF"))
+    assert outcome(tmp_path) == [("a", "unsupported_format")]
+
+
+NEAR_MISSES = [
+    b"BMI 31, BP 120/80, please see the images of yesterday evening",
+    b"BM",
+    b"BMI\n",
+    b"BM" + b"\1" * 200,
+    b"GIF89a is a picture format",
+    b"GIF files are not read",
+    b"GIF88a\0\0",
+    b"PK 12345",
+    b"PK",
+    b"Rarely seen",
+    b"Rar! is an archive",
+    b"RIFF and WEBP are two words",
+    b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0",
+    b"II. Findings",
+    b"MM* is not TIFF",
+    b"BZh9 is how bzip2 begins",
+    b"BZh0" + b"1AY&SY\0",
+    b"7zip was used",
+    b"NRRD0004 is a version",
+    b"ObjectType = Scene\n",
+    b"The ftypheic of a file\n",
+    b"\0\0\0\x08free",
+    b"x" * 257 + b"ustar in the middle of a line",
+    b"y" * 344 + b"n+1",
+    b"ustar\0" * 9,
+    "Größe 1,80 m: MM* II* ÿ".encode("latin-1"),
+    "BMI 31".encode("utf-16"),
+    "BMI 31".encode("utf-16-le"),
+]
+
+
+@pytest.mark.parametrize("content", NEAR_MISSES)
+@pytest.mark.parametrize(("name", "skipped"), [("note", True), ("note.png", False)])
+def test_near_misses_are_unknown_content(tmp_path: Path, content: bytes, name: str, skipped: bool) -> None:
+    (tmp_path / name).write_bytes(content)
+    (failure,) = discover(tmp_path)
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.skipped) == (Reason.NOT_AN_IMAGE, skipped)
+    assert failure.detail == "unknown content; DICOM, PNG and JPEG are read"
+
+
+@pytest.mark.parametrize("suffix", [".docx", ".XLSX", ".pptx", ".odt", ".jar", ".epub"])
+def test_documents_and_programs_that_are_zip_archives_inside_are_skipped(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(zipped("word/document.xml"))
+    (tmp_path / f"b{suffix}").write_bytes(gzip.compress(DICOM))
+    a, b = discover(tmp_path)
+    assert isinstance(a, Failure)
+    assert isinstance(b, Failure)
+    assert (a.reason, a.skipped) == (Reason.NOT_AN_IMAGE, True)
+    assert (b.reason, b.skipped) == (Reason.PACKED_FILE, False)
+
+
+@pytest.mark.parametrize("beginning", [b"II*\0\x84\0\0\0", b"PK\3\4", b"GIF89a\0"])
+def test_a_dicom_file_whose_preamble_is_another_format_is_read(tmp_path: Path, beginning: bytes) -> None:
+    """PS3.10 7.1: the preamble is for others, such as readers of TIFF."""
+    (tmp_path / "IM1").write_bytes(beginning.ljust(128, b"\0") + DICOM[128:])
+    assert outcome(tmp_path) == [("IM1", "dicom")]
+
+
+@given(st.text(max_size=600))
+def test_no_printable_text_is_taken_for_a_picture_or_an_archive(text: str) -> None:
+    printable = "".join(letter for letter in text if letter.isprintable())
+    assert recognise(("Dear colleague: " + printable).encode()) is None
 
 
 @pytest.mark.parametrize(("name", "reason"), [("x.dcm", Reason.TRUNCATED), ("lock", Reason.NOT_AN_IMAGE)])

@@ -1,6 +1,7 @@
 """The command line as a user and cron meet it."""
 
 import csv
+import gzip
 import os
 import shutil
 import subprocess
@@ -104,6 +105,22 @@ def test_all_scored_is_0_and_a_second_copy_needs_no_score(sample_night: Path, tm
     result = cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
     assert result.returncode == 0, result.stderr
     assert "2 files found = 1 scored + 1 not scored" in result.stderr
+
+
+def test_an_archive_or_a_format_that_is_not_read_is_3_and_on_the_page(
+    sample_night: Path, tmp_path: Path
+) -> None:
+    """A patient in it would be lost in silence otherwise."""
+    (tmp_path / "in").mkdir()
+    film = sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm"
+    shutil.copy(film, tmp_path / "in" / "1.dcm")
+    (tmp_path / "in" / "night2.dcm.gz").write_bytes(gzip.compress(film.read_bytes()))
+    (tmp_path / "in" / "film.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    result = cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
+    assert result.returncode == 3, result.stderr
+    assert "3 files found = 1 scored + 2 not scored" in result.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("unsupported_format", "packed_file", "unpack it", "night2.dcm.gz"))
 
 
 def test_no_image_is_4(tmp_path: Path) -> None:
