@@ -13,7 +13,7 @@ compares past lists with them. ``datasets`` and ``training`` make a ``bundle``, 
 
 Each entry imports only from the layers below it:
 
-==========  ======================================
+==========  =========================================
 outermost   cli
             training
             audit
@@ -23,10 +23,10 @@ outermost   cli
             engines
             infer, prepare, triage, results
             bundle, discover, gate, read, state
-            records, limits, preprocess, pages
+            records, limits, preprocess, pages, terms
             _lib
 ground      errors, reasons, resample, stats
-==========  ======================================
+==========  =========================================
 
 The names below are imported at their first use: ``import cxrbatch`` loads neither NumPy nor TensorFlow.
 """

@@ -22,7 +22,7 @@ LONGEST = 350
 LAYERS = (
     ("errors", "reasons", "resample", "stats"),
     ("_lib",),
-    ("records", "limits", "preprocess", "pages"),
+    ("records", "limits", "preprocess", "pages", "terms"),
     ("bundle", "discover", "gate", "read", "state"),
     ("infer", "prepare", "triage", "results"),
     ("engines",),

@@ -3,7 +3,6 @@
 Input: references, headers and images. Output: nothing, or a `Refusal` with its reason.
 """
 
-import re
 from typing import Protocol
 
 from cxrbatch._lib.text import as_code
@@ -11,12 +10,11 @@ from cxrbatch.limits import Limits
 from cxrbatch.preprocess import GreyImage
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import ADULT_YEARS, FileKind, ImageHeader, ImageRef
+from cxrbatch.terms import Part, View, part_of, view_of
 
 MIN_SIDE_PX = 128
 
 _MODALITIES = frozenset(("CR", "DX", "RG"))
-_CHEST = re.compile(r"CHEST|THORA|TORAX|LUNG|PULMO|BRUST")
-_FRONTAL_VIEWS = frozenset(("PA", "AP", "FRONTAL"))
 
 
 class PixelCheck(Protocol):
@@ -38,13 +36,13 @@ def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits())
     """
     if kind is FileKind.DICOM and header.modality not in _MODALITIES:
         raise Refusal(Reason.WRONG_MODALITY, f"Modality {_code(header.modality)}, expected CR, DX or RG")
-    if header.body_part and not _CHEST.search(header.body_part):
+    if part_of(header.body_part) is Part.OTHER:
         raise Refusal(Reason.WRONG_BODY_PART, f"BodyPartExamined {_code(header.body_part)}, expected CHEST")
     if header.for_processing:
         raise Refusal(Reason.FOR_PROCESSING, "send the FOR PRESENTATION image instead")
     if header.n_frames > 1:
         raise Refusal(Reason.MULTI_FRAME, f"{header.n_frames} frames, expected 1")
-    if header.view_position and not _is_frontal(header.view_position):
+    if view_of(header.view_position) is View.OTHER:
         raise Refusal(Reason.LATERAL_VIEW, f"view {_code(header.view_position)}, expected PA or AP")
     if header.age_years is not None and header.age_years < ADULT_YEARS:
         raise Refusal(
@@ -83,12 +81,6 @@ def check_pixels(image: GreyImage, colourfulness: float, check: PixelCheck) -> N
     """
     if rejection := check.rejection(image, colourfulness):
         raise Refusal(Reason.NOT_A_CHEST_RADIOGRAPH, rejection)
-
-
-def _is_frontal(view_position: str) -> bool:
-    """Check for ``PA`` and ``AP``, also as devices write them: ``AP SUPINE``, ``CHEST PA``; not ``PA OBLIQUE``."""
-    words = set(re.split(r"[^A-Z]+", view_position))
-    return bool(words & _FRONTAL_VIEWS) and not words & {"LATERAL", "LAT", "OBLIQUE", "LL", "RL"}
 
 
 def check_size(header: ImageHeader, limits: Limits = Limits()) -> None:

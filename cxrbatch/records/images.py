@@ -63,7 +63,7 @@ class ImageHeader:
     study_date : str
         ISO 8601 (``2026-11-22``), empty where unknown.
     modality, body_part : str
-        As in DICOM (0008,0060) and (0018,0015) or the meaning of the anatomic region; empty where unknown.
+        As in DICOM (0008,0060) and (0018,0015), or the anatomic region; empty where nothing is said.
     view_position : str
         ``PA``, ``AP``, ``FRONTAL``, ``LL``, … as in DICOM (0018,5101); empty where unknown.
     age_years : float or None

@@ -1,7 +1,6 @@
 """Read the header of a DICOM radiograph: dataset in, `ImageHeader` out, without name and birth date."""
 
 import hashlib
-import re
 
 from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
@@ -9,11 +8,8 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom.dates import age_on, parse_date
 from cxrbatch.records import ImageHeader, PatientKey
+from cxrbatch.terms import Part, View, mend, part_of, part_of_code, view_of, view_of_code, views_in
 
-_FRONTAL_WORD = re.compile(
-    r"\b(pa|ap|p\.a\.|a\.p\.|frontal|postero-?anterior|antero-?posterior)\b", re.IGNORECASE
-)
-_LATERAL_WORD = re.compile(r"\b(lat|lateral|oblique|ll|rl)\b", re.IGNORECASE)
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription")
 _STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _DATES_FOR_AGE = (*_STUDY_DATES, "AcquisitionDateTime")
@@ -74,32 +70,48 @@ def _age_by_dates(dataset: Dataset) -> int | None:
 
 
 def _body_part(dataset: Dataset) -> str:
-    if stated := el.text(dataset, "BodyPartExamined"):
-        return stated.upper()
+    """Read BodyPartExamined, else the code of the region, else its meaning; empty where none says anything."""
+    stated = _capitals(dataset, "BodyPartExamined")
+    if part_of(stated) is not Part.UNKNOWN:
+        return stated
     regions = el.items(dataset, "AnatomicRegionSequence")
-    return el.text(regions[0], "CodeMeaning").upper() if regions else ""
+    found = (part_of_code(*_code(regions[0])) or _capitals(regions[0], "CodeMeaning")) if regions else ""
+    return "" if part_of(found) is Part.UNKNOWN else found
 
 
 def _view_position(dataset: Dataset) -> str:
     """Read ViewPosition, else the view's code, else the orientation, else an unambiguous description."""
-    if stated := el.text(dataset, "ViewPosition"):
-        return stated.upper()
-    codes = el.items(dataset, "ViewCodeSequence")
-    meaning = el.text(codes[0], "CodeMeaning") if codes else ""
-    return _view_in(meaning) or _view_by_orientation(dataset) or _view_in(_description(dataset))
+    stated = _capitals(dataset, "ViewPosition")
+    if view_of(stated) is not View.UNKNOWN:
+        return stated
+    return _coded_view(dataset) or _view_by_orientation(dataset) or _view_in(_description(dataset))
+
+
+def _coded_view(dataset: Dataset) -> str:
+    views = el.items(dataset, "ViewCodeSequence")
+    return (view_of_code(*_code(views[0])) or _view_in(el.text(views[0], "CodeMeaning"))) if views else ""
+
+
+def _code(item: Dataset) -> tuple[str, str]:
+    """Read scheme and value of a code; values of more than 16 letters have an element of their own (PS3.3 8.1)."""
+    value = el.text(item, "CodeValue") or el.text(item, "LongCodeValue")
+    return el.text(item, "CodingSchemeDesignator"), value
+
+
+def _capitals(dataset: Dataset, keyword: str) -> str:
+    return mend(el.text(dataset, keyword)).upper()
 
 
 def _description(dataset: Dataset) -> str:
-    # Underscores count as letters for \b.
-    return " ".join(el.text(dataset, keyword) for keyword in _DESCRIPTIONS).replace("_", " ")
+    return " ".join(el.text(dataset, keyword) for keyword in _DESCRIPTIONS)
 
 
 def _view_in(words: str) -> str:
     """Find the view that a text names; empty where it names both, such as ``PA and lateral`` for a whole study."""
-    frontal, lateral = _FRONTAL_WORD.search(words), _LATERAL_WORD.search(words)
-    if bool(frontal) == bool(lateral):
+    found = views_in(words)
+    if len(found) != 1:
         return ""
-    return "FRONTAL" if frontal else "LATERAL"
+    return "FRONTAL" if View.FRONTAL in found else "LATERAL"
 
 
 def _view_by_orientation(dataset: Dataset) -> str:
