@@ -49,7 +49,7 @@ def predict(
     each = [paths] if isinstance(paths, str | PathLike) else paths
     found = [classify(Path(path), str(path)) for path in each]
     refs = [item for item in found if isinstance(item, ImageRef)]
-    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(Path(bundle))
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     with open_engine(loaded, options) as engine:
         yield from _in_order(found, engine.run(refs))
 
