@@ -5,16 +5,36 @@ turned into a class.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from cxrbatch.datasets.labelled import Excluded, LabelledImage, Loader
-from cxrbatch.datasets.tables import load_folder, load_table, published_table, year_in
+from cxrbatch.datasets.siim import load_siim
+from cxrbatch.datasets.tables import (
+    OLDEST_YEARS,
+    OUTSIDE,
+    leads_out,
+    load_folder,
+    load_table,
+    number_in,
+    published_table,
+    year_in,
+)
 from cxrbatch.records import ADULT_YEARS
 
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
-_OUTSIDE = "file outside the folder of the table"
+NIH_TABLE = "Data_Entry_2017_v2020.csv"
+# As published: the names of the last four columns are two names with a comma in each.
+_NIH_COLUMNS = (
+    "Image Index",
+    "Patient Age",
+    "Patient Gender",
+    "View Position",
+    "OriginalImage[Width",
+    "Height]",
+    "OriginalImagePixelSpacing[x",
+)
 _FRONTAL_VIEWS = {"PA": "PA", "AP": "AP", "AP Supine": "AP"}
 
 _IEEE8023_LABELS = {
@@ -50,8 +70,8 @@ def load_ieee8023(folder: Path) -> Iterator[LabelledImage | Excluded]:
 
 def _ieee8023_case(folder: Path, row: dict[str, str]) -> LabelledImage | Excluded:
     name = PurePath(row["folder"] or "images", row["filename"])
-    if _leads_out(name):
-        return Excluded(source="ieee8023", name=row["filename"], reason=_OUTSIDE)
+    if leads_out(name):
+        return Excluded(source="ieee8023", name=row["filename"], reason=OUTSIDE)
     path = folder / name
     age = float(row["age"]) if row["age"] else None
     reason = _ieee8023_exclusion(path, row, age)
@@ -94,15 +114,38 @@ def load_kaggle(folder: Path) -> Iterator[LabelledImage | Excluded]:
 
 
 def load_nih(folder: Path) -> Iterator[LabelledImage | Excluded]:
-    """Load the subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``: adults."""
+    """Load a subset of NIH ChestX-ray8 (Wang et al. 2017) as ``{No_Finding,Pneumonia}/<patient>_<n>``.
+
+    Where NIH's table ``Data_Entry_2017_v2020.csv`` lies beside the folders, it gives view, age, sex, original size
+    and pixel spacing of each image that it names, and patients under 18 are excluded.
+    """
+    table = folder / NIH_TABLE
+    rows = published_table(table, _NIH_COLUMNS) if table.is_file() else []
+    known = {PurePath(row["Image Index"]).stem: row for row in rows}
     for path in _images(folder):
-        label = {"No_Finding": "normal", "Pneumonia": "pneumonia"}.get(path.parent.name)
-        if label:
-            yield LabelledImage(
-                path=path, label=label, patient=f"nih/{path.stem.split('_')[0]}", source="nih"
-            )
-        else:
-            yield Excluded(source="nih", name=path.name, reason=f"finding {path.parent.name}")
+        yield _nih_case(path, known.get(path.stem, {}))
+
+
+def _nih_case(path: Path, row: Mapping[str, str]) -> LabelledImage | Excluded:
+    label = {"No_Finding": "normal", "Pneumonia": "pneumonia"}.get(path.parent.name)
+    age = number_in(row.get("Patient Age", "").rstrip("Yy"))
+    if label is None:
+        return Excluded(source="nih", name=path.name, reason=f"finding {path.parent.name}")
+    if age is not None and age < ADULT_YEARS:
+        return Excluded(source="nih", name=path.name, reason="younger than 18")
+    spacing = number_in(row.get("OriginalImagePixelSpacing[x", ""))
+    return LabelledImage(
+        path=path,
+        label=label,
+        patient=f"nih/{path.stem.split('_')[0]}",
+        source="nih",
+        view=_FRONTAL_VIEWS.get(row.get("View Position", ""), ""),
+        age_years=age if age is None or age <= OLDEST_YEARS else None,  # a few are stated as 148 and 414
+        sex=row.get("Patient Gender", ""),
+        scanner="" if spacing is None else f"{spacing:.3f} mm",
+        rows=int(number_in(row.get("Height]", "")) or 0),
+        columns=int(number_in(row.get("OriginalImage[Width", "")) or 0),
+    )
 
 
 _RADIOGRAPHY_SOURCES = {"mostly BIMCV-COVID19+": "bimcv", "RSNA (NIH) adult": "rsna"}
@@ -116,8 +159,8 @@ def load_radiography_database(folder: Path) -> Iterator[LabelledImage | Excluded
     ieee8023 and are left out.
     """
     for row in published_table(folder / "sources.csv"):
-        if _leads_out(PurePath(row["file"])):
-            yield Excluded(source="radiography_database", name=row["file"], reason=_OUTSIDE)
+        if leads_out(PurePath(row["file"])):
+            yield Excluded(source="radiography_database", name=row["file"], reason=OUTSIDE)
         else:
             yield _radiography_case(folder / row["file"], row["likely_source"])
 
@@ -132,10 +175,6 @@ def _radiography_case(path: Path, origin: str) -> LabelledImage | Excluded:
     return LabelledImage(path=path, label=label, patient=f"{source}/{path.stem}", source=source)
 
 
-def _leads_out(name: PurePath) -> bool:
-    return name.is_absolute() or ".." in name.parts
-
-
 def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
 
@@ -145,6 +184,7 @@ LOADERS: dict[str, Loader] = {
     "kaggle": load_kaggle,
     "nih": load_nih,
     "radiography_database": load_radiography_database,
+    "siim": load_siim,
     "folder": load_folder,
     "table": load_table,
 }

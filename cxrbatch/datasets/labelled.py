@@ -4,6 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrbatch.records import FINDINGS
+
+UNSTATED = "indeterminate"
+"""Label of an abnormal radiograph whose kind is not stated: ill, but neither COVID-19 nor another pneumonia."""
+
+IMAGE_LABELS = (*FINDINGS, UNSTATED)
+"""Labels that an image can have."""
+
+BY_SIZE = "size"
+"""Stands for the scanner format of an image that is told by its size; `load_dataset` replaces it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledImage:
@@ -13,7 +24,7 @@ class LabelledImage:
     ----------
     path : Path
     label : str
-        One of `cxrbatch.records.FINDINGS`.
+        One of `IMAGE_LABELS`.
     patient : str
         Starts with the source, so that two sources never share a patient by accident of numbering.
     source : str
@@ -27,8 +38,12 @@ class LabelledImage:
         ``M`` or ``F``; empty where unknown.
     year : int or None
         Of the study.
+    scanner : str
+        Format of the scanner's images: pixel spacing (``0.143 mm``) or original size (``2836x2336``, ``other`` for a
+        rare one); empty where unknown.
     rows, columns : int
-        Size in pixels of the image as published; 0 until it is decoded.
+        Size in pixels of the image as published, before it was scaled down for a collection where that is known;
+        else of the file, and 0 until it is decoded.
     """
 
     path: Path
@@ -40,13 +55,24 @@ class LabelledImage:
     age_years: float | None = None
     sex: str = ""
     year: int | None = None
+    scanner: str = ""
     rows: int = 0
     columns: int = 0
 
     @property
-    def domain(self) -> str:
-        """Origin of the image, as finely as is known. Its prevalence must not be learnt."""
+    def site(self) -> str:
+        """Hospital of the image, or its stand-in: what a fold leaves out, and what an evaluation reports."""
         return f"{self.source}/{self.publisher}" if self.publisher else self.source
+
+    @property
+    def domain(self) -> str:
+        """Source, view and scanner format, as far as they are known: ``nih PA 0.143 mm``.
+
+        Only images of one domain may be compared. Across domains the view or the machine tells the labels apart, so
+        the prevalence of a domain must not be learnt. The publisher is no part of it: publishers of web cases are
+        many and small, and collect from many machines.
+        """
+        return " ".join(part for part in (self.source, self.view, self.scanner) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cxrbatch.datasets.collections import LOADERS
-from cxrbatch.datasets.labelled import Excluded, LabelledImage
+from cxrbatch.datasets.labelled import BY_SIZE, Excluded, LabelledImage
 from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
@@ -24,6 +24,9 @@ from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import ImageHeader, ModelInput
+
+FEWEST_OF_A_SIZE = 60
+"""Images of one original size that make a scanner format; fewer join the format ``other``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     if not good:
         raise RecipeError(f"sources: not one image can be used; excluded: {dict(count_excluded(excluded))}")
     kept, images = zip(*good, strict=True)
-    return without_duplicates(Dataset(kept, np.stack(images), tuple(excluded), _test_only(by_source)))
+    return without_duplicates(
+        Dataset(tuple(with_scanners(kept)), np.stack(images), tuple(excluded), _test_only(by_source))
+    )
 
 
 def _test_only(by_source: Iterable[tuple[SourceSpec, Iterable[LabelledImage | Excluded]]]) -> frozenset[Path]:
@@ -113,9 +118,25 @@ def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:
         view=case.view or (header.view_position if header.view_position in ("PA", "AP") else ""),
         age_years=header.age_years if case.age_years is None else case.age_years,
         year=year_in(header.study_date) if case.year is None else case.year,
-        rows=header.rows,
-        columns=header.columns,
+        rows=case.rows or header.rows,
+        columns=case.columns or header.columns,
     )
+
+
+def with_scanners(cases: Sequence[LabelledImage]) -> list[LabelledImage]:
+    """Name the scanner format of the images that are told by their size; rare sizes are one format, ``other``."""
+    by_size = Counter((case.source, case.columns, case.rows) for case in cases if case.scanner == BY_SIZE)
+    return [
+        case
+        if case.scanner != BY_SIZE
+        else dataclasses.replace(
+            case,
+            scanner=f"{case.columns}x{case.rows}"
+            if by_size[case.source, case.columns, case.rows] >= FEWEST_OF_A_SIZE
+            else "other",
+        )
+        for case in cases
+    ]
 
 
 def _unreadable(case: LabelledImage, reason: str) -> Excluded:
@@ -138,21 +159,21 @@ def without_duplicates(dataset: Dataset) -> Dataset:
     )
 
 
-def hold_out(dataset: Dataset, domains: Sequence[str]) -> tuple[Dataset, Dataset]:
-    """Split into a training part and left-out domains.
+def hold_out(dataset: Dataset, sites: Sequence[str]) -> tuple[Dataset, Dataset]:
+    """Split into a training part and left-out sites.
 
-    A patient who occurs in a left-out domain is not in the training part.
+    A patient who occurs in a left-out site is not in the training part.
 
     Parameters
     ----------
-    domains : sequence of str
+    sites : sequence of str
         Sources (``nih``) or single publishers (``ieee8023/eurorad.org``).
 
     Returns
     -------
     training, left_out : Dataset
     """
-    left_out = dataset.select(lambda case: bool({case.source, case.domain} & set(domains)))
+    left_out = dataset.select(lambda case: bool({case.source, case.site} & set(sites)))
     return without_patients(dataset, left_out), left_out
 
 

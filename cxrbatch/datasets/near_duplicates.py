@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets.labelled import LabelledImage
+from cxrbatch.datasets.labelled import UNSTATED, LabelledImage
 from cxrbatch.preprocess import area_resize
 
 MOST_BITS = 70
@@ -149,7 +149,7 @@ def keep_one_each(
     """Remove duplicates and merge their patients.
 
     Of two copies the earlier one is kept. A radiograph that occurs under two labels is removed altogether, because
-    it is not known which label is right.
+    it is not known which label is right. An abnormal one of no stated kind agrees with one of a stated kind.
 
     Parameters
     ----------
@@ -170,10 +170,14 @@ def keep_one_each(
     same_patient = _Groups()
     for i, j in pairs:
         same_patient.join(cases[i].patient, cases[j].patient)
-        if cases[i].label != cases[j].label:
+        if not _agree(cases[i].label, cases[j].label):
             removed |= dict.fromkeys((i, j), "duplicate under another label")
     kept = [index for index in range(len(cases)) if index not in removed]
     return kept, removed, [same_patient.representative(cases[index].patient) for index in kept]
+
+
+def _agree(one: str, other: str) -> bool:
+    return one == other or (UNSTATED in (one, other) and "normal" not in (one, other))
 
 
 class _Groups:

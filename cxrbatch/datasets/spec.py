@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cxrbatch._lib.toml import check_known, check_within
-from cxrbatch.records import FINDINGS
+from cxrbatch.datasets.labelled import IMAGE_LABELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,18 +17,18 @@ class SourceSpec:
     folder : str
         Relative to ``--data``, and within it.
     teaches : tuple of str
-        Labels of this source that may be in the training set, of `cxrbatch.records.FINDINGS`; its other images are
-        used only for tests.
+        Labels of this source that may be in the training set, of `cxrbatch.datasets.IMAGE_LABELS`; its other images
+        are used only for tests.
     """
 
     layout: str
     folder: str
-    teaches: tuple[str, ...] = FINDINGS
+    teaches: tuple[str, ...] = IMAGE_LABELS
 
     def __post_init__(self) -> None:
         check_within("folder", self.folder)
         for label in self.teaches:
-            check_known("teaches", label, FINDINGS)
+            check_known("teaches", label, IMAGE_LABELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import cast
 
 from cxrbatch.datasets.labelled import Excluded, LabelledImage
@@ -33,10 +33,13 @@ TABLE_NAME = "labels.csv"
 TABLE_COLUMNS = ("file", "label", "patient", "source")
 """Columns that a table must have; ``view``, ``age``, ``sex`` and ``year`` are optional."""
 
+OUTSIDE = "file outside the folder of the table"
+"""Reason for a row that names a file elsewhere."""
+
 _VIEWS = {"": "", "pa": "PA", "ap": "AP", "ap supine": "AP"}
 _LATERAL = {"l", "ll", "rl", "lat", "lateral"}
 _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
-_OLDEST_YEARS = 120
+OLDEST_YEARS = 120
 # The COVID-19 Radiography Database is published as COVID/images/… beside COVID/masks/….
 _PICTURES, _MASKS = {"images", "image"}, {"masks", "mask"}
 
@@ -125,7 +128,7 @@ def _row_exclusion(folder: Path, row: Mapping[str, str]) -> str:
         if not row[column]:
             return f"no {column}"
     if path is None:
-        return "file outside the folder of the table"
+        return OUTSIDE
     if label_of(row["label"]) is None:
         return f"label {row['label']}"
     if not path.is_file():
@@ -142,7 +145,7 @@ def _unusable_view(view: str) -> str:
 def _unusable_age(age: str) -> str:
     if not age:
         return ""
-    if not re.fullmatch(r"\d{1,3}(\.\d+)?", age) or float(age) > _OLDEST_YEARS:
+    if not re.fullmatch(r"\d{1,3}(\.\d+)?", age) or float(age) > OLDEST_YEARS:
         return f"age {age}"
     return "younger than 18" if float(age) < ADULT_YEARS else ""
 
@@ -190,6 +193,16 @@ def _within(folder: Path, name: str) -> Path | None:
     ):  # a loop of links (RuntimeError before Python 3.13), a null byte
         return None
     return path if path.is_relative_to(folder.resolve()) else None
+
+
+def number_in(cell: str) -> float | None:
+    """Read a number that is not negative; None for anything else, such as an empty cell or ``nan``."""
+    return float(cell) if re.fullmatch(r"\d{1,9}(\.\d{1,30})?", cell.strip(), re.ASCII) else None
+
+
+def leads_out(name: PurePath) -> bool:
+    """Check whether a name in a table leads out of the folder of the table."""
+    return name.is_absolute() or ".." in name.parts
 
 
 def year_in(date: str) -> int | None:

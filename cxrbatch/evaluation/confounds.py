@@ -79,23 +79,24 @@ def domain_alone(scored: PatientScores) -> dict[str, float]:
         part = scored.where(scored.sources == source)
         y_true = part.labelled("covid")
         enough = min(y_true.sum(), (~y_true).sum()) >= FEWEST
-        if enough and np.unique(part.domains).size > 1:
-            found[source] = _predicted_auroc([part.domains], y_true, part.patients)
+        if enough and np.unique(part.sites).size > 1:
+            found[source] = _predicted_auroc([part.sites], y_true, part.patients)
     return found
 
 
 def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
-    """Compute the AUROC of a contrast from the domain of each image alone, cross-validated over patients.
+    """Compute the AUROC of a contrast from site and domain of each image alone, cross-validated over patients.
 
     Returns
     -------
     float or None
-        0–1. None where all images come from one domain.
+        0–1. None where all images come from one site and domain.
     """
     part = scored.where(scored.labelled(contrast.positive, contrast.negative))
-    if np.unique(part.domains).size < 2:
+    known = [column for column in (part.sites, part.domains) if np.unique(column).size > 1]
+    if not known:
         return None
-    return _predicted_auroc([part.domains], part.labelled(contrast.positive), part.patients)
+    return _predicted_auroc(known, part.labelled(contrast.positive), part.patients)
 
 
 def matrix(scored: PatientScores) -> Iterator[dict[str, Any]]:

@@ -107,23 +107,23 @@ def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:
     named = {site.site for site in sites}
     for site in sites:
         if {case.source for case in site.cases} == {site.site}:
-            for domain in sorted({case.domain for case in site.cases} - named):
-                if _is_large(site, domain):
-                    yield _part(site, domain)
+            for publisher in sorted({case.site for case in site.cases} - named):
+                if _is_large(site, publisher):
+                    yield _part(site, publisher)
 
 
-def _is_large(site: SiteScores, domain: str) -> bool:
+def _is_large(site: SiteScores, publisher: str) -> bool:
     """Check whether there are enough patients under at least two labels."""
-    patients = {(case.label, case.patient) for case in site.cases if case.domain == domain}
+    patients = {(case.label, case.patient) for case in site.cases if case.site == publisher}
     n_patients = Counter(label for label, _ in patients)
     return sum(n >= _FEWEST_OF_A_PUBLISHER for n in n_patients.values()) >= 2
 
 
-def _part(site: SiteScores, domain: str) -> SiteScores:
-    chosen = [index for index, case in enumerate(site.cases) if case.domain == domain]
+def _part(site: SiteScores, publisher: str) -> SiteScores:
+    chosen = [index for index, case in enumerate(site.cases) if case.site == publisher]
     return dataclasses.replace(
         site,
-        site=domain,
+        site=publisher,
         cases=tuple(site.cases[index] for index in chosen),
         scores=site.scores[chosen],
         networks=site.networks[:, chosen],

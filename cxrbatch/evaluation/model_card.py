@@ -221,6 +221,13 @@ DATA_LICENCES: Mapping[tuple[str, ...], str] = {
   Pneumonia?, IEEE Access 8, 2020; T. Rahman et al.: Exploring the effect of image enhancement techniques on COVID-19
   detection using chest X-ray images, Computers in Biology and Medicine 132, 2021.
 """,
+    ("siim",): """\
+* **SIIM-FISABIO-RSNA COVID-19** (from BIMCV-COVID19 and RICORD). Research only, non-commercial, not to be passed on.
+  P. Lakhani, J. Mongan, C. Singhal et al.: The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, Journal of
+  Digital Imaging 36, 2023. M. de la Iglesia Vayá et al.: BIMCV COVID-19+, arXiv:2006.01174, 2020. E. B. Tsai et al.:
+  The RSNA International COVID-19 Open Radiology Database, Radiology 299, 2021. Labels are radiological appearance,
+  not PCR.
+""",
 }
 """Licences and citations by sources: each is one item of a Markdown list."""
 

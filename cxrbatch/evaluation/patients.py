@@ -24,7 +24,7 @@ class PatientScores:
 
     Attributes
     ----------
-    patients, labels, domains, sources : ndarray of str, shape (n,)
+    patients, labels, domains, sites, sources : ndarray of str, shape (n,)
     cases : ndarray of LabelledImage, shape (n,)
         The first image of each row: its view, and the age of the patient when it was taken.
     scores : ndarray of float64, shape (n, 3)
@@ -34,6 +34,7 @@ class PatientScores:
     patients: Names
     labels: Names
     domains: Names
+    sites: Names
     sources: Names
     cases: NDArray[np.object_]
     scores: Floats
@@ -72,6 +73,7 @@ def to_patient_scores(
         patients=np.array([case.patient for case in first], np.str_),
         labels=np.array([case.label for case in first], np.str_),
         domains=np.array([case.domain for case in first], np.str_),
+        sites=np.array([case.site for case in first], np.str_),
         sources=np.array([case.source for case in first], np.str_),
         cases=np.array(first, np.object_),
         scores=np.array(combined, np.float64).reshape(-1, len(FINDINGS)),

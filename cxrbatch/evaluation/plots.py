@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.bundle import OperatingPoints
+from cxrbatch.datasets import IMAGE_LABELS
 from cxrbatch.evaluation.contrasts import CONTRASTS
 from cxrbatch.evaluation.evaluate import publishers
 from cxrbatch.evaluation.patients import PatientScores, to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.pages import CHANCE, Dot, Figure, Plot, Points, dot, figure, line, percent
-from cxrbatch.records import FINDINGS
 from cxrbatch.stats import (
     Bools,
     Floats,
@@ -131,7 +131,7 @@ def _reliability(y_true: Bools, y_score: Floats) -> Plot:
 def _histogram(title: str, scored: PatientScores, points: OperatingPoints | None) -> Plot:
     shares = {
         label: histogram_points(scored.scores[scored.labelled(label), 0])
-        for label in FINDINGS
+        for label in IMAGE_LABELS
         if scored.labelled(label).any()
     }
     tallest = max((share.max() for _, share in shares.values()), default=1.0)

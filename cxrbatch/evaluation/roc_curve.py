@@ -60,8 +60,8 @@ def list_curve(scored: PatientScores, bootstraps: int) -> dict[str, Any] | None:
 
 
 def _with_both(scored: PatientScores) -> Iterator[PatientScores]:
-    for domain in np.unique(scored.domains):
-        part = scored.where(scored.domains == domain)
+    for site in np.unique(scored.sites):
+        part = scored.where(scored.sites == site)
         if len(set(part.labelled("covid").tolist())) == 2:
             yield part
 
@@ -133,7 +133,7 @@ def smoothed_roc(positives: Floats, negatives: Floats, n_tied: Floats, gap: floa
 
 
 def _describe_patients(parts: list[PatientScores]) -> dict[str, Any]:
-    domains = {str(part.domains[0]): _counts(part) for part in parts}
+    domains = {str(part.sites[0]): _counts(part) for part in parts}
     n_positive, n_negative = (sum(n[key] for n in domains.values()) for key in ("n_positive", "n_negative"))
     labels = Counter(label for part in parts for label in part.labels[~part.labelled("covid")].tolist())
     others = ", ".join(f"{n} {label}" for label, n in sorted(labels.items()))

@@ -34,8 +34,8 @@ class SiteScores:
     Attributes
     ----------
     site : str
-        A source (``nih``) or a domain (``ieee8023/radiopaedia.org``); ``own split`` for the held-out patients of
-        all sources in the training set.
+        A source (``nih``) or a publisher of one (``ieee8023/radiopaedia.org``); ``own split`` for the held-out
+        patients of all sources in the training set.
     exposure : Exposure
     cases : tuple of LabelledImage, n of them
     scores : ndarray of float64, shape (n, 3)

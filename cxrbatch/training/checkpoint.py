@@ -136,7 +136,7 @@ def _named(arrays: Arrays) -> dict[str, Any]:
 
 
 def dataset_digest(images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> str:
-    """Compute the SHA-256 of images and of what training uses of them: label, patient and domain, in order.
+    """Compute the SHA-256 of images and of what training uses of them: label, patient, site and domain, in order.
 
     Parameters
     ----------
@@ -144,7 +144,8 @@ def dataset_digest(images: NDArray[np.uint8], cases: Sequence[LabelledImage]) ->
     cases : sequence of LabelledImage
         In the order of `images`.
     """
-    digest = hashlib.sha256(json.dumps([(case.label, case.patient, case.domain) for case in cases]).encode())
+    used = [(case.label, case.patient, case.site, case.domain) for case in cases]
+    digest = hashlib.sha256(json.dumps(used).encode())
     digest.update(json.dumps(images.shape).encode())
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()

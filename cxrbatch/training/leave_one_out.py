@@ -33,7 +33,7 @@ class FoldScores:
     Attributes
     ----------
     left_out : tuple of str
-        Domains.
+        Sites.
     cases : tuple of LabelledImage
     logits : ndarray of float32, shape (networks, n, 2)
         Of each network by itself; the bundle uses their mean.
@@ -137,12 +137,12 @@ def _fit(
 
 
 def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
-    """Compute the scores of every domain that a fold left out."""
+    """Compute the scores of every site that a fold left out."""
     return [_left_out_site(fold, site, calibration) for fold in folds for site in fold.left_out]
 
 
 def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> SiteScores:
-    here = [index for index, case in enumerate(fold.cases) if site in (case.source, case.domain)]
+    here = [index for index, case in enumerate(fold.cases) if site in (case.source, case.site)]
     return SiteScores(
         site=site,
         exposure=Exposure.LEFT_OUT,

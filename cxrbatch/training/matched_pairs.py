@@ -2,10 +2,10 @@
 
 Input: labelled images. Output: batches of image indices and the pairs among them.
 
-A pair is two images of one domain with different answers to a question. The loss uses only the difference of their
-two logits: conditional logistic regression with the domain as the matched factor (Breslow and Day 1980, *Statistical
-Methods in Cancer Research I*, chapter 7). A free offset per domain cancels out of it exactly, so the network learns
-nothing from a domain whose images all have one label.
+A pair is two images of one domain (source, view, scanner format) with different answers to a question. The loss uses
+only the difference of their two logits: conditional logistic regression with the domain as the matched factor
+(Breslow and Day 1980, *Statistical Methods in Cancer Research I*, chapter 7). A free offset per domain cancels out of
+it exactly, so the network learns nothing from a domain whose images all have one label.
 """
 
 from collections import defaultdict
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.datasets import LabelledImage
+from cxrbatch.datasets import UNSTATED, LabelledImage
 
-POSITIVE = ({"covid", "pneumonia"}, {"covid"})
+POSITIVE = ({"covid", "pneumonia", UNSTATED}, {"covid"})
 NEGATIVE = ({"normal"}, {"pneumonia"})
 """Labels that answer each of `cxrbatch.training.network.QUESTIONS` with yes and with no; others do not take part."""
 

@@ -185,7 +185,7 @@ class TrainRecipe:
         if not 0 <= self.test_share < 1:
             raise ValueError("test_share must be within [0, 1)")
         if not all(self.folds):
-            raise ValueError("folds: each one must name at least one domain")
+            raise ValueError("folds: each one must name at least one site")
         if self.bootstraps < 1:
             raise ValueError("bootstraps must be at least 1")
         if "lungs" in self.network.looks and not self.lungs.masks:

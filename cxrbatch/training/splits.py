@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cxrbatch.datasets import Dataset, LabelledImage
+from cxrbatch.datasets import UNSTATED, Dataset, LabelledImage
+from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 from cxrbatch.training.recipe import TrainRecipe
 
 
@@ -45,18 +46,25 @@ def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
     )
 
 
-def one_label_sources(cases: Sequence[LabelledImage]) -> frozenset[str]:
-    """Find the sources with one label only: they have no matched pairs."""
-    labels: dict[str, set[str]] = {}
+def sources_without_pairs(cases: Sequence[LabelledImage]) -> frozenset[str]:
+    """Find the sources that have both answers to no question in any domain: they have no matched pairs."""
+    labels: dict[tuple[str, str], set[str]] = {}
     for case in cases:
-        labels.setdefault(case.source, set()).add(case.label)
-    return frozenset(source for source, found in labels.items() if len(found) == 1)
+        labels.setdefault((case.source, case.domain), set()).add(case.label)
+    paired = {source for (source, _), found in labels.items() if _has_a_pair(found)}
+    return frozenset(source for source, _ in labels if source not in paired)
+
+
+def _has_a_pair(labels: set[str]) -> bool:
+    return any(labels & yes and labels & no for yes, no in zip(POSITIVE, NEGATIVE, strict=True))
 
 
 def _candidates(dataset: Dataset, recipe: TrainRecipe) -> Dataset:
     """Select the images that may be in the training set."""
     allowed = dataset.select(lambda case: case.path not in dataset.test_only)
-    mute = one_label_sources(allowed.cases) if recipe.fit.method == "pairs" else frozenset()
+    if recipe.fit.method != "pairs":
+        return allowed.select(lambda case: case.label != UNSTATED)  # it is no class of its own
+    mute = sources_without_pairs(allowed.cases)
     return allowed.select(lambda case: case.source not in mute)
 
 

@@ -126,7 +126,7 @@ def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibr
     scored = one_row_per_patient(left_out, rule)
     try:
         return fit_score_calibration(
-            scored.scores[:, 0], scored.labelled("covid"), scored.domains, scored.patients
+            scored.scores[:, 0], scored.labelled("covid"), scored.sites, scored.patients
         )
     except ValueError:
         return None

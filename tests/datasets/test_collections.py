@@ -3,7 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from cxrbatch.datasets.collections import load_ieee8023, load_kaggle, load_nih, load_radiography_database
+from cxrbatch.datasets.collections import (
+    load_ieee8023,
+    load_kaggle,
+    load_nih,
+    load_radiography_database,
+)
 from cxrbatch.datasets.labelled import Excluded, LabelledImage
 from cxrbatch.errors import RecipeError
 
@@ -39,10 +44,11 @@ def test_ieee8023_row_with_everything(tmp_path: Path) -> None:
     ]
 
 
-def test_ieee8023_domain_is_the_publisher(tmp_path: Path) -> None:
+def test_ieee8023_has_publishers_as_sites_and_views_as_domains(tmp_path: Path) -> None:
     (case,) = ieee8023(tmp_path, "7,F,,No Finding,PA,X-ray,images,a.png,https://radiopaedia.org/cases/1")
     assert isinstance(case, LabelledImage)
-    assert (case.domain, case.label, case.age_years) == ("ieee8023/radiopaedia.org", "normal", None)
+    assert (case.site, case.domain) == ("ieee8023/radiopaedia.org", "ieee8023 PA")
+    assert (case.label, case.age_years) == ("normal", None)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +121,51 @@ def test_nih_folders_name_the_label(tmp_path: Path) -> None:
     assert isinstance(pneumonia, LabelledImage)
     assert (normal.label, pneumonia.label) == ("normal", "pneumonia")
     assert normal.patient == pneumonia.patient == "nih/00000061"
+
+
+NIH_HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]\n"
+)
+
+
+def test_nih_table_gives_view_age_size_and_spacing(tmp_path: Path) -> None:
+    names = ("00000061_012", "00000062_000", "00000063_000", "00000064_000", "00000065_000")
+    touch(*(tmp_path / "Pneumonia" / f"{name}.jpg" for name in names))
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text(
+        NIH_HEADER
+        + "00000061_012.png,Pneumonia,12,61,77,M,AP,3056,2544,0.139,0.139\n"
+        + "00000062_000.png,Pneumonia,0,62,17,F,PA,2992,2991,0.14300000000000002,0.14300000000000002\n"
+        + "00000063_000.png,Pneumonia,0,63,018Y,F,PA,2992,2991,0.14300000000000002,0.14300000000000002\n"
+        + "00000064_000.png,Pneumonia,0,64,414,F,,x,nan,,\n"
+    )
+    whole, child, adult, odd, unlisted = load_nih(tmp_path)
+    assert whole == LabelledImage(
+        path=tmp_path / "Pneumonia" / "00000061_012.jpg",
+        label="pneumonia",
+        patient="nih/00000061",
+        source="nih",
+        view="AP",
+        age_years=77.0,
+        sex="M",
+        scanner="0.139 mm",
+        rows=2544,
+        columns=3056,
+    )
+    assert isinstance(child, Excluded)
+    assert child.reason == "younger than 18"
+    assert isinstance(adult, LabelledImage)
+    assert (adult.domain, adult.site, adult.age_years) == ("nih PA 0.143 mm", "nih", 18.0)
+    for one in (odd, unlisted):
+        assert isinstance(one, LabelledImage)
+        assert (one.domain, one.age_years, one.rows, one.columns) == ("nih", None, 0, 0)
+
+
+def test_nih_table_without_its_columns_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path / "Pneumonia" / "00000061_012.jpg")
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text("Image Index,Patient Age\n")
+    with pytest.raises(RecipeError, match="column 'Patient Gender' is missing"):
+        list(load_nih(tmp_path))
 
 
 def test_radiography_database_follows_its_list_of_sources(tmp_path: Path) -> None:

@@ -121,6 +121,13 @@ def test_a_radiograph_under_two_labels_teaches_nothing(pairs: list[tuple[int, in
     assert removed[0] == removed[3] == "duplicate under another label"
 
 
+def test_abnormal_of_no_stated_kind_agrees_with_a_stated_kind_and_not_with_normal() -> None:
+    labels = ("indeterminate", "covid", "normal")
+    cases = [case(f"a/{label}", label, "a") for label in labels]
+    assert keep_one_each(cases, [(0, 1)])[:2] == ([0, 2], {1: "duplicate"})
+    assert keep_one_each(cases, [(0, 2)])[:2] == ([1], dict.fromkeys((0, 2), "duplicate under another label"))
+
+
 @pytest.mark.real
 def test_finds_the_images_that_two_public_collections_share(real_data: Path) -> None:
     """All but one of those that `sources.csv` says are in both; the one left shows another picture."""

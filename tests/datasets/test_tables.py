@@ -311,13 +311,15 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("layout", ["nih", "kaggle", "folder"])
+@pytest.mark.parametrize("layout", ["nih", "kaggle", "folder", "siim"])
 def test_the_trees_of_the_document_load_as_it_says(tmp_path: Path, layout: str) -> None:
     (block,) = blocks(layout)
     said = dict(re.split(r"  +", line, maxsplit=1) for line in block.splitlines())
     folder = tmp_path / "north"
     for index, name in enumerate(said):
         picture(folder / name, seed=index)
+    for manifest in blocks("manifest") if layout == "siim" else ():
+        (folder / "manifest.csv").write_text(manifest)
     found = {}
     for row in LOADERS[layout](folder):
         if isinstance(row, LabelledImage):
@@ -347,7 +349,7 @@ def test_the_recipe_of_the_document_is_one(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(f'name = "r"\nfolds = []\n{block}')
     sources = load_recipe(tmp_path / "r.toml", TrainRecipe).sources
     assert [source.layout for source in sources] == ["nih", "folder", "table"]
-    assert [len(source.teaches) for source in sources] == [3, 3, 0]
+    assert [len(source.teaches) for source in sources] == [4, 4, 0]
 
 
 def test_the_document_names_every_layout_and_every_word_for_a_label() -> None:

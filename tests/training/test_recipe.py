@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from cxrbatch._lib.toml import load_recipe, read_recipe
+from cxrbatch.datasets import IMAGE_LABELS
 from cxrbatch.datasets.collections import LOADERS
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
-from cxrbatch.records import FINDINGS
 from cxrbatch.training import fit
 from cxrbatch.training.network import BUILDERS
 from cxrbatch.training.recipe import ARCHITECTURES, METHODS, FitSpec, TrainRecipe
@@ -87,7 +87,7 @@ def test_a_source_may_teach_some_of_its_labels_or_none(tmp_path: Path) -> None:
         load_recipe(write(tmp_path, f"{SMALLEST}{line}"), TrainRecipe).sources[0].teaches
         for line in ("", 'teaches = ["covid"]', "teaches = []")
     )
-    assert (whole, some, none) == (FINDINGS, ("covid",), ())
+    assert (whole, some, none) == (IMAGE_LABELS, ("covid",), ())
     with pytest.raises(RecipeError, match=r"sources: \[0\]: teaches must be covid or .*, found 'COVID-19'"):
         load_recipe(write(tmp_path, f'{SMALLEST}teaches = ["COVID-19"]'), TrainRecipe)
 
@@ -95,7 +95,7 @@ def test_a_source_may_teach_some_of_its_labels_or_none(tmp_path: Path) -> None:
 def test_folds_may_be_empty_but_none_of_them(tmp_path: Path) -> None:
     without = SMALLEST.replace('folds = [["nih"]]\n', "")
     assert load_recipe(write(tmp_path, without), TrainRecipe).folds == ()
-    with pytest.raises(RecipeError, match="folds: each one must name at least one domain"):
+    with pytest.raises(RecipeError, match="folds: each one must name at least one site"):
         load_recipe(write(tmp_path, "folds = [[]]\n" + without), TrainRecipe)
 
 

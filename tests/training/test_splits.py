@@ -9,7 +9,7 @@ from cxrbatch.datasets.loading import Dataset
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.training.recipe import FitSpec, TrainRecipe
 from cxrbatch.training.score_sites import OWN_SPLIT, own_split_points, unseen_sites
-from cxrbatch.training.splits import one_label_sources, split_dataset
+from cxrbatch.training.splits import sources_without_pairs, split_dataset
 from tests.factories.collections import case
 
 PAIRS = TrainRecipe(name="pairs", sources=())
@@ -31,11 +31,23 @@ def many(source: str, label: str, n: int = 200) -> list[LabelledImage]:
 
 def test_matched_pairs_never_teach_from_a_source_with_one_label_and_classes_do() -> None:
     cases = [case("a/1", "covid", "a"), case("a/2", "normal", "a"), case("b/1", "normal", "b")]
-    assert one_label_sources(cases) == {"b"}
+    assert sources_without_pairs(cases) == {"b"}
     splits = split_dataset(dataset(*cases), PAIRS)
     assert patients(splits.training_set) == ["a/1", "a/2"]
     assert patients(splits.unseen) == ["b/1"]
     assert patients(split_dataset(dataset(*cases), CLASSES).training_set) == ["a/1", "a/2", "b/1"]
+
+
+def test_a_source_teaches_pairs_only_where_a_domain_has_both_answers() -> None:
+    both = [case("a/1", "covid", "a"), case("a/2", "normal", "a")]
+    by_view = [dataclasses.replace(one, view=view) for one, view in zip(both, ("AP", "PA"), strict=True)]
+    assert sources_without_pairs(both) == set()
+    assert sources_without_pairs(by_view) == {"a"}
+    unstated = case("a/3", "indeterminate", "a")
+    assert sources_without_pairs([both[0], unstated]) == {"a"}
+    assert sources_without_pairs([unstated, both[1]]) == set()
+    assert patients(split_dataset(dataset(*both, unstated), CLASSES).training_set) == ["a/1", "a/2"]
+    assert patients(split_dataset(dataset(*both, unstated), PAIRS).training_set) == ["a/1", "a/2", "a/3"]
 
 
 def test_what_must_not_teach_does_not_even_as_the_other_label_of_a_pair() -> None:

@@ -106,8 +106,8 @@ def test_no_patient_is_on_both_sides_of_a_split(data: Dataset) -> None:
     for left_out in (["north"], ["south"], ["south/east"], ["north", "south/west"]):
         training, rest = hold_out(roaming, left_out)
         assert not {case.patient for case in training.cases} & {case.patient for case in rest.cases}
-        assert not {case.domain for case in training.cases} & set(left_out)
-        assert {case.source for case in rest.cases} | {case.domain for case in rest.cases} >= set(left_out)
+        assert not {case.site for case in training.cases} & set(left_out)
+        assert {case.source for case in rest.cases} | {case.site for case in rest.cases} >= set(left_out)
 
 
 def test_equalisation_in_the_network_forgets_the_grey_value_curve() -> None:
