@@ -1,9 +1,10 @@
 """Records of the loaders: a labelled radiograph, or a row or file that takes no part, with the reason."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxrbatch.datasets.measures import TrivialMeasures
 from cxrbatch.records import FINDINGS
 
 UNSTATED = "indeterminate"
@@ -44,6 +45,8 @@ class LabelledImage:
     rows, columns : int
         Size in pixels of the image as published, before it was scaled down for a collection where that is known;
         else of the file, and 0 until it is decoded.
+    measures : TrivialMeasures or None
+        What ought to tell nothing of disease; None until the image is decoded.
     """
 
     path: Path
@@ -58,6 +61,7 @@ class LabelledImage:
     scanner: str = ""
     rows: int = 0
     columns: int = 0
+    measures: TrivialMeasures | None = field(default=None, compare=False)
 
     @property
     def site(self) -> str:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from cxrbatch.datasets.collections import LOADERS
 from cxrbatch.datasets.labelled import BY_SIZE, Excluded, LabelledImage
+from cxrbatch.datasets.measures import measure
 from cxrbatch.datasets.near_duplicates import duplicate_pairs, keep_one_each
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.datasets.tables import year_in
@@ -23,7 +24,7 @@ from cxrbatch.engines import EngineOptions, prepare_in_order
 from cxrbatch.errors import RecipeError
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.records import ImageHeader, ModelInput
+from cxrbatch.records import ModelInput
 
 FEWEST_OF_A_SIZE = 60
 """Images of one original size that make a scanner format; fewer join the format ``other``."""
@@ -73,9 +74,7 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     cases = [row for row in rows if isinstance(row, LabelledImage)]
     excluded = [row for row in rows if isinstance(row, Excluded)]
     decoded = list(zip(cases, _decode(cases, spec), strict=True))
-    good = [
-        (_seen(case, found.header), found.pixels) for case, found in decoded if isinstance(found, ModelInput)
-    ]
+    good = [(_seen(case, found), found.pixels) for case, found in decoded if isinstance(found, ModelInput)]
     excluded += [_unreadable(case, why) for case, why in decoded if isinstance(why, str)]
     if not good:
         raise RecipeError(f"sources: not one image can be used; excluded: {dict(count_excluded(excluded))}")
@@ -111,8 +110,9 @@ def _decode(cases: Sequence[LabelledImage], spec: PreprocessSpec) -> Iterable[Mo
         yield result if isinstance(result, ModelInput) else str(result.reason)
 
 
-def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:
-    """Fill in from the header of the file what the source does not state."""
+def _seen(case: LabelledImage, found: ModelInput) -> LabelledImage:
+    """Fill in from the decoded file what the source does not state."""
+    header = found.header
     return dataclasses.replace(
         case,
         view=case.view or (header.view_position if header.view_position in ("PA", "AP") else ""),
@@ -120,6 +120,7 @@ def _seen(case: LabelledImage, header: ImageHeader) -> LabelledImage:
         year=year_in(header.study_date) if case.year is None else case.year,
         rows=case.rows or header.rows,
         columns=case.columns or header.columns,
+        measures=measure(found.pixels, case.path.stat().st_size),
     )
 
 

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from cxrbatch._lib.lazy import lazy_names
-from cxrbatch.evaluation.evaluate import evaluate_sites, one_row_per_patient, operating_points, thresholds
+from cxrbatch.evaluation.bands import operating_points, thresholds
+from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
 from cxrbatch.evaluation.score_sections import confound_floor
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores, one_row_per_patient
 from cxrbatch.evaluation.source_probe import probe_source
 
 if TYPE_CHECKING:

@@ -92,11 +92,11 @@ def place_alone(scored: PatientScores, contrast: Contrast) -> float | None:
     float or None
         0–1. None where all images come from one site and domain.
     """
-    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
+    part = contrast.part(scored)
     known = [column for column in (part.sites, part.domains) if np.unique(column).size > 1]
     if not known:
         return None
-    return _predicted_auroc(known, part.labelled(contrast.positive), part.patients)
+    return _predicted_auroc(known, contrast.y_true(part), part.patients)
 
 
 def matrix(scored: PatientScores) -> Iterator[dict[str, Any]]:
@@ -142,12 +142,12 @@ def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] 
     dict or None
         ``auroc`` and ``fields``, those that differ between the patients; None where none does.
     """
-    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
+    part = contrast.part(scored)
     columns = {name: read(part.cases.tolist()) for name, read in FIELDS.items()}
     known = {name: values for name, values in columns.items() if np.unique(values).size > 1}
     if not known:
         return None
-    y_true = part.labelled(contrast.positive)
+    y_true = contrast.y_true(part)
     return {"auroc": _predicted_auroc(list(known.values()), y_true, part.patients), "fields": list(known)}
 
 

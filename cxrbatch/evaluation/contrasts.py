@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch.datasets import UNSTATED
 from cxrbatch.evaluation.patients import Names, PatientScores
 from cxrbatch.stats import Bools, Floats
 
@@ -50,12 +51,13 @@ class ContrastSample:
     y_true : ndarray of bool, shape (n,)
     y_score : ndarray of float64, shape (n,)
         0–1.
-    patients : ndarray of str, shape (n,)
+    patients, domains : ndarray of str, shape (n,)
     """
 
     y_true: Bools
     y_score: NDArray[np.float64]
     patients: Names
+    domains: Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,26 +68,43 @@ class Contrast:
     ----------
     text : str
         Description for people.
-    positive, negative : str
+    positive : tuple of str
         Labels.
+    negative : str
+        Label.
     ranked_by : str
         What ranks the patients: a key of `RANKED_BY`.
     """
 
     text: str
-    positive: str
+    positive: tuple[str, ...]
     negative: str
     ranked_by: str = "covid"
 
     def sample(self, scored: PatientScores) -> ContrastSample:
-        """Select the patients with one of the two labels, with truth and score."""
-        part = scored.where(scored.labelled(self.positive, self.negative))
-        return ContrastSample(
-            part.labelled(self.positive), RANKED_BY[self.ranked_by](part.scores), part.patients
-        )
+        """Select the patients of either side, with truth and score."""
+        part = self.part(scored)
+        return ContrastSample(self.y_true(part), self.rank(part.scores), part.patients, part.domains)
+
+    def rank(self, scores: Floats) -> Floats:
+        """Compute the score that ranks, shape (n,), of scores, shape (n, 3)."""
+        return RANKED_BY[self.ranked_by](scores)
+
+    def part(self, scored: PatientScores) -> PatientScores:
+        """Select the patients of either side."""
+        return scored.where(scored.labelled(*self.positive, self.negative))
+
+    def y_true(self, scored: PatientScores) -> Bools:
+        """Make the mask of the patients of the positive side, shape (n,)."""
+        return scored.labelled(*self.positive)
+
+    def is_own(self, scored: PatientScores) -> bool:
+        """Check whether it is more than another contrast: several positive labels are there, if it has several."""
+        found = set(scored.labels[self.y_true(scored)].tolist())
+        return len(found) >= min(2, len(self.positive))
 
     def is_answered(self, scored: PatientScores) -> bool:
-        """Check whether there are enough patients, and whether their share of COVID-19 differs.
+        """Check whether there are enough patients, and whether what ranks them differs.
 
         A network that was never trained on COVID-19 against other pneumonia gives a constant share. This is no
         answer; an AUROC of one half would be wrong.
@@ -93,16 +112,29 @@ class Contrast:
         sample = self.sample(scored)
         n_positive = int(sample.y_true.sum())
         enough = min(n_positive, sample.y_true.size - n_positive) >= FEWEST
-        return enough and (self.ranked_by != COVID_SHARE or bool(np.ptp(sample.y_score) > 0))
+        return (
+            enough
+            and self.is_own(scored)
+            and (self.ranked_by != COVID_SHARE or bool(np.ptp(sample.y_score) > 0))
+        )
 
 
 CONTRASTS = (
-    Contrast(text="COVID-19 against normal", positive="covid", negative="normal"),
-    Contrast(text="COVID-19 against other pneumonia", positive="covid", negative="pneumonia"),
+    Contrast(text="COVID-19 against normal", positive=("covid",), negative="normal"),
+    Contrast(text="COVID-19 against other pneumonia", positive=("covid",), negative="pneumonia"),
     Contrast(
-        text="COVID-19 against other pneumonia", positive="covid", negative="pneumonia", ranked_by=COVID_SHARE
+        text="COVID-19 against other pneumonia",
+        positive=("covid",),
+        negative="pneumonia",
+        ranked_by=COVID_SHARE,
     ),
     Contrast(
-        text="pneumonia against normal", positive="pneumonia", negative="normal", ranked_by="1 − normal"
+        text="pneumonia against normal", positive=("pneumonia",), negative="normal", ranked_by="1 − normal"
+    ),
+    Contrast(
+        text="any pneumonia against normal",
+        positive=("covid", "pneumonia", UNSTATED),
+        negative="normal",
+        ranked_by="1 − normal",
     ),
 )

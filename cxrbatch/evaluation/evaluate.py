@@ -14,15 +14,17 @@ import numpy as np
 
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.evaluation import confounds
-from cxrbatch.evaluation.contrasts import CONTRASTS, COVID, ContrastSample
+from cxrbatch.evaluation.bands import shares
+from cxrbatch.evaluation.contrasts import CONTRASTS, ContrastSample
 from cxrbatch.evaluation.drift_reference import score_reference
-from cxrbatch.evaluation.patients import PatientScores, join, to_patient_scores
+from cxrbatch.evaluation.matched import area_of, site_auroc, within_domain, within_patient
+from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.perturbations import rank_shift
-from cxrbatch.evaluation.queries import UNSEEN
 from cxrbatch.evaluation.roc_curve import list_curve
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.site_scores import UNSEEN, Exposure, SiteScores, one_row_per_patient
 from cxrbatch.evaluation.subgroups import strata
 from cxrbatch.evaluation.summary import caveats, summarise
+from cxrbatch.evaluation.trivial_measures import trivial_measures
 from cxrbatch.stats import (
     SHARES_TESTED,
     Measure,
@@ -32,12 +34,9 @@ from cxrbatch.stats import (
     calibration_line,
     estimates,
     expected_calibration_error,
-    threshold_at_sensitivity,
     top_of_list,
 )
 
-URGENT_SENSITIVITY = 0.90
-HIGH_SENSITIVITY = 0.95
 _FEWEST_OF_A_PUBLISHER = 10
 _SCORED_BY = {
     Exposure.NOT_TRAINED_ON: "the network of the bundle",
@@ -88,6 +87,7 @@ def evaluate_sites(
             "source_alone": confounds.source_alone(across),
             "domain_alone": confounds.domain_alone(everybody),
             "metadata_alone": [row for site in all_sites for row in _metadata(site, rule)],
+            "trivial_measures": [row for site in sites for row in _trivial(site, rule)],
         },
         "shares": list(shares(sites, rule, points)) if points else [],
         "list_curve": list_curve(unseen, bootstraps),
@@ -132,19 +132,6 @@ def _part(site: SiteScores, publisher: str) -> SiteScores:
     )
 
 
-def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores:
-    """Select each patient once: from a site of which the networks had seen nothing, else from any site.
-
-    Of several such sites the smallest counts: a publisher that was left out by itself comes before its source.
-    """
-    parts: list[PatientScores] = [to_patient_scores((), np.empty((0, 3)), rule)]
-    for site in sorted(sites, key=lambda site: (site.exposure not in UNSEEN, len(site.cases))):
-        scored = to_patient_scores(site.cases, site.scores, rule)
-        seen = np.concatenate([part.patients for part in parts])
-        parts.append(scored.where(~np.isin(scored.patients, seen)))
-    return join(parts)
-
-
 def within_site(
     site: SiteScores, rule: str, points: OperatingPoints | None, bootstraps: int
 ) -> Iterator[dict[str, Any]]:
@@ -163,6 +150,8 @@ def within_site(
             "question": contrast.text,
             "ranked_by": contrast.ranked_by,
             **_figures(sample, points if contrast.ranked_by == "covid" else None, bootstraps),
+            "within_domain": within_domain(site, contrast, rule, bootstraps),
+            "within_patient": within_patient(site, contrast, bootstraps),
             "source_alone": confounds.place_alone(scored, contrast),
             "auroc_of_each_network": [
                 auroc(sample.y_true, contrast.sample(each).y_score) for each in networks
@@ -230,13 +219,16 @@ def _perturbed(before: ContrastSample, after: ContrastSample) -> dict[str, float
 
 
 def headline(within: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Find the row with the lowest AUROC within a site of which nothing was seen; without such a site, of all."""
+    """Find the row with the lowest AUROC within a site of which nothing was seen; without such a site, of all.
+
+    The AUROC is the one within a domain, where the site has several.
+    """
     unseen = [row for row in within if row["exposure"] in UNSEEN]
     if not within:
         return None
-    worst = min(unseen or within, key=lambda row: row["auroc"]["value"])
-    kept = ("site", "exposure", "question", "ranked_by", "n_positive", "n_negative", "auroc")
-    return {key: worst[key] for key in kept}
+    worst = min(unseen or within, key=area_of)
+    kept = ("site", "exposure", "question", "ranked_by", "n_positive", "n_negative")
+    return {**{key: worst[key] for key in kept}, "auroc": site_auroc(worst)}
 
 
 def _strata(site: SiteScores, rule: str, bootstraps: int) -> Iterator[dict[str, Any]]:
@@ -258,58 +250,10 @@ def _metadata(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
                 yield {"site": site.site, "question": contrast.text, **row}
 
 
-def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
-    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of left-out sites are found.
-
-    Returns
-    -------
-    OperatingPoints or None
-        None where no COVID-19 patient was left out: a threshold cannot be measured elsewhere.
-    """
-    return thresholds([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
-
-
-def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
-    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of any sites are found.
-
-    Parameters
-    ----------
-    sites : sequence of SiteScores
-    rule : str
-        Key of `cxrbatch.triage.RULES`.
-    measured_on : str
-        A caller that passes sites which the networks had seen must state this here, in words.
-
-    Returns
-    -------
-    OperatingPoints or None
-        None where no patient has COVID-19.
-    """
-    scored = one_row_per_patient(sites, rule)
-    covid = scored.scores[scored.labelled("covid"), COVID]
-    if not covid.size:
-        return None
-    return OperatingPoints(
-        urgent=threshold_at_sensitivity(covid, URGENT_SENSITIVITY),
-        high=threshold_at_sensitivity(covid, HIGH_SENSITIVITY),
-        measured_on=measured_on,
-    )
-
-
-def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:
-    """Compute the share of patients at or above each operating point, a dict for each source, exposure and label."""
-    for exposure in Exposure:
-        scored = one_row_per_patient([site for site in sites if site.exposure is exposure], rule)
-        for source, label in sorted(set(zip(scored.sources.tolist(), scored.labels.tolist(), strict=True))):
-            covid = scored.scores[(scored.sources == source) & (scored.labels == label), COVID]
-            yield {
-                "source": source,
-                "exposure": str(exposure),
-                "label": label,
-                "n": covid.size,
-                "urgent": float((covid >= points.urgent).mean()),
-                "urgent_or_high": float((covid >= points.high).mean()),
-            }
+def _trivial(site: SiteScores, rule: str) -> Iterator[dict[str, Any]]:
+    scored = to_patient_scores(site.cases, site.scores, rule, by_domain=True)
+    for row in trivial_measures(scored):
+        yield {"site": site.site, **row}
 
 
 def reference(sites: Sequence[SiteScores], rule: str) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 from cxrbatch._lib.text import visible
 from cxrbatch.bundle import Bundle, load_bundle
 from cxrbatch.evaluation.checklists import reporting_items
+from cxrbatch.evaluation.matched import site_auroc
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import Exposure
@@ -125,9 +126,9 @@ def _headline(evaluation: Mapping[str, Any]) -> str:
     unseen = row["exposure"] in (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
     kind = "that took no part in training" if unseen else "of all, though it may have taught"
     lines = [
-        f"## Headline\n\n**AUROC {interval(row['auroc'])}** within the worst site {kind}: {_text(row['question'])} "
-        f"at {_text(row['site'])} ({row['n_positive']} against {row['n_negative']} patients), ranked by "
-        f"{_text(row['ranked_by'])}.\n"
+        f"## Headline\n\n**AUROC {interval(site_auroc(row))}** within the worst site {kind}: "
+        f"{_text(row['question'])} at {_text(row['site'])} "
+        f"({row['n_positive']} against {row['n_negative']} patients), ranked by {_text(row['ranked_by'])}.\n"
     ]
     floor = "; ".join(f"{_text(who)}: {area}" for who, area in confound_floor(evaluation, row))
     good = [line for line in evaluation.get("verdict", ()) if line.startswith(_GOOD)]

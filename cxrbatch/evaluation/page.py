@@ -14,6 +14,7 @@ from jinja2 import Environment
 
 from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle
+from cxrbatch.evaluation.matched import area_of, site_auroc
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
@@ -48,7 +49,8 @@ def evaluation_html(bundle: Bundle, evaluation: Mapping[str, Any], sites: Sequen
         .render(
             bundle=bundle,
             headline=row,
-            headline_mark=USEFUL_AUROC.mark(row["auroc"]["value"]) if row else "",
+            headline_auroc=site_auroc(row) if row else None,
+            headline_mark=USEFUL_AUROC.mark(area_of(row)) if row else "",
             floor=confound_floor(evaluation, row),
             sentences=list(dict.fromkeys([*evaluation.get("verdict", ()), *evaluation.get("caveats", ())])),
             n_targets=len(compared),

@@ -52,7 +52,7 @@ _COLUMNS = tuple(column.name for column in dataclasses.fields(PatientScores))
 
 
 def to_patient_scores(
-    cases: Sequence[LabelledImage], scores: NDArray[np.floating], rule: str
+    cases: Sequence[LabelledImage], scores: NDArray[np.floating], rule: str, *, by_domain: bool = False
 ) -> PatientScores:
     """Aggregate images to patients as the report does.
 
@@ -63,10 +63,13 @@ def to_patient_scores(
         Of the cases, 0–1, in the order of `cxrbatch.records.FINDINGS`.
     rule : str
         Key of `cxrbatch.triage.RULES`.
+    by_domain : bool
+        A row for each domain of a patient, for comparisons within a domain.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str, str], list[int]] = {}
     for index, case in enumerate(cases):
-        groups.setdefault((case.patient, case.label), []).append(index)
+        domain = case.domain if by_domain else ""
+        groups.setdefault((case.patient, case.label, domain), []).append(index)
     first = [cases[images[0]] for images in groups.values()]
     combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in groups.values()]
     return PatientScores(

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cxrbatch.evaluation.contrasts import FEWEST
+from cxrbatch.evaluation.matched import area_of
 from cxrbatch.evaluation.perturbations import EXPECTATIONS, Expectation
-from cxrbatch.evaluation.site_scores import Exposure
+from cxrbatch.evaluation.site_scores import UNSEEN, Exposure
 from cxrbatch.evaluation.targets import (
     healthy_adults,
     pastes_a_marker,
@@ -15,8 +16,6 @@ from cxrbatch.evaluation.targets import (
 Evaluation = Mapping[str, Any]
 
 Row = Mapping[str, Any]
-
-UNSEEN = (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
 
 
 def rows_of(evaluation: Evaluation, *exposures: Exposure) -> list[Row]:
@@ -34,9 +33,10 @@ def worst_row(rows: Sequence[Row]) -> Row | None:
     return min(rows, key=area_of, default=None)
 
 
-def area_of(row: Row) -> float:
-    """Return the AUROC of a row, in [0, 1]."""
-    return float(row["auroc"]["value"])
+def within_patient_rows(evaluation: Evaluation) -> list[Row]:
+    """List the rows with patients on both sides: of sites of which nothing was seen, where there are any."""
+    rows = [row for row in evaluation.get("within_site", ()) if row.get("within_patient")]
+    return [row for row in rows if row["exposure"] in UNSEEN] or rows
 
 
 def lungless_auroc(row: Row) -> float | None:

@@ -11,6 +11,7 @@ from cxrbatch.evaluation.targets import (
     pastes_a_marker,
     without_lungs,
 )
+from cxrbatch.evaluation.trivial_measures import ALL_DOMAINS
 from cxrbatch.pages import Cell, Section, figure, interval, percent, section, table
 
 _EXPECTED = {
@@ -37,22 +38,51 @@ def confound_floor(evaluation: Evaluation, beside: Row | None = None) -> list[tu
         for row in floor.get("metadata_alone", ())
         if beside is None or (row["site"], row["question"]) == (beside["site"], beside["question"])
     ]
+    lines += [
+        (f"{name} alone, {row['question']} at {row['site']}, {row['domain']}", area)
+        for row, name, area in _strongest(floor.get("trivial_measures", ()))
+        if beside is None or (row["site"], row["question"]) == (beside["site"], beside["question"])
+    ]
     return [(who, figure(area)) for who, area in lines if area is not None]
+
+
+def _strongest(rows: Iterable[Row]) -> Iterator[tuple[Row, str, float]]:
+    """Find the measure that tells most, of each site and question: over all domains, else of the largest domain."""
+    chosen: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        known = chosen.setdefault((row["site"], row["question"]), row)
+        if known["domain"] != ALL_DOMAINS and _size(row) > _size(known):
+            chosen[row["site"], row["question"]] = row
+    for row in chosen.values():
+        area, name = max((area, name) for name, area in row["auroc"].items())
+        yield row, name, area
+
+
+def _size(row: Row) -> int:
+    return int(row["n_positive"] + row["n_negative"])
 
 
 def within_site_section(evaluation: Evaluation) -> Section | None:
     """Show the ranking within each site."""
     header = (
         *("site", "in training", "question", "ranked by", "patients with / without"),
-        *("AUROC (95 % CI)", "AUPRC (95 % CI)", "share with", "publisher alone", "single networks"),
+        *(
+            "AUROC within a domain (95 % CI)",
+            "AUROC (95 % CI)",
+            "AUPRC (95 % CI)",
+            "share with",
+            "publisher alone",
+            "single networks",
+        ),
     )
     return section(
         "within-site",
         "Within a site",
         "The list ranks the patients of one hospital, so a site is judged by itself. One row per patient; intervals "
         "from a bootstrap over patients. A site that was left out, or that never taught, was seen by none of the "
-        "networks that scored it; of one that was held out they had seen other patients. Publisher alone: the AUROC "
-        "of somebody who knows where a radiograph was published and does not look at it.",
+        "networks that scored it; of one that was held out they had seen other patients. Within a domain: only "
+        "patients of one view and scanner format are compared, where these are known and differ. Publisher alone: "
+        "the AUROC of somebody who knows where a radiograph was published and does not look at it.",
         table(header, 4, map(_within_site_row, evaluation.get("within_site", ()))),
     )
 
@@ -64,12 +94,20 @@ def _within_site_row(row: Row) -> Iterator[Cell]:
         Cell(row["question"]),
         Cell(row["ranked_by"]),
         Cell(_patients(row)),
+        _within_domain_cell(row.get("within_domain")),
         Cell(interval(row["auroc"]), mark=USEFUL_AUROC.mark(row["auroc"]["value"])),
         Cell(interval(row["auprc"])),
         Cell(percent(row["prevalence"])),
         Cell(figure(row.get("source_alone"))),
         Cell(", ".join(figure(value, 2) for value in row["auroc_of_each_network"])),
     )
+
+
+def _within_domain_cell(found: Row | None) -> Cell:
+    if found is None:
+        return Cell("–")
+    note = f"{found['n_domains']} domains, {_patients(found)}"
+    return Cell(interval(found["auroc"]), note=note, mark=USEFUL_AUROC.mark(found["auroc"]["value"]))
 
 
 def perturbations_section(evaluation: Evaluation) -> Section | None:

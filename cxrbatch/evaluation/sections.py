@@ -12,6 +12,7 @@ from cxrbatch.evaluation.list_sections import (
     shares_section,
     targets_section,
 )
+from cxrbatch.evaluation.matched_sections import trivial_section, within_patient_section
 from cxrbatch.evaluation.queries import Evaluation, Row
 from cxrbatch.evaluation.score_sections import (
     features_section,
@@ -27,11 +28,13 @@ from cxrbatch.pages import Section
 def all_sections(bundle: Bundle, evaluation: Evaluation) -> list[Section]:
     """Make every section for which the evaluation has figures, in reading order."""
     parts = (
+        within_patient_section(evaluation),
         within_site_section(evaluation),
         perturbations_section(evaluation),
         features_section(evaluation),
         subgroups_section(evaluation),
         floor_section(evaluation),
+        trivial_section(evaluation),
         matrix_section(evaluation),
         operating_points_section(bundle, evaluation),
         shares_section(evaluation),
@@ -50,5 +53,5 @@ def headline_row(evaluation: Evaluation) -> Row | None:
     """Find the row of ``within_site`` that is the headline; None where there is none."""
     headline = evaluation.get("headline")
     rows = evaluation.get("within_site", ())
-    keys = ("site", "question", "ranked_by", "auroc")
+    keys = ("site", "question", "ranked_by")
     return next((row for row in rows if headline and all(row[key] == headline[key] for key in keys)), None)

@@ -3,7 +3,7 @@
 They come from networks that never saw these patients, as far as is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.datasets import LabelledImage
+from cxrbatch.evaluation.patients import PatientScores, join, to_patient_scores
 from cxrbatch.stats import Floats
 
 
@@ -25,6 +26,10 @@ class Exposure(StrEnum):
     """Other patients of the same site: a score can be good by recognising the site."""
     UNKNOWN = "unknown"
     """Not known: the bundle was made elsewhere."""
+
+
+UNSEEN = (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)
+"""Of these sites the networks had seen nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +60,16 @@ class SiteScores:
     networks: Floats
     perturbed: Mapping[str, Floats] = field(default_factory=dict)
     features: NDArray[np.float32] | None = None
+
+
+def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores:
+    """Select each patient once: from a site of which the networks had seen nothing, else from any site.
+
+    Of several such sites the smallest counts: a publisher that was left out by itself comes before its source.
+    """
+    parts: list[PatientScores] = [to_patient_scores((), np.empty((0, 3)), rule)]
+    for site in sorted(sites, key=lambda site: (site.exposure not in UNSEEN, len(site.cases))):
+        scored = to_patient_scores(site.cases, site.scores, rule)
+        seen = np.concatenate([part.patients for part in parts])
+        parts.append(scored.where(~np.isin(scored.patients, seen)))
+    return join(parts)

@@ -49,7 +49,7 @@ def strata(scored: PatientScores, contrast: Contrast, bootstraps: int) -> Iterat
     dict
         ``stratum``, ``n_positive``, ``n_negative``, ``auroc``. Nothing for a property that is the same for all.
     """
-    part = scored.where(scored.labelled(contrast.positive, contrast.negative))
+    part = contrast.part(scored)
     for name, of_case in STRATA.items():
         values: Names = np.array([of_case(case) for case in part.cases], np.str_)
         kinds = np.unique(values).tolist()

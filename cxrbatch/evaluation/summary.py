@@ -7,12 +7,11 @@ are stated as plainly as bad ones, after them, and begin with ``Good:``.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cxrbatch.evaluation.matched import area_of, site_auroc
 from cxrbatch.evaluation.perturbations import Expectation
 from cxrbatch.evaluation.queries import (
-    UNSEEN,
     Evaluation,
     Row,
-    area_of,
     best_row,
     count_of,
     healthy_rows,
@@ -23,9 +22,18 @@ from cxrbatch.evaluation.queries import (
     rows_of,
     what,
     where,
+    within_patient_rows,
     worst_row,
 )
-from cxrbatch.evaluation.site_scores import Exposure
+from cxrbatch.evaluation.site_scores import UNSEEN, Exposure
+from cxrbatch.evaluation.summary_floor import (
+    HARDLY_ANY_ORDER,
+    above_metadata,
+    floor_as_good_as_pooled,
+    floor_as_good_within,
+    metadata_as_good,
+    trivial_trap,
+)
 from cxrbatch.evaluation.targets import (
     KIND,
     MARKER_SHIFT,
@@ -38,8 +46,6 @@ from cxrbatch.evaluation.targets import (
 from cxrbatch.pages import figure, interval, percent
 
 _SPLENDID = 0.90
-_HARDLY_ANY_ORDER = 0.60
-_AS_GOOD = 0.02  # a floor at most this much below the score counts as equally good
 _READS_THE_SOURCE = 0.5  # share of the way from chance to certainty
 _SAME_LIST = 0.5  # rank correlation
 _MUCH_HANDLING = 0.05  # median move in the list
@@ -57,7 +63,7 @@ def summarise(evaluation: Evaluation) -> list[str]:
     Returns
     -------
     list of str
-        The worst first, the good ones last.
+        Two films of one person first; then the worst first, the good ones last.
     """
     return [sentence for rule in (*_BAD, *_GOOD) for sentence in rule(evaluation)]
 
@@ -67,10 +73,25 @@ def caveats(evaluation: Evaluation) -> list[str]:
     return [sentence for rule in _ON_EVERY_REPORT for sentence in rule(evaluation)]
 
 
+def _two_films_of_one_person(evaluation: Evaluation) -> Iterator[str]:
+    """State the cleanest figure; of several sites and questions the worst."""
+    rows = within_patient_rows(evaluation)
+    if rows:
+        row = min(rows, key=lambda row: row["within_patient"]["patient_mean"]["value"])
+        found = row["within_patient"]
+        mean = found["patient_mean"]
+        good = "" if USEFUL_AUROC.fails(mean["value"]) else "Good: "
+        yield (
+            f"{good}{'o' if good else 'O'}f two films of one person, one on either side of the question, the right "
+            f"one has the higher score in {interval(mean)} (share, mean over {found['n_patients']} patients; "
+            f"{what(row)}, ranked by {row['ranked_by']}; {row['exposure']}){_chance(mean)}."
+        )
+
+
 def _recognises_the_source(evaluation: Evaluation) -> Iterator[str]:
     held_out = best_row(rows_of(evaluation, Exposure.HELD_OUT))
     unseen = worst_row(rows_of(evaluation, *UNSEEN))
-    if held_out and unseen and area_of(held_out) >= _SPLENDID and area_of(unseen) <= _HARDLY_ANY_ORDER:
+    if held_out and unseen and area_of(held_out) >= _SPLENDID and area_of(unseen) <= HARDLY_ANY_ORDER:
         yield (
             f"This model recognises the source, not the disease: AUROC {figure(area_of(held_out))} on held-out "
             f"patients of the sources that taught it ({what(held_out)}), but {figure(area_of(unseen))} within "
@@ -82,7 +103,7 @@ def _good_only_when_pooled(evaluation: Evaluation) -> Iterator[str]:
     pooled, worst = evaluation["pooled"], worst_row(evaluation["within_site"])
     if not pooled or not worst or any(_recognises_the_source(evaluation)):
         return
-    if area_of(pooled) >= _SPLENDID and area_of(worst) <= _HARDLY_ANY_ORDER:
+    if area_of(pooled) >= _SPLENDID and area_of(worst) <= HARDLY_ANY_ORDER:
         yield (
             f"The score tells sources apart, not patients: AUROC {figure(area_of(pooled))} across all sources "
             f"together, but {figure(area_of(worst))} within {worst['site']} ({worst['question']})."
@@ -112,8 +133,8 @@ def _low_headline(evaluation: Evaluation) -> Iterator[str]:
     if worst and USEFUL_AUROC.fails(area_of(worst)):
         yield (
             f"The headline is weak: within {where(worst)}, {worst['question']} ranked by {worst['ranked_by']}, "
-            f"AUROC {interval(worst['auroc'])} ({worst['n_positive']} against {worst['n_negative']} patients), "
-            f"{USEFUL_AUROC.mark(area_of(worst))}{_chance(worst['auroc'])}."
+            f"AUROC {interval(site_auroc(worst))} ({worst['n_positive']} against {worst['n_negative']} patients), "
+            f"{USEFUL_AUROC.mark(area_of(worst))}{_chance(site_auroc(worst))}."
         )
 
 
@@ -160,60 +181,14 @@ def _moved_by_handling(evaluation: Evaluation) -> Iterator[str]:
         yield f"Patients move in the list, half of them by this much or more, with what is no disease: {listed}."
 
 
-def _floor_as_good_as_pooled(evaluation: Evaluation) -> Iterator[str]:
-    pooled, floor = evaluation["pooled"], evaluation["confound_floor"]["source_alone"]
-    if pooled and floor is not None and floor >= area_of(pooled) - _AS_GOOD:
-        yield (
-            f"Whoever knows only the source and sees no image reaches AUROC {figure(floor)} on the same patients, "
-            f"the score {figure(area_of(pooled))}: the figure across sources is no evidence that it sees disease."
-        )
-
-
-def _floor_as_good_within(evaluation: Evaluation) -> Iterator[str]:
-    yield from _as_good(
-        "Knowing only where an image comes from, without seeing it, is as good as the score",
-        [(row, row["source_alone"]) for row in evaluation["within_site"] if row["source_alone"] is not None],
-    )
-
-
-def _metadata_as_good(evaluation: Evaluation) -> Iterator[str]:
-    yield from _as_good(
-        "What is known without looking at the pixels (such as view, age, year or file size) is as good as the score",
-        _with_metadata(evaluation),
-    )
-
-
-def _as_good(claim: str, floors: Sequence[tuple[Row, float]]) -> Iterator[str]:
-    best: dict[tuple[str, str], tuple[Row, float]] = {}
-    for row, floor in floors:
-        place = row["site"], row["question"]
-        if place not in best or area_of(row) > area_of(best[place][0]):
-            best[place] = row, floor
-    places = [
-        f"{what(row)}: AUROC {figure(floor)}, the score {figure(area_of(row))}"
-        for row, floor in sorted(best.values(), key=lambda pair: -pair[1])
-        if floor >= max(area_of(row) - _AS_GOOD, _HARDLY_ANY_ORDER)
-    ]
-    if places:
-        yield f"{claim}: {'; '.join(places)}."
-
-
-def _with_metadata(evaluation: Evaluation) -> list[tuple[Row, float]]:
-    floors = {
-        (row["site"], row["question"]): row["auroc"] for row in evaluation["confound_floor"]["metadata_alone"]
-    }
-    rows = ((row, floors.get((row["site"], row["question"]))) for row in evaluation["within_site"])
-    return [(row, floor) for row, floor in rows if floor is not None]
-
-
 def _not_separated(evaluation: Evaluation) -> Iterator[str]:
     best = best_row(
         [row for row in rows_of(evaluation, *UNSEEN, Exposure.UNKNOWN) if row["question"] == KIND]
     )
-    if best and area_of(best) <= _HARDLY_ANY_ORDER:
+    if best and area_of(best) <= HARDLY_ANY_ORDER:
         yield (
             "COVID-19 is not told from other pneumonia: at best AUROC "
-            f"{interval(best['auroc'])}, within {where(best)}."
+            f"{interval(site_auroc(best))}, within {where(best)}."
         )
 
 
@@ -272,29 +247,19 @@ def _good_headline(evaluation: Evaluation) -> Iterator[str]:
     if worst and worst["exposure"] in UNSEEN and not USEFUL_AUROC.fails(area_of(worst)):
         yield (
             f"Good: within every site that took no part in training the AUROC is {USEFUL_AUROC.bound:.2f} or more; "
-            f"the worst is {interval(worst['auroc'])}, {what(worst)}."
+            f"the worst is {interval(site_auroc(worst))}, {what(worst)}."
         )
 
 
 def _needs_lungs(evaluation: Evaluation) -> Iterator[str]:
     """State that the score needs the lungs; only of rows whose score is useful with the lungs in place."""
     rows = [row for row in evaluation["within_site"] if lungless_auroc(row) is not None]
-    useful = [row for row in rows if area_of(row) > _HARDLY_ANY_ORDER]
+    useful = [row for row in rows if area_of(row) > HARDLY_ANY_ORDER]
     if useful and not any(WITHOUT_LUNGS.fails(lungless_auroc(row)) for row in rows):
         most = max(useful, key=lambda row: lungless_auroc(row) or 0.0)
         yield (
             "Good: it needs the lungs: with the lungs blacked out the AUROC falls to "
             f"{figure(lungless_auroc(most))} or less ({what(most)}; {figure(area_of(most))} with them)."
-        )
-
-
-def _above_metadata(evaluation: Evaluation) -> Iterator[str]:
-    pairs = _with_metadata(evaluation)
-    if pairs and all(area_of(row) > max(floor, 0.5) + _AS_GOOD for row, floor in pairs):
-        row, floor = min(pairs, key=lambda pair: area_of(pair[0]) - pair[1])
-        yield (
-            "Good: at every site the score is better than what is known without looking at the pixels; closest at "
-            f"{what(row)}: AUROC {figure(area_of(row))} against {figure(floor)}."
         )
 
 
@@ -319,6 +284,7 @@ def _unmoved_by_a_marker(evaluation: Evaluation) -> Iterator[str]:
 
 
 _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
+    _two_films_of_one_person,
     _recognises_the_source,
     _good_only_when_pooled,
     _unknown_training,
@@ -326,9 +292,10 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     _low_headline,
     _needs_no_lungs,
     _lives_on_what_is_left,
-    _floor_as_good_as_pooled,
-    _floor_as_good_within,
-    _metadata_as_good,
+    floor_as_good_as_pooled,
+    floor_as_good_within,
+    metadata_as_good,
+    trivial_trap,
     _not_separated,
     _healthy_called_urgent,
     _moved_by_a_marker,
@@ -336,5 +303,5 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     _features_reveal_the_source,
     _same_with_random_weights,
 )
-_GOOD = (_good_headline, _needs_lungs, _above_metadata, _few_healthy_called_urgent, _unmoved_by_a_marker)
+_GOOD = (_good_headline, _needs_lungs, above_metadata, _few_healthy_called_urgent, _unmoved_by_a_marker)
 _ON_EVERY_REPORT = (_recognises_the_source, _good_only_when_pooled, _unknown_training, _healthy_called_urgent)

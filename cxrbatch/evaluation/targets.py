@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cxrbatch.evaluation.matched import area_of, site_auroc
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.pages import figure, interval, percent
 
@@ -141,8 +142,8 @@ def _aurocs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
             yield Target(
                 text=f"AUROC, {contrast} at {site}, ranked by {row['ranked_by']}",
                 limit=limit,
-                value=row["auroc"]["value"],
-                figure=interval(row["auroc"]),
+                value=area_of(row),
+                figure=interval(site_auroc(row)),
                 exposure=row["exposure"],
             )
 

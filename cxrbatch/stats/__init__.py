@@ -9,6 +9,7 @@ from cxrbatch.stats.calibration import (
     reliability,
 )
 from cxrbatch.stats.logistic import LEAST, fit_logistic, logit, sigmoid
+from cxrbatch.stats.matched import auroc_within_strata, right_within_patients
 from cxrbatch.stats.ranking import (
     SHARES_TESTED,
     Estimate,
@@ -35,6 +36,7 @@ __all__ = [
     "Measure",
     "Ranking",
     "auroc",
+    "auroc_within_strata",
     "balanced_weights",
     "brier",
     "calibration_line",
@@ -48,6 +50,7 @@ __all__ = [
     "prevalence_score",
     "rank",
     "reliability",
+    "right_within_patients",
     "roc_points",
     "sigmoid",
     "threshold_at_sensitivity",

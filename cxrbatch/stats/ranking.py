@@ -21,7 +21,9 @@ Scores = NDArray[np.floating]
 SHARES_TESTED = (0.1, 0.2, 0.3, 0.5)
 """Shares of a list for which the share of positives found is reported."""
 
-_CHUNK = 2_000_000  # resampled units in memory at a time
+CHUNK = 2_000_000
+"""Resampled units in memory at a time."""
+
 _SLACK = 1e-9  # 0.9 × 10 patients are 9, independent of rounding
 
 
@@ -203,17 +205,17 @@ def estimates(
     whole = rank(y_true, y_score, once[None])
     drawn = [
         [measure(resampled) for measure in measures.values()]
-        for counts in _resamples(len(names), bootstraps, seed, chunk=max(1, _CHUNK // y_true.size))
+        for counts in resamples(len(names), bootstraps, seed, chunk=max(1, CHUNK // y_true.size))
         for resampled in [rank(y_true, y_score, counts[:, patient] * once)]
     ]
     columns = np.concatenate(drawn, axis=1) if drawn else np.empty((len(measures), 0))
     return {
-        name: _estimate(float(measure(whole)[0]), column)
+        name: estimate(float(measure(whole)[0]), column)
         for (name, measure), column in zip(measures.items(), columns, strict=True)
     }
 
 
-def _resamples(n: int, bootstraps: int, seed: int, chunk: int) -> Iterator[Floats]:
+def resamples(n: int, bootstraps: int, seed: int, chunk: int) -> Iterator[Floats]:
     """Draw how often each of `n` patients is in a resample; shape (≤ chunk, n)."""
     rng = np.random.default_rng(seed)
     for start in range(0, bootstraps, chunk):
@@ -222,7 +224,8 @@ def _resamples(n: int, bootstraps: int, seed: int, chunk: int) -> Iterator[Float
         yield np.bincount(drawn.ravel(), minlength=n_rows * n).reshape(n_rows, n).astype(np.float64)
 
 
-def _estimate(value: float, drawn: Floats) -> Estimate:
+def estimate(value: float, drawn: Floats) -> Estimate:
+    """Add the 95 % interval of resampled values, shape (b,), to a figure; those without a figure are left out."""
     finite = drawn[np.isfinite(drawn)]
     low, high = np.percentile(finite, [2.5, 97.5]) if finite.size else (np.nan, np.nan)
     return Estimate(value=value, low=float(low), high=float(high))

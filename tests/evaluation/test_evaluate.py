@@ -8,17 +8,10 @@ import pytest
 
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.evaluate import (
-    evaluate_sites,
-    headline,
-    jsonable,
-    one_row_per_patient,
-    operating_points,
-    publishers,
-    shares,
-)
+from cxrbatch.evaluation.bands import operating_points, shares
+from cxrbatch.evaluation.evaluate import evaluate_sites, headline, jsonable, publishers
 from cxrbatch.evaluation.patients import to_patient_scores
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores
+from cxrbatch.evaluation.site_scores import Exposure, SiteScores, one_row_per_patient
 from tests.factories.collections import case
 from tests.factories.scores import by_label, site, three
 
@@ -165,7 +158,7 @@ def test_operating_points_belong_to_the_covid_score_alone() -> None:
         "covid / (covid + pneumonia)": False,
         "1 − normal": False,
     }
-    assert len(rows) == 4
+    assert len(rows) == 5
 
 
 def test_a_bundle_without_operating_points_has_no_shares() -> None:
@@ -228,7 +221,12 @@ def test_saturated_scores_give_figures_that_json_can_hold() -> None:
 def test_nothing_to_measure() -> None:
     found = measured([])
     assert (found["headline"], found["pooled"], found["within_site"], found["matrix"]) == (None, None, [], [])
-    assert found["confound_floor"] == {"source_alone": None, "domain_alone": {}, "metadata_alone": []}
+    assert found["confound_floor"] == {
+        "source_alone": None,
+        "domain_alone": {},
+        "metadata_alone": [],
+        "trivial_measures": [],
+    }
 
 
 def test_the_headline_is_the_worst_site_of_which_nothing_was_seen() -> None:

@@ -71,8 +71,11 @@ def test_every_row_within_a_site_appears_with_its_figure(card: str, evaluation: 
         weak = row["auroc"]["value"] < 0.8
         figure = f"**{interval(row['auroc'])}, below 0.80**" if weak else interval(row["auroc"])
         patients = f"{row['n_positive']}/{row['n_negative']}"
-        expected = [row["site"], row["exposure"], row["question"], row["ranked_by"], patients, figure]
-        assert cells[:6] == expected
+        expected = [row["site"], row["exposure"], row["question"], row["ranked_by"], patients]
+        assert cells[:5] == expected
+        assert cells[6] == figure
+        matched = row["within_domain"]
+        assert (interval(matched["auroc"]) if matched else "–") in cells[5]
 
 
 def test_the_headline_has_the_confound_floor_beside_it(card: str, evaluation: dict[str, Any]) -> None:
@@ -145,7 +148,7 @@ def test_hostile_names_stay_text_and_in_their_cell() -> None:
     assert "](http" not in card.replace("\\]", "")
     assert "\u202e" not in card
     (row,) = rows(part(card, "Within a site"))
-    assert len(row) == 10
+    assert len(row) == 11
     assert row[0] == (r"a\|b\<script\>alert(1)\</script\>\`\*_\\n\[x\](http://evil.example)\\u202e")
 
 

@@ -86,7 +86,10 @@ def test_every_row_within_a_site_appears_with_its_figure_marked_in_words(
     for cells, row in zip(shown, evaluation["within_site"], strict=True):
         mark = "below 0.80" if row["auroc"]["value"] < 0.8 else ""
         assert cells[:4] == [row["site"], row["exposure"], row["question"], row["ranked_by"]]
-        assert cells[4:6] == [f"{row['n_positive']}/{row['n_negative']}", interval(row["auroc"]) + mark]
+        assert cells[4] == f"{row['n_positive']}/{row['n_negative']}"
+        matched = row["within_domain"]
+        assert cells[5].startswith(interval(matched["auroc"]) if matched else "–")
+        assert cells[6] == interval(row["auroc"]) + mark
 
 
 def test_the_page_begins_with_the_headline_the_floor_and_the_verdict(

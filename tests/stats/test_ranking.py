@@ -332,7 +332,7 @@ def test_resamples_without_a_class_are_left_out_of_the_interval() -> None:
 def test_chunks_of_resamples_are_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     y_true, x = binormal(1.0, n=40)
     whole = estimates(AUROC, y_true, x, names(80), bootstraps=300)
-    monkeypatch.setattr("cxrbatch.stats.ranking._CHUNK", 80 * 7)
+    monkeypatch.setattr("cxrbatch.stats.ranking.CHUNK", 80 * 7)
     assert estimates(AUROC, y_true, x, names(80), bootstraps=300) == whole
 
 
