@@ -33,7 +33,7 @@ _SUMS = "SHA256SUMS"
 _NOT_EVALUATED = (
     "Nothing was measured of this bundle: what its scores are worth is unknown. cxrbatch evaluate finds out."
 )
-_NO_BANDS = "No operating points were measured for this bundle: the list has an order, no bands."
+_NO_BANDS = "This bundle has no operating points: the list has an order, no bands."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ class Bundle:
     aggregation : str
         Name of the rule that makes one score of several images (`cxrbatch.triage.RULES`).
     operating_points : OperatingPoints or None
-        None where none were measured: the list then has an order and no bands.
+        None where none were measured, or where they did not hold at every site: the list then has an order and no
+        bands.
     calibration : ScoreCalibration or None
         Likelihood ratio of a score, for `probability`; None where it was not measured.
     training, evaluation : mapping

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cxrbatch._lib.lazy import lazy_names
-from cxrbatch.evaluation.bands import operating_points, thresholds
+from cxrbatch.evaluation.bands import broken_at, operating_points, thresholds
 from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
@@ -20,6 +20,7 @@ __all__ = [
     "PERTURBATION_BY_NAME",
     "Exposure",
     "SiteScores",
+    "broken_at",
     "compute_features",
     "compute_outputs",
     "confound_floor",

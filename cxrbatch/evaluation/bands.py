@@ -1,30 +1,35 @@
 """Choose the thresholds between the bands of a list, and count who lies above them: scores of sites in."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.evaluation.contrasts import COVID
-from cxrbatch.evaluation.site_scores import Exposure, SiteScores, one_row_per_patient
-from cxrbatch.stats import threshold_at_sensitivity
+from cxrbatch.evaluation.patients import to_patient_scores
+from cxrbatch.evaluation.site_scores import UNSEEN, Exposure, SiteScores, one_row_per_patient
+from cxrbatch.stats import Floats, share_interval, threshold_at_sensitivity
 
-URGENT_SENSITIVITY = 0.90
-HIGH_SENSITIVITY = 0.95
+MOST_URGENT = 0.10
+"""Share of the patients without pneumonia of a site that may be called urgent."""
+HIGH_SENSITIVITY = 0.90
+FEWEST_WITHOUT = 50
+"""Patients without pneumonia that a site needs for a say in the threshold."""
 
 
 def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
-    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of left-out sites are found.
-
-    Returns
-    -------
-    OperatingPoints or None
-        None where no COVID-19 patient was left out: a threshold cannot be measured elsewhere.
-    """
+    """Compute the thresholds on left-out sites, see `thresholds`: they cannot be measured elsewhere."""
     return thresholds([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
 
 
 def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
-    """Compute the thresholds at which 90 % and 95 % of the COVID-19 patients of any sites are found.
+    """Compute the thresholds of the bands.
+
+    ``urgent`` is the largest of the 90th percentiles of the COVID-19 score among patients without pneumonia, of the
+    sites with at least 50 of them: at each of these at most a tenth lies above it. ``high`` is the score that keeps
+    90 % of the patients with COVID-19, or ``urgent`` where that is lower.
 
     Parameters
     ----------
@@ -37,17 +42,40 @@ def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") ->
     Returns
     -------
     OperatingPoints or None
-        None where no patient has COVID-19.
+        None where no site has 50 patients without pneumonia, or no patient has COVID-19.
     """
     scored = one_row_per_patient(sites, rule)
     covid = scored.scores[scored.labelled("covid"), COVID]
-    if not covid.size:
+    without = [found for site in sites if (found := _without_pneumonia(site, rule)).size >= FEWEST_WITHOUT]
+    if not covid.size or not without:
         return None
-    return OperatingPoints(
-        urgent=threshold_at_sensitivity(covid, URGENT_SENSITIVITY),
-        high=threshold_at_sensitivity(covid, HIGH_SENSITIVITY),
-        measured_on=measured_on,
-    )
+    urgent = max(float(np.quantile(found, 1 - MOST_URGENT, method="higher")) for found in without)
+    high = min(urgent, threshold_at_sensitivity(covid, HIGH_SENSITIVITY))
+    return OperatingPoints(urgent=urgent, high=high, measured_on=measured_on)
+
+
+def broken_at(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> list[dict[str, Any]]:
+    """Find the sites of which nothing was seen where ``urgent`` calls too many patients without pneumonia.
+
+    Returns
+    -------
+    list of dict
+        ``site``, ``n``, ``urgent`` with its 95 % interval: those whose lower bound is above a tenth. With such a site
+        a bundle gets no bands.
+    """
+    found = []
+    for site in sites:
+        scores = _without_pneumonia(site, rule) if site.exposure in UNSEEN else np.empty(0)
+        share = share_interval(int((scores >= points.urgent).sum()), scores.size)
+        if share.low > MOST_URGENT:
+            found.append({"site": site.site, "n": scores.size, "urgent": dataclasses.asdict(share)})
+    return found
+
+
+def _without_pneumonia(site: SiteScores, rule: str) -> Floats:
+    """Return the COVID-19 scores of the patients of a site who have no pneumonia."""
+    scored = to_patient_scores(site.cases, site.scores, rule)
+    return scored.scores[scored.labelled("normal"), COVID]
 
 
 def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from cxrbatch.evaluation.targets import (
     healthy_adults,
     targets,
 )
-from cxrbatch.pages import Cell, Section, figure, percent, section, table
+from cxrbatch.pages import Cell, Section, figure, interval, percent, section, table
 
 
 def operating_points_section(bundle: Bundle, evaluation: Evaluation) -> Section | None:
@@ -33,19 +33,32 @@ def operating_points_section(bundle: Bundle, evaluation: Evaluation) -> Section 
     return section(
         "operating-points",
         "Operating points",
-        f"{_bands(bundle.operating_points)} The two specificities to the left are those of the site's own best "
-        "thresholds, which nobody knows beforehand.",
+        f"{_bands(bundle.operating_points, evaluation)} The two specificities to the left are those of the site's "
+        "own best thresholds, which nobody knows beforehand.",
         table(header, 3, map(_operating_row, evaluation.get("within_site", ()))),
     )
 
 
-def _bands(points: OperatingPoints | None) -> str:
+def _bands(points: OperatingPoints | None, evaluation: Evaluation) -> str:
     if points is None:
-        return "This bundle has none: its list has an order and no bands."
+        rejected = evaluation.get("rejected_points")
+        why = f" {_rejected(rejected)}" if rejected else ""
+        return f"This bundle has none: its list has an order and no bands.{why}"
     measured = f"; measured on {points.measured_on}" if points.measured_on else ""
     return (
         f"A COVID-19 score from {figure(points.urgent)} is urgent, from {figure(points.high)} high: thresholds of "
         f"this bundle alone{measured}."
+    )
+
+
+def _rejected(points: Row) -> str:
+    sites = "; ".join(
+        f"{interval(found['urgent'])} of the {found['n']} of {found['site']}" for found in points["broken_at"]
+    )
+    return (
+        f"Measured were {figure(points['urgent'])} for urgent and {figure(points['high'])} for high. They are "
+        "rejected, because too many patients without pneumonia would be called urgent at sites that took no "
+        f"part in training (share and 95 % CI): {sites}. The figures below are those of the rejected thresholds."
     )
 
 

@@ -200,7 +200,7 @@ def _healthy_called_urgent(evaluation: Evaluation) -> Iterator[str]:
             f"{percent(row['urgent'])} of {row['n']} of {row['source']}" for row in worst_first
         )
         yield (
-            "The bands urgent and high are of little use with this bundle: of healthy adults of sources "
+            "The threshold of urgent does not carry over: of healthy adults of sources "
             f"{_part_in_training(shares)}, {listed} would be called urgent. Use the order of the list."
         )
 
@@ -304,4 +304,4 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     _same_with_random_weights,
 )
 _GOOD = (_good_headline, _needs_lungs, above_metadata, _few_healthy_called_urgent, _unmoved_by_a_marker)
-_ON_EVERY_REPORT = (_recognises_the_source, _good_only_when_pooled, _unknown_training, _healthy_called_urgent)
+_ON_EVERY_REPORT = (_recognises_the_source, _good_only_when_pooled, _unknown_training)

@@ -26,6 +26,7 @@ from cxrbatch.stats.ranking import (
     threshold_at_sensitivity,
     top_of_list,
 )
+from cxrbatch.stats.shares import share_interval
 
 __all__ = [
     "LEAST",
@@ -52,6 +53,7 @@ __all__ = [
     "reliability",
     "right_within_patients",
     "roc_points",
+    "share_interval",
     "sigmoid",
     "threshold_at_sensitivity",
     "top_of_list",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch._lib.toml import load_recipe, read_recipe
-from cxrbatch.bundle import Bundle, load_bundle
+from cxrbatch.bundle import Bundle, OperatingPoints, load_bundle
 from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError, UsageProblem
 from cxrbatch.evaluation import Exposure, SiteScores, confound_floor, evaluate_sites, write_evaluation
@@ -28,7 +28,7 @@ from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
 
-_OF_TRAINING = ("calibration", "aggregation")
+_OF_TRAINING = ("calibration", "aggregation", "rejected_points")
 """Parts of the evaluation that describe how the bundle was made; they are not measured again."""
 
 
@@ -69,7 +69,7 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
         **evaluate_sites(
             sites,
             loaded.aggregation,
-            loaded.operating_points,
+            loaded.operating_points or _rejected(loaded),
             spec.bootstraps,
             **internals(loaded.model_path, dataset),
         ),
@@ -77,6 +77,12 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
     }
     write_evaluation(out, loaded, evaluation, sites)
     return evaluation
+
+
+def _rejected(bundle: Bundle) -> OperatingPoints | None:
+    """Return the thresholds that did not hold, and so are no bands of the bundle: the figures state why."""
+    found = bundle.evaluation.get("rejected_points")
+    return found and OperatingPoints(urgent=found["urgent"], high=found["high"])
 
 
 def _measured_on(bundle: Bundle, dataset: Dataset) -> dict[str, Any]:

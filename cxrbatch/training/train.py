@@ -16,11 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.bundle import DEFAULT_BUNDLE, Bundle, ScoreCalibration, check_replaceable, write_bundle
+from cxrbatch.bundle import (
+    DEFAULT_BUNDLE,
+    Bundle,
+    OperatingPoints,
+    ScoreCalibration,
+    check_replaceable,
+    write_bundle,
+)
 from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation import (
     SiteScores,
+    broken_at,
     compute_outputs,
     evaluate_sites,
     one_row_per_patient,
@@ -99,7 +107,8 @@ def train_on(
     model = export_scores(ensemble, calibration)
     left_out = left_out_sites(folds, calibration)
     sites = [*left_out, *unseen_sites(splits, lambda images: compute_outputs(model, images))]
-    points = operating_points(sites, rule) or own_split_points(sites, rule)
+    measured = operating_points(sites, rule) or own_split_points(sites, rule)
+    broken = broken_at(sites, rule, measured) if measured else []
     with tempfile.TemporaryDirectory() as scratch:
         saved = Path(scratch) / "model.keras"
         model.save(saved)
@@ -110,15 +119,21 @@ def train_on(
             gate=gate,
             preprocess=recipe.preprocess,
             aggregation=rule,
-            operating_points=points,
+            operating_points=None if broken else measured,
             calibration=_score_calibration(left_out, rule),
             training=_training(dataset, splits, recipe, input_regions, model),
             evaluation={
-                **evaluate_sites(sites, rule, points, recipe.bootstraps, **internals(saved, dataset)),
+                **evaluate_sites(sites, rule, measured, recipe.bootstraps, **internals(saved, dataset)),
+                "rejected_points": _rejected(measured, broken),
                 "calibration": dataclasses.asdict(calibration),
                 "aggregation": comparison,
             },
         )
+
+
+def _rejected(points: OperatingPoints | None, broken: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Describe thresholds that did not hold at some sites; None where they did, or none were measured."""
+    return {**dataclasses.asdict(points), "broken_at": list(broken)} if points and broken else None
 
 
 def _score_calibration(left_out: Sequence[SiteScores], rule: str) -> ScoreCalibration | None:

@@ -192,7 +192,7 @@ def test_a_bundle_without_operating_points_says_so(tiny_bundle: Path, tmp_path: 
     assert bundle.operating_points is None
     assert bundle.notes == (
         "mind the gap",
-        "No operating points were measured for this bundle: the list has an order, no bands.",
+        "This bundle has no operating points: the list has an order, no bands.",
     )
 
 

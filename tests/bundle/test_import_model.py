@@ -260,10 +260,7 @@ def test_what_a_bundle_says_of_an_imported_network(corona: keras.Model, tmp_path
     assert "not known" in bundle.training["origin"]
     assert len(bundle.notes) == 2
     assert "what its scores are worth is unknown" in bundle.notes[0]
-    assert (
-        bundle.notes[1]
-        == "No operating points were measured for this bundle: the list has an order, no bands."
-    )
+    assert bundle.notes[1] == "This bundle has no operating points: the list has an order, no bands."
     assert bundle.gate_path.read_bytes() == (DEFAULT_BUNDLE / "gate.npz").read_bytes()
 
 

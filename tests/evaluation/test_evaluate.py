@@ -8,7 +8,7 @@ import pytest
 
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.datasets.labelled import LabelledImage
-from cxrbatch.evaluation.bands import operating_points, shares
+from cxrbatch.evaluation.bands import broken_at, operating_points, shares
 from cxrbatch.evaluation.evaluate import evaluate_sites, headline, jsonable, publishers
 from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores, one_row_per_patient
@@ -167,16 +167,31 @@ def test_a_bundle_without_operating_points_has_no_shares() -> None:
     assert found["shares"] == []
 
 
-def test_operating_points_find_their_share_of_the_left_out_patients() -> None:
-    covid = [index / 100 for index in range(100)]
-    left_out = site("a", patients("a", covid=100, normal=1), three([*covid, 0.99]))
-    untaught = by_label("b", patients("b", covid=50), Exposure.NOT_TRAINED_ON, covid={"covid": 0.0})
-    points = operating_points([left_out, untaught], "mean")
-    assert points == OperatingPoints(urgent=0.1, high=0.05)
-    ill, well = list(shares([left_out], "mean", points))
-    assert (ill["label"], ill["n"], ill["urgent"], ill["urgent_or_high"]) == ("covid", 100, 0.9, 0.95)
-    assert (well["label"], well["exposure"], well["urgent"]) == ("normal", "left out", 1.0)
-    assert operating_points([untaught], "mean") is None
+def test_urgent_is_the_largest_90th_percentile_of_the_patients_without_pneumonia() -> None:
+    def left_out(name: str, n: int, scale: float, covid: int = 0) -> SiteScores:
+        cases = patients(name, normal=n, covid=covid)
+        return site(name, cases, three([*scale * np.arange(n) / n, *np.linspace(0.9, 0.0, len(cases) - n)]))
+
+    low, top, small = left_out("a", 100, 0.4, covid=10), left_out("b", 50, 0.8), left_out("c", 49, 1.0)
+    untaught = dataclasses.replace(left_out("d", 100, 1.0), exposure=Exposure.NOT_TRAINED_ON)
+    points = operating_points([low, top, small, untaught], "mean")
+    assert points is not None
+    assert points.urgent == pytest.approx(0.8 * 45 / 50)
+    assert points.high == pytest.approx(0.1)  # nine of ten score that or more
+    well, *_ = (row for row in shares([top], "mean", points) if row["label"] == "normal")
+    assert well["urgent"] == 0.1
+    assert [row["site"] for row in broken_at([low, top, small, untaught], "mean", points)] == ["c", "d"]
+    assert broken_at([low, top], "mean", points) == []
+    assert operating_points([untaught], "mean") is operating_points([top], "mean") is None
+
+
+def test_high_is_never_above_urgent_and_a_constant_score_breaks_the_bands() -> None:
+    cases = patients("a", covid=10, normal=60)
+    splendid = site("a", cases, three([0.9] * 10 + [0.1] * 60))
+    points = operating_points([splendid], "mean")
+    assert points == OperatingPoints(urgent=0.1, high=0.1)
+    (found,) = broken_at([splendid], "mean", points)
+    assert (found["site"], found["n"], found["urgent"]["value"]) == ("a", 60, 1.0)
 
 
 def test_each_patient_counts_once_by_the_finest_site_that_was_left_out() -> None:

@@ -200,3 +200,13 @@ def test_a_site_with_a_single_label_has_no_row() -> None:
 def test_the_card_of_the_repository_is_that_of_the_shipped_bundle() -> None:
     card = Path(__file__).parents[2] / "MODEL_CARD.md"
     assert card.read_text(encoding="utf-8") == model_card(load_bundle())
+
+
+def test_rejected_thresholds_are_no_bands_and_the_card_says_why() -> None:
+    share = {"value": 0.4, "low": 0.26, "high": 0.57}
+    broken = {"site": "rsna", "n": 35, "urgent": share}
+    rejected = {"urgent": 0.3, "high": 0.2, "measured_on": "", "broken_at": [broken]}
+    card = model_card(made_bundle(operating_points=None), {**evaluated(), "rejected_points": rejected})
+    text = part(card, "Operating points")
+    assert "This bundle has none: its list has an order and no bands. Measured were 0.300 for urgent" in text
+    assert f"{interval(share)} of the 35 of rsna" in text

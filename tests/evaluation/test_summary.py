@@ -236,16 +236,17 @@ def test_healthy_people_called_urgent() -> None:
         ],
     )
     expected = (
-        "The bands urgent and high are of little use with this bundle: of healthy adults of sources that took no "
-        "part in training, 30.0% of 200 of nih and 12.4% of 200 of rsna would be called urgent. Use the "
-        "order of the list."
+        "The threshold of urgent does not carry over: of healthy adults of sources that took no part in training, "
+        "30.0% of 200 of nih and 12.4% of 200 of rsna would be called urgent. Use the order of the list."
     )
     assert expected in summarise(found)
-    assert caveats(found) == [expected]
+    assert caveats(found) == []  # a bundle whose bands are broken has none
     unknown = evaluation(row("nih", ILL, 0.9), shares=[share("rsna", 0.5, "unknown")])
-    assert "that may or may not have taken part in training, 50.0% of 200 of rsna" in caveats(unknown)[-1]
+    assert "that may or may not have taken part in training, 50.0% of 200 of rsna" in " ".join(
+        summarise(unknown)
+    )
     few = evaluation(row("nih", ILL, 0.9), shares=[{**share("rsna", 0.5), "n": 4}])
-    assert caveats(few) == []
+    assert "called urgent" not in " ".join(summarise(few))
 
 
 def test_patients_moved_by_a_mark_or_by_handling() -> None:
@@ -337,5 +338,4 @@ def test_the_classic_recipe_end_to_end() -> None:
     ):
         assert sentence in said
     assert found["confound_floor"]["source_alone"] >= 0.99
-    assert found["caveats"] == [found["verdict"][0], found["caveats"][1]]
-    assert found["caveats"][1].startswith("The bands urgent and high are of little use")
+    assert found["caveats"] == [found["verdict"][0]]

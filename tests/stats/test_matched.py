@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from cxrbatch.stats import auroc_within_strata, right_within_patients
+from cxrbatch.stats import auroc_within_strata, right_within_patients, share_interval
 
 
 def names(n: int) -> NDArray[np.str_]:
@@ -68,3 +68,13 @@ def test_without_a_person_on_both_sides_there_is_no_figure() -> None:
     mean, share, *counts = right_within_patients(np.array([True]), np.array([0.5]), names(1), bootstraps=9)
     assert np.isnan([mean.value, share.value]).all()
     assert counts == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("n_found", "n", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662)],
+)
+def test_shares_have_the_interval_of_wilson(n_found: int, n: int, low: float, high: float) -> None:
+    found = share_interval(n_found, n)
+    assert (found.value, found.low, found.high) == pytest.approx((n_found / n, low, high), abs=1e-4)
+    assert np.isnan(share_interval(0, 0).low)

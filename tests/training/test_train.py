@@ -56,9 +56,9 @@ def test_training_writes_a_bundle_that_loads(bundle: Bundle) -> None:
     assert set(loaded.training["taught"]) == {"north", "south"}
     assert loaded.training["stopping"].startswith("after 12 steps, fixed by the recipe")
     within = [(row["site"], row["exposure"]) for row in loaded.evaluation["within_site"]]
-    assert within == [("north", "left out")] + [("south/east", "left out")] * 4
-    exposures = {row["source"]: row["exposure"] for row in loaded.evaluation["shares"]}
-    assert exposures == {"north": "left out", "south": "left out", "healthy": "never taught"}
+    assert within == [("north", "left out")] + [("south/east", "left out")] * 5
+    assert loaded.operating_points is None  # no site has 50 patients without pneumonia
+    assert (loaded.evaluation["shares"], loaded.evaluation["rejected_points"]) == ([], None)
 
 
 def test_a_score_is_weighed_on_left_out_domains_with_both_answers(bundle: Bundle) -> None:
