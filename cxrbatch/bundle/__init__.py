@@ -16,7 +16,7 @@ from cxrbatch.bundle.operating_points import choose_bundle, write_operating_poin
 
 if TYPE_CHECKING:
     from cxrbatch.bundle.import_model import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
-    from cxrbatch.bundle.network import load_network
+    from cxrbatch.bundle.network import load_network, scores_only
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -32,6 +32,7 @@ __all__ = [
     "load_bundle",
     "load_network",
     "parse_size",
+    "scores_only",
     "write_bundle",
     "write_operating_points",
 ]
@@ -39,5 +40,5 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     import_model=("ImportSpec", "OutputActivation", "Pixels", "import_bundle", "parse_size"),
-    network=("load_network",),
+    network=("load_network", "scores_only"),
 )

@@ -51,6 +51,15 @@ def load_network(path: Path) -> keras.Model:
         raise BundleError(f"bundle {path.parent}: the network cannot be loaded ({kind})") from error
 
 
+def scores_only(network: keras.Model) -> keras.Model:
+    """Return a network without its other outputs: values 0–255 → scores (batch, 3).
+
+    A network with several outputs names that one ``scores``.
+    """
+    outputs = getattr(network, "output", None)  # a Sequential that was never called has none
+    return keras.Model(network.input, outputs["scores"]) if isinstance(outputs, dict) else network
+
+
 def read_config(path: Path) -> Any:
     """Read the description of the layers in an archive that is not compressed.
 

@@ -1,5 +1,6 @@
 """Load labelled radiographs: published collections, own folders and tables; remove near-duplicates."""
 
+from cxrbatch.datasets.collections import OF_CHILDREN
 from cxrbatch.datasets.labelled import IMAGE_LABELS, UNSTATED, LabelledImage
 from cxrbatch.datasets.loading import Dataset, count, count_excluded, hold_out, load_dataset, without_patients
 from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
@@ -8,6 +9,7 @@ from cxrbatch.datasets.tables import published_table
 
 __all__ = [
     "IMAGE_LABELS",
+    "OF_CHILDREN",
     "UNSTATED",
     "Dataset",
     "LabelledImage",

@@ -23,6 +23,9 @@ from cxrbatch.datasets.tables import (
 )
 from cxrbatch.records import ADULT_YEARS
 
+OF_CHILDREN = frozenset({"kaggle"})
+"""Sources that hold radiographs of children only."""
+
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
 NIH_TABLE = "Data_Entry_2017_v2020.csv"
 # As published: the names of the last four columns are two names with a comma in each.

@@ -145,8 +145,8 @@ def _unreadable(case: LabelledImage, reason: str) -> Excluded:
 
 
 def without_duplicates(dataset: Dataset) -> Dataset:
-    """Keep one of each radiograph, none of those that occur under two labels, and merge their patients."""
-    kept, removed, patients = keep_one_each(dataset.cases, duplicate_pairs(dataset.images))
+    """Keep one of each radiograph and merge the patients of its copies; see `keep_one_each`."""
+    kept, removed, patients = keep_one_each(dataset.cases, duplicate_pairs(dataset.images), dataset.test_only)
     cases = [
         dataclasses.replace(dataset.cases[index], patient=patient)
         for index, patient in zip(kept, patients, strict=True)

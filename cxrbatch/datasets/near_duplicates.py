@@ -6,8 +6,9 @@ each tile of a copy by a few pixels in its own direction. Hash and structure are
 which do not differ in size, grey-value scale or border.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,18 +145,21 @@ def _smooth(small: Features) -> Features:
 
 
 def keep_one_each(
-    cases: Sequence[LabelledImage], pairs: Sequence[Pair]
+    cases: Sequence[LabelledImage], pairs: Sequence[Pair], test_only: Collection[Path] = ()
 ) -> tuple[list[int], dict[int, str], list[str]]:
     """Remove duplicates and merge their patients.
 
     Of two copies the earlier one is kept. A radiograph that occurs under two labels is removed altogether, because
-    it is not known which label is right. An abnormal one of no stated kind agrees with one of a stated kind.
+    it is not known which label is right; unless one of the two is only for tests: then the other one is kept. An
+    abnormal one of no stated kind agrees with one of a stated kind.
 
     Parameters
     ----------
     cases : sequence of LabelledImage
     pairs : sequence of Pair
         From `duplicate_pairs`.
+    test_only : collection of Path
+        Paths of the cases that must not be in the training set.
 
     Returns
     -------
@@ -166,12 +170,19 @@ def keep_one_each(
     patients : list of str
         Patient of each kept image. Patients who share a radiograph are one patient.
     """
-    removed = {j: "duplicate" for _, j in pairs}
     same_patient = _Groups()
+    copies: set[int] = set()
+    contradicted: set[int] = set()
     for i, j in pairs:
         same_patient.join(cases[i].patient, cases[j].patient)
-        if not _agree(cases[i].label, cases[j].label):
-            removed |= dict.fromkeys((i, j), "duplicate under another label")
+        if _agree(cases[i].label, cases[j].label):
+            copies.add(j)
+        else:
+            tests = [index for index in (i, j) if cases[index].path in test_only]
+            contradicted.update(tests if len(tests) == 1 else (i, j))
+    removed = dict.fromkeys(copies, "duplicate") | dict.fromkeys(
+        contradicted, "duplicate under another label"
+    )
     kept = [index for index in range(len(cases)) if index not in removed]
     return kept, removed, [same_patient.representative(cases[index].patient) for index in kept]
 

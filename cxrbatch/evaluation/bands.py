@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.bundle import OperatingPoints
+from cxrbatch.datasets import OF_CHILDREN
 from cxrbatch.evaluation.contrasts import COVID
 from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import UNSEEN, Exposure, SiteScores, one_row_per_patient
@@ -20,14 +21,14 @@ FEWEST_WITHOUT = 50
 
 
 def operating_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:
-    """Compute the thresholds on left-out sites, see `thresholds`: they cannot be measured elsewhere."""
-    return thresholds([site for site in sites if site.exposure is Exposure.LEFT_OUT], rule)
+    """Compute the thresholds on sites of which nothing was seen, see `thresholds`."""
+    return thresholds([site for site in sites if site.exposure in UNSEEN], rule)
 
 
 def thresholds(sites: Sequence[SiteScores], rule: str, measured_on: str = "") -> OperatingPoints | None:
     """Compute the thresholds of the bands.
 
-    ``urgent`` is the largest of the 90th percentiles of the COVID-19 score among patients without pneumonia, of the
+    ``urgent`` is the largest of the 90th percentiles of the COVID-19 score among adults without pneumonia, of the
     sites with at least 50 of them: at each of these at most a tenth lies above it. ``high`` is the score that keeps
     90 % of the patients with COVID-19, or ``urgent`` where that is lower.
 
@@ -73,9 +74,9 @@ def broken_at(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -
 
 
 def _without_pneumonia(site: SiteScores, rule: str) -> Floats:
-    """Return the COVID-19 scores of the patients of a site who have no pneumonia."""
+    """Return the COVID-19 scores of the adults of a site who have no pneumonia; children are not screened."""
     scored = to_patient_scores(site.cases, site.scores, rule)
-    return scored.scores[scored.labelled("normal"), COVID]
+    return scored.scores[scored.labelled("normal") & ~np.isin(scored.sources, list(OF_CHILDREN)), COVID]
 
 
 def shares(sites: Sequence[SiteScores], rule: str, points: OperatingPoints) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ def _covid_share(scores: Floats) -> Floats:
     if has_any.any():
         share[has_any] = covid[has_any] / either[has_any]
         share[~has_any] = share[has_any].mean()
+    share[np.isnan(either)] = np.nan  # not scored
     return np.round(share, 6)
 
 

@@ -212,9 +212,11 @@ def _specificity_from(threshold: float) -> Measure:
 
 
 def _perturbed(before: ContrastSample, after: ContrastSample) -> dict[str, float]:
+    """Compare the patients whose images were perturbed."""
+    scored = ~np.isnan(after.y_score)
     return {
-        "auroc": auroc(after.y_true, after.y_score),
-        "median_rank_shift": rank_shift(before.y_score, after.y_score),
+        "auroc": auroc(after.y_true[scored], after.y_score[scored]),
+        "median_rank_shift": rank_shift(before.y_score[scored], after.y_score[scored]),
     }
 
 

@@ -21,23 +21,35 @@ from cxrbatch.pages import Cell, Section, Table, interval
 _METHOD = """\
 ## How it was trained
 
-* Matched pairs: the loss compares two images of one domain (hospital, or publisher of a web case), never images of
-  two domains. A free offset per domain cancels out, so that no domain teaches by how often a class occurs in it.
-  Adults are compared with adults, children only with children of the same hospital.
-* Two logits: *abnormal* (any pneumonia against normal) and *COVID-19 given abnormal* (against other pneumonia). With
-  p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
-* Their slopes and offsets were fitted on left-out domains. A question that does not carry over to new domains gets a
+* Matched pairs: the loss compares two images of one domain (source, view and scanner format, as far as they are
+  known), never images of two domains. A free offset per domain cancels out, so that no domain teaches by how often
+  a class occurs in it. {person}
+* Two logits: *abnormal* (any pneumonia against normal) and *COVID-19 given abnormal* (against other pneumonia).
+  With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
+* Their slopes and offsets were fitted on left-out sites. A question that does not carry over to new sites gets a
   slope near zero and so hardly any say in the score.
-* Networks of two looks are averaged: one sees the whole picture, the other the box around the lungs, brought to one
-  size. The box is found by a small segmentation network, taught on the outlined radiographs of ieee8023 in all folds;
-  it knows outlines and no labels.
-* Each equalises the histogram of what it sees, and that coarsely. On left-out sources finer and larger networks were
-  worse.
-* A fixed number of batches, chosen on left-out sources, because validation on a source that teaches cannot tell when
-  to stop. The figures above were used for this choice and are to that extent optimistic.
+{network}
+* A fixed number of batches, because validation on a source of the training set cannot tell when to stop.
 * Near-duplicates within and across sources were removed before any split; patients who share a radiograph are one
-  patient; a radiograph found under two labels was removed altogether.
+  patient; a radiograph found under two labels was removed altogether, unless one of its two copies is only for
+  tests.
 """
+
+_LUNG = """\
+* A segmentation network, trained on the outlined radiographs of ieee8023 in all folds, finds the lungs; it knows
+  outlines and no labels. The box around them is brought to one size.
+* EfficientNet-Lite0, pretrained on ImageNet, gives features of three depths. Each is averaged inside the lungs,
+  with the lung probability as weight; a linear function of the averages is the logit. So each place of the image
+  has a known share in each logit.
+* The linear functions start as logistic regressions on contrasts within domains; then they and the later blocks of
+  the backbone are trained together. Its batch normalisation is not.\
+"""
+
+_RESIDUAL = """\
+* A small residual network gets the whole image, with its histogram equalised, and that coarsely.\
+"""
+
+_PERSON = "Some pairs are two images of one person, with and without pneumonia: the cleanest there are."
 
 _METHOD_CLASSES = """\
 ## How it was trained
@@ -165,9 +177,15 @@ def _training(training: Mapping[str, Any]) -> str:
             f"## How it was trained\n\nThe network was {_text(origin)}. Whether a site or a patient above took "
             "part in its training cannot be told.\n"
         )
-    method = _METHOD_CLASSES if recipe["fit"].get("method") == "classes" else _METHOD
+    method = _METHOD_CLASSES if recipe["fit"].get("method") == "classes" else _matched_pairs(recipe)
     stopping = f" Stopped {_text(training['stopping'])}." if training.get("stopping") else ""
     return f"{method}\n{training['parameters']:,} parameters.{stopping}\n"
+
+
+def _matched_pairs(recipe: Mapping[str, Any]) -> str:
+    reads_lungs = recipe.get("network", {}).get("architecture") == "lung"
+    person = _PERSON if recipe["fit"].get("person_pairs") else ""
+    return _METHOD.format(person=person, network=_LUNG if reads_lungs else _RESIDUAL)
 
 
 def _reporting(evaluation: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 Features are the input of its last layer or layers.
 """
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -46,7 +47,7 @@ def _size(tensor: Any) -> int:
     return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0
 
 
-_AT_ONCE = 256
+_AT_ONCE = 64
 
 
 def compute_outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -65,17 +66,18 @@ def compute_outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np
     return np.concatenate([model(part, training=False).numpy() for part in split_batches(images)])
 
 
-def split_batches(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+def split_batches(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     """Split images into batches as networks take them.
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (n, height, width)
+    images : ndarray of uint8, shape (n, height, width) or (n, height, width, channels)
 
-    Returns
-    -------
-    list of ndarray of float32, shape (≤ 256, height, width, 1)
+    Yields
+    ------
+    ndarray of float32, shape (≤ 64, height, width, channels)
         Values 0–255.
     """
-    parts = np.array_split(images[..., None], -(-len(images) // _AT_ONCE))
-    return [part.astype(np.float32) for part in parts]
+    images = images if images.ndim == 4 else images[..., None]
+    for part in np.array_split(images, -(-len(images) // _AT_ONCE)):
+        yield part.astype(np.float32)

@@ -48,7 +48,8 @@ class SiteScores:
     networks : ndarray of float64, shape (networks, n, 3)
         Scores of each network (seed) by itself.
     perturbed : mapping of str to ndarray of float64, shape (n, 3)
-        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.PERTURBATION_BY_NAME`).
+        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.PERTURBATION_BY_NAME`); NaN for
+        patients whose images were not changed.
     features : ndarray of float32, shape (n, features) or None
         Input of the last layer, for the probe that predicts the source.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cxrbatch.datasets import OF_CHILDREN
 from cxrbatch.evaluation.matched import area_of, site_auroc
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.pages import figure, interval, percent
@@ -60,7 +61,6 @@ _AUROCS = (
     ("ieee8023/radiopaedia.org", KIND, Limit(bound=0.70)),
     ("ieee8023/eurorad.org", KIND, Limit(bound=0.70)),
 )
-_CHILDREN = frozenset({"kaggle"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def pastes_a_marker(perturbation: str) -> bool:
 
 def healthy_adults(share: Mapping[str, Any]) -> bool:
     """Check whether a row is about healthy adults of a source that, as far as is known, took no part in training."""
-    return bool(share["label"] == "normal" and share["source"] not in _CHILDREN and _counts(share))
+    return bool(share["label"] == "normal" and share["source"] not in OF_CHILDREN and _counts(share))
 
 
 def _counts(row: Mapping[str, Any]) -> bool:

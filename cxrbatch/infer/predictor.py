@@ -182,9 +182,9 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
 
 
 def _load(bundle: Bundle, runtime: Runtime) -> Any:
-    from cxrbatch.bundle import load_network  # noqa: PLC0415 - it imports Keras
+    from cxrbatch.bundle import load_network, scores_only  # noqa: PLC0415 - they import Keras
 
-    model = load_network(bundle.model_path)
+    model = scores_only(load_network(bundle.model_path))
     expected = (None, bundle.preprocess.height, bundle.preprocess.width, 1), (None, len(FINDINGS))
     if (tuple(model.input_shape), tuple(model.output_shape)) != expected:
         raise BundleError(

@@ -13,9 +13,13 @@ from cxrbatch.training.recipe import AugmentSpec
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor, spec: AugmentSpec) -> tf.Tensor:
-    """Apply all random changes of `spec`."""
+    """Apply all random changes of `spec`; channels after the first, such as a mask, are moved but not changed."""
     seeds = tf.unstack(tf.random.split(seed, 7))
-    images = geometry(images, seeds[0], spec)
+    moved = geometry(images, seeds[0], spec)
+    return tf.concat([_change_greys(moved[..., :1], seeds, spec), moved[..., 1:]], axis=-1)
+
+
+def _change_greys(images: tf.Tensor, seeds: list[tf.Tensor], spec: AugmentSpec) -> tf.Tensor:
     images = shading(images, seeds[6], spec)
     images = contrast(images, seeds[1], spec)
     if spec.least_resolution < 1:

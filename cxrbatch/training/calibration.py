@@ -120,11 +120,16 @@ def _weights(answers: Answers, domain: NDArray[np.intp]) -> Floats:
 
 
 def _middle(answers: Answers) -> float:
-    """Compute the logit halfway between the answers, mean over the domains; it gets the score one half."""
+    """Compute the logit halfway between the answers, mean over the domains; it gets the score one half.
+
+    The weight of a domain is its number of images with the rarer answer, so that many small domains of one hospital
+    do not count more than one large one.
+    """
     _, domain = np.unique(answers.domains, return_inverse=True)
     weight = _weights(answers, domain)
     of_domain = np.bincount(domain, weight * answers.logits) / np.bincount(domain, weight)
-    return float(of_domain.mean())
+    rarer = np.minimum(*(np.bincount(domain, answers.y_true == answer) for answer in (True, False)))
+    return float(np.average(of_domain, weights=rarer))
 
 
 def fit_score_calibration(

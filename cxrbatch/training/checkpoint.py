@@ -29,7 +29,16 @@ from cxrbatch.training.recipe import TrainRecipe
 _LOGGER = logging.getLogger(__name__)
 
 Arrays = list[NDArray[Any]]
-_DECIDE_NO_WEIGHTS = ("name", "gate", "bootstraps", "folds", "sources", "test_share", "lungs")
+_DECIDE_NO_WEIGHTS = (
+    "name",
+    "gate",
+    "bootstraps",
+    "folds",
+    "patient_folds",
+    "sources",
+    "test_share",
+    "lungs",
+)
 """Keys of a recipe that are not hashed: the digest contains the images of the training set, cropped."""
 
 
@@ -162,7 +171,7 @@ def network_key(digest: str, recipe: TrainRecipe, seed: int, program: Sequence[t
         Modules whose source code is hashed too.
     """
     whole = dataclasses.asdict(recipe)
-    whole["fit"]["seeds"], whole["network"]["looks"] = [seed], []
+    whole["fit"]["seeds"] = [seed]
     parts = {
         "images": digest,
         "recipe": {key: value for key, value in whole.items() if key not in _DECIDE_NO_WEIGHTS},

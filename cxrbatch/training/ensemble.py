@@ -1,34 +1,28 @@
-"""Compute the logits of an ensemble: each question is answered by the networks of its input region."""
+"""Compute the logits of an ensemble: the mean over its members is what the bundle uses."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.evaluation import compute_outputs, split_batches
-
-Crops = Mapping[str, keras.Model]
-"""Crop of each of `cxrbatch.training.recipe.INPUT_REGIONS`: values 0–255 → the same shape; ``whole`` needs none."""
+from cxrbatch.evaluation import split_batches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """Trained networks and their input regions.
+    """Trained networks and their common input region.
 
     Attributes
     ----------
-    crops : mapping of str to keras.Model
-    input_regions : tuple of str
-        One for each of `cxrbatch.training.network.QUESTIONS`.
-    members : tuple of mapping of str to keras.Model
-        For each seed, by input region: values 0–255 → logits (batch, 2). Only the questions of that region count.
+    crop : keras.Model or None
+        Of `cxrbatch.training.lungs.lung_crop`; None where the networks get the whole image.
+    members : tuple of keras.Model
+        One for each seed: what they get, values 0–255 → logits (batch, 2).
     """
 
-    crops: Crops
-    input_regions: tuple[str, ...]
-    members: tuple[Mapping[str, keras.Model], ...]
+    crop: keras.Model | None
+    members: tuple[keras.Model, ...]
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the logits of each member by itself.
@@ -45,20 +39,12 @@ class Ensemble:
         return np.concatenate([self._logits(part) for part in split_batches(images)], axis=1)
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen = {region: _crop(self.crops, region, part) for region in set(self.input_regions)}
-        return np.stack([self._member_logits(member, seen) for member in self.members])
-
-    def _member_logits(
-        self, member: Mapping[str, keras.Model], seen: Mapping[str, NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        logits = {region: network(seen[region], training=False).numpy() for region, network in member.items()}
-        return np.stack(
-            [logits[region][:, question] for question, region in enumerate(self.input_regions)], axis=1
-        )
+        seen = _crop(self.crop, part)
+        return np.stack([member(seen, training=False).numpy() for member in self.members])
 
 
-def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Crop images to an input region.
+def network_inputs(crop: keras.Model | None, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crop images as the networks of an ensemble get them.
 
     Parameters
     ----------
@@ -66,13 +52,12 @@ def shown(crops: Crops, region: str, images: NDArray[np.uint8]) -> NDArray[np.ui
 
     Returns
     -------
-    ndarray of uint8, shape (n, height, width)
-        What the networks of that region get.
+    ndarray of uint8, shape (n, height, width, channels)
     """
-    if region not in crops:
-        return images
-    return np.rint(compute_outputs(crops[region], images)[..., 0]).astype(np.uint8)
+    if crop is None:
+        return images[..., None]
+    return np.concatenate([np.rint(_crop(crop, part)).astype(np.uint8) for part in split_batches(images)])
 
 
-def _crop(crops: Crops, region: str, part: NDArray[np.float32]) -> NDArray[np.float32]:
-    return crops[region](part, training=False).numpy() if region in crops else part
+def _crop(crop: keras.Model | None, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    return part if crop is None else crop(part, training=False)["box"].numpy()

@@ -20,10 +20,9 @@ from cxrbatch.infer import KerasPredictor, Precision, start_runtime
 from cxrbatch.pages import interval
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
-from cxrbatch.training.ensemble import Crops
 from cxrbatch.training.inspect_network import internals
-from cxrbatch.training.leave_one_out import left_out_sites, score_folds
-from cxrbatch.training.lungs import prepare_input_regions
+from cxrbatch.training.leave_one_out import held_out_sites, left_out_sites, score_folds, score_patient_folds
+from cxrbatch.training.origin import Origin, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
@@ -62,8 +61,10 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
     dataset = load_dataset(spec.sources, data or recipe.parent, loaded.preprocess)
     folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
     options = TrainOptions(work=folder)
-    crops = _crops(loaded, spec, data or recipe.parent, dataset, options)
-    sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, crops)
+    is_own = is_own_recipe(loaded, spec)
+    where = recipe.parent, data or recipe.parent
+    origin = prepare_origin(spec, *where, dataset.cases, options) if is_own else None
+    sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, origin)
     evaluation = {
         **{key: loaded.evaluation[key] for key in _OF_TRAINING if key in loaded.evaluation},
         **evaluate_sites(
@@ -99,22 +100,13 @@ def _scorer(predictor: KerasPredictor) -> Scorer:
     return score
 
 
-def _crops(bundle: Bundle, recipe: TrainRecipe, data: Path, dataset: Dataset, options: TrainOptions) -> Crops:
-    """Prepare the crops for the networks of the folds; empty where no folds will be trained."""
-    return (
-        prepare_input_regions(recipe, data, dataset.cases, options).crops
-        if is_own_recipe(bundle, recipe)
-        else {}
-    )
-
-
 def find_sites(
     bundle: Bundle,
     recipe: TrainRecipe,
     dataset: Dataset,
     score: Scorer,
     options: TrainOptions,
-    crops: Crops | None = None,
+    origin: Origin | None = None,
 ) -> list[SiteScores]:
     """Compute the scores of every image of a data set on which a bundle can be measured fairly.
 
@@ -124,8 +116,8 @@ def find_sites(
         Scores images with the bundle's network.
     options : TrainOptions
         For the networks of the folds, where the recipe is the bundle's own.
-    crops : mapping of str to keras.Model, optional
-        Crops of the input regions of those networks.
+    origin : Origin, optional
+        What those networks start from.
 
     Raises
     ------
@@ -133,7 +125,7 @@ def find_sites(
         There is no such image.
     """
     if is_own_recipe(bundle, recipe):
-        return _own_sites(bundle, recipe, dataset, score, options, crops or {})
+        return _own_sites(bundle, recipe, dataset, score, options, origin or Origin())
     sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.report_progress))
     if not sites:
         raise UsageProblem(
@@ -153,7 +145,7 @@ def is_own_recipe(bundle: Bundle, recipe: TrainRecipe) -> bool:
 
 
 def _of_the_network(recipe: TrainRecipe) -> TrainRecipe:
-    return dataclasses.replace(recipe, name="", gate="", folds=(), bootstraps=1)
+    return dataclasses.replace(recipe, name="", gate="", folds=(), patient_folds=0, bootstraps=1)
 
 
 def trained_on_sources(bundle: Bundle) -> frozenset[str] | None:
@@ -168,14 +160,16 @@ def _own_sites(
     dataset: Dataset,
     score: Scorer,
     options: TrainOptions,
-    crops: Crops,
+    origin: Origin,
 ) -> list[SiteScores]:
     """Score left-out sites with networks trained without them, and the other sites with the bundle's network."""
     splits = split_dataset(dataset, recipe)
-    folds = score_folds(dataset, splits.training_set, recipe, crops, options)
-    sites = [*left_out_sites(folds, _calibration(bundle)), *unseen_sites(splits, score)]
+    folds = score_folds(dataset, splits.training_set, recipe, origin, options)
+    calibration = _calibration(bundle)
+    sites = [*left_out_sites(folds, calibration), *unseen_sites(splits, score)]
     if _was_trained_on(bundle, splits):
-        return sites
+        patient_folds = score_patient_folds(splits.training_set, recipe, origin, options)
+        return [*sites, *held_out_sites(patient_folds, calibration)]
     options.report_progress("the images are not those that taught the bundle: who was held out is not known")
     return [site for site in sites if site.exposure is not Exposure.HELD_OUT]
 

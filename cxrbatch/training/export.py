@@ -5,49 +5,80 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from cxrbatch.training.calibration import Calibration
+from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.ensemble import Ensemble
+from cxrbatch.training.lung_crop import onto_image
+from cxrbatch.training.lung_network import copy_weights, evidence, heads, lung_network
 from cxrbatch.training.network import CERTAIN
+from cxrbatch.training.recipe import NetworkSpec
+
+EVIDENCE_CELLS = 16
+"""Cells of the evidence along each side of the image."""
 
 
-def export_scores(ensemble: Ensemble, calibration: Calibration) -> keras.Model:
-    """Average the logits of an ensemble and turn them into scores, with standard layers only.
+def export_scores(ensemble: Ensemble, calibration: Calibration, spec: NetworkSpec) -> keras.Model:
+    """Average the logits of an ensemble and turn them into scores, with standard operations only.
 
     With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
 
     Returns
     -------
     keras.Model
-        Values 0–255 → scores (batch, 3), 0–1, in the order of `cxrbatch.records.FINDINGS`.
+        Values 0–255 → scores (batch, 3), 0–1, in the order of `cxrbatch.records.FINDINGS`. Networks that
+        read the lung have two outputs: ``scores``, and ``evidence`` (batch, 16, 16, 2), what each cell of the image
+        adds to the two calibrated logits; the sum over the cells is the logit.
     """
-    radiograph = _radiograph(ensemble)
-    mean = {
-        region: _mean_logits(ensemble, region, radiograph) for region in dict.fromkeys(ensemble.input_regions)
+    if ensemble.crop is None:
+        radiograph = layers.Input(ensemble.members[0].input.shape[1:], name="radiograph")
+        logits = _average([_on(radiograph, member) for member in ensemble.members])
+        return keras.Model(radiograph, _scores(logits, calibration), name="cxrbatch")
+    return _export_lung(ensemble.crop, ensemble.members, calibration, spec)
+
+
+def _export_lung(
+    crop: keras.Model, members: tuple[keras.Model, ...], calibration: Calibration, spec: NetworkSpec
+) -> keras.Model:
+    radiograph, seen = crop.input, crop.output
+    lines = (calibration.abnormal, calibration.covid_given_abnormal)
+    logits, parts = [], []
+    for number, member in enumerate(members):
+        prefix = f"network{number}_" if len(members) > 1 else ""
+        tensors = lung_network(seen["box"], spec, prefix)
+        copy_weights(member, keras.Model(radiograph, tensors.logits), prefix)
+        kernels, bias = _calibrated(*heads(member, spec.taps), lines)
+        logits.append(tensors.logits)
+        parts.append(evidence(tensors, kernels, bias, prefix))
+    outputs = {
+        "scores": _scores(_average(logits), calibration),
+        "evidence": onto_image(
+            _average(parts), seen["rows"], seen["columns"], EVIDENCE_CELLS, radiograph.shape[1]
+        ),
     }
-    abnormal, covid = (mean[region] for region in ensemble.input_regions)
+    return keras.Model(radiograph, outputs, name="cxrbatch")
+
+
+def _calibrated(
+    kernels: list[NDArray[np.float32]], bias: NDArray[np.float32], lines: tuple[Line, Line]
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    slope = np.array([line.slope for line in lines], np.float32)
+    intercept = np.array([line.intercept for line in lines], np.float32)
+    return [kernel * slope for kernel in kernels], bias * slope + intercept
+
+
+def _average(tensors: list[keras.KerasTensor]) -> keras.KerasTensor:
+    return layers.Average()(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def _scores(logits: keras.KerasTensor, calibration: Calibration) -> keras.KerasTensor:
     a, b = calibration.abnormal, calibration.covid_given_abnormal
     is_abnormal = layers.Dense(3, "sigmoid", name="abnormal_abnormal_normal", trainable=False)
     is_covid = layers.Dense(3, "sigmoid", name="covid_other_any", trainable=False)
-    scores = layers.Multiply(name="scores")([is_abnormal(abnormal), is_covid(covid)])
+    scores = layers.Multiply(name="scores")([is_abnormal(logits), is_covid(logits)])
     is_abnormal.set_weights(
         _arrays([[a.slope, a.slope, -a.slope], [0, 0, 0]], [a.intercept, a.intercept, -a.intercept])
     )
     is_covid.set_weights(_arrays([[0, 0, 0], [b.slope, -b.slope, 0]], [b.intercept, -b.intercept, CERTAIN]))
-    return keras.Model(radiograph, scores, name="cxrbatch")
-
-
-def _radiograph(ensemble: Ensemble) -> keras.KerasTensor:
-    """Return the input of the crop, if there is one: its operations, unlike layers, cannot be called again."""
-    for crop in ensemble.crops.values():
-        return crop.input
-    network = ensemble.members[0][ensemble.input_regions[0]]
-    return layers.Input(network.input.shape[1:], name="radiograph")
-
-
-def _mean_logits(ensemble: Ensemble, region: str, radiograph: keras.KerasTensor) -> keras.KerasTensor:
-    seen = ensemble.crops[region].output if region in ensemble.crops else radiograph
-    logits = [_on(seen, member[region]) for member in ensemble.members]
-    return layers.Average()(logits) if len(logits) > 1 else logits[0]
+    return scores
 
 
 def _on(radiograph: keras.KerasTensor, network: keras.Model) -> keras.KerasTensor:

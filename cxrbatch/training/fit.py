@@ -3,6 +3,7 @@
 The number of batches is fixed, and the result is the running average of the weights.
 """
 
+import hashlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +18,24 @@ from tqdm import tqdm
 
 from cxrbatch.datasets import LabelledImage
 from cxrbatch.errors import RecipeError
-from cxrbatch.training import augment, cross_entropy, matched_pairs, network
+from cxrbatch.training import (
+    augment,
+    cross_entropy,
+    efficientnet,
+    lung_network,
+    matched_pairs,
+    network,
+    start,
+)
 from cxrbatch.training.checkpoint import Arrays, Checkpoint, TrainOptions, dataset_digest, network_key
+from cxrbatch.training.efficientnet import set_backbone
 from cxrbatch.training.recipe import FitSpec, TrainRecipe
+from cxrbatch.training.start import start_heads
+from cxrbatch.training.state_dict import StateDict
 from cxrbatch.training.tensorboard import EventLog
+
+_PROGRAM = (augment, cross_entropy, efficientnet, lung_network, matched_pairs, network, start)
+"""Modules that decide the weights of a network, with this one."""
 
 Drawn = tuple[NDArray[np.int64], NDArray[Any]]
 """Indices of the images of a batch, and the target that the loss gets."""
@@ -46,17 +61,20 @@ class Method:
 
 
 def _matched_pairs(cases: Sequence[LabelledImage], spec: FitSpec, seed: int) -> Iterator[Drawn]:
-    for batch in matched_pairs.batches(cases, (spec.abnormal_pairs, spec.covid_pairs), seed):
-        yield batch.indices, batch.is_pair
+    counts = matched_pairs.PairCounts(
+        abnormal=spec.abnormal_pairs, covid=spec.covid_pairs, person=spec.person_pairs
+    )
+    for batch in matched_pairs.batches(cases, counts, seed):
+        yield batch.indices, batch.weights
 
 
-def matched_loss(logits: tf.Tensor, is_pair: tf.Tensor) -> tf.Tensor:
-    """Compute the conditional logistic loss: mean over the pairs of each question, summed over the questions.
+def matched_loss(logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Compute the conditional logistic loss: weighted mean over the pairs, summed over the questions.
 
     Parameters
     ----------
     logits : tensor of float32, shape (n, 2)
-    is_pair : tensor of bool, shape (2, n, n)
+    weights : tensor of float32, shape (2, n, n)
         See `cxrbatch.training.matched_pairs.Batch`.
 
     Returns
@@ -64,10 +82,18 @@ def matched_loss(logits: tf.Tensor, is_pair: tf.Tensor) -> tf.Tensor:
     tensor of float32, scalar
     """
     columns = tf.transpose(logits)
-    losses = tf.nn.softplus(columns[:, None, :] - columns[:, :, None])
-    weights = tf.cast(is_pair, tf.float32)
-    n_pairs = tf.reduce_sum(weights, axis=(1, 2))
-    return tf.reduce_sum(tf.math.divide_no_nan(tf.reduce_sum(weights * losses, axis=(1, 2)), n_pairs))
+    return tf.reduce_sum(weights * tf.nn.softplus(columns[:, None, :] - columns[:, :, None]))
+
+
+def _learning_rate(spec: FitSpec) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if spec.schedule == "constant":
+        return spec.learning_rate
+    return keras.optimizers.schedules.CosineDecay(
+        spec.learning_rate / 100,
+        max(spec.steps - spec.warmup_steps, 1),
+        warmup_target=spec.learning_rate,
+        warmup_steps=spec.warmup_steps,
+    )
 
 
 METHODS: Mapping[str, Method] = {
@@ -87,16 +113,19 @@ def fit(
     recipe: TrainRecipe,
     seed: int,
     options: TrainOptions | None = None,
+    backbone: StateDict | None = None,
 ) -> keras.Model:
-    """Train a network from scratch, or continue where an earlier run stopped.
+    """Train a network, or continue where an earlier run stopped.
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (n, height, width)
-        Preprocessed, in the order of `cases`.
+    images : ndarray of uint8, shape (n, height, width, channels)
+        What the network gets, in the order of `cases`.
     seed : int
         The same seed, machine and versions give the same weights, also after a kill and a resume.
     options : TrainOptions, optional
+    backbone : mapping of str to ndarray, optional
+        Pretrained weights, for a network that has a backbone.
 
     Returns
     -------
@@ -104,7 +133,8 @@ def fit(
         Values 0–255 → logits, see `cxrbatch.training.network`.
     """
     options = (options or TrainOptions()).named(f"seed {seed}")
-    checkpoint = Checkpoint(options, _key(images, cases, recipe, seed) if options.work else "")
+    key = _key(images, cases, recipe, seed, backbone or {}) if options.work else ""
+    checkpoint = Checkpoint(options, key)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     learner = Learner(recipe)
@@ -112,6 +142,8 @@ def fit(
         options.report_progress(f"taken from {options.work}")
         learner.network.set_weights(weights)
         return learner.network
+    if backbone:
+        learner.start(backbone, images, cases)
     _take_all_steps(learner, images, cases, seed, checkpoint)
     checkpoint.save_finished(learner.network.get_weights())
     return learner.network
@@ -132,13 +164,21 @@ def check_training_set(cases: Sequence[LabelledImage], recipe: TrainRecipe) -> N
         raise RecipeError(
             f"nothing to learn: images with {' and '.join(labels) or 'no label'} only may teach"
         )
-    if recipe.fit.method == "pairs" and not next(matched_pairs.batches(cases, (1, 1), 0)).indices.size:
+    if recipe.fit.method == "pairs" and not next(_matched_pairs(cases, recipe.fit, 0))[0].size:
         raise RecipeError("nothing to learn from matched pairs: no domain has both normal and ill patients")
 
 
-def _key(images: NDArray[np.uint8], cases: Sequence[LabelledImage], recipe: TrainRecipe, seed: int) -> str:
-    program = (augment, cross_entropy, network, matched_pairs, sys.modules[__name__])
-    return network_key(dataset_digest(images, cases), recipe, seed, program)
+def _key(
+    images: NDArray[np.uint8],
+    cases: Sequence[LabelledImage],
+    recipe: TrainRecipe,
+    seed: int,
+    backbone: StateDict,
+) -> str:
+    digest = hashlib.sha256(dataset_digest(images, cases).encode())
+    for name in sorted(backbone):
+        digest.update(name.encode() + np.ascontiguousarray(backbone[name]).tobytes())
+    return network_key(digest.hexdigest(), recipe, seed, (*_PROGRAM, sys.modules[__name__]))
 
 
 def _take_all_steps(
@@ -156,7 +196,7 @@ def _take_all_steps(
     progress = tqdm(drawn, initial=done, total=n_steps, desc="fit", disable=None, leave=False)
     with EventLog(options.run_dir) as log:
         for number, (indices, target) in enumerate(progress, start=done):
-            loss = learner.step(images[indices, :, :, None], target, tf.constant([seed, number]))
+            loss = learner.step(images[indices], target, tf.constant([seed, number]))
             log.scalar("loss", loss, number)
             if (number + 1) % options.checkpoint_steps == 0:
                 checkpoint.save_unfinished(learner.state())
@@ -172,10 +212,17 @@ class Learner:
         self.network = network.build(recipe.preprocess, recipe.network)
         self._average = [tf.Variable(weight.value, trainable=False) for weight in self.network.weights]
         self._optimizer = keras.optimizers.AdamW(
-            recipe.fit.learning_rate, weight_decay=recipe.fit.weight_decay
+            _learning_rate(recipe.fit), weight_decay=recipe.fit.weight_decay
         )
         self._optimizer.build(self.network.trainable_variables)
         self.step = self._compile()
+
+    def start(self, backbone: StateDict, images: NDArray[np.uint8], cases: Sequence[LabelledImage]) -> None:
+        """Give the network the weights of a pretrained backbone, and heads fitted on its features."""
+        set_backbone(self.network, backbone)
+        start_heads(self.network, images, cases, self.recipe.network)
+        for mean, weight in zip(self._average, self.network.weights, strict=True):
+            mean.assign(weight.value)
 
     def state(self) -> Arrays:
         """Return everything that the next step depends on."""
@@ -217,7 +264,7 @@ class Learner:
             # In the first steps, average over these only, so that the random first weights have no share.
             keep = tf.minimum(recipe.fit.average, 1 - 1 / (tf.cast(optimizer.iterations, tf.float32) + 1))
             for mean, value in zip(self._average, values, strict=True):
-                mean.assign(keep * mean + (1 - keep) * value)
+                mean.assign_add((1 - keep) * (value - mean))
             return loss
 
         return step

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.bundle import load_network
+from cxrbatch.bundle import load_network, scores_only
 from cxrbatch.datasets import Dataset
 from cxrbatch.evaluation import compute_features, probe_source, randomise_weights
 from cxrbatch.records import FINDINGS
@@ -37,7 +37,7 @@ def internals(model: Path, dataset: Dataset) -> dict[str, Any]:
     dict
         ``source_probe`` and ``weight_randomisation``, either None where the data or the network do not allow it.
     """
-    network = load_network(model)
+    network = scores_only(load_network(model))
     parts = {source: _some(part) for source, part in by_source(dataset)}
     return {
         "source_probe": _probe(network, parts),

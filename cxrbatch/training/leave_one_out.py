@@ -5,6 +5,7 @@ Input: the data set and the training set. Output: logits of the left-out images,
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,14 +15,18 @@ from tqdm import tqdm
 
 from cxrbatch.datasets import Dataset, LabelledImage, hold_out, without_patients
 from cxrbatch.errors import RecipeError
-from cxrbatch.evaluation import PERTURBATION_BY_NAME, Exposure, SiteScores
+from cxrbatch.evaluation import Exposure, SiteScores
+from cxrbatch.stats import Floats
 from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.training.checkpoint import TrainOptions
-from cxrbatch.training.ensemble import Crops, Ensemble, shown
+from cxrbatch.training.ensemble import Ensemble, network_inputs
 from cxrbatch.training.fit import check_training_set, fit
 from cxrbatch.training.logit_offset import centre_logits
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
-from cxrbatch.training.recipe import TrainRecipe
+from cxrbatch.training.origin import Origin
+from cxrbatch.training.recipe import FoldSpec, TrainRecipe
+from cxrbatch.training.score_sites import score_perturbed
+from cxrbatch.training.splits import part_of
 
 _LEAST_SLOPE = (0.1, 0.0)
 
@@ -37,14 +42,14 @@ class FoldScores:
     cases : tuple of LabelledImage
     logits : ndarray of float32, shape (networks, n, 2)
         Of each network by itself; the bundle uses their mean.
-    perturbed : mapping of str to ndarray of float32, shape (n, 2)
-        Mean logits of the perturbed images, by the name of the perturbation.
+    perturbed : mapping of str to ndarray of float64, shape (n, 2)
+        Mean logits of the perturbed images, by the name of the perturbation; NaN where an image was not perturbed.
     """
 
     left_out: tuple[str, ...]
     cases: tuple[LabelledImage, ...]
     logits: NDArray[np.float32]
-    perturbed: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    perturbed: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def mean_logits(self) -> NDArray[np.float32]:
@@ -56,10 +61,10 @@ def score_folds(
     dataset: Dataset,
     training_set: Dataset,
     recipe: TrainRecipe,
-    crops: Crops,
+    origin: Origin,
     options: TrainOptions | None = None,
 ) -> list[FoldScores]:
-    """Train without each fold, one network per input region and seed, and score the left-out images.
+    """Train without each fold, one network per seed, and score the left-out images.
 
     Parameters
     ----------
@@ -67,8 +72,8 @@ def score_folds(
         All images; those that a fold leaves out are scored.
     training_set : Dataset
         Images that the networks may be trained on.
-    crops : mapping of str to keras.Model
-        By input region, see `cxrbatch.training.lungs.prepare_input_regions`.
+    origin : Origin
+        What all networks start from.
 
     Raises
     ------
@@ -76,36 +81,58 @@ def score_folds(
         A fold leaves out no image, or too little is left to train on.
     """
     return [
-        _score_fold(dataset, training_set, left_out, recipe, crops, options or TrainOptions())
-        for left_out in tqdm(recipe.folds, desc="folds", disable=None)
+        _score_fold(dataset, training_set, fold, recipe, origin, options or TrainOptions())
+        for fold in tqdm(recipe.folds, desc="folds", disable=None)
     ]
 
 
 def _score_fold(
     dataset: Dataset,
     training_set: Dataset,
-    left_out: Sequence[str],
+    fold: FoldSpec,
     recipe: TrainRecipe,
-    crops: Crops,
+    origin: Origin,
     options: TrainOptions,
 ) -> FoldScores:
-    _, rest = hold_out(dataset, left_out)
+    name = f"without {', '.join(fold.leave_out)}"
+    _, rest = hold_out(dataset, fold.leave_out)
     if not rest.cases:
-        raise RecipeError(f"folds: no image of {' or '.join(left_out)} to leave out")
-    ensemble = fit_all(without_patients(training_set, rest), recipe, crops, options.named(_name(left_out)))
-    perturbed = {
-        name: ensemble.logits(change(rest.images)).mean(axis=0)
-        for name, change in PERTURBATION_BY_NAME.items()
-    }
+        raise RecipeError(f"folds: no image of {' or '.join(fold.leave_out)} to leave out")
+    taken = {case.path for case in training_set.cases}
+    allowed = dataset.select(lambda case: case.path in taken or case.source in fold.trains)
+    ensemble = fit_all(without_patients(allowed, rest), recipe, origin, options.named(name))
+    return _scored(fold.leave_out, rest, ensemble)
+
+
+def score_patient_folds(
+    training_set: Dataset, recipe: TrainRecipe, origin: Origin, options: TrainOptions | None = None
+) -> list[FoldScores]:
+    """Train without each part of the patients of the training set, and score those patients."""
+    options, n_parts = options or TrainOptions(), recipe.patient_folds
+    found = []
+    for part in tqdm(range(n_parts), desc="patient folds", disable=None):
+        rest = training_set.select(partial(_is_in_part, part=part, n_parts=n_parts))
+        ensemble = fit_all(
+            without_patients(training_set, rest),
+            recipe,
+            origin,
+            options.named(f"patients {part + 1} of {n_parts}"),
+        )
+        found.append(_scored((), rest, ensemble))
+    return found
+
+
+def _is_in_part(case: LabelledImage, part: int, n_parts: int) -> bool:
+    return part_of(case.patient, n_parts) == part
+
+
+def _scored(left_out: Sequence[str], rest: Dataset, ensemble: Ensemble) -> FoldScores:
+    perturbed = score_perturbed(rest, lambda images: ensemble.logits(images).mean(axis=0))
     return FoldScores(tuple(left_out), rest.cases, ensemble.logits(rest.images), perturbed)
 
 
-def _name(left_out: Sequence[str]) -> str:
-    return f"without {', '.join(left_out)}"
-
-
-def fit_all(training_set: Dataset, recipe: TrainRecipe, crops: Crops, options: TrainOptions) -> Ensemble:
-    """Train networks for every input region, one per seed.
+def fit_all(training_set: Dataset, recipe: TrainRecipe, origin: Origin, options: TrainOptions) -> Ensemble:
+    """Train one network per seed.
 
     Raises
     ------
@@ -113,14 +140,9 @@ def fit_all(training_set: Dataset, recipe: TrainRecipe, crops: Crops, options: T
         The training set has nothing to learn from.
     """
     check_training_set(training_set.cases, recipe)
-    regions = dict.fromkeys(recipe.network.looks)
-    images = {region: shown(crops, region, training_set.images) for region in regions}
-    names = {region: options.named(region) if len(regions) > 1 else options for region in regions}
-    members = [
-        {region: _fit(images[region], training_set.cases, recipe, seed, names[region]) for region in regions}
-        for seed in recipe.fit.seeds
-    ]
-    return Ensemble(crops=crops, input_regions=recipe.network.looks, members=tuple(members))
+    images = network_inputs(origin.crop, training_set.images)
+    members = [_fit(images, training_set.cases, recipe, seed, origin, options) for seed in recipe.fit.seeds]
+    return Ensemble(crop=origin.crop, members=tuple(members))
 
 
 def _fit(
@@ -128,9 +150,10 @@ def _fit(
     cases: Sequence[LabelledImage],
     recipe: TrainRecipe,
     seed: int,
+    origin: Origin,
     options: TrainOptions,
 ) -> keras.Model:
-    network = fit(images, cases, recipe, seed, options)
+    network = fit(images, cases, recipe, seed, options, origin.backbone)
     if recipe.fit.method == "pairs":
         centre_logits(network, images, cases)
     return network
@@ -142,10 +165,28 @@ def left_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> lis
 
 
 def _left_out_site(fold: FoldScores, site: str, calibration: Calibration) -> SiteScores:
+    return _site(fold, site, Exposure.LEFT_OUT, calibration)
+
+
+def held_out_sites(folds: Sequence[FoldScores], calibration: Calibration) -> list[SiteScores]:
+    """Compute the scores of every source in the training set, from the folds that held out its patients."""
+    if not folds:
+        return []
+    together = FoldScores(
+        (),
+        tuple(case for fold in folds for case in fold.cases),
+        np.concatenate([fold.logits for fold in folds], axis=1),
+        {name: np.concatenate([fold.perturbed[name] for fold in folds]) for name in folds[0].perturbed},
+    )
+    sources = sorted({case.source for case in together.cases})
+    return [_site(together, source, Exposure.HELD_OUT, calibration) for source in sources]
+
+
+def _site(fold: FoldScores, site: str, exposure: Exposure, calibration: Calibration) -> SiteScores:
     here = [index for index, case in enumerate(fold.cases) if site in (case.source, case.site)]
     return SiteScores(
         site=site,
-        exposure=Exposure.LEFT_OUT,
+        exposure=exposure,
         cases=tuple(fold.cases[index] for index in here),
         scores=calibration.scores(fold.mean_logits[here]),
         networks=calibration.scores(fold.logits[:, here]),

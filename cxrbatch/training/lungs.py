@@ -1,23 +1,17 @@
-"""Segment the lungs with a small network, and crop images so that the lungs have one place and size.
-
-Input: radiographs with outlined lungs. Output: a network that crops a radiograph.
-
-Children and adults, deep and shallow breaths, wide and narrow collimation: after the crop the same pixel lies in the
-same part of the lung. The crop is part of the exported network, from standard operations of Keras.
-"""
+"""Segment the lungs with a small network: radiographs with outlined lungs in, a crop to the lungs out."""
 
 import dataclasses
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -26,16 +20,11 @@ from cxrbatch.evaluation import compute_outputs
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training import augment
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, content_key
-from cxrbatch.training.ensemble import Crops
+from cxrbatch.training.lung_crop import CELL_PX, lung_crop
 from cxrbatch.training.network import conv
 from cxrbatch.training.recipe import AugmentSpec, TrainRecipe
 
 _REDUCE = 2  # the outline of a lung needs no finer resolution
-_CELL_PX = 2 * _REDUCE
-"""Side of a cell of the mask, in pixels of the radiograph."""
-_SHARPNESS = 4.0
-_FLOOR = 2e-4  # share of lung added to every cell: where no lung is found, the crop is almost the whole image
-_EDGE_SHARE = 0.01
 _CHANGES = AugmentSpec(
     rotate_degrees=15.0,
     log_scale=0.25,
@@ -127,7 +116,7 @@ def _make_step(network: keras.Model, spec: LungSpec) -> Any:
 
 
 def _cells(masks: tf.Tensor) -> tf.Tensor:
-    return tf.nn.avg_pool2d(masks, _CELL_PX, _CELL_PX, "VALID")
+    return tf.nn.avg_pool2d(masks, CELL_PX, CELL_PX, "VALID")
 
 
 def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
@@ -150,80 +139,30 @@ def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bo
     return np.asarray(compute_outputs(segmenter, images)[..., 0] >= 0)
 
 
-def lung_crop(segmenter: keras.Model, margin: float) -> keras.Model:
-    """Build a network that crops an image to the box around both lungs, enlarged to the whole frame.
-
-    Parameters
-    ----------
-    segmenter : keras.Model
-        From `fit_segmenter`.
-    margin : float
-        Added on each side, as a share of the box.
-
-    Returns
-    -------
-    keras.Model
-        Values 0–255 → values 0–255, both of shape (batch, height, width, 1).
-    """
-    radiograph = segmenter.input
-    # Half precision, where the network runs in it, would move the box by more than a cell.
-    mask = ops.sigmoid(_SHARPNESS * ops.cast(segmenter.output, "float32")) + _FLOOR
-    _, height, width, _ = radiograph.shape
-    upper, rows = _extent(ops.sum(mask, axis=(2, 3)), margin, height)
-    left, columns = _extent(ops.sum(mask, axis=(1, 3)), margin, width)
-    none = ops.zeros_like(rows)
-    # Output pixel (x, y) is read at (columns·x + left, rows·y + upper).
-    transform = ops.stack([columns, none, left, none, rows, upper, none, none], axis=1)
-    crop = ops.image.affine_transform(
-        radiograph, transform, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
-    )
-    return keras.Model(radiograph, crop, name="lung_crop")
-
-
-def _extent(area: keras.KerasTensor, margin: float, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Compute start and scale of the stretch that contains the lungs along one axis, for pixel centres.
-
-    Parameters
-    ----------
-    area : tensor, shape (batch, cells)
-        Lung per cell.
-    size : int
-        Pixels.
-    """
-    share = area / ops.sum(area, axis=1, keepdims=True)
-    before = ops.cumsum(share, axis=1) - share
-    low, high = (
-        _CELL_PX * ops.sum(ops.clip((edge - before) / share, 0.0, 1.0), axis=1)
-        for edge in (_EDGE_SHARE, 1 - _EDGE_SHARE)
-    )
-    start, length = low - margin * (high - low), (1 + 2 * margin) * (high - low)
-    scale = length / size
-    return start + scale / 2 - 0.5, scale
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputRegions:
-    """Crops of the input regions, and the quality of the segmentation.
+class LungCrop:
+    """The crop to the box around the lungs, and the quality of the segmentation behind it.
 
     Attributes
     ----------
-    crops : mapping of str to keras.Model
-    dice : float or None
-        Mean Dice coefficient (`mean_dice`) on held-out patients; None without a segmentation network.
+    network : keras.Model
+        From `lung_crop`.
+    dice : float
+        Mean Dice coefficient (`mean_dice`) on held-out patients.
     n_masks, n_held_out : int
         Number of outlined radiographs on which the segmentation network was trained, and was measured.
     """
 
-    crops: Crops = field(default_factory=dict)
-    dice: float | None = None
-    n_masks: int = 0
-    n_held_out: int = 0
+    network: keras.Model
+    dice: float
+    n_masks: int
+    n_held_out: int
 
 
-def prepare_input_regions(
+def prepare_lung_crop(
     recipe: TrainRecipe, data: Path, cases: Sequence[LabelledImage], options: TrainOptions
-) -> InputRegions:
-    """Train, or take from the work folder, the networks that the input regions of a recipe need.
+) -> LungCrop | None:
+    """Train the segmentation network, or take it from the work folder; None where a recipe needs none.
 
     Parameters
     ----------
@@ -237,14 +176,14 @@ def prepare_input_regions(
     RecipeError
         There are no outlines.
     """
-    if "lungs" not in recipe.network.looks:
-        return InputRegions()
+    if not recipe.network.reads_lungs:
+        return None
     examples = load_masked_lungs(recipe.lungs, data, recipe.preprocess)
     patients = {case.path.name: case.patient for case in cases}
     training_set, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
     segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
-    return InputRegions(
-        crops={"lungs": lung_crop(segmenter, recipe.lungs.margin)},
+    return LungCrop(
+        network=lung_crop(segmenter, recipe.lungs.margin, recipe.network.size_px),
         dice=mean_dice(segmenter, held_out),
         n_masks=len(training_set.names),
         n_held_out=len(held_out.names),

@@ -12,6 +12,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from cxrbatch.preprocess import PreprocessSpec
+from cxrbatch.training.lung_network import build_lung_logits
 from cxrbatch.training.recipe import NetworkSpec
 
 QUESTIONS = ("abnormal", "covid_given_abnormal")
@@ -120,9 +121,13 @@ def _with_second_logit(logit: keras.KerasTensor) -> keras.KerasTensor:
 
 
 Builder = Callable[[PreprocessSpec, NetworkSpec], keras.Model]
-"""Specs → network: values 0–255, shape (batch, height, width, 1) → logits (batch, 2), see `QUESTIONS`."""
+"""Specs → network: what it gets, values 0–255, shape (batch, height, width, channels) → logits (batch, 2)."""
 
-BUILDERS: Mapping[str, Builder] = {"residual": build_logits, "classic": build_classic}
+BUILDERS: Mapping[str, Builder] = {
+    "lung": build_lung_logits,
+    "residual": build_logits,
+    "classic": build_classic,
+}
 """Builders by ``network.architecture``, see `cxrbatch.training.recipe.ARCHITECTURES`."""
 
 

@@ -6,62 +6,84 @@ from cxrbatch._lib.toml import check_known, check_within
 from cxrbatch.datasets import LungSpec, SourceSpec
 from cxrbatch.preprocess import PreprocessSpec
 
-ARCHITECTURES = ("residual", "classic")
+ARCHITECTURES = ("lung", "residual", "classic")
 """Values of ``network.architecture``; `cxrbatch.training.network.BUILDERS` builds them."""
-INPUT_REGIONS = ("whole", "lungs")
-"""Values of ``network.looks``: the whole image, or the box around the lungs (`cxrbatch.training.lungs`)."""
+SCHEDULES = ("constant", "cosine")
+"""Values of ``fit.schedule``: the learning rate stays, or rises for `warmup_steps` and falls along a cosine."""
 METHODS = ("pairs", "classes")
 """Values of ``fit.method``; `cxrbatch.training.fit.METHODS` implements them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """Architecture of the network; the fields after `looks` describe ``residual`` (``classic`` has no settings).
+    """Architecture of the network.
 
     Attributes
     ----------
     architecture : str
-        One of `ARCHITECTURES`: ``residual`` (`cxrbatch.training.network.build_logits`) or ``classic``
-        (`cxrbatch.training.network.build_classic`).
-    looks : tuple of str
-        Input region for each of the two questions (`cxrbatch.training.network.QUESTIONS`), of `INPUT_REGIONS`. For
-        every input region a network is trained on both questions; only its answers to those of that region are used.
-    widths : tuple of int
-        Channels of the stem and of each stage; every stage halves the resolution.
-    extra_blocks : int
-        Residual blocks of a stage beyond its first.
-    reduce : int
-        Side of the blocks of pixels that are averaged first, in pixels: fine texture reveals the scanner.
-    equalise_bins : int
-        Grey-value bins of the histogram equalisation that comes next; 0 for none.
-    head : str
-        ``flatten`` keeps the position of a feature in the image for the last layer; ``mean`` averages over the image.
+        One of `ARCHITECTURES`. ``lung``: features of a pretrained backbone, averaged inside the lungs
+        (`cxrbatch.training.lung_network`). ``residual``: a small network on the whole image
+        (`cxrbatch.training.network.build_logits`). ``classic``: that of the tutorials
+        (`cxrbatch.training.network.build_classic`); it has no settings.
     dropout : float
         0–1, before the last layer.
+    size_px : int
+        Side of the box around the lungs as the network gets it, a multiple of 32; for ``lung``.
+    taps : tuple of int
+        Blocks of the backbone whose features are used (`cxrbatch.training.efficientnet.BLOCKS`); for ``lung``.
+    first_trainable : int
+        First block of the backbone that is trained; 16 for none; for ``lung``.
+    weights : str
+        State dict of the backbone, below the folder of the recipe; empty: that of the package which
+        ``cxrbatch[train]`` installs; for ``lung``.
+    ridge : float
+        Strength of the ridge of the logistic regression with which the heads start; for ``lung``.
+    widths : tuple of int
+        Channels of the stem and of each stage; every stage halves the resolution; for ``residual``.
+    extra_blocks : int
+        Residual blocks of a stage beyond its first; for ``residual``.
+    reduce : int
+        Side of the blocks of pixels that are averaged first, in pixels: fine texture reveals the scanner; for
+        ``residual``.
+    equalise_bins : int
+        Grey-value bins of the histogram equalisation that comes next; 0 for none; for ``residual``.
+    head : str
+        ``flatten`` keeps the position of a feature in the image for the last layer; ``mean`` averages over the image;
+        for ``residual``.
     """
 
     architecture: str = "residual"
-    looks: tuple[str, ...] = ("whole", "whole")
+    dropout: float = 0.5
+    size_px: int = 192
+    taps: tuple[int, ...] = (7, 10, 15)
+    first_trainable: int = 3
+    weights: str = ""
+    ridge: float = 1000.0
     widths: tuple[int, ...] = (24, 32, 48)
     extra_blocks: int = 0
     reduce: int = 8
     equalise_bins: int = 24
     head: str = "flatten"
-    dropout: float = 0.5
 
     def __post_init__(self) -> None:
         check_known("architecture", self.architecture, ARCHITECTURES)
-        for region in self.looks:
-            check_known("looks", region, INPUT_REGIONS)
-        if len(self.looks) != 2:
-            raise ValueError(
-                f"looks must name one look for each of the two questions, found {len(self.looks)}"
-            )
+        check_within("weights", self.weights)
+        if self.size_px < 32 or self.size_px % 32:
+            raise ValueError("size_px must be a multiple of 32")
+        if not self.taps or list(self.taps) != sorted(set(self.taps) & set(range(5, 16))):
+            raise ValueError("taps must name blocks of 5 to 15, ascending")
         if not self.widths or min(self.widths) < 1 or self.reduce < 1:
             raise ValueError("widths and reduce must be at least 1")
         check_known("head", self.head, ("flatten", "mean"))
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout must be within [0, 1)")
+        if self.ridge <= 0:
+            raise ValueError("ridge must be above 0")
+
+    @property
+    def reads_lungs(self) -> bool:
+        """Whether the network gets the box around the lungs, and so needs a segmentation network."""
+        return self.architecture == "lung"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +140,13 @@ class FitSpec:
         Matched pairs of each question in a batch.
     epochs, batch_size : int
         Passes over all images, and images per batch, for ``classes``.
+    person_pairs : int
+        Pairs of the first question in a batch that are two images of one patient, with and without pneumonia; for
+        ``pairs``.
+    schedule : str
+        One of `SCHEDULES`.
+    warmup_steps : int
+        Steps over which the learning rate of ``cosine`` rises.
     average : float
         Share of the running average of all weights that is kept at each step.
     seeds : tuple of int
@@ -127,24 +156,50 @@ class FitSpec:
     method: str = "pairs"
     steps: int = 150
     abnormal_pairs: int = 14
+    person_pairs: int = 0
     covid_pairs: int = 4
     epochs: int = 10
     batch_size: int = 32
     learning_rate: float = 3e-4
     weight_decay: float = 1e-2
+    schedule: str = "constant"
+    warmup_steps: int = 30
     average: float = 0.99
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         check_known("method", self.method, METHODS)
-        if self.steps < 1 or self.abnormal_pairs < 1 or self.covid_pairs < 0:
-            raise ValueError("steps and abnormal_pairs must be at least 1, covid_pairs at least 0")
+        check_known("schedule", self.schedule, SCHEDULES)
+        if self.steps < 1 or self.abnormal_pairs < 1 or min(self.covid_pairs, self.person_pairs) < 0:
+            raise ValueError(
+                "steps and abnormal_pairs must be at least 1, covid_pairs and person_pairs at least 0"
+            )
         if self.epochs < 1 or self.batch_size < 1:
             raise ValueError("epochs and batch_size must be at least 1")
         if not 0 <= self.average < 1:
             raise ValueError("average must be within [0, 1)")
         if not self.seeds:
             raise ValueError("seeds must name at least one network")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldSpec:
+    """Sites that are left out together, by networks that are trained only to measure.
+
+    Attributes
+    ----------
+    leave_out : tuple of str
+        Sources (``nih``) or publishers of one (``ieee8023/radiopaedia.org``).
+    trains : tuple of str
+        Sources that are trained on in this fold, in addition to the training set of the bundle.
+    """
+
+    leave_out: tuple[str, ...]
+    trains: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.leave_out:
+            raise ValueError("leave_out must name at least one site")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +213,12 @@ class TrainRecipe:
         Parameters of the pixel check (``gate.npz``), below the folder of the recipe; empty: those of the default
         bundle.
         ``python -m cxrbatch.training.pixel_check.train`` makes them.
-    folds : tuple of tuple of str
-        Domains left out together, one network per entry and seed: ``nih``, ``ieee8023``,
-        ``ieee8023/radiopaedia.org``, …; empty where only the network of the bundle is measured.
+    folds : tuple of FoldSpec
+        Empty where only the network of the bundle is measured.
+    patient_folds : int
+        Parts into which the patients of the training set are divided at random; each is scored by networks trained
+        without it. 0 for none, else at least 2. Recognising the hospital helps these figures; within a patient it
+        does not.
     test_share : float
         Share of the patients otherwise in the training set that is held out at random, within [0, 1): the *own
         split*. On it, recognising the hospital is enough for good figures.
@@ -170,7 +228,8 @@ class TrainRecipe:
 
     name: str
     sources: tuple[SourceSpec, ...]
-    folds: tuple[tuple[str, ...], ...] = ()
+    folds: tuple[FoldSpec, ...] = ()
+    patient_folds: int = 0
     test_share: float = 0.0
     gate: str = ""
     bootstraps: int = 2000
@@ -184,11 +243,11 @@ class TrainRecipe:
         check_within("gate", self.gate)
         if not 0 <= self.test_share < 1:
             raise ValueError("test_share must be within [0, 1)")
-        if not all(self.folds):
-            raise ValueError("folds: each one must name at least one site")
+        if self.patient_folds == 1 or self.patient_folds < 0:
+            raise ValueError("patient_folds must be 0, or at least 2")
         if self.bootstraps < 1:
             raise ValueError("bootstraps must be at least 1")
-        if "lungs" in self.network.looks and not self.lungs.masks:
+        if self.network.reads_lungs and not self.lungs.masks:
             raise ValueError(
-                "network.looks names lungs: lungs.images and lungs.masks must say where these are outlined"
+                "network.architecture is lung: lungs.images and lungs.masks must say where lungs are outlined"
             )

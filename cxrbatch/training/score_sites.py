@@ -1,19 +1,22 @@
 """Score sites with the network of a bundle: sources outside the training set, and held-out patients."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.bundle import OperatingPoints
-from cxrbatch.datasets import Dataset
+from cxrbatch.datasets import Dataset, LabelledImage
 from cxrbatch.evaluation import PERTURBATION_BY_NAME, Exposure, SiteScores, thresholds
 from cxrbatch.stats import Floats
-from cxrbatch.training.splits import Splits
+from cxrbatch.training.splits import Splits, is_within
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 """Images (n, height, width) → scores (n, 3)."""
 OWN_SPLIT = "own split"
+_MOST_PERTURBED = 1000
+"""Images of a source that are scored again after each perturbation: more would take long and change little."""
 
 
 def unseen_sites(splits: Splits, score: Scorer) -> list[SiteScores]:
@@ -40,21 +43,53 @@ def by_source(dataset: Dataset) -> list[tuple[str, Dataset]]:
 
 def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -> SiteScores:
     """Score the images of one site, and the perturbed images where the site has more than one label."""
-    scores = _scores(score, dataset.images)
-    is_asked = len({case.label for case in dataset.cases}) > 1
-    perturbed = PERTURBATION_BY_NAME.items() if is_asked else ()
+    scores = np.asarray(score(dataset.images), np.float64)
     return SiteScores(
         site=site,
         exposure=exposure,
         cases=dataset.cases,
         scores=scores,
         networks=scores[np.newaxis],
-        perturbed={name: _scores(score, change(dataset.images)) for name, change in perturbed},
+        perturbed=score_perturbed(dataset, score),
     )
 
 
-def _scores(score: Scorer, images: NDArray[np.uint8]) -> Floats:
-    return np.asarray(score(images), np.float64)
+def score_perturbed(dataset: Dataset, score: Scorer) -> dict[str, Floats]:
+    """Score the perturbed images of some patients of each source that has more than one label.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n, outputs)
+        By the name of the perturbation, in the order of the data set; NaN where nothing was scored. Empty where no
+        source has more than one label.
+    """
+    chosen = _perturbed_indices(dataset.cases)
+    if not chosen:
+        return {}
+    images = dataset.images[chosen]
+    return {
+        name: _spread(np.asarray(score(change(images)), np.float64), chosen, len(dataset.cases))
+        for name, change in PERTURBATION_BY_NAME.items()
+    }
+
+
+def _perturbed_indices(cases: Sequence[LabelledImage]) -> list[int]:
+    """Choose the patients at random, by their names, so that every source has about `_MOST_PERTURBED` images."""
+    n_images = Counter(case.source for case in cases)
+    is_asked = {
+        source for source in n_images if len({one.label for one in cases if one.source == source}) > 1
+    }
+    return [
+        index
+        for index, case in enumerate(cases)
+        if case.source in is_asked and is_within(case.patient, _MOST_PERTURBED / n_images[case.source])
+    ]
+
+
+def _spread(values: Floats, indices: list[int], n: int) -> Floats:
+    spread = np.full((n, values.shape[1]), np.nan)
+    spread[indices] = values
+    return spread
 
 
 def own_split_points(sites: Sequence[SiteScores], rule: str) -> OperatingPoints | None:

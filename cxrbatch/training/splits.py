@@ -36,7 +36,7 @@ class Splits:
 def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
     """Split a data set as a recipe states: ``teaches`` of its sources, ``test_share``, ``fit.method``."""
     candidates = _candidates(dataset, recipe)
-    held_out = {case.patient for case in candidates.cases if _is_held_out(case.patient, recipe.test_share)}
+    held_out = {case.patient for case in candidates.cases if is_within(case.patient, recipe.test_share)}
     training_set = candidates.select(lambda case: case.patient not in held_out)
     trained_on = {case.patient for case in training_set.cases}
     return Splits(
@@ -44,6 +44,20 @@ def split_dataset(dataset: Dataset, recipe: TrainRecipe) -> Splits:
         held_out=candidates.select(lambda case: case.patient in held_out),
         unseen=dataset.select(lambda case: case.patient not in trained_on),
     )
+
+
+def part_of(patient: str, n_parts: int) -> int:
+    """Return the part of a patient, 0 to `n_parts` − 1: at random by the name, independent of all other patients."""
+    return _drawn(patient) * n_parts >> 64
+
+
+def is_within(patient: str, share: float) -> bool:
+    """Check whether a patient is among a share of all, 0–1: at random by the name, independent of all others."""
+    return _drawn(patient) < share * 2**64
+
+
+def _drawn(patient: str) -> int:
+    return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8])
 
 
 def sources_without_pairs(cases: Sequence[LabelledImage]) -> frozenset[str]:
@@ -66,8 +80,3 @@ def _candidates(dataset: Dataset, recipe: TrainRecipe) -> Dataset:
         return allowed.select(lambda case: case.label != UNSTATED)  # it is no class of its own
     mute = sources_without_pairs(allowed.cases)
     return allowed.select(lambda case: case.source not in mute)
-
-
-def _is_held_out(patient: str, share: float) -> bool:
-    """Check whether a patient is held out: at random by the patient's name, independent of all other patients."""
-    return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8]) < share * 2**64

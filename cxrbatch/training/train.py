@@ -22,6 +22,7 @@ from cxrbatch.bundle import (
     OperatingPoints,
     ScoreCalibration,
     check_replaceable,
+    scores_only,
     write_bundle,
 )
 from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
@@ -40,8 +41,16 @@ from cxrbatch.training.choose_aggregation import choose_rule, compare_rules
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import METHODS
 from cxrbatch.training.inspect_network import internals
-from cxrbatch.training.leave_one_out import calibrate, fit_all, left_out_sites, score_folds
-from cxrbatch.training.lungs import InputRegions, prepare_input_regions
+from cxrbatch.training.leave_one_out import (
+    calibrate,
+    fit_all,
+    held_out_sites,
+    left_out_sites,
+    score_folds,
+    score_patient_folds,
+)
+from cxrbatch.training.lungs import LungCrop
+from cxrbatch.training.origin import Origin, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import own_split_points, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
@@ -83,8 +92,8 @@ def train_bundle(
     check_replaceable(out)  # before the training, which can take an hour
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
-    input_regions = prepare_input_regions(spec, data or recipe.parent, dataset.cases, options)
-    return train_on(dataset, spec, out, gate, input_regions=input_regions, options=options)
+    origin = prepare_origin(spec, recipe.parent, data or recipe.parent, dataset.cases, options)
+    return train_on(dataset, spec, out, gate, origin=origin, options=options)
 
 
 def train_on(
@@ -93,20 +102,26 @@ def train_on(
     out: Path,
     gate: Path,
     *,
-    input_regions: InputRegions | None = None,
+    origin: Origin | None = None,
     options: TrainOptions | None = None,
 ) -> Bundle:
     """Train on images already loaded; see `train_bundle`."""
-    input_regions, options = input_regions or InputRegions(), options or TrainOptions()
+    origin, options = origin or Origin(), options or TrainOptions()
     splits = split_dataset(dataset, recipe)
-    folds = score_folds(dataset, splits.training_set, recipe, input_regions.crops, options)
+    folds = score_folds(dataset, splits.training_set, recipe, origin, options)
+    patient_folds = score_patient_folds(splits.training_set, recipe, origin, options)
     calibration = calibrate(folds)
     comparison = compare_rules(folds, [calibration.scores(fold.mean_logits) for fold in folds])
     rule = choose_rule(comparison)
-    ensemble = fit_all(splits.training_set, recipe, input_regions.crops, options.named("bundle"))
-    model = export_scores(ensemble, calibration)
+    ensemble = fit_all(splits.training_set, recipe, origin, options.named("bundle"))
+    model = export_scores(ensemble, calibration, recipe.network)
+    scorer = scores_only(model)
     left_out = left_out_sites(folds, calibration)
-    sites = [*left_out, *unseen_sites(splits, lambda images: compute_outputs(model, images))]
+    sites = [
+        *left_out,
+        *held_out_sites(patient_folds, calibration),
+        *unseen_sites(splits, lambda images: compute_outputs(scorer, images)),
+    ]
     measured = operating_points(sites, rule) or own_split_points(sites, rule)
     broken = broken_at(sites, rule, measured) if measured else []
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,7 +136,7 @@ def train_on(
             aggregation=rule,
             operating_points=None if broken else measured,
             calibration=_score_calibration(left_out, rule),
-            training=_training(dataset, splits, recipe, input_regions, model),
+            training=_training(dataset, splits, recipe, origin, model),
             evaluation={
                 **evaluate_sites(sites, rule, measured, recipe.bootstraps, **internals(saved, dataset)),
                 "rejected_points": _rejected(measured, broken),
@@ -157,7 +172,7 @@ def _gate(recipe: TrainRecipe, folder: Path) -> Path:
 
 
 def _training(
-    dataset: Dataset, splits: Splits, recipe: TrainRecipe, input_regions: InputRegions, network: keras.Model
+    dataset: Dataset, splits: Splits, recipe: TrainRecipe, origin: Origin, network: keras.Model
 ) -> dict[str, Any]:
     training_set = splits.training_set
     return {
@@ -168,7 +183,7 @@ def _training(
         "stopping": _stopping(recipe, len(training_set.cases)),
         "excluded": count_excluded(dataset.excluded),
         "parameters": network.count_params(),
-        "lungs": _lungs(input_regions),
+        "lungs": _lungs(origin.lungs),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -178,14 +193,10 @@ def _training(
     }
 
 
-def _lungs(input_regions: InputRegions) -> dict[str, Any] | None:
-    if input_regions.dice is None:
+def _lungs(lungs: LungCrop | None) -> dict[str, Any] | None:
+    if lungs is None:
         return None
-    return {
-        "dice": input_regions.dice,
-        "n_masks": input_regions.n_masks,
-        "n_held_out": input_regions.n_held_out,
-    }
+    return {"dice": lungs.dice, "n_masks": lungs.n_masks, "n_held_out": lungs.n_held_out}
 
 
 def _stopping(recipe: TrainRecipe, n_images: int) -> str:

@@ -173,16 +173,19 @@ def test_urgent_is_the_largest_90th_percentile_of_the_patients_without_pneumonia
         return site(name, cases, three([*scale * np.arange(n) / n, *np.linspace(0.9, 0.0, len(cases) - n)]))
 
     low, top, small = left_out("a", 100, 0.4, covid=10), left_out("b", 50, 0.8), left_out("c", 49, 1.0)
-    untaught = dataclasses.replace(left_out("d", 100, 1.0), exposure=Exposure.NOT_TRAINED_ON)
-    points = operating_points([low, top, small, untaught], "mean")
+    held_out = dataclasses.replace(left_out("d", 100, 1.0), exposure=Exposure.HELD_OUT)
+    children = left_out("kaggle", 100, 1.0)
+    untaught = dataclasses.replace(left_out("e", 60, 0.6), exposure=Exposure.NOT_TRAINED_ON)
+    points = operating_points([low, top, small, held_out, children, untaught], "mean")
     assert points is not None
     assert points.urgent == pytest.approx(0.8 * 45 / 50)
     assert points.high == pytest.approx(0.1)  # nine of ten score that or more
     well, *_ = (row for row in shares([top], "mean", points) if row["label"] == "normal")
     assert well["urgent"] == 0.1
-    assert [row["site"] for row in broken_at([low, top, small, untaught], "mean", points)] == ["c", "d"]
+    broken = broken_at([low, top, small, held_out, children, untaught], "mean", points)
+    assert [row["site"] for row in broken] == ["c"]
     assert broken_at([low, top], "mean", points) == []
-    assert operating_points([untaught], "mean") is operating_points([top], "mean") is None
+    assert operating_points([held_out], "mean") is operating_points([top], "mean") is None
 
 
 def test_high_is_never_above_urgent_and_a_constant_score_breaks_the_bands() -> None:

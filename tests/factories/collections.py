@@ -63,6 +63,5 @@ def write_table(dataset: Dataset, folder: Path) -> None:
 
 
 def ensemble(*networks: keras.Model) -> Ensemble:
-    """Networks that all look at the whole picture."""
-    members = tuple({"whole": network} for network in networks)
-    return Ensemble(crops={}, input_regions=("whole", "whole"), members=members)
+    """Networks that all get the whole image."""
+    return Ensemble(crop=None, members=networks)

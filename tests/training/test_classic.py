@@ -43,7 +43,7 @@ def confounded() -> Dataset:
 
 def exported(network: keras.Model, folder: Path) -> keras.Model:
     """As it is loaded from a bundle."""
-    export_scores(ensemble(network), PLAIN).save(folder / "model.keras")
+    export_scores(ensemble(network), PLAIN, RECIPE.network).save(folder / "model.keras")
     return keras.models.load_model(folder / "model.keras", safe_mode=True, compile=False)
 
 
@@ -107,7 +107,9 @@ def test_an_epoch_shows_every_image_once_and_the_next_one_in_another_order() -> 
 
 def test_it_learns_the_hospital() -> None:
     data = confounded()
-    trained = export_scores(ensemble(fit(data.images, data.cases, TINY, seed=0)), PLAIN)
+    trained = export_scores(
+        ensemble(fit(data.images[..., None], data.cases, TINY, seed=0)), PLAIN, TINY.network
+    )
     covid = trained(data.images[..., None]).numpy()[:, 0]
     assert covid[::2].min() > covid[1::2].max()
 

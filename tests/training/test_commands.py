@@ -18,7 +18,7 @@ from tests.factories.collections import collection, write_table
 
 RECIPE = """
 name = "small"
-folds = [["north"]]
+folds = [{ leave_out = ["north"] }]
 bootstraps = 20
 
 [[sources]]

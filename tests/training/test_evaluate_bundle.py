@@ -16,7 +16,7 @@ from cxrbatch.evaluation.network_outputs import compute_outputs
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest
 from cxrbatch.training.evaluate_bundle import find_sites, is_own_recipe, summary_lines
-from cxrbatch.training.recipe import FitSpec, TrainRecipe
+from cxrbatch.training.recipe import FitSpec, FoldSpec, TrainRecipe
 from cxrbatch.training.score_sites import OWN_SPLIT
 from cxrbatch.training.splits import split_dataset
 from cxrbatch.training.train import train_on
@@ -79,7 +79,9 @@ def test_its_own_recipe_gives_the_figures_of_the_training_again_without_training
 
 
 def test_a_recipe_is_the_bundles_own_whatever_measures_it(trained: Bundle) -> None:
-    other_folds = dataclasses.replace(TINY, folds=(("south",),), name="x", bootstraps=7, gate="g")
+    other_folds = dataclasses.replace(
+        TINY, folds=(FoldSpec(leave_out=("south",)),), name="x", bootstraps=7, gate="g"
+    )
     assert is_own_recipe(trained, other_folds)
     assert not is_own_recipe(trained, dataclasses.replace(TINY, test_share=0.1))
     assert not is_own_recipe(trained, dataclasses.replace(TINY, fit=FitSpec()))

@@ -12,19 +12,15 @@ from cxrbatch.datasets.spec import LungSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation.network_outputs import compute_outputs
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions
-from cxrbatch.training.ensemble import Ensemble, shown
-from cxrbatch.training.export import export_scores
+from cxrbatch.training.ensemble import network_inputs
+from cxrbatch.training.lung_crop import CELL_PX, lung_crop, onto_image
 from cxrbatch.training.lungs import (
-    _CELL_PX,
     build_segmenter,
     fit_segmenter,
-    lung_crop,
     mean_dice,
-    prepare_input_regions,
+    prepare_lung_crop,
 )
-from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import NetworkSpec, TrainRecipe
 from tests.factories.collections import case
 
@@ -62,38 +58,83 @@ def drawn(n: int, seed: int = 0) -> MaskedLungs:
     return MaskedLungs(names, images.clip(0, 255).astype(np.uint8), shapes.astype(np.uint8) * 255)
 
 
+def cropped(image: NDArray[np.uint8], margin: float, size_px: int = 64) -> dict[str, NDArray[np.float32]]:
+    found = lung_crop(bright_is_lung(), margin, size_px)(image[..., None].astype(np.float32))
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
 @pytest.mark.parametrize(
     ("rows", "columns"),
     [(slice(16, 48), slice(8, 56)), (slice(0, 64), slice(0, 64)), (slice(24, 44), slice(4, 24))],
 )
 def test_the_crop_is_the_box_around_the_lungs_with_its_margin(rows: slice, columns: slice) -> None:
-    crop = lung_crop(bright_is_lung(), margin=0.0)(box(rows, columns)[..., None].astype(np.float32)).numpy()
-    # One hundredth of the lungs is left out on each side: the frame shows lung and nothing else.
-    assert crop.shape == (1, 64, 64, 1)
-    assert crop.min() > 127
-    wide = lung_crop(bright_is_lung(), margin=0.5)(box(rows, columns)[..., None].astype(np.float32)).numpy()
+    found = cropped(box(rows, columns), margin=0.0)
+    # One hundredth of the lungs is left out on each side: the frame holds lung and nothing else.
+    assert found["box"].shape == (1, 64, 64, 2)
+    assert found["box"][..., 0].min() > 127
+    for name, side in (("rows", rows), ("columns", columns)):
+        start, length = found[name][0]
+        assert start == pytest.approx(side.start, abs=1.0)
+        assert start + length == pytest.approx(side.stop, abs=1.0)
+    wide = cropped(box(rows, columns), margin=0.5)["box"]
     inside = wide[0, 32, :, 0] > 127
-    if columns == slice(8, 56):  # 48 of 96 pixels, less what lies beyond the picture
+    if columns == slice(8, 56):  # 48 of 96 pixels, less what lies beyond the image
         assert inside.mean() == pytest.approx(0.5, abs=0.04)
         assert np.flatnonzero(inside)[0] == pytest.approx(16, abs=2)
 
 
-def test_the_crop_of_a_moved_and_scaled_picture_is_the_same() -> None:
+@pytest.mark.parametrize("size_px", [32, 96])
+def test_the_box_is_enlarged_or_reduced_to_the_size_of_the_network(size_px: int) -> None:
+    rng = np.random.default_rng(0)
+    image = box(slice(8, 56), slice(8, 56))
+    image[0, 8:56, 8:56] = 140 + np.kron(rng.integers(0, 100, (6, 6)), np.ones((8, 8)))
+    found = cropped(image, margin=0.0, size_px=size_px)
+    (top, height), (left, width) = found["rows"][0], found["columns"][0]
+    region = (left, top, left + width, top + height)
+    expected = Image.fromarray(image[0].astype(np.float32)).resize(
+        (size_px, size_px), Image.Resampling.BILINEAR, box=region
+    )
+    # Away from the edge, where Pillow and the crop treat what lies beyond the box differently.
+    difference = np.abs(found["box"][0, ..., 0] - np.asarray(expected))[4:-4, 4:-4]
+    assert difference.max() < 2.0
+
+
+def test_the_crop_of_a_moved_and_scaled_image_is_the_same() -> None:
     rng = np.random.default_rng(0)
     texture = 140 + 100 * rng.random((16, 16)).repeat(2, 0).repeat(2, 1)
-    pictures = np.zeros((2, 64, 64), np.float32)
-    pictures[0, 16:48, 16:48] = texture
-    pictures[1, 4:36, 28:60] = texture
-    first, second = lung_crop(bright_is_lung(), margin=0.1)(pictures[..., None]).numpy()[..., 0]
+    images = np.zeros((2, 64, 64), np.float32)
+    images[0, 16:48, 16:48] = texture
+    images[1, 4:36, 28:60] = texture
+    first, second = lung_crop(bright_is_lung(), 0.1, 64)(images[..., None])["box"].numpy()
     assert np.abs(first - second)[8:-8, 8:-8].max() < 1.0
 
 
-def test_without_any_lung_nearly_the_whole_picture_is_kept() -> None:
-    ramp = np.tile(np.linspace(0, 100, 64, dtype=np.float32), (1, 64, 1))[..., None]
-    crop = lung_crop(bright_is_lung(), margin=0.08)(ramp).numpy()
-    assert crop.min() == 0
-    assert crop.max() == 100
-    assert crop[0, 32, 32, 0] == pytest.approx(50, abs=2)
+def test_without_any_lung_nearly_the_whole_image_is_kept() -> None:
+    ramp = np.tile(np.linspace(0, 100, 64), (1, 64, 1))
+    grey = cropped(ramp.astype(np.uint8), margin=0.08)["box"][..., 0]
+    assert grey.min() == pytest.approx(0, abs=0.5)
+    assert grey.max() == pytest.approx(100, abs=0.5)
+    assert grey[0, 32, 32] == pytest.approx(50, abs=2)
+
+
+def test_values_of_the_box_are_moved_to_where_they_are_in_the_image() -> None:
+    places = np.zeros((1, 4, 4, 1), np.float32)
+    places[0, 0, 0] = 6.0  # rows 16–24, columns 8–20
+    places[0, 3, 3] = 2.0  # rows 40–48, columns 44–56
+    rows, columns = np.array([[16.0, 32.0]], np.float32), np.array([[8.0, 48.0]], np.float32)
+    moved = keras.ops.convert_to_numpy(onto_image(places, rows, columns, 8, 64))[0, ..., 0]
+    expected = np.zeros((8, 8))
+    expected[2, 1], expected[2, 2] = 4.0, 2.0
+    expected[5, 5], expected[5, 6] = 2 / 3, 4 / 3
+    assert moved == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_lies_beyond_the_image_counts_for_its_edge() -> None:
+    places = np.ones((1, 4, 4, 2), np.float32)
+    beyond = np.array([[-32.0, 128.0]], np.float32)
+    moved = keras.ops.convert_to_numpy(onto_image(places, beyond, beyond, 8, 64))
+    assert moved.sum(axis=(1, 2)) == pytest.approx(np.full((1, 2), 16.0))
+    assert moved[0, 0, 0, 0] > 1
 
 
 def test_learns_where_the_lungs_are_and_repeats_itself() -> None:
@@ -104,7 +145,7 @@ def test_learns_where_the_lungs_are_and_repeats_itself() -> None:
     assert mean_dice(segmenter, unseen) > 0.8 > mean_dice(untrained, unseen)
     assert not segmenter.trainable_weights
     cells = compute_outputs(segmenter, unseen.images)[..., 0] >= 0
-    masks = np.kron(cells, np.ones((_CELL_PX, _CELL_PX), bool))
+    masks = np.kron(cells, np.ones((CELL_PX, CELL_PX), bool))
     assert masks.shape == unseen.images.shape
     assert (masks == (unseen.masks > 0)).mean() > 0.9
 
@@ -142,42 +183,27 @@ def test_no_patient_teaches_and_measures() -> None:
     assert training.names == ("3.png", "4.png", "5.png")
 
 
-def test_looks_are_taken_from_the_work_folder(tmp_path: Path) -> None:
+def test_the_crop_is_taken_from_the_work_folder(tmp_path: Path) -> None:
     write(tmp_path, drawn(10))
     recipe = TrainRecipe(
-        name="t", sources=(), preprocess=SMALL, lungs=QUICK, network=NetworkSpec(looks=("whole", "lungs"))
+        name="t",
+        sources=(),
+        preprocess=SMALL,
+        lungs=QUICK,
+        network=NetworkSpec(architecture="lung", size_px=32),
     )
     said: list[str] = []
     options = TrainOptions(work=tmp_path / "work", on_progress=said.append)
     cases = [case("anybody", "covid", "a")]
-    first, second = (prepare_input_regions(recipe, tmp_path, cases, options) for _ in range(2))
+    first, second = (prepare_lung_crop(recipe, tmp_path, cases, options) for _ in range(2))
     assert [line.split()[1] for line in said] == ["trained", "taken"]
+    assert first is not None
+    assert second is not None
     assert first.dice == second.dice
     assert (first.n_masks, first.n_held_out) == (8, 2)
     images = drawn(4, seed=2).images
-    assert (shown(first.crops, "lungs", images) == shown(second.crops, "lungs", images)).all()
-    assert (shown(first.crops, "whole", images) == images).all()
-    assert not prepare_input_regions(TrainRecipe(name="t", sources=()), tmp_path, cases, options).crops
-
-
-def test_a_committee_is_exported_as_it_decides_and_loads_safely(tmp_path: Path) -> None:
-    crops = {"lungs": lung_crop(bright_is_lung(), margin=0.1)}
-    rng = np.random.default_rng(0)
-    networks = [build_logits(SMALL, NetworkSpec(widths=(4, 4))) for _ in range(4)]
-    for network in networks:
-        network.layers[-1].set_weights([rng.normal(size=w.shape) for w in network.layers[-1].get_weights()])
-    members = ({"whole": networks[0], "lungs": networks[1]}, {"whole": networks[2], "lungs": networks[3]})
-    ensemble = Ensemble(crops=crops, input_regions=("whole", "lungs"), members=members)
-    images = (
-        box(slice(16, 40), slice(8, 56)).repeat(3, axis=0) // np.array([1, 2, 4], np.uint8)[:, None, None]
-    )
-    logits = ensemble.logits(images)
-    assert logits.shape == (2, 3, 2)
-    cropped = crops["lungs"](images[..., None].astype(np.float32))
-    assert logits[0, :, 0] == pytest.approx(networks[0](images[..., None]).numpy()[:, 0], abs=1e-6)
-    assert logits[1, :, 1] == pytest.approx(networks[3](cropped).numpy()[:, 1], abs=1e-6)
-    calibration = Calibration(abnormal=Line(slope=2.0), covid_given_abnormal=Line(slope=0.5, intercept=0.1))
-    export_scores(ensemble, calibration).save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    expected = calibration.scores(logits.mean(axis=0))
-    assert loaded(images[..., None].astype(np.float32)).numpy() == pytest.approx(expected, abs=1e-6)
+    inputs = network_inputs(first.network, images)
+    assert inputs.shape == (4, 32, 32, 2)
+    assert (inputs == network_inputs(second.network, images)).all()
+    assert (network_inputs(None, images)[..., 0] == images).all()
+    assert prepare_lung_crop(TrainRecipe(name="t", sources=()), tmp_path, cases, options) is None

@@ -11,10 +11,11 @@ from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
 from cxrbatch.training import fit
 from cxrbatch.training.network import BUILDERS
-from cxrbatch.training.recipe import ARCHITECTURES, METHODS, FitSpec, TrainRecipe
+from cxrbatch.training.recipe import ARCHITECTURES, METHODS, FitSpec, FoldSpec, TrainRecipe
 
 SHIPPED = Path(__file__).parents[2] / "pipelines" / "train.toml"
-SMALLEST = 'name = "x"\nfolds = [["nih"]]\n[[sources]]\nlayout = "nih"\nfolder = "f"\n'
+FOLDS = 'folds = [{leave_out = ["nih"]}]\n'
+SMALLEST = f'name = "x"\n{FOLDS}[[sources]]\nlayout = "nih"\nfolder = "f"\n'
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -28,7 +29,7 @@ def test_smallest_recipe_takes_the_defaults(tmp_path: Path) -> None:
     assert recipe == TrainRecipe(
         name="x",
         sources=(SourceSpec(layout="nih", folder="f"),),
-        folds=(("nih",),),
+        folds=(FoldSpec(leave_out=("nih",)),),
         fit=FitSpec(learning_rate=1.0),
     )
 
@@ -47,11 +48,22 @@ def test_smallest_recipe_takes_the_defaults(tmp_path: Path) -> None:
         ('[network]\nhead = "max"', "network: head must be flatten or mean, found 'max'"),
         (
             '[network]\narchitecture = "vgg"',
-            "network: architecture must be residual or classic, found 'vgg'",
+            "network: architecture must be lung or residual or classic, found 'vgg'",
         ),
         ('[fit]\nmethod = "pool"', "fit: method must be pairs or classes, found 'pool'"),
         ("[fit]\nepochs = 0", "fit: epochs and batch_size must be at least 1"),
         ("test_share = 1.0", "test_share must be within [0, 1)"),
+        ("patient_folds = 1", "patient_folds must be 0, or at least 2"),
+        ('[fit]\nschedule = "step"', "fit: schedule must be constant or cosine, found 'step'"),
+        (
+            "[fit]\nperson_pairs = -1",
+            "fit: steps and abnormal_pairs must be at least 1, covid_pairs and person_pairs",
+        ),
+        ("[network]\nsize_px = 100", "network: size_px must be a multiple of 32"),
+        (
+            '[network]\narchitecture = "lung"',
+            "network.architecture is lung: lungs.images and lungs.masks must say",
+        ),
         ("bootstraps = 0", "bootstraps must be at least 1"),
         ('gate = "../gate.npz"', "gate must be relative and without .., found '../gate.npz'"),
         ('[lungs]\nimages = "/etc"', "lungs: images must be relative and without .., found '/etc'"),
@@ -93,10 +105,10 @@ def test_a_source_may_teach_some_of_its_labels_or_none(tmp_path: Path) -> None:
 
 
 def test_folds_may_be_empty_but_none_of_them(tmp_path: Path) -> None:
-    without = SMALLEST.replace('folds = [["nih"]]\n', "")
+    without = SMALLEST.replace(FOLDS, "")
     assert load_recipe(write(tmp_path, without), TrainRecipe).folds == ()
-    with pytest.raises(RecipeError, match="folds: each one must name at least one site"):
-        load_recipe(write(tmp_path, "folds = [[]]\n" + without), TrainRecipe)
+    with pytest.raises(RecipeError, match=r"folds: \[0\]: leave_out must name at least one site"):
+        load_recipe(write(tmp_path, "folds = [{leave_out = []}]\n" + without), TrainRecipe)
 
 
 def test_what_is_written_into_a_bundle_reads_as_the_same_recipe() -> None:

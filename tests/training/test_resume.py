@@ -18,7 +18,7 @@ from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training import checkpoint
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, dataset_digest, network_key, work_folder
 from cxrbatch.training.fit import fit
-from cxrbatch.training.recipe import FitSpec, NetworkSpec, TrainRecipe
+from cxrbatch.training.recipe import FitSpec, FoldSpec, NetworkSpec, TrainRecipe
 from tests.factories.collections import collection
 
 # Dropout and batch normalisation have states of their own, which must come back too.
@@ -41,7 +41,7 @@ def data() -> Dataset:
 def weights(
     data: Dataset, recipe: TrainRecipe, options: TrainOptions | None = None
 ) -> list[NDArray[np.float32]]:
-    return fit(data.images, data.cases, recipe, SEED, options).get_weights()
+    return fit(data.images[..., None], data.cases, recipe, SEED, options).get_weights()
 
 
 def same(one: list[NDArray[np.float32]], other: list[NDArray[np.float32]]) -> bool:
@@ -103,7 +103,9 @@ def test_whatever_decides_the_weights_makes_another_network() -> None:
         key(dataclasses.replace(PAIRS, augment=dataclasses.replace(PAIRS.augment, noise=0.1))),
     ]
     assert len({key(), *others}) == 1 + len(others)
-    renamed = dataclasses.replace(PAIRS, name="other", bootstraps=3, folds=(("north",),), gate="mine.npz")
+    renamed = dataclasses.replace(
+        PAIRS, name="other", bootstraps=3, folds=(FoldSpec(leave_out=("north",)),), gate="mine.npz"
+    )
     assert key(renamed) == key()
     assert key(dataclasses.replace(PAIRS, fit=dataclasses.replace(PAIRS.fit, seeds=(1, 2)))) == key()
 

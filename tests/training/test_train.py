@@ -16,14 +16,14 @@ from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import fit
 from cxrbatch.training.network import build_logits
-from cxrbatch.training.recipe import FitSpec, NetworkSpec, TrainRecipe
+from cxrbatch.training.recipe import FitSpec, FoldSpec, NetworkSpec, TrainRecipe
 from cxrbatch.training.train import train_on
 from tests.factories.collections import collection, ensemble
 
 TINY = TrainRecipe(
     name="tiny",
     sources=(),
-    folds=(("north",), ("south/east",)),
+    folds=(FoldSpec(leave_out=("north",)), FoldSpec(leave_out=("south/east",))),
     bootstraps=50,
     preprocess=PreprocessSpec(height=32, width=32),
     network=NetworkSpec(widths=(8, 12), reduce=2, equalise_bins=8, dropout=0.0),
@@ -82,14 +82,18 @@ def test_scores_sum_to_one_and_are_those_of_the_saved_network(bundle: Bundle, da
 
 
 def test_same_seed_gives_the_same_weights(data: Dataset) -> None:
-    first, again, other = (fit(data.images, data.cases, TINY, seed).get_weights() for seed in (3, 3, 4))
+    first, again, other = (
+        fit(data.images[..., None], data.cases, TINY, seed).get_weights() for seed in (3, 3, 4)
+    )
     assert all((one == two).all() for one, two in zip(first, again, strict=True))
     assert any((one != two).any() for one, two in zip(first, other, strict=True))
 
 
 def test_learns_what_is_within_the_sources(data: Dataset, gate: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(
-        TINY, folds=(("north",),), fit=dataclasses.replace(TINY.fit, steps=120, seeds=(0,))
+        TINY,
+        folds=(FoldSpec(leave_out=("north",)),),
+        fit=dataclasses.replace(TINY.fit, steps=120, seeds=(0,)),
     )
     learnt = train_on(data, recipe, tmp_path / "b", gate)
     (row,) = learnt.evaluation["within_site"]
@@ -127,7 +131,8 @@ def _input_of_stem(network: keras.Model) -> keras.KerasTensor:
 
 def test_export_averages_logits_and_applies_the_calibration() -> None:
     spec = PreprocessSpec(height=32, width=32)
-    networks = [build_logits(spec, NetworkSpec(widths=(4, 4))) for _ in range(3)]
+    spec_of_network = NetworkSpec(widths=(4, 4))
+    networks = [build_logits(spec, spec_of_network) for _ in range(3)]
     random = np.random.default_rng(0)
     for network in networks:
         network.layers[-1].set_weights(
@@ -138,7 +143,7 @@ def test_export_averages_logits_and_applies_the_calibration() -> None:
     )
     pixels = random.integers(0, 256, (4, 32, 32, 1)).astype(np.uint8)
     expected = calibration.scores(np.mean([network(pixels).numpy() for network in networks], axis=0))
-    assert export_scores(ensemble(*networks), calibration)(pixels).numpy() == pytest.approx(
+    assert export_scores(ensemble(*networks), calibration, spec_of_network)(pixels).numpy() == pytest.approx(
         expected, abs=1e-6
     )
 
