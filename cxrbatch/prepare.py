@@ -23,6 +23,7 @@ from cxrbatch.limits import Limits
 from cxrbatch.preprocess import PreprocessSpec, preprocess
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
+from cxrbatch.terms import HeaderWords
 
 _JPEG_QUALITY = 60
 
@@ -41,6 +42,8 @@ class PrepareOptions:
         Check that the image is a chest radiograph. None: no check (training reads labelled radiographs).
     patients : PatientRule
         Rule that finds the patient of a PNG or JPEG.
+    header_words : HeaderWords
+        Words of the hospital for body parts and views.
     thumbnail_px : int
         Long side of the JPEG thumbnail; 0 for none.
     identify_files : bool
@@ -54,6 +57,7 @@ class PrepareOptions:
     spec: PreprocessSpec
     pixel_check: gate.PixelCheck | None = None
     patients: read.PatientRule = read.PatientRule()
+    header_words: HeaderWords = HeaderWords()
     thumbnail_px: int = 0
     identify_files: bool = False
     full_size: bool = False
@@ -91,7 +95,7 @@ def with_header(failure: Failure, ref: ImageRef, options: PrepareOptions) -> Fai
     try:
         with hold_open(ref.path, ref.version) as (path, descriptor):
             place = replace(ref, path=path)
-            header = read.open_image(place, options.patients, options.limits).header
+            header = _open(place, options).header
             known = _identified(replace(failure, header=header), place, options)
             return failure if has_changed(ref.version, os.fstat(descriptor)) else known
     except Exception:  # the file has already ended a worker process
@@ -102,9 +106,9 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     header = options.patients.unread_header(ref.name, ref.kind)
     try:
         gate.check_file(ref, options.limits)
-        opened = read.open_image(ref, options.patients, options.limits)
+        opened = _open(ref, options)
         header = opened.header
-        gate.check_header(header, ref.kind, options.limits)
+        gate.check_header(header, ref.kind, options.limits, options.header_words)
         return _checked(opened.decode(options.least_px), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
@@ -114,6 +118,10 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         return _failure(ref, header, Refusal(Reason.TOO_LARGE, "not enough memory to decode it"))
     except Exception as error:
         return _failure(ref, header, Refusal(Reason.CORRUPT, f"{type(error).__name__} while reading"))
+
+
+def _open(ref: ImageRef, options: PrepareOptions) -> read.OpenImage:
+    return read.open_image(ref, options.patients, options.limits, options.header_words)
 
 
 def _identified(prepared: P, ref: ImageRef, options: PrepareOptions) -> P:

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     WRONG_MODALITY = "wrong_modality"
     WRONG_BODY_PART = "wrong_body_part"
     LATERAL_VIEW = "lateral_view"
+    VIEW_CONFLICT = "view_conflict"
     FOR_PROCESSING = "for_processing"
     MULTI_FRAME = "multi_frame"
     PAEDIATRIC = "paediatric"
@@ -37,6 +38,8 @@ class Flag(StrEnum):
     NO_PATIENT_ID = "no_patient_id"
     PHOTOMETRIC_CONFLICT = "photometric_conflict"
     VOI_IGNORED = "voi_ignored"
+    REORIENTED = "reoriented"
+    ORIENTATION_IGNORED = "orientation_ignored"
     LOSSY = "lossy"
     IDENTITY_CONFLICT = "identity_conflict"
     UID_CONFLICT = "uid_conflict"
@@ -72,6 +75,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.WRONG_MODALITY: "not a projection radiograph (CR, DX, RG)",
     Reason.WRONG_BODY_PART: "another body part than the chest",
     Reason.LATERAL_VIEW: "a lateral or oblique view; only frontal views are scored",
+    Reason.VIEW_CONFLICT: "the header contradicts itself on whether the view is frontal",
     Reason.FOR_PROCESSING: "raw detector data (FOR PROCESSING), not meant to be looked at",
     Reason.MULTI_FRAME: "several frames in one file",
     Reason.PAEDIATRIC: "the patient is younger than 18",
@@ -92,6 +96,8 @@ FLAG_MEANING: dict[Flag, str] = {
     Flag.NO_PATIENT_ID: "no PatientID: grouped by study or by file",
     Flag.PHOTOMETRIC_CONFLICT: "PresentationLUTShape contradicts PhotometricInterpretation, which was followed",
     Flag.VOI_IGNORED: "the stored window or VOI LUT is unusable and was ignored",
+    Flag.REORIENTED: "turned or mirrored, as PatientOrientation says: check the side markers",
+    Flag.ORIENTATION_IGNORED: "PatientOrientation is incomplete or contradicts itself, and was ignored",
     Flag.LOSSY: "lossy compression",
     Flag.IDENTITY_CONFLICT: "images under this PatientID disagree about birth date or sex: check who this is",
     Flag.UID_CONFLICT: "another file has the same SOPInstanceUID and another picture",

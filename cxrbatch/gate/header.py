@@ -10,7 +10,7 @@ from cxrbatch.limits import Limits
 from cxrbatch.preprocess import GreyImage
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import ADULT_YEARS, FileKind, ImageHeader, ImageRef
-from cxrbatch.terms import Part, View, part_of, view_of
+from cxrbatch.terms import HeaderWords, Part, View, part_of, view_of
 
 MIN_SIDE_PX = 128
 
@@ -24,10 +24,21 @@ class PixelCheck(Protocol):
         """Return why the image is not a frontal chest radiograph; an empty text if it looks like one."""
 
 
-def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits()) -> None:
+def check_header(
+    header: ImageHeader, kind: FileKind, limits: Limits = Limits(), added: HeaderWords = HeaderWords()
+) -> None:
     """Refuse what the header alone rules out, before any pixel is decoded.
 
     A missing value is no ground for refusal: the image is scored with a flag. PNG and JPEG have no modality.
+
+    Parameters
+    ----------
+    header : ImageHeader
+    kind : FileKind
+    limits : Limits
+        Limits on the size in pixels.
+    added : HeaderWords
+        Words of the hospital for body parts and views.
 
     Raises
     ------
@@ -36,13 +47,15 @@ def check_header(header: ImageHeader, kind: FileKind, limits: Limits = Limits())
     """
     if kind is FileKind.DICOM and header.modality not in _MODALITIES:
         raise Refusal(Reason.WRONG_MODALITY, f"Modality {_code(header.modality)}, expected CR, DX or RG")
-    if part_of(header.body_part) is Part.OTHER:
+    if part_of(header.body_part, added) is Part.OTHER:
         raise Refusal(Reason.WRONG_BODY_PART, f"BodyPartExamined {_code(header.body_part)}, expected CHEST")
     if header.for_processing:
         raise Refusal(Reason.FOR_PROCESSING, "send the FOR PRESENTATION image instead")
     if header.n_frames > 1:
         raise Refusal(Reason.MULTI_FRAME, f"{header.n_frames} frames, expected 1")
-    if view_of(header.view_position) is View.OTHER:
+    if header.view_conflict:
+        raise Refusal(Reason.VIEW_CONFLICT, header.view_conflict)
+    if view_of(header.view_position, added) is View.OTHER:
         raise Refusal(Reason.LATERAL_VIEW, f"view {_code(header.view_position)}, expected PA or AP")
     if header.age_years is not None and header.age_years < ADULT_YEARS:
         raise Refusal(

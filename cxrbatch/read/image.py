@@ -10,6 +10,7 @@ from cxrbatch.read import raster
 from cxrbatch.read.dicom.open import open_dicom
 from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
+from cxrbatch.terms import HeaderWords
 
 
 class OpenImage(Protocol):
@@ -31,7 +32,8 @@ class OpenImage(Protocol):
         Returns
         -------
         CxrImage
-            Pixels are float32, shape (rows, columns), 0–1, bone white.
+            Pixels are float32, shape (rows, columns), 0–1, bone white; laid as the file states (EXIF Orientation,
+            PatientOrientation).
 
         Raises
         ------
@@ -43,7 +45,9 @@ class OpenImage(Protocol):
         """
 
 
-def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) -> OpenImage:
+def open_image(
+    ref: ImageRef, patients: PatientRule, limits: Limits = Limits(), added: HeaderWords = HeaderWords()
+) -> OpenImage:
     """Read the header of an image.
 
     Parameters
@@ -53,6 +57,8 @@ def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) 
         Rule for the patient of a PNG or JPEG.
     limits : Limits
         Limits on the size of the file and of its contents.
+    added : HeaderWords
+        Words of the hospital for body parts and views.
 
     Raises
     ------
@@ -62,5 +68,5 @@ def open_image(ref: ImageRef, patients: PatientRule, limits: Limits = Limits()) 
         The file cannot be opened.
     """
     if ref.kind is FileKind.DICOM:
-        return open_dicom(ref, limits)
+        return open_dicom(ref, limits, added)
     return raster.open_raster(ref, patients)

@@ -66,6 +66,8 @@ class ImageHeader:
         As in DICOM (0008,0060) and (0018,0015), or the anatomic region; empty where nothing is said.
     view_position : str
         ``PA``, ``AP``, ``FRONTAL``, ``LL``, … as in DICOM (0018,5101); empty where unknown.
+    view_conflict : str
+        Which elements of the header contradict each other on the view; empty where none do.
     age_years : float or None
         Age at the study.
     for_processing : bool
@@ -89,6 +91,7 @@ class ImageHeader:
     modality: str = ""
     body_part: str = ""
     view_position: str = ""
+    view_conflict: str = ""
     age_years: float | None = None
     for_processing: bool = False
     n_frames: int = 1

@@ -11,7 +11,8 @@ from cxrbatch._lib.text import as_code
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageHeader, ImageScore, Outcome, PatientKey
 
-_HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader))
+_NOT_STORED = ("view_conflict",)  # the detail of the failure repeats it
+_HEADER_FIELDS = tuple(field.name for field in fields(ImageHeader) if field.name not in _NOT_STORED)
 
 
 def encode(outcome: Outcome) -> str:

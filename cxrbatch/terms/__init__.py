@@ -4,6 +4,20 @@ Input: text and codes of a header. Output: chest or not, frontal or not, or that
 """
 
 from cxrbatch.terms.codes import part_of_code, view_of_code
-from cxrbatch.terms.match import Part, View, mend, part_of, view_of, views_in
+from cxrbatch.terms.header_words import HeaderWords, load_header_words
+from cxrbatch.terms.match import Part, View, is_lateral, part_of, view_of, views_in
+from cxrbatch.terms.spelling import mend
 
-__all__ = ["Part", "View", "mend", "part_of", "part_of_code", "view_of", "view_of_code", "views_in"]
+__all__ = [
+    "HeaderWords",
+    "Part",
+    "View",
+    "is_lateral",
+    "load_header_words",
+    "mend",
+    "part_of",
+    "part_of_code",
+    "view_of",
+    "view_of_code",
+    "views_in",
+]

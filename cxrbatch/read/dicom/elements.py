@@ -56,6 +56,11 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     return list(value) if isinstance(value, Sequence) else []
 
 
+def code(item: Dataset) -> tuple[str, str]:
+    """Read scheme and value of a code; values of more than 16 letters have an element of their own (PS3.3 8.1)."""
+    return text(item, "CodingSchemeDesignator"), text(item, "CodeValue") or text(item, "LongCodeValue")
+
+
 def is_stated(dataset: Dataset, keyword: str) -> bool:
     """Check whether an element has a value, usable or not."""
     element = dataset.get_item(keyword, keep_deferred=True)

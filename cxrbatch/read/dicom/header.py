@@ -7,15 +7,15 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom.dates import age_on, parse_date
+from cxrbatch.read.dicom.view import read_view
 from cxrbatch.records import ImageHeader, PatientKey
-from cxrbatch.terms import Part, View, mend, part_of, part_of_code, view_of, view_of_code, views_in
+from cxrbatch.terms import HeaderWords, Part, mend, part_of, part_of_code
 
-_DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription")
 _STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _DATES_FOR_AGE = (*_STUDY_DATES, "AcquisitionDateTime")
 
 
-def read_header(dataset: Dataset, name: str) -> ImageHeader:
+def read_header(dataset: Dataset, name: str, added: HeaderWords = HeaderWords()) -> ImageHeader:
     """Collect the values that the gate and the report need.
 
     Parameters
@@ -23,8 +23,11 @@ def read_header(dataset: Dataset, name: str) -> ImageHeader:
     dataset : Dataset
     name : str
         Relative path; it identifies the patient where the header does not.
+    added : HeaderWords
+        Words of the hospital for body parts and views.
     """
     patient_key, patient_id = _patient(dataset, name)
+    view_position, view_conflict = read_view(dataset, added)
     studied = next((found for keyword in _STUDY_DATES if (found := el.date(dataset, keyword))), None)
     return ImageHeader(
         patient_key=patient_key,
@@ -35,8 +38,9 @@ def read_header(dataset: Dataset, name: str) -> ImageHeader:
         study_instance_uid=el.text(dataset, "StudyInstanceUID"),
         sop_instance_uid=el.text(dataset, "SOPInstanceUID"),
         modality=el.text(dataset, "Modality").upper(),
-        body_part=_body_part(dataset),
-        view_position=_view_position(dataset),
+        body_part=_body_part(dataset, added),
+        view_position=view_position,
+        view_conflict=view_conflict,
         age_years=_age_years(dataset),
         for_processing=_is_for_processing(dataset),
         n_frames=el.integer(dataset, "NumberOfFrames", 1),
@@ -69,57 +73,18 @@ def _age_by_dates(dataset: Dataset) -> int | None:
     return age_on(born, studied) if born and studied else None
 
 
-def _body_part(dataset: Dataset) -> str:
+def _body_part(dataset: Dataset, added: HeaderWords) -> str:
     """Read BodyPartExamined, else the code of the region, else its meaning; empty where none says anything."""
     stated = _capitals(dataset, "BodyPartExamined")
-    if part_of(stated) is not Part.UNKNOWN:
+    if part_of(stated, added) is not Part.UNKNOWN:
         return stated
     regions = el.items(dataset, "AnatomicRegionSequence")
-    found = (part_of_code(*_code(regions[0])) or _capitals(regions[0], "CodeMeaning")) if regions else ""
-    return "" if part_of(found) is Part.UNKNOWN else found
-
-
-def _view_position(dataset: Dataset) -> str:
-    """Read ViewPosition, else the view's code, else the orientation, else an unambiguous description."""
-    stated = _capitals(dataset, "ViewPosition")
-    if view_of(stated) is not View.UNKNOWN:
-        return stated
-    return _coded_view(dataset) or _view_by_orientation(dataset) or _view_in(_description(dataset))
-
-
-def _coded_view(dataset: Dataset) -> str:
-    views = el.items(dataset, "ViewCodeSequence")
-    return (view_of_code(*_code(views[0])) or _view_in(el.text(views[0], "CodeMeaning"))) if views else ""
-
-
-def _code(item: Dataset) -> tuple[str, str]:
-    """Read scheme and value of a code; values of more than 16 letters have an element of their own (PS3.3 8.1)."""
-    value = el.text(item, "CodeValue") or el.text(item, "LongCodeValue")
-    return el.text(item, "CodingSchemeDesignator"), value
+    found = (part_of_code(*el.code(regions[0])) or _capitals(regions[0], "CodeMeaning")) if regions else ""
+    return "" if part_of(found, added) is Part.UNKNOWN else found
 
 
 def _capitals(dataset: Dataset, keyword: str) -> str:
     return mend(el.text(dataset, keyword)).upper()
-
-
-def _description(dataset: Dataset) -> str:
-    return " ".join(el.text(dataset, keyword) for keyword in _DESCRIPTIONS)
-
-
-def _view_in(words: str) -> str:
-    """Find the view that a text names; empty where it names both, such as ``PA and lateral`` for a whole study."""
-    found = views_in(words)
-    if len(found) != 1:
-        return ""
-    return "FRONTAL" if View.FRONTAL in found else "LATERAL"
-
-
-def _view_by_orientation(dataset: Dataset) -> str:
-    """Derive the view from PatientOrientation: rows from front to back mean a lateral (PS3.3 C.7.6.1.1.1)."""
-    directions = el.texts(dataset, "PatientOrientation")
-    if len(directions) != 2 or not directions[0]:
-        return ""
-    return {"L": "FRONTAL", "R": "FRONTAL", "A": "LATERAL", "P": "LATERAL"}.get(directions[0][0].upper(), "")
 
 
 def _is_for_processing(dataset: Dataset) -> bool:

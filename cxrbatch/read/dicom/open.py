@@ -16,6 +16,7 @@ from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
 from cxrbatch.read.dicom.deflated import inflate_dataset
 from cxrbatch.read.dicom.header import read_header
+from cxrbatch.read.dicom.orientation import is_unusable, read_orientation
 from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
@@ -23,6 +24,7 @@ from cxrbatch.read.dicom.stored_values import plain_frame, reduced_from_file, tr
 from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef
+from cxrbatch.terms import HeaderWords
 
 # pydicom logs errors together with values from the file: they must not appear on stderr.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
@@ -49,14 +51,15 @@ class OpenDicom:
     limits: Limits
 
     def decode(self, least_px: int | None = None) -> CxrImage:
-        """Decode to presentation values, inverted once if MONOCHROME1.
+        """Decode to presentation values, inverted once if MONOCHROME1, and laid as PatientOrientation states.
 
         Parameters, result and errors as in `cxrbatch.read.OpenImage`.
         """
         halvings = block_means.halvings(self.header.rows, self.header.columns, least_px)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self._while_reading(halvings) or self._after_reading(halvings)
+            stored = self._while_reading(halvings) or self._after_reading(halvings)
+        found = read_orientation(self.dataset).lay(stored)
         return CxrImage(
             ref=self.ref,
             header=self.header,
@@ -91,14 +94,14 @@ class OpenDicom:
             self.dataset[element.tag] = element
 
 
-def open_dicom(ref: ImageRef, limits: Limits) -> OpenDicom:
+def open_dicom(ref: ImageRef, limits: Limits, added: HeaderWords = HeaderWords()) -> OpenDicom:
     """Parse the header of a DICOM file; see `cxrbatch.read.open_image`."""
     with warnings.catch_warnings(), ref.path.open("rb") as stream:
         warnings.simplefilter("ignore")
         plain = inflate_dataset(stream, limits)
         dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
         check_structure(dataset, limits.nesting)
-        header = read_header(dataset, ref.name)
+        header = read_header(dataset, ref.name, added)
         if "Rows" not in dataset or "Columns" not in dataset:
             _refuse_non_image(dataset)
         return OpenDicom(ref, header, dataset, stream.tell(), limits)
@@ -145,5 +148,6 @@ def _header_flags(dataset: Dataset, header: ImageHeader) -> frozenset[Flag]:
         Flag.BODY_PART_UNKNOWN: not header.body_part,
         Flag.NO_PATIENT_ID: header.patient_key[0] != "dicom",
         Flag.LOSSY: lossy,
+        Flag.ORIENTATION_IGNORED: is_unusable(dataset),
     }
     return frozenset(flag for flag, holds in found.items() if holds)
