@@ -15,6 +15,7 @@ from cxrbatch.prepare import decode_image
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageRef, Outcome
 from cxrbatch.report import annotated
+from cxrbatch.terms import load_header_words
 
 Source = str | PathLike[str]
 
@@ -26,6 +27,7 @@ def predict(
     paths: Source | Iterable[Source],
     bundle: Bundle | Source = DEFAULT_BUNDLE,
     options: EngineOptions = EngineOptions(),
+    header_words: Source | None = None,
 ) -> Iterator[Outcome]:
     """Score single images as `cxrbatch.screen` would.
 
@@ -35,6 +37,8 @@ def predict(
     bundle : Bundle or path
         A bundle or its folder; by default the bundle that is part of cxrbatch.
     options : EngineOptions
+    header_words : path, optional
+        File with words of the hospital for body parts and views (`cxrbatch.terms.HeaderWords`).
 
     Yields
     ------
@@ -44,13 +48,14 @@ def predict(
     Raises
     ------
     CxrbatchError
-        The bundle cannot be used, or worker processes cannot be started.
+        The bundle or the words cannot be used, or worker processes cannot be started.
     """
     each = [paths] if isinstance(paths, str | PathLike) else paths
     found = [classify(Path(path), str(path)) for path in each]
     refs = [item for item in found if isinstance(item, ImageRef)]
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-    with open_engine(loaded, options) as engine:
+    words = load_header_words(None if header_words is None else Path(header_words))
+    with open_engine(loaded, options, header_words=words) as engine:
         yield from _in_order(found, engine.run(refs))
 
 

@@ -142,10 +142,10 @@ def test_a_planted_wrong_line_is_found(line: str) -> None:
 
 
 NIGHT = {
-    "screen": "recipe state rescore settle expire max-nights capacity prevalence log-format",
+    "screen": "recipe header-words state rescore settle expire max-nights capacity prevalence log-format",
     "results import": "state dry-run",
     "audit": "state",
-    "doctor": "recipe state bundle out format",
+    "doctor": "recipe state bundle header-words out format",
 }
 
 

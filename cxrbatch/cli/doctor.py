@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import MODEL, PATH, SCREEN, screen_options
+from cxrbatch.cli.options import MODEL, PATH, SCREEN, WORDS, screen_options
 from cxrbatch.cli.recipe import recipe_option
 
 
@@ -17,6 +17,7 @@ from cxrbatch.cli.recipe import recipe_option
         ),
         click.Option(["--state"], type=PATH, metavar="FILE", help="What cxrbatch screen --state remembers."),
         *MODEL,
+        *WORDS,
         click.Option(
             ["--format", "shape"],
             type=click.Choice(["text", "json"]),
@@ -29,9 +30,9 @@ from cxrbatch.cli.recipe import recipe_option
 def doctor(shape: str, **stated: Any) -> int:
     """Say whether a night would run here, and what to do where not. Nothing is changed.
 
-    Looks at the packages, the bundle and its hash, the device, every decoder, worker processes, the export in FOLDER,
-    the place of the report, the state (integrity, rights, clock, lock, disk), and the recipe itself. What is not
-    named, here or in the recipe, is left out. Run it as the user who runs the night.
+    Looks at the packages, the bundle and its hash, the words of the hospital, the device, every decoder, worker
+    processes, the export in FOLDER, the place of the report, the state (integrity, rights, clock, lock, disk), and
+    the recipe itself. What is not named, here or in the recipe, is left out. Run it as the user who runs the night.
 
     \b
     Exit codes: 0 no problem · 1 a problem · 2 wrong usage or recipe

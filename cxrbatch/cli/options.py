@@ -68,6 +68,16 @@ MEANING = (
 )
 """Options of every command that interprets scores."""
 
+WORDS = (
+    click.Option(
+        ["--header-words"],
+        type=PATH,
+        metavar="FILE",
+        help="TOML with words of this hospital for body parts and views, beside the built-in ones.",
+    ),
+)
+"""Options of every command that reads headers."""
+
 EXECUTION = (
     click.Option(
         ["--batch-size"],
@@ -171,6 +181,7 @@ SCREEN: tuple[click.Parameter, ...] = (
     ),
     *MODEL,
     *MEANING,
+    *WORDS,
     *EXECUTION,
     *NIGHT,
     *LIMITS,
@@ -198,6 +209,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
         bundle=bundle_path(stated),
         engine=engine_options(stated),
         patients=PatientRule(stated["patient_from"]),
+        header_words=stated["header_words"],
         operating_points=stated["operating_points"],
         prevalence=prevalence(stated),
         pseudonym_key=stated["pseudonymise"],

@@ -10,6 +10,7 @@ from cxrbatch.cli.options import (
     MEANING,
     MODEL,
     PATH,
+    WORDS,
     bundle_path,
     engine_options,
     prevalence,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         click.Option(["--out"], type=PATH, help="Folder for the images with their results written on them."),
         *MODEL,
         *MEANING,
+        *WORDS,
     ]
 )
 def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
@@ -41,7 +43,7 @@ def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
     share = prevalence(stated)
     bundle = choose_bundle(bundle_path(stated), stated["operating_points"], share)
     points = bundle.operating_points if stated["operating_points"] else None
-    outcomes = run_predict(images, bundle, engine_options(stated))
+    outcomes = run_predict(images, bundle, engine_options(stated), stated["header_words"])
     n_failed = 0
     for path, name, outcome in zip(images, result_names(images), outcomes, strict=True):
         click.echo(_prediction_line(path, outcome) + _meaning(outcome, bundle, points, share))

@@ -14,6 +14,7 @@ CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
     "packages": packages.packages,
     "bundle": bundle.bundle,
     "network": bundle.network,
+    "header words": paths.header_words,
     "decoder": decoders.decoders,
     "readers": decoders.readers,
     "export": paths.export,

@@ -10,6 +10,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.report import Pseudonymiser, check_writable
+from cxrbatch.terms import load_header_words
 
 LEAST_FREE_BYTES = 100 * 2**20
 """Free space below which there is a problem: the next report or a growing state may not fit."""
@@ -52,6 +53,13 @@ def report(setup: Setup) -> Iterator[Observation]:
         yield from_error(error, "report")
     else:
         yield ok("report", f"{visible(str(setup.out))}: can be written")
+
+
+def header_words(setup: Setup) -> Iterator[Observation]:
+    """Check whether the words of the hospital can be used."""
+    if setup.options.header_words:
+        words = load_header_words(setup.options.header_words)
+        yield ok("header words", f"{visible(str(setup.options.header_words))}: {words.n_words} words")
 
 
 def pseudonyms(setup: Setup) -> Iterator[Observation]:

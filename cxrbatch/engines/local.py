@@ -75,6 +75,7 @@ class LocalEngine:
             device=started.device,
             precision=started.precision,
             batch_size=predictor.batch_size,
+            header_words_sha256=self._prepare.header_words.digest,
             decode=Decode.REDUCED if self._prepare.least_px else Decode.FULL,
         )
 

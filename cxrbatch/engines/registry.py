@@ -10,6 +10,7 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
+from cxrbatch.terms import HeaderWords
 
 ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine}
 """Engines by `EngineOptions.name`. All return the same outcomes (``tests/engines/test_engines.py``)."""
@@ -20,6 +21,7 @@ def open_engine(
     options: EngineOptions,
     *,
     patients: PatientRule = PatientRule(),
+    header_words: HeaderWords = HeaderWords(),
     thumbnail_px: int = 0,
     identify_files: bool = False,
 ) -> Engine:
@@ -27,7 +29,7 @@ def open_engine(
 
     Parameters
     ----------
-    patients, thumbnail_px, identify_files
+    patients, header_words, thumbnail_px, identify_files
         As in `cxrbatch.prepare.PrepareOptions`.
 
     Raises
@@ -41,6 +43,7 @@ def open_engine(
         spec=bundle.preprocess,
         pixel_check=StoredCheck(bundle.gate_path),
         patients=patients,
+        header_words=header_words,
         thumbnail_px=thumbnail_px,
         identify_files=identify_files,
         full_size=options.decode is Decode.FULL,

@@ -22,6 +22,8 @@ class Provenance:
 
     Attributes
     ----------
+    header_words_sha256 : str
+        Digest of the words of the hospital for body parts and views; empty where there were none.
     decode : str
         ``full`` or ``reduced``: whether all pixels of large radiographs were decoded.
     """
@@ -33,6 +35,7 @@ class Provenance:
     device: str
     precision: str
     batch_size: int
+    header_words_sha256: str = ""
     decode: str = "full"
     engine: str = "local"
 

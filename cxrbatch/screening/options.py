@@ -26,6 +26,8 @@ class ScreenOptions:
         How the run executes.
     patients : PatientRule
         Rule that finds the patient of a PNG or JPEG.
+    header_words : Path or None
+        File with words of the hospital for body parts and views (`cxrbatch.terms.HeaderWords`).
     operating_points : Path or None
         File with other operating points than the bundle's own.
     prevalence : float or None
@@ -53,6 +55,7 @@ class ScreenOptions:
     bundle: Path = DEFAULT_BUNDLE
     engine: EngineOptions = EngineOptions()
     patients: PatientRule = PatientRule()
+    header_words: Path | None = None
     operating_points: Path | None = None
     prevalence: float | None = None
     pseudonym_key: Path | None = None
@@ -66,7 +69,7 @@ class ScreenOptions:
     clock: Clock = system_clock
 
     def __post_init__(self) -> None:
-        for name in ("bundle", "operating_points", "pseudonym_key", "state"):
+        for name in ("bundle", "header_words", "operating_points", "pseudonym_key", "state"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
         if isinstance(self.patients, str):

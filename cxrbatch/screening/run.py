@@ -26,6 +26,7 @@ from cxrbatch.report import Pseudonymiser, check_writable, write_report
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
+from cxrbatch.terms import HeaderWords, load_header_words
 from cxrbatch.triage import (
     ListRules,
     aggregate_patients,
@@ -86,10 +87,12 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
     bundle = choose_bundle(options.bundle, options.operating_points, options.prevalence)
     _LOG.debug("verified bundle %s", bundle.id)
+    words = load_header_words(options.header_words)
     with _open_state(out, options) as state:
-        context, warnings = _begin(folder, bundle, options, state)
+        settings = _settings(bundle, options, words)
+        context, warnings = _begin(folder, bundle, options, state, settings)
         run_id = state.begin(context)
-        run = _run_folder(folder, bundle, options, state, context)
+        run = _run_folder(folder, bundle, options, state, context, words)
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         if out:
             write_report(pseudonymise(run) if pseudonymise else run, out)
@@ -103,14 +106,14 @@ def _open_state(out: Path | None, options: ScreenOptions) -> AbstractContextMana
 
 
 def _begin(
-    folder: Path, bundle: Bundle, options: ScreenOptions, state: State
+    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, settings: str
 ) -> tuple[RunContext, tuple[str, ...]]:
-    """Find the night of this run and the settings of its outcomes; second: warnings about the clock."""
+    """Find the night of this run; second: warnings about the clock."""
     now, last = options.clock(), state.last_night()
     night = max(night_of(now), last or dt.date.min)
     context = RunContext(
         root=str(folder.resolve()),
-        settings=_settings(bundle, options),
+        settings=settings,
         bundle_sha256=bundle.sha256,
         night=night,
         moment=after(now, state.last_moment()),
@@ -133,7 +136,7 @@ def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> 
     return ()
 
 
-def _settings(bundle: Bundle, options: ScreenOptions) -> str:
+def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = HeaderWords()) -> str:
     """Hash everything except the file that an outcome depends on; the name of the engine is not part of it."""
     engine = options.engine
     parts = (
@@ -145,16 +148,22 @@ def _settings(bundle: Bundle, options: ScreenOptions) -> str:
         engine.decode,
         *dataclasses.astuple(replace(engine.limits, seconds=0)),  # a timeout is always tried again
         engine.max_memory_bytes,
+        *filter(None, [words.digest]),  # without words the hash is that of earlier versions
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _run_folder(
-    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
+    folder: Path,
+    bundle: Bundle,
+    options: ScreenOptions,
+    state: State,
+    context: RunContext,
+    words: HeaderWords,
 ) -> TriageRun:
     """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started = options.clock()
-    with _open_engine(bundle, options) as engine:
+    with _open_engine(bundle, options, words) as engine:
         found = list(engine.discover(folder))
         _LOG.debug("discovered %d files", len(found))
         resolved = OutcomeResolver(engine, options, state, context)(found)
@@ -185,11 +194,12 @@ def _run_folder(
     )
 
 
-def _open_engine(bundle: Bundle, options: ScreenOptions) -> Engine:
+def _open_engine(bundle: Bundle, options: ScreenOptions, words: HeaderWords) -> Engine:
     return open_engine(
         bundle,
         options.engine,
         patients=options.patients,
+        header_words=words,
         thumbnail_px=THUMBNAIL_PX,
         identify_files=options.state is not None,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from cxrbatch.doctor import Setup, examine, paths
 from cxrbatch.doctor.check import Level, Observation
-from cxrbatch.errors import UsageProblem
+from cxrbatch.errors import RecipeError, UsageProblem
 from cxrbatch.screening.options import ScreenOptions
 
 
@@ -21,7 +21,7 @@ def export(folder: Path) -> list[Observation]:
 
 
 def test_nothing_asked_nothing_said() -> None:
-    for check in (paths.export, paths.report, paths.pseudonyms, paths.disk):
+    for check in (paths.export, paths.report, paths.header_words, paths.pseudonyms, paths.disk):
         assert list(check(Setup())) == []
 
 
@@ -125,6 +125,17 @@ def test_pseudonyms(tmp_path: Path) -> None:
     bad = Setup(options=ScreenOptions(pseudonym_key=tmp_path / "short"))
     with pytest.raises(UsageProblem, match="no key"):
         list(paths.pseudonyms(bad))
+
+
+def test_words_of_the_hospital_are_counted_or_the_mistake_is_named(tmp_path: Path) -> None:
+    words = tmp_path / "our words.toml"
+    setup = Setup(options=ScreenOptions(header_words=words))
+    words.write_text('chest = ["TRX", "LUNGE STAT*"]')
+    found = only(list(paths.header_words(setup)))
+    assert (found.level, found.found) == (Level.OK, f"{words}: 2 words")
+    words.write_text("chest = [1]")
+    with pytest.raises(RecipeError, match=r"our words\.toml: chest: \[0\]: expected text"):
+        list(paths.header_words(setup))
 
 
 def test_whatever_a_check_raises_is_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
