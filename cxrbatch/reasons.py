@@ -36,6 +36,7 @@ class Flag(StrEnum):
     VIEW_UNKNOWN = "view_unknown"
     BODY_PART_UNKNOWN = "body_part_unknown"
     NO_PATIENT_ID = "no_patient_id"
+    PLACEHOLDER_PATIENT_ID = "placeholder_patient_id"
     PHOTOMETRIC_CONFLICT = "photometric_conflict"
     VOI_IGNORED = "voi_ignored"
     REORIENTED = "reoriented"
@@ -94,6 +95,7 @@ FLAG_MEANING: dict[Flag, str] = {
     Flag.VIEW_UNKNOWN: "view not stated: make sure that this is a frontal view",
     Flag.BODY_PART_UNKNOWN: "body part not stated",
     Flag.NO_PATIENT_ID: "no PatientID: grouped by study or by file",
+    Flag.PLACEHOLDER_PATIENT_ID: "PatientID stands for many patients (0, ANONYMOUS, …): grouped by study or by file",
     Flag.PHOTOMETRIC_CONFLICT: "PresentationLUTShape contradicts PhotometricInterpretation, which was followed",
     Flag.VOI_IGNORED: "the stored window or VOI LUT is unusable and was ignored",
     Flag.REORIENTED: "turned or mirrored, as PatientOrientation says: check the side markers",

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 
-from cxrbatch._lib.text import neutralise, visible
+from cxrbatch._lib.text import shown
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -26,6 +26,5 @@ def _cell(value: Cell) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        # A backslash is doubled: a name that contains a literal escape must differ from an escaped name.
-        return visible(neutralise(value.replace("\\", "\\\\")))
+        return shown(value)
     return str(value) if isinstance(value, int) else f"{value:.6f}"

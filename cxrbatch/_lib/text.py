@@ -13,12 +13,44 @@ _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 _FORMULA = re.compile(r"^(?='*[\t\r\n])|(?:^|(?<=;))(?=[\s\ufeff']*[=+\-@＝＋－＠])")  # noqa: RUF001
 
 
+_FORMULA_SHOWN = re.compile(r"^'(?='*[\t\r\n])|(?:^|(?<=;))'(?=[\s\ufeff']*[=+\-@＝＋－＠])")  # noqa: RUF001
+_ESCAPED = re.compile(r"\\(?:[\\nrt]|x[0-9A-Fa-f]{2}|u[0-9a-f]{4})")
+
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
 
 
 def visible(text: str) -> str:
-    r"""Escape characters that break or reorder a line or cannot be encoded (``\n``, ``\u202e``, ``\udcff``)."""
-    return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    r"""Escape characters that break or reorder a line or cannot be encoded: ``\n``, ``\u202e``, ``\xFF`` for a byte.
+
+    Different texts without a backslash stay different.
+    """
+    return _HIDDEN.sub(lambda match: _escape(match[0]), text)
+
+
+def _escape(sign: str) -> str:
+    if "\udc80" <= sign <= "\udcff":  # a byte that did not decode (PEP 383)
+        return f"\\x{ord(sign) - 0xDC00:02X}"
+    is_c1 = "\x80" <= sign <= "\x9f"  # as \\x85 it would look like a byte
+    return f"\\u{ord(sign):04x}" if is_c1 else sign.encode("unicode_escape").decode("ascii")
+
+
+def shown(text: str) -> str:
+    """Write a text as the cells of tables show it: neutralised and escaped; different texts stay different."""
+    # A backslash is doubled: a name that contains a literal escape must differ from an escaped name.
+    return visible(neutralise(text.replace("\\", "\\\\")))
+
+
+def meant(cell: str) -> str:
+    """Return the text that `shown` wrote; a cell that it cannot have written is unchanged."""
+    text = _FORMULA_SHOWN.sub("", _ESCAPED.sub(lambda match: _unescape(match[0][1:]), cell))
+    return text if shown(text) == cell else cell
+
+
+def _unescape(code: str) -> str:
+    if len(code) == 1:
+        return {"n": "\n", "r": "\r", "t": "\t"}.get(code, code)
+    number = int(code[1:], 16)
+    return chr(number + 0xDC00 if code[0] == "x" and number >= 0x80 else number)
 
 
 def neutralise(text: str) -> str:

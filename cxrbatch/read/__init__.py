@@ -8,4 +8,9 @@ from cxrbatch.read.dicom.open import NotAnImage
 from cxrbatch.read.image import OpenImage, open_image
 from cxrbatch.read.patient_rule import PatientRule
 
-__all__ = ["NotAnImage", "OpenImage", "PatientRule", "open_image"]
+__all__ = ["READING_VERSION", "NotAnImage", "OpenImage", "PatientRule", "open_image"]
+
+READING_VERSION = 2
+"""Raise it with every change of what is read of a file: pixels, header, patient, flags, reasons, pixel check.
+
+Whatever a state remembers of another version is read again, if the file is still there."""

@@ -12,9 +12,9 @@ from cxrbatch.records.images import (
     ImageHeader,
     ImageRef,
     ModelInput,
-    PatientKey,
 )
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
+from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
 from cxrbatch.records.patients import PatientTriage, Priority
 from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, patient_row
 from cxrbatch.records.run import Provenance, TriageRun
@@ -41,6 +41,9 @@ __all__ = [
     "Provenance",
     "Reach",
     "TriageRun",
+    "dicom_key",
     "file_row",
+    "has_issuer",
+    "has_patient_id",
     "patient_row",
 ]

@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.reasons import Flag
+from cxrbatch.records.patient_key import PatientKey
 from cxrbatch.resample import Box, ReducedImage
-
-PatientKey = tuple[str, ...]
-"""Starts with the kind of identifier (``dicom``, ``study``, ``file``, …), so that no two kinds collide."""
-
 
 ADULT_YEARS = 18
 """Younger patients are neither scored nor trained on."""
@@ -59,7 +56,7 @@ class ImageHeader:
         The only key by which images are grouped (see `cxrbatch.triage`).
     patient_id, issuer_of_patient_id, accession_number : str
         As in the DICOM header; empty where unknown. ``patient_id`` is the text that a person searches for: where
-        there is none it is the study or the file.
+        there is none it is the study or the file. Bytes that do not decode are lone surrogates (U+DC80 to U+DCFF).
     study_date : str
         ISO 8601 (``2026-11-22``), empty where unknown.
     modality, body_part : str

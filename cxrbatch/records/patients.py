@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records.images import PatientKey
+from cxrbatch.records.patient_key import PatientKey
 
 
 class Priority(StrEnum):

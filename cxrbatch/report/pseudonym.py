@@ -59,7 +59,7 @@ class Pseudonymiser:
     def _hash(self, value: str) -> str:
         if not value:
             return ""
-        digest = hmac.new(self.key, value.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        digest = hmac.new(self.key, value.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return digest.hexdigest()[:_DIGITS]
 
     def _patient(self, patient: PatientTriage) -> PatientTriage:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import visible
+from cxrbatch._lib.text import meant, visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
 from cxrbatch.state import PcrResult, State, open_state, persistent_state
+from cxrbatch.terms import is_placeholder
 
 FIRST_DAY = dt.date(2020, 1, 1)
 """Earliest date of a PCR for this virus: its first protocol was published in January 2020 (Corman et al.,
@@ -112,6 +113,11 @@ _AMBIGUOUS = Decision(
     RowClass.AMBIGUOUS,
     "several patients have these identifiers",
     "say which one: PatientID with its issuer (--issuer-column), or PatientID and accession number",
+)
+_PLACEHOLDER = Decision(
+    RowClass.UNMATCHED,
+    "a PatientID that stands for many patients, and no accession number",
+    "give the accession number of the radiograph",
 )
 _TWO_PATIENTS = Decision(
     RowClass.CONTRADICTORY,
@@ -274,13 +280,17 @@ def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     """Find the one patient that all identifiers of the row match."""
     issuer = row.issuer_of_patient_id or None
     by_each = {
-        name: set(patients(**{column: value}, issuer_of_patient_id=issuer))
+        name: _with_either_reading(patients, column, value, issuer)
         for name, column, value in (
             ("PatientID", "patient_id", row.patient_id),
             ("accession number", "accession_number", row.accession_number),
         )
         if value
     }
+    if is_placeholder(row.patient_id) and not by_each.get("PatientID"):
+        by_each.pop("PatientID", None)
+        if not by_each:
+            return _PLACEHOLDER
     fitting = set.intersection(*by_each.values())
     if len(fitting) == 1:
         return fitting.pop()
@@ -290,6 +300,16 @@ def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     if not names:
         return _UNMATCHED
     return _TWO_PATIENTS if len(names) > 1 else _half_known(*names)
+
+
+def _with_either_reading(patients: Patients, column: str, value: str, issuer: str | None) -> set[PatientKey]:
+    """Find the patients whom a cell means as it is, or as a cell that the report wrote."""
+    readings = {(value, issuer), (meant(value), issuer and meant(issuer))}
+    return {
+        key
+        for text, of_issuer in readings
+        for key in patients(**{column: text}, issuer_of_patient_id=of_issuer)
+    }
 
 
 def _half_known(name: str) -> Decision:

@@ -83,6 +83,7 @@ class OutcomeResolver:
         _LOG.debug("%d files remembered, %d images to read", n_remembered, len(refs))
         try:
             stored += [self._put(files[ref.name], outcome) for ref, outcome in self._with_progress(refs)]
+            self._state.follow_new_keys()
             provenance = self._engine.provenance
         finally:
             self._state.commit()

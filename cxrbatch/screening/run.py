@@ -21,6 +21,7 @@ from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle, choose_bundle
 from cxrbatch.engines import Engine, open_engine
 from cxrbatch.errors import UsageProblem
+from cxrbatch.read import READING_VERSION
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import Pseudonymiser, check_writable, write_report
 from cxrbatch.screening.options import ScreenOptions
@@ -142,6 +143,7 @@ def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = Heade
     parts = (
         bundle.sha256,
         __version__,
+        READING_VERSION,
         options.patients.rule,
         engine.device,
         engine.precision,
@@ -236,6 +238,7 @@ def _waiting(
         operating_points=bundle.operating_points,
     )
     patients = {item.outcome.header.patient_key for item in stored_images if item.outcome.header}
+    patients |= {item.former_key for item in stored_images if item.former_key}
     return make_waiting_list(stored_images, outcomes.keys(), state.result_dates(patients), rules)
 
 

@@ -55,6 +55,9 @@ class StoredImage:
         Start of the run that found it first; UTC.
     duplicate_of : str
         Name of the file of which it was a second copy when it was last found; empty if it was none.
+    former_key : PatientKey
+        Key of its patient before the file was read otherwise; empty if there was no other, or if all that belonged to
+        that key has followed.
     """
 
     id: int
@@ -66,6 +69,7 @@ class StoredImage:
     bundle_sha256: str
     outcome: Outcome
     duplicate_of: str = ""
+    former_key: PatientKey = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

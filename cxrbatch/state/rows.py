@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome, PatientTriage
-from cxrbatch.state.codec import decode, encode, encode_key
+from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import (
     RunContext,
     StoredImage,
@@ -54,8 +54,10 @@ def image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[st
     return {
         **version_columns(file, context),
         **_in_columns(outcome),
-        "night": context.night.isoformat(),
-        "moment": utc_text(context.moment),
+        "first_night": context.night.isoformat(),
+        "first_seen": utc_text(context.moment),
+        "judged": utc_text(context.moment),
+        "former_key": "",
         "bundle_sha256": context.bundle_sha256,
         "patient_key": encode_key(header.patient_key),
         **{column: searchable(getattr(header, column)) for column in _HEADER_COLUMNS},
@@ -87,6 +89,7 @@ def stored_image_of(row: sqlite3.Row) -> StoredImage:
         bundle_sha256=row["bundle_sha256"],
         outcome=decode(row["record"], row["thumbnail"]),
         duplicate_of=json.loads(row["duplicate_of"] or '""'),
+        former_key=decode_key(row["former_key"]) if row["former_key"] else (),
     )
 
 

@@ -77,8 +77,15 @@ CREATE TABLE listed (
 ) WITHOUT ROWID;
 """
 
-STEPS = (_TABLES,)
-"""``STEPS[n]`` makes version n + 1 from version n."""
+# Patients have keys that hold what the file holds (docs/patients.md). Whatever is still there is read again.
+_LOSSLESS_KEYS = """
+ALTER TABLE image ADD COLUMN former_key TEXT NOT NULL DEFAULT '';  -- JSON; the key before it was read otherwise
+CREATE INDEX image_former_key ON image (former_key) WHERE former_key <> '';
+UPDATE image SET settings = '';
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS)
+"""``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cxrbatch.reasons import Reason
-from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun
+from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
+from cxrbatch.state.changed_keys import compared, follow_new_keys
 from cxrbatch.state.codec import decode, decode_key, encode_key
 from cxrbatch.state.records import (
     ImageSummary,
@@ -38,10 +39,11 @@ _TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Reasons that the next run checks again, although the file has not changed."""
 _ROWS_PER_COMMIT = 64
 _REMEMBER = """
-INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :night, :moment,
-    :settings, :bundle_sha256, :moment, :status, :reason, :score_covid, :patient_key, :patient_id,
-    :issuer_of_patient_id, :accession_number, :sop_instance_uid, :record, :thumbnail, '')
+INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :first_night, :first_seen,
+    :settings, :bundle_sha256, :judged, :status, :reason, :score_covid, :patient_key, :patient_id,
+    :issuer_of_patient_id, :accession_number, :sop_instance_uid, :record, :thumbnail, '', :former_key)
 ON CONFLICT (root, name, size_bytes, mtime_ns, ctime_ns) DO UPDATE SET
+    first_night = excluded.first_night, first_seen = excluded.first_seen, former_key = excluded.former_key,
     settings = excluded.settings, bundle_sha256 = excluded.bundle_sha256, judged = excluded.judged,
     status = excluded.status, reason = excluded.reason, score_covid = excluded.score_covid,
     patient_key = excluded.patient_key, patient_id = excluded.patient_id,
@@ -51,6 +53,10 @@ ON CONFLICT (root, name, size_bytes, mtime_ns, ctime_ns) DO UPDATE SET
 _OF_THIS_VERSION = """
 SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
     AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
+"""
+_READ_BEFORE = """
+SELECT * FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
+    AND ctime_ns = :ctime_ns
 """
 # The "+" makes SQLite search by name. By patient, it would be slow for a patient with many images.
 _COPIED_ANEW = """
@@ -167,6 +173,9 @@ class State:
         """
         row = image_row(file, outcome, context)
         self._recognise(row, outcome)
+        if known := self._connection.execute(_READ_BEFORE, row).fetchone():
+            outcome, kept = compared(known, row, outcome)
+            row = image_row(file, outcome, context) | kept
         self._connection.execute(_REMEMBER, row)
         stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
         self._n_uncommitted += 1
@@ -187,6 +196,11 @@ class State:
                     "UPDATE OR IGNORE image SET ctime_ns = ? WHERE id = ?", (row["ctime_ns"], known["id"])
                 )
                 return
+
+    def follow_new_keys(self) -> None:
+        """Move results and list entries to the new keys of their patients, once all files were read."""
+        follow_new_keys(self._connection)
+        self.commit()
 
     def commit(self) -> None:
         """Write stored outcomes to the disk; this also happens automatically from time to time, and at the end."""
@@ -249,21 +263,17 @@ class State:
         Parameters
         ----------
         patient_id, accession_number : str
-            Exactly as in the header; an empty one is not queried.
+            Exactly as in the header; an empty one is not queried. A PatientID that is a placeholder matches nobody.
         issuer_of_patient_id : str or None
-            None matches any issuer.
+            As in the report, or one of its parts: IssuerOfPatientID, UniversalEntityID. None matches any issuer.
 
         Returns
         -------
         list of PatientKey
             Empty if nothing is queried.
         """
-        columns = {
-            "patient_id": patient_id or None,
-            "issuer_of_patient_id": issuer_of_patient_id,
-            "accession_number": accession_number or None,
-        }
-        wanted = {column: value for column, value in columns.items() if value is not None}
+        columns = {"patient_id": patient_id, "accession_number": accession_number}
+        wanted = {column: searchable(value) for column, value in columns.items() if value}
         if not wanted:
             return []
         condition = " AND ".join(f"{column} = :{column}" for column in wanted)
@@ -272,10 +282,13 @@ class State:
                 " AND accession_number <> ''"  # otherwise its index, which has no empty ones, is not used
             )
         rows = self._connection.execute(
-            f"SELECT DISTINCT patient_key FROM image WHERE status <> 'skipped' AND {condition} ORDER BY 1",  # noqa: S608
+            "SELECT DISTINCT patient_key, issuer_of_patient_id FROM image "  # noqa: S608
+            f"WHERE status <> 'skipped' AND {condition} ORDER BY 1",
             wanted,
         )
-        return [decode_key(row[0]) for row in rows]
+        found = ((decode_key(key), issuer) for key, issuer in rows)
+        keys = (key for key, issuer in found if _is_of(issuer_of_patient_id, key, issuer))
+        return list(dict.fromkeys(key for key in keys if not patient_id or has_patient_id(key, patient_id)))
 
     def add_results(self, results: Iterable[PcrResult], imported: dt.datetime) -> None:
         """Store results, all or none; a stored result of the same patient and day is replaced."""
@@ -329,3 +342,8 @@ class State:
     def n_images(self) -> int:
         """Count the stored versions of files."""
         return int(self._connection.execute("SELECT count(*) FROM image").fetchone()[0])
+
+
+def _is_of(wanted: str | None, key: PatientKey, issuer: str) -> bool:
+    """Check whether a patient is of the wanted issuer; `issuer` is the one that the report writes."""
+    return wanted is None or searchable(wanted) == issuer or (wanted != "" and has_issuer(key, wanted))

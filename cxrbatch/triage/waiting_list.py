@@ -59,6 +59,8 @@ class _Image:
         Empty for an image that was not scored.
     found : bool
         True if a version of it is in the folder tonight.
+    former_keys : frozenset of PatientKey
+        Keys of its patient before it was read otherwise, whose results have not followed.
     """
 
     outcome: ImageScore | Failure
@@ -67,6 +69,7 @@ class _Image:
     night: dt.date
     moment: dt.datetime
     found: bool
+    former_keys: frozenset[PatientKey] = frozenset()
 
     @property
     def uid(self) -> str:
@@ -103,8 +106,9 @@ def make_waiting_list(
     images = [*_of_their_patient(scored), *_unsettled(stored_images, found)]
     by_patient: defaultdict[PatientKey, list[_Image]] = defaultdict(list)
     for image in images:
-        if not _has_result(image, results):
-            by_patient[image.patient].append(image)
+        if not _has_result(image, image.patient, results):
+            unclear = any(_has_result(image, key, results) for key in image.former_keys)
+            by_patient[image.patient].append(_flagged(image) if unclear else image)
     waits = ((key, _last_wait(group, rules)) for key, group in by_patient.items())
     return rank(_patient(key, wait, rules) for key, wait in waits if wait)
 
@@ -135,6 +139,7 @@ def _one(
         night=min(item.first_night for item in group),
         moment=min(item.first_seen for item in group),
         found=any(item.id in found for item in group),
+        former_keys=frozenset(item.former_key for item in group if item.former_key),
     )
 
 
@@ -202,9 +207,9 @@ def _finished(item: StoredImage, versions: Iterable[StoredImage]) -> bool:
     return any(other.first_seen > item.first_seen and other.mtime_ns <= latest_ns for other in versions)
 
 
-def _has_result(image: _Image, results: Results) -> bool:
-    """Apply rule 5: check whether the patient has a result for this image."""
-    return any(date >= image.date for date in results.get(image.patient, ()))
+def _has_result(image: _Image, patient: PatientKey, results: Results) -> bool:
+    """Apply rule 5: check whether a patient has a result for this image."""
+    return any(date >= image.date for date in results.get(patient, ()))
 
 
 def _last_wait(images: list[_Image], rules: ListRules) -> list[_Image]:

@@ -200,7 +200,7 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setattr(logging.getLogger("cxrbatch"), "propagate", False)  # pytest shows what is captured
     show_log()
     log_event("a\nb\x1b[2Jc\u202ed\udcffé 漢", event="test")
-    assert capsys.readouterr().err == "a\\nb\\x1b[2Jc\\u202ed\\udcffé 漢\n"
+    assert capsys.readouterr().err == "a\\nb\\x1b[2Jc\\u202ed\\xFFé 漢\n"
 
 
 PLANTED: dict[str, Any] = {

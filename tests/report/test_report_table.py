@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import neutralise, visible
+from cxrbatch._lib.text import meant, neutralise, shown, visible
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, PatientTriage, TriageRun
 from cxrbatch.report.table import files_csv, patients_csv
+
+ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)
 
 
 def test_patients_table_byte_for_byte(run: TriageRun) -> None:
@@ -95,7 +97,7 @@ def test_every_text_cell_is_neutralised(column: str, run: TriageRun, ranked: Pat
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (b"caf\xe9.dcm".decode("utf-8", "surrogateescape"), r"caf\udce9.dcm"),
+        (b"caf\xe9.dcm".decode("utf-8", "surrogateescape"), r"caf\xE9.dcm"),
         ("two\nlines\r.dcm", r"two\nlines\r.dcm"),
         ("\u202egpj.dcm", r"\u202egpj.dcm"),
         ('quo"te, comma', 'quo"te, comma'),
@@ -112,12 +114,22 @@ def test_any_file_name_is_one_row(name: str, expected: str, run: TriageRun) -> N
     assert (row["file"], row["detail"]) == (expected, expected)
 
 
-@given(text=st.text(st.characters(codec=None, exclude_categories=()), max_size=20))
+@given(ANY)
 def test_no_text_breaks_a_line_an_encoding_or_starts_a_formula(text: str) -> None:
     shown = visible(neutralise(text))
     shown.encode("utf-8")
     assert len(f"{shown}.".splitlines()) == 1
     assert not shown.lstrip().startswith(tuple("=+-@＝＋－＠"))  # noqa: RUF001
+
+
+@given(ANY | st.text("=;'\\nx85uE9\udc85\x85\t"))
+def test_what_a_cell_means_is_what_was_written(text: str) -> None:
+    assert meant(shown(text)) == text
+
+
+@pytest.mark.parametrize("cell", ["12\\34", "'A", "\\xE", "\\udce9", "\\xe9", "\\", "", "a;'b", "\\q"])
+def test_a_cell_that_was_not_written_here_means_itself(cell: str) -> None:
+    assert meant(cell) == cell
 
 
 @given(st.lists(st.text("=';\\ntx0\t\n\udcff", min_size=1, max_size=5), min_size=2, unique=True))

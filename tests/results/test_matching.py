@@ -18,10 +18,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch._lib.csv import csv_bytes
 from cxrbatch.cli.app import cli
 from cxrbatch.errors import CxrbatchError, Locked, StateError, UsageProblem
 from cxrbatch.reasons import Reason
-from cxrbatch.records import FoundFile, PatientKey
+from cxrbatch.records import FoundFile, PatientKey, dicom_key
 from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summarise_rows
 from cxrbatch.state.connection import open_state
@@ -796,3 +797,96 @@ def test_any_text_is_read_or_refused_in_one_line(text: str, start: str, folder: 
         said, rows = str(error).splitlines(), []
     assert len(said) <= 1
     assert len({row.number for row in rows}) == len(rows)
+
+
+# --- identifiers as the report writes them
+
+WRITTEN = (
+    ("12\\34", ""),
+    ("12", ""),
+    ("M\udcd6LLER", ""),
+    ("M\udcdcLLER", ""),
+    (r"M\udcdcLLER", ""),
+    (r"M\xDCLLER", ""),
+    ("47\x85", ""),
+    ("47\udc85", ""),
+    ("-4711", ""),
+    ("'-4711", ""),
+    ("a;=b", ""),
+    ("a\tb\n", ""),
+    ("\u202e12", ""),
+    ("77", "H&1.2.1&ISO"),
+    ("77", "H&1.2.2&ISO"),
+    ("77", "A&E"),
+    ("77", "A"),
+)
+
+
+OF_TWO = ("M\udcdcLLER", "-4711")
+"""Their cells are identifiers of others, too: those that hold the text of the escape, or the sign before it."""
+
+
+def of_report(issuer: str, patient_id: str) -> PatientKey:
+    local, _, rest = issuer.partition("&1")
+    universal = f"1{rest}".removesuffix("&ISO")
+    return dicom_key(patient_id, local, [("UniversalEntityID", universal)] if rest else [])
+
+
+def test_what_the_report_writes_finds_its_patient(tmp_path: Path) -> None:
+    """PatientID, issuer and accession number: the cells of the report, each alone and together."""
+    path = tmp_path / "state.sqlite"
+    keys = [of_report(issuer, patient_id) for patient_id, issuer in WRITTEN]
+    with open_state(path) as opened_state:
+        for number, ((patient_id, issuer), patient_key) in enumerate(zip(WRITTEN, keys, strict=True)):
+            named = {"patient_key": patient_key, "issuer_of_patient_id": issuer}
+            scored = image_score(
+                f"{number}", 0.5, patient_id, accession_number=f"{patient_id}/{issuer}", **named
+            )
+            opened_state.put(FoundFile(path=Path(f"{number}"), name=f"{number}"), scored, JUDGEMENT)
+    columns = ("patient_id", "issuer", "accession_number", "date", "result")
+    same: dict[str, Any] = {"date": "2026-11-21", "result": "positive"}
+    cells = [
+        {"patient_id": patient_id, "issuer": issuer, "accession_number": f"{patient_id}/{issuer}"} | same
+        for patient_id, issuer in WRITTEN
+    ]
+    how: dict[str, Any] = {"columns": Columns(issuer_of_patient_id="issuer")}
+    expected = [
+        None if patient_id in OF_TWO else patient_key
+        for (patient_id, _), patient_key in zip(WRITTEN, keys, strict=True)
+    ]
+    for table in (cells, [{**row, "accession_number": ""} for row in cells]):
+        sorted_rows = run(path, csv_bytes(columns, table), dry_run=True, **how)
+        assert [item.result and item.result.patient_key for item in sorted_rows] == expected
+        assert {item.decision.row_class for item in sorted_rows} == {RowClass.NEW, RowClass.AMBIGUOUS}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("ANONYMOUS,,", "unmatched"),
+        ("ANONYMOUS,,P1", ("study", "1.2.1")),
+        (",,P1", ("study", "1.2.1")),
+        ("ANONYMOUS,,P9", "unmatched"),
+        ("1.2.1,,", "unmatched"),
+        ("88,H,", ("dicom", "H", "88", "UniversalEntityID=1.2.1")),
+        ("88,1.2.1,", ("dicom", "H", "88", "UniversalEntityID=1.2.1")),
+        ("88,H&1.2.1,", ("dicom", "H", "88", "UniversalEntityID=1.2.1")),
+        ("88,1.2,", "unmatched"),
+    ],
+)
+def test_placeholders_and_issuers_of_two_names(tmp_path: Path, row: str, expected: PatientKey | str) -> None:
+    path = tmp_path / "state.sqlite"
+    with open_state(path) as opened_state:
+        anonymous = image_score("1", 0.5, "ANONYMOUS", patient_key=("study", "1.2.1"), accession_number="P1")
+        issued = image_score(
+            "2",
+            0.5,
+            "88",
+            patient_key=dicom_key("88", "H", [("UniversalEntityID", "1.2.1")]),
+            issuer_of_patient_id="H&1.2.1",
+        )
+        for scored in (anonymous, issued):
+            opened_state.put(FoundFile(path=Path(scored.name), name=scored.name), scored, JUDGEMENT)
+    content = f"patient_id,issuer,accession_number,date,result\n{row},2026-11-21,positive\n"
+    (item,) = run(path, content, columns=Columns(issuer_of_patient_id="issuer"))
+    assert (item.result.patient_key if item.result else item.decision.row_class) == expected

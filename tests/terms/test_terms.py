@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cxrbatch.terms import Part, View, codes, mend, part_of, part_of_code, view_of, view_of_code, words
+from cxrbatch.terms.placeholders import PLACEHOLDERS
 from cxrbatch.terms.spelling import normalise
+from tests.conftest import REPOSITORY
 
 
 def written(rows: words.Rows) -> list[str]:
@@ -231,3 +233,8 @@ def test_codes_of_other_schemes() -> None:
     assert {part_of_code(*key) for key in codes.OTHER_SCHEMES} == {"CHEST"}
     assert part_of_code("99LOCAL", "T-D3000") == view_of_code("99LOCAL", "R-10202") == ""
     assert part_of_code("SRT", "T-FFFFF") == view_of_code("SCT", "1") == ""
+
+
+def test_the_list_for_users_has_every_placeholder() -> None:
+    text = (REPOSITORY / "docs" / "patients.md").read_text(encoding="utf-8")
+    assert [f"`{word}`" for _, row in PLACEHOLDERS for word in row if f"`{word}`" not in text] == []

@@ -86,7 +86,7 @@ def age_years(value: str) -> float | None:
 
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """Return the value as pydicom gives it; None where it is missing or cannot be parsed."""
-    tag = _tag(keyword)
+    tag = tag_of(keyword)
     try:
         return dataset[tag].value if tag in dataset else None
     except MemoryError:
@@ -96,7 +96,7 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def tag_of(keyword: str) -> BaseTag:
     """Look up the tag of a keyword once: to find an element by keyword takes pydicom several times as long."""
     return Tag(keyword)
 

@@ -7,8 +7,10 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom.dates import age_on, parse_date
+from cxrbatch.read.dicom.identifiers import identifier
+from cxrbatch.read.dicom.patient import read_patient
 from cxrbatch.read.dicom.view import read_view
-from cxrbatch.records import ImageHeader, PatientKey
+from cxrbatch.records import ImageHeader
 from cxrbatch.terms import HeaderWords, Part, mend, part_of, part_of_code
 
 _STUDY_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
@@ -26,17 +28,17 @@ def read_header(dataset: Dataset, name: str, added: HeaderWords = HeaderWords())
     added : HeaderWords
         Words of the hospital for body parts and views.
     """
-    patient_key, patient_id = _patient(dataset, name)
+    patient = read_patient(dataset, name)
     view_position, view_conflict = read_view(dataset, added)
     studied = next((found for keyword in _STUDY_DATES if (found := el.date(dataset, keyword))), None)
     return ImageHeader(
-        patient_key=patient_key,
-        patient_id=patient_id,
-        issuer_of_patient_id=el.text(dataset, "IssuerOfPatientID"),
-        accession_number=el.text(dataset, "AccessionNumber"),
+        patient_key=patient.key,
+        patient_id=patient.patient_id,
+        issuer_of_patient_id=patient.issuer,
+        accession_number=identifier(dataset, "AccessionNumber"),
         study_date=studied.isoformat() if studied else "",
-        study_instance_uid=el.text(dataset, "StudyInstanceUID"),
-        sop_instance_uid=el.text(dataset, "SOPInstanceUID"),
+        study_instance_uid=identifier(dataset, "StudyInstanceUID"),
+        sop_instance_uid=identifier(dataset, "SOPInstanceUID"),
         modality=el.text(dataset, "Modality").upper(),
         body_part=_body_part(dataset, added),
         view_position=view_position,
@@ -48,14 +50,6 @@ def read_header(dataset: Dataset, name: str, added: HeaderWords = HeaderWords())
         columns=el.integer(dataset, "Columns", 0),
         identity_digest=_identity_digest(dataset),
     )
-
-
-def _patient(dataset: Dataset, name: str) -> tuple[PatientKey, str]:
-    if patient_id := el.text(dataset, "PatientID"):
-        return ("dicom", el.text(dataset, "IssuerOfPatientID"), patient_id), patient_id
-    if study := el.text(dataset, "StudyInstanceUID"):
-        return ("study", study), study
-    return ("file", name), name
 
 
 def _age_years(dataset: Dataset) -> float | None:

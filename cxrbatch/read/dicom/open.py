@@ -17,6 +17,7 @@ from cxrbatch.read.dicom import pixel_data
 from cxrbatch.read.dicom.deflated import inflate_dataset
 from cxrbatch.read.dicom.header import read_header
 from cxrbatch.read.dicom.orientation import is_unusable, read_orientation
+from cxrbatch.read.dicom.patient import patient_flag
 from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_file
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
@@ -142,11 +143,13 @@ class NotAnImage(Refusal):
 
 def _header_flags(dataset: Dataset, header: ImageHeader) -> frozenset[Flag]:
     lossy = is_lossy(transfer_syntax(dataset)) or el.text(dataset, "LossyImageCompression") == "01"
+    patient = patient_flag(dataset)
     found = {
         Flag.AGE_UNKNOWN: header.age_years is None,
         Flag.VIEW_UNKNOWN: not header.view_position,
         Flag.BODY_PART_UNKNOWN: not header.body_part,
-        Flag.NO_PATIENT_ID: header.patient_key[0] != "dicom",
+        Flag.NO_PATIENT_ID: patient is Flag.NO_PATIENT_ID,
+        Flag.PLACEHOLDER_PATIENT_ID: patient is Flag.PLACEHOLDER_PATIENT_ID,
         Flag.LOSSY: lossy,
         Flag.ORIENTATION_IGNORED: is_unusable(dataset),
     }
