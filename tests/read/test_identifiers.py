@@ -85,6 +85,7 @@ EXACT: Mapping[str, tuple[bytes, bytes, str]] = {
     "replaced before": (b"ISO_IR 192", b"M\xef\xbf\xbdller", "M\udcef\udcbf\udcbdller"),
     "not GB18030": (b"GB18030", b"1\xff", "1\udcff"),
     "unknown character set": (b"KLINGON", b"M\xfcller", "M\udcfcller"),
+    "NUL in the character set": (b"ISO\0IR", b"M\xfcller", "M\udcfcller"),
     "no DICOM character set": (b"cp037", b"\xf4\xf7\xf1", "\udcf4\udcf7\udcf1"),
     "escape that changes nothing": (b"\\ISO 2022 IR 87", b"\x1b(B47", "\x1b(B47"),
     "escape that is unknown": (b"\\ISO 2022 IR 87", b"\x1b%G47", "\x1b%G47"),

@@ -8,6 +8,7 @@ the UIDs of study and instance have one value (PS3.6), and those that stand befo
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydicom import charset
@@ -86,9 +87,11 @@ def _decode(value: bytes, declared: Sequence[str]) -> str:
     """Decode bytes so that different bytes in one character set give different texts."""
     if value.isascii() and _ESCAPE not in value:
         return value.decode("ascii")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), suppress(LookupError, ValueError):
         warnings.simplefilter("ignore")
-        return _by_character_set(value, declared) or value.decode("ascii", "surrogateescape")
+        if text := _by_character_set(value, declared):
+            return text
+    return value.decode("ascii", "surrogateescape")
 
 
 def _by_character_set(value: bytes, declared: Sequence[str]) -> str:
