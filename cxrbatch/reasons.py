@@ -41,6 +41,10 @@ class Flag(StrEnum):
     VOI_IGNORED = "voi_ignored"
     REORIENTED = "reoriented"
     ORIENTATION_IGNORED = "orientation_ignored"
+    BITS_CONFLICT = "bits_conflict"
+    PIXEL_SIGN_CONFLICT = "pixel_sign_conflict"
+    SHUTTER_APPLIED = "shutter_applied"
+    SHUTTER_IGNORED = "shutter_ignored"
     LOSSY = "lossy"
     IDENTITY_CONFLICT = "identity_conflict"
     UID_CONFLICT = "uid_conflict"
@@ -100,6 +104,10 @@ FLAG_MEANING: dict[Flag, str] = {
     Flag.VOI_IGNORED: "the stored window or VOI LUT is unusable and was ignored",
     Flag.REORIENTED: "turned or mirrored, as PatientOrientation says: check the side markers",
     Flag.ORIENTATION_IGNORED: "PatientOrientation is incomplete or contradicts itself, and was ignored",
+    Flag.BITS_CONFLICT: "the grey values are wider than BitsStored, and were read in full",
+    Flag.PIXEL_SIGN_CONFLICT: "the compressed pixels state another sign than PixelRepresentation",
+    Flag.SHUTTER_APPLIED: "what is outside the shutter or collimator was taken for black",
+    Flag.SHUTTER_IGNORED: "a shutter or collimator is a bitmap, unusable or hides nearly all, and was ignored",
     Flag.LOSSY: "lossy compression",
     Flag.IDENTITY_CONFLICT: "images under this PatientID disagree about birth date or sex: check who this is",
     Flag.UID_CONFLICT: "another file has the same SOPInstanceUID and another picture",

@@ -100,58 +100,6 @@ class Window:
         return np.clip(mapped, 0, 1, out=mapped)
 
 
-def native_values(
-    raw: Stored, bits_stored: int, high_bit: int, *, signed: bool, in_place: bool = False
-) -> Stored:
-    """Extract the stored bits from their container.
-
-    Bits above HighBit may hold an overlay or garbage (PS3.5 8.1.1), and nothing guarantees sign extension.
-
-    Parameters
-    ----------
-    raw : ndarray of integers, any shape
-    in_place : bool
-        Write the values into the memory of `raw`.
-
-    Returns
-    -------
-    ndarray of integers, shape of `raw`
-        Of the same size in bytes, signed as stated.
-    """
-    container = raw.dtype.itemsize * 8
-    left = container - 1 - high_bit
-    kind = np.dtype(f"{'i' if signed else 'u'}{raw.dtype.itemsize}")
-    values = raw.view(kind) if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("=")).view(kind)
-    if left == 0 and bits_stored == container:
-        return values
-    out = values if in_place else None
-    if not signed and high_bit == bits_stored - 1:
-        return np.bitwise_and(values, values.dtype.type((1 << bits_stored) - 1), out=out)
-    return np.right_shift(np.left_shift(values, left, out=out), container - bits_stored, out=out)
-
-
-def decoded_values(decoded: Stored, bits_stored: int, *, signed: bool) -> Stored:
-    """Convert values from a codestream to the sign that the header states.
-
-    JPEG and JPEG-LS have no sign, and JPEG 2000 files often state the wrong one. A codestream has no garbage above
-    its precision: unsigned values are returned as they are, even where they exceed BitsStored.
-
-    Parameters
-    ----------
-    decoded : ndarray of integers, any shape
-
-    Returns
-    -------
-    ndarray of integers, same shape
-    """
-    if not signed:
-        return decoded.view(f"u{decoded.dtype.itemsize}") if decoded.dtype.kind == "i" else decoded
-    wide = decoded.astype(np.int32)
-    fits = int(wide.max(initial=0)) < 1 << bits_stored and int(wide.min(initial=0)) >= -(1 << bits_stored)
-    bits = bits_stored if fits else decoded.dtype.itemsize * 8
-    return (wide << (32 - bits)) >> (32 - bits)
-
-
 def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highest: float) -> Values:
     """Map ``lowest … highest`` to 0…1, clipped.
 

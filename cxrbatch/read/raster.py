@@ -17,6 +17,7 @@ from cxrbatch.read.block_means import block_means, extent_in_blocks, halvings, s
 from cxrbatch.read.codecs.reduced import draft
 from cxrbatch.read.greyscale import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
+from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.resample import Box, NotReducible
@@ -77,7 +78,8 @@ class OpenRaster:
             return None
         try:
             with _reading(self.ref, quickly=True) as image:
-                return _reduced_grey(image, n_halvings)
+                found = _reduced_grey(image, n_halvings)
+                return None if may_be_wrapped(found.pixels) else found
         except NotReducible:
             return None
 
@@ -85,7 +87,9 @@ class OpenRaster:
         with _reading(self.ref) as image:
             image.load()
             turn = _turn(image)
-            return _grey(image if turn is None else image.transpose(turn))
+            found = _grey(image if turn is None else image.transpose(turn))
+            require_unwrapped(found.pixels)
+            return found
 
 
 def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:

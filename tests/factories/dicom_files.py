@@ -53,7 +53,7 @@ ENCODERS: dict[uid.UID, Encoder] = {
     uid.JPEGLosslessSV1: lambda a, bits: imagecodecs.jpeg8_encode(
         _unsigned(a), lossless=True, bitspersample=bits
     ),
-    uid.JPEGLSLossless: lambda a, _: imagecodecs.jpegls_encode(_unsigned(a)),
+    uid.JPEGLSLossless: lambda a, _: imagecodecs.jpegls_encode(_unsigned(a), out=2 * a.nbytes + 1024),
     uid.JPEG2000Lossless: lambda a, bits: imagecodecs.jpeg2k_encode(
         a, codecformat="j2k", level=0, reversible=True, bitspersample=bits
     ),
@@ -124,7 +124,7 @@ def write_dicom(
         if value is None:
             delattr(header, keyword)
         elif isinstance(value, DataElement):
-            header[keyword] = value
+            header[value.tag] = value
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -147,8 +148,11 @@ def test_any_header_gives_values_from_0_to_1_or_is_refused(
 def test_whether_means_keep_can_be_told_of_any_header(values: NDArray[Any], elements: dict[str, Any]) -> None:
     dataset = dataset_of(values, **elements)
     signed = values.dtype.kind == "i"
-    kept = or_refusal(lambda: voi.commutes_with_averaging(dataset, values.astype(np.float32), signed=signed))
-    assert isinstance(kept, bool) or overflows(elements)
+    means = values.astype(np.float32)
+    for ignored in (False, True):
+        commutes = partial(voi.commutes_with_averaging, dataset, means, signed=signed, ignored=ignored)
+        kept = or_refusal(commutes)
+        assert isinstance(kept, bool) or overflows(elements)
 
 
 WINDOWS = st.fixed_dictionaries(

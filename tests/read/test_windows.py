@@ -91,7 +91,7 @@ def windowed(stored: NDArray[np.uint16], pair: Pair | None, function: str = "LIN
 # center, width, the pair that is right
 PAIRS: dict[str, tuple[str, str, Pair | None]] = {
     "one": ("2048", "4096", (2048, 4096)),
-    "first of two": ("1000\\2000", "800\\900", (1000, 800)),
+    "first of two": ("1800\\2000", "1600\\900", (1800, 1600)),
     "first center empty": ("\\2048", "2\\4096", (2048, 4096)),
     "first width empty": ("40\\1500", "\\2000", (1500, 2000)),
     "both first empty": ("\\1500", "\\2000", (1500, 2000)),
@@ -113,7 +113,7 @@ PAIRS: dict[str, tuple[str, str, Pair | None]] = {
     "width 0": ("700\\1500", "0\\2000", (1500, 2000)),
     "width negative": ("700\\1500", "-300\\2000", (1500, 2000)),
     "width below 1": ("700\\1500", "0.5\\2000", (1500, 2000)),
-    "center 0 and center negative are numbers": ("0\\-5", "2000\\9", (0, 2000)),
+    "center 0 and center negative are numbers": ("0\\-5", "6000\\9", (0, 6000)),
     "with signs, points and exponents": ("x\\+1.5e3", "y\\20.e2", (1500, 2000)),
     "no position with both": ("\\2048", "4096\\", None),
     "center beyond the widths": ("\\1500", "2000", None),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from pydicom import uid
@@ -34,6 +35,29 @@ class FrameSize:
 
     def __str__(self) -> str:
         return f"{self.columns} × {self.rows} × {self.samples} of {self.bits} bits"
+
+
+class Coding(NamedTuple):
+    """What the coding of the pixels states of their bits.
+
+    Attributes
+    ----------
+    precision : int
+        Number of bits of a sample; BitsAllocated where the coding does not say: uncompressed pixels and RLE.
+    signed : bool or None
+        None where the coding knows no sign: all but JPEG 2000 and HTJ2K.
+    """
+
+    precision: int
+    signed: bool | None = None
+
+
+def coding_of(frame: bytes, transfer_syntax: str, bits: int) -> Coding:
+    """Read precision and sign of a frame that `require_fit` let through; `bits` as there."""
+    if transfer_syntax == uid.RLELossless:
+        return Coding(bits)
+    signed = jpeg2000.MainHeader.of(frame).signed if transfer_syntax in _READERS else None
+    return Coding(_jpeg_family(frame, transfer_syntax).bits, signed)
 
 
 def require_fit(

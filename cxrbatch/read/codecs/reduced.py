@@ -6,13 +6,14 @@ by leaving out the highest resolution levels. A frame for which this fails, for 
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import cast
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, Jpeg2KImagePlugin
 from pydicom import uid
 
@@ -26,20 +27,22 @@ _MOST_DCT_HALVINGS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """Shape and type of the pixels, as the header states them.
+    """Shape and bits of the pixels, as the header states them.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of the full image: (rows, columns) if it is monochrome.
-    bits : int
-        BitsAllocated.
+    allocated, stored, high : int
+        BitsAllocated, BitsStored, HighBit.
     signed : bool
         Whether stored values are signed.
     """
 
     shape: tuple[int, ...]
-    bits: int
+    allocated: int
+    stored: int
+    high: int
     signed: bool
 
 
@@ -90,17 +93,28 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
     block = 1 << halvings
     if form.signed or len(form.shape) != 2:
         raise NotReducible
-    planes = rle_planes(frame, form.shape[0] * form.shape[1])
+    planes = _within(rle_planes(frame, form.shape[0] * form.shape[1]), form)
     means = [block_means(strips(plane.reshape(form.shape), block), block) for plane in planes]
-    if len(means) * 8 != form.bits:
+    if len(means) * 8 != form.allocated:
         raise NotReducible
     stored = reduce(lambda high, low: high * np.float32(256) + low, means)
     return ReducedImage(stored, extent_in_blocks(form.shape, block))
 
 
+def _within(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[NDArray[np.uint8]]:
+    """Raise `NotReducible` where a bit is set beside the stored ones: only the full image shows what it means."""
+    if form.high != form.stored - 1:
+        raise NotReducible
+    for place, plane in zip(range(form.allocated - 8, -1, -8), planes, strict=True):
+        n_used = form.stored - place
+        if n_used < 8 and int(plane.max(initial=0)) >= 1 << max(n_used, 0):
+            raise NotReducible
+        yield plane
+
+
 def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     with Image.open(io.BytesIO(codestream), formats=["JPEG"]) as image:
-        if form.signed or image.mode != "L" or image.size[::-1] != form.shape:
+        if form.signed or form.stored < 8 or image.mode != "L" or image.size[::-1] != form.shape:
             raise NotReducible
         extent = draft(image, halvings)
         return ReducedImage(np.asarray(image, np.float32), extent)
@@ -143,14 +157,17 @@ def can_reduce(transfer_syntax: str) -> bool:
 
 
 def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
-    """Read the main header; raise `NotReducible` unless it describes one tile of one component as in `form`."""
+    """Read the main header; raise `NotReducible` unless it describes one tile of one component as in `form`.
+
+    Bits above those that the header calls stored may mean anything; then, too, all pixels are needed.
+    """
     main = MainHeader.of(codestream)
     one_tile = main.tile[0] >= main.size[0] and main.tile[1] >= main.size[1]
     plain = (
         main.size == form.shape
         and main.origin == (0, 0)
         and main.n_components == 1
-        and main.precision <= 16
+        and main.precision <= min(form.stored, 16)
         and main.signed == form.signed
     )
     if not plain or not one_tile or n_levels(codestream) < halvings:

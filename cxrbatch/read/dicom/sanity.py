@@ -16,6 +16,8 @@ _MAY_BE_LONG = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UC", "UN", 
 """Value representations with a length of 32 bits (PS3.5 table 7.1-1). The others have 16, unless the file is in
 implicit VR."""
 _IMAGE_GROUP = 0x0028
+_OVERLAY_BIT_POSITION, _OVERLAY_MASK = 0x60000102, 0xFF00FFFF
+"""An element of all overlay groups (PS3.5 7.6)."""
 _GROUPS = frozenset((0x0008, 0x0010, 0x0018, 0x0020, _IMAGE_GROUP))
 """Groups from which any element is read."""
 
@@ -51,7 +53,8 @@ def too_deep(nesting: int) -> Refusal:
 def _require_short(element: RawDataElement) -> None:
     """Refuse an overlong element, except those that are not read: private elements, doses, documents."""
     tag = element.tag
-    if tag.group not in _GROUPS or not dictionary_has_tag(tag):
+    is_read = tag.group in _GROUPS and dictionary_has_tag(tag)
+    if not is_read and tag & _OVERLAY_MASK != _OVERLAY_BIT_POSITION:
         return
     may_be_long = bool(_MAY_BE_LONG.intersection(dictionary_VR(tag).split(" or ")))
     unread = tag.group == _IMAGE_GROUP and element.length > LONGEST_READ_BYTES

@@ -1,6 +1,7 @@
 """Decode the pixel data of a DICOM file: dataset in, stored values out, of all pixels or as means of blocks."""
 
 from collections.abc import Iterator
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from cxrbatch.read import block_means
 from cxrbatch.read.codecs import decode, frame_header, jpeg2000, reduced
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
-from cxrbatch.read.greyscale import Stored, decoded_values, native_values
-from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.read.dicom.bits import Bits, grey_values, stated_bits, strip_values
+from cxrbatch.read.greyscale import Stored
+from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.resample import NotReducible, ReducedImage
 
 
@@ -50,14 +52,14 @@ def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
         ``corrupt``, ``truncated`` or ``too_large``.
     """
     syntax = transfer_syntax(dataset)
-    bits, _, _ = _bits(dataset)
+    bits = stated_bits(dataset).allocated
     # Padding would make room for more pixels under the limit of the ratio.
     frame = decode.cut_at_end(jpeg2000.strip_jp2(frame), syntax)
     frame_header.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
     return frame
 
 
-def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
+def stored_values(dataset: Dataset, frame: bytes | None) -> tuple[Stored, frozenset[Flag]]:
     """Decode the first frame to stored values.
 
     Parameters
@@ -68,6 +70,8 @@ def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
     Returns
     -------
     ndarray of (u)int8, (u)int16 or (u)int32, shape (rows, columns) or (rows, columns, 3)
+    frozenset of Flag
+        See `cxrbatch.read.dicom.bits.grey_values`.
 
     Raises
     ------
@@ -75,15 +79,16 @@ def stored_values(dataset: Dataset, frame: bytes | None) -> Stored:
         ``unsupported_transfer_syntax``, ``truncated`` or ``corrupt``.
     """
     syntax = uid.UID(transfer_syntax(dataset))
-    bits_allocated, bits_stored, high_bit = _bits(dataset)
-    signed = is_signed(dataset)
+    bits = stated_bits(dataset)
     if frame is not None:
-        decoded = _encapsulated(dataset, syntax, bits_allocated, frame)
-        return decoded_values(decoded, bits_stored, signed=signed)
+        decoded = _encapsulated(dataset, syntax, bits.allocated, frame)
+        coding = frame_header.coding_of(frame, syntax, bits.allocated)
+        return grey_values(decoded, bits, coding, partial(_padding, dataset))
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         name = syntax.name if syntax.is_valid else "that is no UID"
         raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {name}")
-    return native_values(_native(dataset, syntax), bits_stored, high_bit, signed=signed)
+    coding = frame_header.Coding(bits.allocated)
+    return grey_values(_native(dataset, syntax), bits, coding, partial(_padding, dataset))
 
 
 def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -> ReducedImage:
@@ -99,14 +104,12 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     Raises
     ------
     NotReducible
-        The pixels are compressed, incomplete, padded, or cannot be averaged for another reason.
+        The pixels are compressed, incomplete, padded, wider than BitsStored, or cannot be averaged for other reasons.
     """
     layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
-    _, bits_stored, high_bit = _bits(dataset)
-    signed = is_signed(dataset)
+    bits = stated_bits(dataset)
     raw = pixel_data.strips(path, begin, layout, 1 << halvings)
-    values = (native_values(strip, bits_stored, high_bit, signed=signed, in_place=True) for strip in raw)
-    return _means(dataset, values, (layout.rows, layout.columns), halvings, bits_stored)
+    return _means(dataset, _each(raw, bits), (layout.rows, layout.columns), halvings, bits.stored)
 
 
 def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedImage:
@@ -126,7 +129,14 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     # Only the full image shows where padding is.
     if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
-    form = reduced.Form(shape=_shape(dataset), bits=_bits(dataset)[0], signed=is_signed(dataset))
+    bits = stated_bits(dataset)
+    form = reduced.Form(
+        shape=_shape(dataset),
+        allocated=bits.allocated,
+        stored=bits.stored,
+        high=bits.high,
+        signed=bits.signed,
+    )
     return reduced.decode_reduced(frame, syntax, form, halvings)
 
 
@@ -140,6 +150,14 @@ def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> Redu
     """
     values = block_means.strips(stored, 1 << halvings)
     return _means(dataset, values, stored.shape, halvings)
+
+
+def _each(strips: Iterator[Stored], bits: Bits) -> Iterator[Stored]:
+    for strip in strips:
+        values = strip_values(strip, bits)
+        if values is None:
+            raise NotReducible
+        yield values
 
 
 def _means(
@@ -156,18 +174,6 @@ def _without_padding(dataset: Dataset, values: Iterator[Stored]) -> Iterator[Sto
         if may_pad and _padded(dataset, strip).any():
             raise NotReducible
         yield strip
-
-
-def _bits(dataset: Dataset) -> tuple[int, int, int]:
-    allocated = el.integer(dataset, "BitsAllocated", 0)
-    stored = el.integer(dataset, "BitsStored", allocated)
-    high = el.integer(dataset, "HighBit", stored - 1)
-    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or not stored - 1 <= high < allocated:
-        raise Refusal(
-            Reason.CORRUPT,
-            f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high} contradict each other",
-        )
-    return allocated, stored, high
 
 
 def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int, frame: bytes) -> Stored:
@@ -189,7 +195,7 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
     data = el.value_of(dataset, "PixelData")
     if not isinstance(data, bytes) or dataset["PixelData"].is_undefined_length:
         raise Refusal(Reason.CORRUPT, "PixelData is encapsulated, though the transfer syntax is a plain one")
-    expected = prod(_shape(dataset)) * _bits(dataset)[0] // 8
+    expected = prod(_shape(dataset)) * stated_bits(dataset).allocated // 8
     if el.text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected // 3 * 2
     if len(data) < expected:
@@ -201,6 +207,11 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
     except Exception as error:
         raise Refusal(Reason.CORRUPT, "PixelData does not fit what the header says of it") from error
     return np.asarray(pixels)
+
+
+def _padding(dataset: Dataset, containers: Stored) -> NDArray[np.bool_] | None:
+    """Find padding as `_padded`; None where none is declared."""
+    return None if el.number(dataset, "PixelPaddingValue") is None else _padded(dataset, containers)
 
 
 def valid_mask(dataset: Dataset, stored: Stored) -> NDArray[np.bool_] | None:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.dicom.functional_groups import frame_attributes
+from cxrbatch.read.grey_levels import hides_chest
 from cxrbatch.read.greyscale import Lut, Stored, Values, Window, float32
 from cxrbatch.reasons import Flag, Reason, Refusal
 
@@ -35,8 +37,9 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
     """
     if lut := _lut(dataset, "ModalityLUTSequence", signed=signed):
         return lut(stored)
-    slope = float32(el.number(dataset, "RescaleSlope") or 0.0) or np.float32(1)
-    intercept = float32(el.number(dataset, "RescaleIntercept") or 0.0)
+    rescale = frame_attributes(dataset, "PixelValueTransformationSequence")
+    slope = float32(el.number(rescale, "RescaleSlope") or 0.0) or np.float32(1)
+    intercept = float32(el.number(rescale, "RescaleIntercept") or 0.0)
     if not max(abs(slope), abs(intercept)) < _ABSURD:
         raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
     values = stored.astype(np.float32)
@@ -50,7 +53,8 @@ def apply_voi(
 ) -> tuple[Values, frozenset[Flag]]:
     """Apply the first VOI LUT, else the first complete window (PS3.3 C.11.2); both may be missing.
 
-    A transform that leaves no contrast in the image is ignored, and the image is flagged: such headers are wrong.
+    A transform that leaves no contrast in the image, or few grey levels in the middle of it, where the chest is, is
+    ignored, and the image is flagged: such headers are wrong.
 
     Parameters
     ----------
@@ -63,19 +67,20 @@ def apply_voi(
     ndarray of float32, same shape
     frozenset of Flag
     """
-    stated = _has_voi(dataset)
-    transform = _lut(dataset, "VOILUTSequence", signed=bool(values.min() < 0)) or _window(dataset)
+    attributes = frame_attributes(dataset, "FrameVOILUTSequence")
+    transform = _transform(attributes, values)
     if transform is None:
-        return values, _IGNORED if stated else frozenset()
+        return values, _IGNORED if _has_voi(attributes) else frozenset()
     mapped = transform(values)
     used = mapped if valid is None else mapped[valid]
     lowest, highest = float(used.min()), float(used.max())
-    if highest - lowest <= _MIN_CONTRAST * max(-lowest, highest, 1.0):
+    too_little = highest - lowest <= _MIN_CONTRAST * max(-lowest, highest, 1.0)
+    if too_little or hides_chest(values, mapped, valid):
         return values, _IGNORED
     return mapped, frozenset()
 
 
-def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool) -> bool:
+def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool, ignored: bool) -> bool:
     """Check whether the transforms may be applied after averaging instead of before.
 
     Where a transform is linear, it maps the mean of pixels to the mean of the mapped pixels. Where it bends gently,
@@ -85,11 +90,25 @@ def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool) ->
     ----------
     means : ndarray of float32, any shape
         Means of stored values.
+    ignored : bool
+        Whether `apply_voi` ignored the VOI LUT or window.
     """
-    probe = np.linspace(means.min(), means.max(), _N_PROBES, dtype=np.float32)
-    mapped, _ = apply_voi(dataset, modality_values(dataset, probe, signed=signed), None)
+    probe = modality_values(
+        dataset, np.linspace(means.min(), means.max(), _N_PROBES, dtype=np.float32), signed=signed
+    )
+    mapped = probe if ignored else voi_values(dataset, probe)
     steepest = float(np.abs(np.diff(mapped)).max()) * (_N_PROBES - 1)
     return steepest <= _STEEPEST * float(np.ptp(mapped))
+
+
+def voi_values(dataset: Dataset, values: Values) -> Values:
+    """Apply the VOI LUT or window, if there is one, whatever it leaves; as `apply_voi`, for values of any shape."""
+    transform = _transform(frame_attributes(dataset, "FrameVOILUTSequence"), values)
+    return values if transform is None else transform(values)
+
+
+def _transform(attributes: Dataset, values: Values) -> Lut | Window | None:
+    return _lut(attributes, "VOILUTSequence", signed=bool(values.min() < 0)) or _window(attributes)
 
 
 def _has_voi(dataset: Dataset) -> bool:
