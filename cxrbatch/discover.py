@@ -5,11 +5,13 @@ Files are recognised by content, in a fixed order, without leaving the folder. N
 
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrbatch._lib import file_formats
 from cxrbatch._lib.file_formats import HEAD_BYTES, Content, recognise
 from cxrbatch._lib.safe_open import (
     UNKNOWN_VERSION,
@@ -24,8 +26,22 @@ from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY_ENDINGS = (".part", ".tmp", ".lock")
-_IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jpe", ".dcm", ".dicom", ".dic", ".ima"))
-_READ = "DICOM, PNG and JPEG are read"
+_IMAGE_SUFFIXES = frozenset(
+    """
+    .dcm .dicom .dic .ima .png .jpg .jpeg .jpe .jls .jp2 .j2k .j2c .jpc .jpf .jpx .jph .jhc .tif .tiff .webp .bmp .dib
+    """.split()  # noqa: SIM905 - a list would be longer
+)
+_READ = "DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read"
+_KINDS = {
+    file_formats.JPEG_2000: FileKind.JPEG_2000,
+    file_formats.JPEG_2000_CODESTREAM: FileKind.JPEG_2000,
+    file_formats.TIFF: FileKind.TIFF,
+    file_formats.WEBP: FileKind.WEBP,
+    file_formats.BMP: FileKind.BMP,
+}
+_GZIP, _GZIP_WINDOW = b"\x1f\x8b", 16 + zlib.MAX_WBITS
+_METADATA_PREFIX = "._"
+"""How names begin under which macOS keeps what other file systems cannot."""
 _ADVICE = {
     Content.PICTURE: (Reason.UNSUPPORTED_FORMAT, "export it as DICOM, PNG or JPEG"),
     Content.VIDEO: (Reason.UNSUPPORTED_FORMAT, "export its image as DICOM, PNG or JPEG"),
@@ -179,13 +195,30 @@ def sniff(head: bytes) -> FileKind | None:
     Notes
     -----
     DICOM begins with 128 arbitrary bytes and ``DICM`` (PS3.10 7.1); files without that preamble begin with an
-    element of group 0002 or 0008.
+    element of group 0002 or 0008. It may be packed by gzip.
     """
-    if head[128:132] == b"DICM" or _starts_with_element(head):
+    if _is_dicom(head) or _is_dicom(_unpacked(head)):
         return FileKind.DICOM
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return FileKind.PNG
-    return FileKind.JPEG if head.startswith(b"\xff\xd8\xff") else None
+    if head.startswith(b"\xff\xd8\xff"):
+        return FileKind.JPEG
+    found = recognise(head)
+    return _KINDS.get(found) if found else None
+
+
+def _is_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM" or _starts_with_element(head)
+
+
+def _unpacked(head: bytes) -> bytes:
+    """Unpack the beginning of a gzip file, as far as it reaches; empty where there is nothing to unpack."""
+    if not head.startswith(_GZIP):
+        return b""
+    try:
+        return zlib.decompressobj(_GZIP_WINDOW).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _starts_with_element(head: bytes) -> bool:
@@ -204,7 +237,7 @@ def _describe_non_image(name: str, head: bytes) -> Failure:
     One named .png is a missing radiograph, and so may be what lies in a ZIP archive or a HEIC; a README is skipped.
     """
     suffix = Path(name).suffix.lower()
-    named_image = suffix in _IMAGE_SUFFIXES
+    named_image = suffix in _IMAGE_SUFFIXES and not _is_metadata(name, head)
     if not head:
         reason = Reason.TRUNCATED if named_image else Reason.NOT_AN_IMAGE
         return Failure(name=name, reason=reason, detail="an empty file", skipped=not named_image)
@@ -218,6 +251,10 @@ def _describe_non_image(name: str, head: bytes) -> Failure:
         detail=f"{found.name if found else 'unknown content'}; {_READ}",
         skipped=not named_image,
     )
+
+
+def _is_metadata(name: str, head: bytes) -> bool:
+    return Path(name).name.startswith(_METADATA_PREFIX) and recognise(head) is file_formats.APPLE_DOUBLE
 
 
 def is_temporary(name: str) -> bool:

@@ -41,7 +41,7 @@ class PrepareOptions:
     pixel_check : PixelCheck or None
         Check that the image is a chest radiograph. None: no check (training reads labelled radiographs).
     patients : PatientRule
-        Rule that finds the patient of a PNG or JPEG.
+        Rule that finds the patient of a file that is not DICOM.
     header_words : HeaderWords
         Words of the hospital for body parts and views.
     thumbnail_px : int

@@ -74,7 +74,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.CORRUPT: "the file is damaged, or contradicts itself",
     Reason.TRUNCATED: "the file ends before its image does",
     Reason.UNSUPPORTED_TRANSFER_SYNTAX: "a compression that is not read here",
-    Reason.NOT_AN_IMAGE: "no radiograph: neither DICOM with pixels nor PNG nor JPEG",
+    Reason.NOT_AN_IMAGE: "no radiograph: neither DICOM with pixels nor a picture that is read",
     Reason.UNSUPPORTED_FORMAT: "a picture or video of a format that is not read; export it as DICOM, PNG or JPEG",
     Reason.PACKED_FILE: "an archive or packed file; unpack it into the folder, there may be radiographs in it",
     Reason.WRONG_MODALITY: "not a projection radiograph (CR, DX, RG)",

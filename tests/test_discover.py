@@ -91,6 +91,9 @@ def test_sniff(case: str) -> None:
         ("report.pdf", b"%PDF-1.4", True),
         ("report.dcm", b"%PDF-1.4", False),
         ("._film.tif", b"\0\5\x16\7\0\2\0\0Mac OS X        ", True),
+        ("._IM1.dcm", b"\0\5\x16\7\0\2\0\0Mac OS X        ", True),
+        ("IM1.dcm", b"\0\5\x16\7\0\2\0\0Mac OS X        ", False),
+        ("film.jp2", b"plain words", False),
         (".DS_Store", b"\0\0\0\1Bud1\0\0\x10\0", True),
         ("viewer.exe", b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff", True),
         ("viewer", b"\x7fELF\2\1\1\0", True),
@@ -139,9 +142,8 @@ def box(type_: bytes, content: bytes) -> bytes:
 
 
 REST = bytes(range(256)) * 2
-FORMATS = {
-    "a GIF picture": [drawn("GIF"), b"GIF87a\x40\1\xc8\0\xf7\0\0", b"GIF89a"],
-    "a BMP picture": [
+READ = {
+    FileKind.BMP: [
         drawn("BMP"),
         drawn("BMP")[:18],
         drawn("BMP")[:10],
@@ -150,16 +152,30 @@ FORMATS = {
             for size in (12, 16, 40, 52, 56, 64, 108, 124)
         ),
     ],
-    "a TIFF picture": [
+    FileKind.TIFF: [
         drawn("TIFF"),
         b"MM\0*\0\0\0\x08" + REST,
         b"II+\0\x08\0\0\0" + REST,
         b"MM\0+\0\x08\0\0" + REST,
         b"II*\0",
     ],
-    "a WebP picture": [drawn("WEBP"), drawn("WEBP")[:12]],
-    "a JPEG 2000 picture": [drawn("JPEG2000"), b"\0\0\0\x0cjP  \r\n\x87\n"],
-    "a bare JPEG 2000 codestream": [b"\xff\x4f\xff\x51\0\x29" + REST, b"\xff\x4f\xff\x51"],
+    FileKind.WEBP: [drawn("WEBP"), drawn("WEBP")[:12]],
+    FileKind.JPEG_2000: [
+        drawn("JPEG2000"),
+        b"\0\0\0\x0cjP  \r\n\x87\n",
+        b"\xff\x4f\xff\x51\0\x29" + REST,
+        b"\xff\x4f\xff\x51",
+    ],
+    FileKind.DICOM: [
+        gzip.compress(DICOM),
+        gzip.compress(DICOM, 0),
+        gzip.compress(b"\x08\0\5\0CS\x0a\0ISO_IR 100" + REST),
+        gzip.compress(DICOM)[:40],
+    ],
+}
+"""Formats that are read, whatever their names."""
+FORMATS = {
+    "a GIF picture": [drawn("GIF"), b"GIF87a\x40\1\xc8\0\xf7\0\0", b"GIF89a"],
     "a JPEG XL picture": [b"\xff\x0a\xfa\x1f\x44" + REST, b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n" + REST],
     "a JPEG XR picture": [b"II\xbc\1\x20\0\0\0" + REST, b"II\xbc\1"],
     "a HEIF (HEIC) picture": [
@@ -194,7 +210,14 @@ FORMATS = {
     "a tar archive": [
         tarred(form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
     ],
-    "a gzip file": [gzip.compress(DICOM), gzip.compress(b"")[:3], gzip.compress(tarred(tarfile.GNU_FORMAT))],
+    "a gzip file": [
+        gzip.compress(gzip.compress(DICOM)),
+        gzip.compress(DICOM)[:12],
+        gzip.compress(b"")[:3],
+        gzip.compress(tarred(tarfile.GNU_FORMAT)),
+        gzip.compress(PNG),
+        b"\x1f\x8b" + REST,
+    ],
     "a bzip2 file": [bz2.compress(DICOM), bz2.compress(b""), bz2.compress(REST)[:10]],
     "an xz file": [lzma.compress(DICOM), lzma.compress(b"")[:6]],
     "a zstd file": [b"\x28\xb5\x2f\xfd\x04\x58\x41\0\0" + REST, b"\x28\xb5\x2f\xfd"],
@@ -216,6 +239,14 @@ def test_what_may_hold_a_radiograph_and_is_not_read_is_for_a_human(
     assert failure.detail.endswith(advice)
     assert failure.reason is (Reason.PACKED_FILE if is_packed else Reason.UNSUPPORTED_FORMAT)
     assert not failure.skipped
+
+
+@pytest.mark.parametrize("name", ["film", "film.dcm", "film.JPG", "film.bin", "film.txt"])
+@pytest.mark.parametrize("kind", READ)
+def test_formats_that_are_read(tmp_path: Path, kind: FileKind, name: str) -> None:
+    for content in READ[kind]:
+        (tmp_path / name).write_bytes(content)
+        assert outcome(tmp_path) == [(name, kind.value)]
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
@@ -263,13 +294,13 @@ def test_near_misses_are_unknown_content(tmp_path: Path, content: bytes, name: s
     (failure,) = discover(tmp_path)
     assert isinstance(failure, Failure)
     assert (failure.reason, failure.skipped) == (Reason.NOT_AN_IMAGE, skipped)
-    assert failure.detail == "unknown content; DICOM, PNG and JPEG are read"
+    assert failure.detail == "unknown content; DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read"
 
 
 @pytest.mark.parametrize("suffix", [".docx", ".XLSX", ".pptx", ".odt", ".jar", ".epub"])
 def test_documents_and_programs_that_are_zip_archives_inside_are_skipped(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_bytes(zipped("word/document.xml"))
-    (tmp_path / f"b{suffix}").write_bytes(gzip.compress(DICOM))
+    (tmp_path / f"b{suffix}").write_bytes(gzip.compress(PNG))
     a, b = discover(tmp_path)
     assert isinstance(a, Failure)
     assert isinstance(b, Failure)

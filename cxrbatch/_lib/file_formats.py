@@ -44,32 +44,35 @@ def _video(name: str) -> FileFormat:
     return FileFormat(name, Content.VIDEO)
 
 
-_TIFF, _JPEG_XL, _JPEG_2000 = (
-    _picture("a TIFF picture"),
-    _picture("a JPEG XL picture"),
+TIFF, BMP, WEBP = _picture("a TIFF picture"), _picture("a BMP picture"), _picture("a WebP picture")
+JPEG_2000, JPEG_2000_CODESTREAM = (
     _picture("a JPEG 2000 picture"),
+    _picture("a bare JPEG 2000 codestream"),
 )
+_JPEG_XL = _picture("a JPEG XL picture")
 _HEIF, _AVIF, _NIFTI = (
     _picture("a HEIF (HEIC) picture"),
     _picture("an AVIF picture"),
     _picture("a NIfTI volume"),
 )
 _GIF, _JPEG_XR = _picture("a GIF picture"), _picture("a JPEG XR picture")
+APPLE_DOUBLE = FileFormat("what macOS keeps beside a file", Content.DOCUMENT)
 _MP4, _ZIP = _video("an MP4 or QuickTime video"), _packed("a ZIP archive")
 
 # First bytes that no text has.
 _BEGINNINGS = {
-    b"II*\0": _TIFF,
-    b"MM\0*": _TIFF,
-    b"II+\0": _TIFF,  # BigTIFF
-    b"MM\0+": _TIFF,
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
+    b"II+\0": TIFF,  # BigTIFF
+    b"MM\0+": TIFF,
     b"II\xbc\0": _JPEG_XR,
     b"II\xbc\1": _JPEG_XR,
-    b"\xff\x4f\xff\x51": _picture("a bare JPEG 2000 codestream"),
-    b"\0\0\0\x0cjP": _JPEG_2000,
+    b"\xff\x4f\xff\x51": JPEG_2000_CODESTREAM,
+    b"\0\0\0\x0cjP": JPEG_2000,
     b"\xff\x0a": _JPEG_XL,
     b"\0\0\0\x0cJXL ": _JPEG_XL,
     b"\x1a\x45\xdf\xa3": _video("a Matroska or WebM video"),
+    b"\0\5\x16\7": APPLE_DOUBLE,
     b"%PDF": FileFormat("a PDF document", Content.DOCUMENT),
     b"PK\3\4": _ZIP,
     b"PK\5\6": _ZIP,  # empty
@@ -83,11 +86,11 @@ _BEGINNINGS = {
 # Beginnings that a text may have too, are not the first bytes, or not always the same.
 _PATTERNS = (
     (rb"GIF8[79]a", _GIF),
-    (rb"RIFF.{4}WEBP", _picture("a WebP picture")),
+    (rb"RIFF.{4}WEBP", WEBP),
     (rb"RIFF.{4}AVI ", _video("an AVI video")),
     # The size of the second header tells a BMP from other things that begin with BM.
-    (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", _picture("a BMP picture")),
-    (rb"BM.{4}\0{4}.{0,7}\Z", _picture("a BMP picture")),
+    (rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", BMP),
+    (rb"BM.{4}\0{4}.{0,7}\Z", BMP),
     (rb".{257}ustar[\0 ]", _packed("a tar archive")),
     (rb".{344}(?:n\+1|ni1)\0", _NIFTI),
     (rb".{4}(?:n\+2|ni2)\0\r\n\x1a\n", _NIFTI),

@@ -104,8 +104,8 @@ NIGHT = (
         default="file",
         show_default=True,
         metavar="file|folder|REGEX",
-        help="Who the patient of a PNG or JPEG is: the file, its folder, or the group of a regular expression that "
-        "is searched in its path. DICOM says it itself.",
+        help="Who the patient of a file that is not DICOM is: the file, its folder, or the group of a regular "
+        "expression that is searched in its path. DICOM says it itself.",
     ),
     click.Option(
         ["--pseudonymise"],

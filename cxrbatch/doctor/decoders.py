@@ -119,6 +119,10 @@ WAYS: dict[str, Way] = {
     "PNG, 8 bits": _raster(8, format="PNG"),
     "PNG, 16 bits": _raster(16, format="PNG"),
     "JPEG": _raster(8, tolerance=_LOST, format="JPEG", quality=100),
+    "JPEG 2000, 16 bits": _raster(16, format="JPEG2000"),
+    "TIFF, 16 bits": _raster(16, format="TIFF"),
+    "WebP": _raster(8, format="WEBP", lossless=True),
+    "BMP": _raster(8, format="BMP"),
 }
 """All supported ways, by a name for people."""
 

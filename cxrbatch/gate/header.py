@@ -29,7 +29,7 @@ def check_header(
 ) -> None:
     """Refuse what the header alone rules out, before any pixel is decoded.
 
-    A missing value is no ground for refusal: the image is scored with a flag. PNG and JPEG have no modality.
+    A missing value is no ground for refusal: the image is scored with a flag. Only DICOM has a modality.
 
     Parameters
     ----------

@@ -7,10 +7,13 @@ from typing import Protocol
 
 from cxrbatch.limits import Limits
 from cxrbatch.read import raster
+from cxrbatch.read.codestream_file import open_codestream
 from cxrbatch.read.dicom.open import open_dicom
 from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.terms import HeaderWords
+
+_CODESTREAMS = (FileKind.JPEG, FileKind.JPEG_2000)
 
 
 class OpenImage(Protocol):
@@ -38,7 +41,7 @@ class OpenImage(Protocol):
         Raises
         ------
         Refusal
-            ``corrupt``, ``truncated``, ``too_large`` or ``unsupported_transfer_syntax``.
+            ``corrupt``, ``truncated``, ``too_large``, ``unsupported_transfer_syntax`` or ``unsupported_format``.
         OSError
             The file cannot be opened again.
         MemoryError
@@ -54,7 +57,7 @@ def open_image(
     ----------
     ref : ImageRef
     patients : PatientRule
-        Rule for the patient of a PNG or JPEG.
+        Rule for the patient of a file that is not DICOM.
     limits : Limits
         Limits on the size of the file and of its contents.
     added : HeaderWords
@@ -69,4 +72,6 @@ def open_image(
     """
     if ref.kind is FileKind.DICOM:
         return open_dicom(ref, limits, added)
+    if ref.kind in _CODESTREAMS and (found := open_codestream(ref, patients, limits)):
+        return found
     return raster.open_raster(ref, patients)

@@ -1,4 +1,4 @@
-"""Derive the patient of a PNG or JPEG from its path: path in, patient key and PatientID out.
+"""Derive the patient of a file that is not DICOM from its path: path in, patient key and PatientID out.
 
 These files carry no PatientID, and two patients are never merged by guessing.
 """

@@ -1,4 +1,4 @@
-"""Read PNG and JPEG radiographs: file in, header and presentation values out."""
+"""Read PNG, JPEG, TIFF, WebP and BMP radiographs: file in, header and presentation values out."""
 
 import os
 import re
@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cxrbatch.read import png_inflate
+from cxrbatch.read import png_inflate, tiff
 from cxrbatch.read.block_means import block_means, extent_in_blocks, halvings, strips
 from cxrbatch.read.codecs.reduced import draft
 from cxrbatch.read.greyscale import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
+from cxrbatch.read.webp import read_webp_header
 from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
@@ -25,9 +27,17 @@ from cxrbatch.resample import Box, NotReducible
 # The gate checks the size from the header (`too_large`), before a pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-_FORMATS = {FileKind.PNG: "PNG", FileKind.JPEG: "JPEG"}
-_GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "I": 65535}
-_REDUCIBLE_MODES = {"L": 255, "I;16": 65535, "RGB": 255}
+_FORMATS = {
+    FileKind.PNG: "PNG",
+    FileKind.JPEG: "JPEG",
+    FileKind.TIFF: "TIFF",
+    FileKind.WEBP: "WEBP",
+    FileKind.BMP: "BMP",
+}
+"""The formats that Pillow may decode: each file only as the one that its content shows."""
+_GREY_MODES = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I": 65535}
+_REDUCIBLE_MODES = {"L": 255, "I;16": 65535, "I;16B": 65535, "RGB": 255}
+_DEEP_MODES = ("I;16", "I;16B")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,10 +56,17 @@ _TEM, _EOI = b"\x01", b"\xd9"
 
 @dataclass(frozen=True, slots=True)
 class OpenRaster:
-    """A PNG or JPEG whose pixels have not been decoded; see `cxrbatch.read.OpenImage`."""
+    """A file for Pillow whose pixels have not been decoded; see `cxrbatch.read.OpenImage`.
+
+    Attributes
+    ----------
+    lossy : bool
+        Whether the compression may be a lossy one.
+    """
 
     ref: ImageRef
     header: ImageHeader
+    lossy: bool
 
     def decode(self, least_px: int | None = None) -> CxrImage:
         """Decode to presentation values: 0 is black, the largest value of the format is 1.
@@ -61,7 +78,7 @@ class OpenRaster:
         n_halvings = halvings(self.header.rows, self.header.columns, least_px)
         found = self._reduced(n_halvings) or self._full()
         flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
-        if self.ref.kind is FileKind.JPEG:
+        if self.lossy:
             flags.add(Flag.LOSSY)
         return CxrImage(
             ref=self.ref,
@@ -73,14 +90,17 @@ class OpenRaster:
         )
 
     def _reduced(self, n_halvings: int) -> Presentation | None:
-        """Decode to means over squares of pixels; None where all pixels are needed."""
+        """Decode to means over squares of pixels; None where all pixels are needed, or where this fails.
+
+        Whatever the failure, all pixels are decoded then: that may succeed, or says what is wrong.
+        """
         if not n_halvings:
             return None
         try:
             with _reading(self.ref, quickly=True) as image:
                 found = _reduced_grey(image, n_halvings)
                 return None if may_be_wrapped(found.pixels) else found
-        except NotReducible:
+        except (NotReducible, Refusal):
             return None
 
     def _full(self) -> Presentation:
@@ -93,17 +113,43 @@ class OpenRaster:
 
 
 def open_raster(ref: ImageRef, patients: PatientRule) -> OpenRaster:
-    """Read the header of a PNG or JPEG; see `cxrbatch.read.open_image`."""
+    """Read the header of a file for Pillow; see `cxrbatch.read.open_image`."""
     patient_key, patient_id = patients.patient_of(ref.name)
+    found = _webp_facts(ref.path) if ref.kind is FileKind.WEBP else _facts(ref)
+    header = ImageHeader(
+        patient_key=patient_key,
+        patient_id=patient_id,
+        n_frames=found.n_frames,
+        rows=found.rows,
+        columns=found.columns,
+    )
+    return OpenRaster(ref, header, found.lossy)
+
+
+class _Facts(NamedTuple):
+    rows: int
+    columns: int
+    n_frames: int
+    lossy: bool
+
+
+def _facts(ref: ImageRef) -> _Facts:
     with _reading(ref) as image:
-        header = ImageHeader(
-            patient_key=patient_key,
-            patient_id=patient_id,
-            n_frames=getattr(image, "n_frames", 1),
-            rows=image.height,
-            columns=image.width,
-        )
-    return OpenRaster(ref, header)
+        if ref.kind is not FileKind.TIFF:
+            return _Facts(image.height, image.width, getattr(image, "n_frames", 1), ref.kind is FileKind.JPEG)
+        tiff.require_readable(image, ref.path.stat().st_size)
+        # To count the pages would read all of them.
+        return _Facts(image.height, image.width, 2 if _is_animated(image) else 1, tiff.is_lossy(image))
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Check whether there is a second page or frame."""
+    return bool(getattr(image, "is_animated", False))
+
+
+def _webp_facts(path: Path) -> _Facts:
+    found = read_webp_header(path)
+    return _Facts(found.rows, found.columns, 2 if found.animated else 1, found.lossy)
 
 
 @contextmanager
@@ -130,10 +176,22 @@ def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow raises many types of exception on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        # Pillow reports both damaged and truncated data as OSError without errno.
-        if isinstance(error, OSError) and "truncated" in str(error).lower():
-            raise Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does") from error
-        raise Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged") from error
+        raise _refusal(ref, error) from error
+
+
+def _refusal(ref: ImageRef, error: Exception) -> Refusal:
+    """Say what an exception of Pillow means: damaged and truncated data are both an OSError without errno."""
+    if ref.kind is FileKind.TIFF and isinstance(error, UnidentifiedImageError):
+        return tiff.unidentified(ref.path)
+    words = str(error).lower() if isinstance(error, OSError) else ""
+    if "truncated" in words:
+        return Refusal(Reason.TRUNCATED, f"the {ref.kind} data ends before the image does")
+    if words.startswith("unsupported"):
+        return Refusal(
+            Reason.UNSUPPORTED_FORMAT,
+            f"a kind of {ref.kind} that is not read; export it as DICOM, PNG or JPEG",
+        )
+    return Refusal(Reason.CORRUPT, f"the {ref.kind} data is damaged")
 
 
 def _require_end(path: Path) -> None:
@@ -168,7 +226,7 @@ def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
     if image.mode not in _REDUCIBLE_MODES or _has_clear_colour(image) or _turn(image) is not None:
         raise NotReducible
     means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
-    highest = _REDUCIBLE_MODES[image.mode]
+    highest = _highest(image)
     if means.ndim == 2:
         return Presentation(pixels=full_range(means, 0, highest), extent=extent)
     return presentation_of_colours(means, highest, extent)
@@ -193,14 +251,28 @@ def _drafted(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], 
 
 
 def _averaged(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
-    pixels, block = np.asarray(image), 1 << n_halvings
+    pixels, block = _values(image), 1 << n_halvings
     return block_means(strips(pixels, block), block), extent_in_blocks(pixels.shape, block)
 
 
 def _grey(image: Image.Image) -> Presentation:
     if image.mode in _GREY_MODES:
-        return Presentation(pixels=full_range(np.asarray(image), 0, _GREY_MODES[image.mode]))
+        return Presentation(pixels=full_range(_values(image), 0, _highest(image)))
     return presentation_of_colours(np.asarray(_on_black(image)), 255)
+
+
+def _values(image: Image.Image) -> NDArray[Any]:
+    return tiff.greys(image) if _is_deep_tiff(image) else np.asarray(image)
+
+
+def _highest(image: Image.Image) -> int:
+    if _is_deep_tiff(image):
+        return tiff.highest(image)
+    return (_GREY_MODES | _REDUCIBLE_MODES)[image.mode]
+
+
+def _is_deep_tiff(image: Image.Image) -> bool:
+    return image.format == "TIFF" and image.mode in _DEEP_MODES
 
 
 def _on_black(image: Image.Image) -> Image.Image:

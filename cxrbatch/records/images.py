@@ -20,8 +20,15 @@ class FileKind(StrEnum):
     """Format of a file by its content, independent of its name."""
 
     DICOM = "dicom"
+    """Also packed by gzip."""
     PNG = "png"
     JPEG = "jpeg"
+    """Also lossless JPEG and JPEG-LS."""
+    JPEG_2000 = "jpeg2000"
+    """A codestream or a JP2 file."""
+    TIFF = "tiff"
+    WEBP = "webp"
+    BMP = "bmp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class ScreenOptions:
     engine : EngineOptions
         How the run executes.
     patients : PatientRule
-        Rule that finds the patient of a PNG or JPEG.
+        Rule that finds the patient of a file that is not DICOM.
     header_words : Path or None
         File with words of the hospital for body parts and views (`cxrbatch.terms.HeaderWords`).
     operating_points : Path or None

@@ -18,7 +18,7 @@ from pydicom.sequence import Sequence
 
 from tests.factories.dicom_files import ENCODERS, NATIVE, write_dicom
 
-Format = Literal["dicom", "png", "jpeg"]
+Format = Literal["dicom", "png", "jpeg", "jpeg2000", "tiff", "webp", "bmp"]
 ROWS, COLUMNS = 160, 144
 """Small, so that thousands can be read, and above what is refused as too small."""
 _LARGE_PX = 1152

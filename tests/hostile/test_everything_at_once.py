@@ -87,9 +87,21 @@ def with_files(folder: Path) -> Books:
         "hard too": ("not_scored", "duplicate", "the same image as hard"),
         "empty": ("skipped", "not_an_image", "an empty file"),
         "empty.dcm": ("not_scored", "truncated", "an empty file"),
-        "README": ("skipped", "not_an_image", "unknown content; DICOM, PNG and JPEG are read"),
-        "text.png": ("not_scored", "not_an_image", "unknown content; DICOM, PNG and JPEG are read"),
-        "sparse": ("skipped", "not_an_image", "unknown content; DICOM, PNG and JPEG are read"),
+        "README": (
+            "skipped",
+            "not_an_image",
+            "unknown content; DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read",
+        ),
+        "text.png": (
+            "not_scored",
+            "not_an_image",
+            "unknown content; DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read",
+        ),
+        "sparse": (
+            "skipped",
+            "not_an_image",
+            "unknown content; DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read",
+        ),
     }
 
 

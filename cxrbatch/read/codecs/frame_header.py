@@ -57,7 +57,7 @@ def coding_of(frame: bytes, transfer_syntax: str, bits: int) -> Coding:
     if transfer_syntax == uid.RLELossless:
         return Coding(bits)
     signed = jpeg2000.MainHeader.of(frame).signed if transfer_syntax in _READERS else None
-    return Coding(_jpeg_family(frame, transfer_syntax).bits, signed)
+    return Coding(size_of(frame, transfer_syntax).bits, signed)
 
 
 def require_fit(
@@ -85,8 +85,18 @@ def require_fit(
     if transfer_syntax == uid.RLELossless:
         _require_segments(frame, by_header)
     else:
-        _require_same(_jpeg_family(frame, transfer_syntax), by_header, uid.UID(transfer_syntax).name)
-    n_bytes = prod(shape) * bits // 8
+        _require_same(size_of(frame, transfer_syntax), by_header, uid.UID(transfer_syntax).name)
+    require_ratio(prod(shape) * bits // 8, frame, most_ratio)
+
+
+def require_ratio(n_bytes: int, frame: bytes, most_ratio: float) -> None:
+    """Refuse a frame of which each byte would decode to more than `most_ratio` bytes of pixels.
+
+    Raises
+    ------
+    Refusal
+        ``too_large``.
+    """
     if n_bytes > most_ratio * len(frame):
         raise Refusal(
             Reason.TOO_LARGE,
@@ -117,7 +127,14 @@ def _require_segments(frame: bytes, by_header: FrameSize) -> None:
         raise Refusal(Reason.CORRUPT, "the segments of the RLE data overlap")
 
 
-def _jpeg_family(frame: bytes, transfer_syntax: str) -> FrameSize:
+def size_of(frame: bytes, transfer_syntax: str) -> FrameSize:
+    """Read the size that a codestream of the JPEG families states.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``.
+    """
     reader = _READERS.get(transfer_syntax, _jpeg)
     try:
         return reader(frame)
@@ -126,14 +143,32 @@ def _jpeg_family(frame: bytes, transfer_syntax: str) -> FrameSize:
 
 
 def _jpeg(codestream: bytes) -> FrameSize:
-    """Read the frame header of the JPEG family, found as decoders find it: bytes between segments are skipped."""
+    _, place = jpeg_frame_header(codestream)
+    header = codestream[place + 3 : place + 9]
+    rows, columns = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
+    return FrameSize(rows, columns, samples=header[5], bits=header[0])
+
+
+def jpeg_frame_header(codestream: bytes) -> tuple[int, int]:
+    """Find the frame header of the JPEG family as decoders find it: bytes between segments are skipped.
+
+    Returns
+    -------
+    marker : int
+        Second byte of the marker, which names the process (ISO/IEC 10918-1 table B.1).
+    place : int
+        Offset of that byte.
+
+    Raises
+    ------
+    LookupError
+        There is none, or it is cut off.
+    """
     place = 2
     while place := codestream.find(0xFF, place) + 1:
         marker = codestream[place]
-        if marker in _SOF:
-            header = codestream[place + 3 : place + 9]
-            rows, columns = int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big")
-            return FrameSize(rows, columns, samples=header[5], bits=header[0])
+        if marker in _SOF and place + 9 <= len(codestream):
+            return marker, place
         if marker in (_SOS, _EOI):
             break
         if marker not in (0x00, 0xFF) and marker not in _WITHOUT_LENGTH:

@@ -1,15 +1,21 @@
 """Read the main header of a JPEG 2000 or HTJ2K codestream (ISO/IEC 15444-1 A.5.1, A.6.1)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 _BEGINNING = b"\xff\x4f\xff\x51"
-_COD, _QCD, _SOT = b"\xff\x52", b"\xff\x5c", b"\xff\x90"
+_CAP, _COD, _QCD, _SOT = b"\xff\x50", b"\xff\x52", b"\xff\x5c", b"\xff\x90"
+_PART_15 = 1 << (32 - 15)
 _LEAST_BYTES = {_COD: 10, _QCD: 2}
 _FILE_SIGNATURE = b"\0\0\0\x0cjP  "
 _BOX_BYTES = 8
+_PALETTE_BOXES = (b"pclr", b"cmap")
+_ENUMERATED = b"\x01"
+_COLOUR_SPACES = ((16).to_bytes(4, "big"), (17).to_bytes(4, "big"))
+"""sRGB and greyscale (ISO/IEC 15444-1 table I.10)."""
 
 
 class NoMainHeader(Exception):
@@ -79,6 +85,28 @@ def n_levels(codestream: bytes) -> int:
     return _required(_segments(codestream), _COD)[5]
 
 
+def is_reversible(codestream: bytes) -> bool:
+    """Check for the reversible wavelet transform (ISO/IEC 15444-1 table A.20), without which nothing is lossless.
+
+    Raises
+    ------
+    NoMainHeader
+        There is no segment COD.
+    """
+    return _required(_segments(codestream), _COD)[9] == 1
+
+
+def is_htj2k(codestream: bytes) -> bool:
+    """Check for segment CAP with the bit of part 15, High-Throughput JPEG 2000 (ISO/IEC 15444-1 A.5.2).
+
+    Raises
+    ------
+    NoMainHeader
+        The segments are damaged.
+    """
+    return bool(int.from_bytes(_segments(codestream).get(_CAP, b"")[:4], "big") & _PART_15)
+
+
 def require_main_header(codestream: bytes) -> None:
     """Check that the segments of a main header are contiguous and long enough; if not, OpenJPH reads beyond them.
 
@@ -119,13 +147,47 @@ def strip_jp2(frame: bytes) -> bytes:
     DICOM does not allow these files (PS3.5 A.4.4), and the decoder must not use their other contents, such as
     palettes. Any other frame is returned as it is.
     """
-    place = 0
-    while frame.startswith(_FILE_SIGNATURE) and place + _BOX_BYTES <= len(frame):
-        length = int.from_bytes(frame[place : place + 4], "big") or len(frame) - place
-        if frame[place + 4 : place + _BOX_BYTES] == b"jp2c":
-            return frame[place + _BOX_BYTES : place + length]
-        place += max(length, _BOX_BYTES)
-    return frame
+    if not frame.startswith(_FILE_SIGNATURE):
+        return frame
+    boxes = (frame[begin:end] for kind, begin, end in _boxes(frame, 0, len(frame)) if kind == b"jp2c")
+    return next(boxes, frame)
+
+
+def jp2_rejection(data: bytes) -> str | None:
+    """Say why the codestream of a JP2 file alone does not give its greys or colours.
+
+    Returns
+    -------
+    str or None
+        None where it does, or where `data` is no such file.
+    """
+    if not data.startswith(_FILE_SIGNATURE):
+        return None
+    outer = list(_boxes(data, 0, len(data)))
+    if sum(kind == b"jp2c" for kind, _, _ in outer) != 1:
+        return "a JPEG 2000 file with no or several images"
+    inner = [box for kind, *place in outer if kind == b"jp2h" for box in _boxes(data, *place)]
+    if any(kind in _PALETTE_BOXES for kind, _, _ in inner):
+        return "a JPEG 2000 picture with a palette"
+    colours = [data[begin:end] for kind, begin, end in inner if kind == b"colr"]
+    if any(colour[:1] == _ENUMERATED and colour[3:7] not in _COLOUR_SPACES for colour in colours):
+        return "a JPEG 2000 picture in other colours than grey and RGB"
+    return None
+
+
+def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, begin and end of the contents of boxes (ISO/IEC 15444-1 I.4); a length of 0 reaches to the end."""
+    while place + _BOX_BYTES <= end:
+        length, kind, head = (
+            int.from_bytes(data[place : place + 4], "big"),
+            data[place + 4 : place + 8],
+            _BOX_BYTES,
+        )
+        if length == 1:
+            length, head = int.from_bytes(data[place + 8 : place + 16], "big"), 2 * _BOX_BYTES
+        length = max(length or end - place, head)
+        yield kind, place + head, min(place + length, end)
+        place += length
 
 
 def _length(codestream: bytes, place: int) -> int:

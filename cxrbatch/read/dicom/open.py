@@ -14,14 +14,19 @@ from cxrbatch.read import block_means
 from cxrbatch.read.codecs.decode import can_decode, is_lossy
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
-from cxrbatch.read.dicom.deflated import inflate_dataset
 from cxrbatch.read.dicom.header import read_header
 from cxrbatch.read.dicom.orientation import is_unusable, read_orientation
 from cxrbatch.read.dicom.patient import patient_flag
-from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_file
+from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_source, is_encapsulated
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
-from cxrbatch.read.dicom.stored_values import plain_frame, reduced_from_file, transfer_syntax
+from cxrbatch.read.dicom.source import Source, open_source, plain_bytes
+from cxrbatch.read.dicom.stored_values import (
+    correct_syntax,
+    plain_frame,
+    reduced_from_source,
+    transfer_syntax,
+)
 from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef
@@ -38,15 +43,18 @@ class OpenDicom:
 
     Attributes
     ----------
+    source : Source
+        What `dataset` was read from: the file, or its content if that was unpacked or relabelled.
     dataset : Dataset
-        Elements before the pixels; if the file was deflated, with the pixels.
+        Elements before the pixels.
     pixels_begin : int
-        Offset of the next element in the file, in bytes.
+        Offset of the next element in the source, in bytes.
     limits : Limits
     """
 
     ref: ImageRef
     header: ImageHeader
+    source: Source
     dataset: Dataset
     pixels_begin: int
     limits: Limits
@@ -72,47 +80,58 @@ class OpenDicom:
 
     def _while_reading(self, halvings: int) -> Presentation | None:
         """Reduce uncompressed pixels while they are read; None where that is not possible."""
-        if not halvings or "PixelData" in self.dataset:
+        if not halvings:
             return None
-        means = partial(reduced_from_file, self.dataset, self.ref.path, self.pixels_begin, halvings)
+        means = partial(reduced_from_source, self.dataset, self.source, self.pixels_begin, halvings)
         return reduced_presentation(self.dataset, means)
 
     def _after_reading(self, halvings: int) -> Presentation:
-        if not can_decode(transfer_syntax(self.dataset)):
-            self._read_pixel_data()
-            return presentation(self.dataset, None, halvings)
-        frame = frame_of_file(self.ref.path, self.pixels_begin)
-        if not frame:
-            self._read_pixel_data()
-            frame = frame_of_dataset(self.dataset)
-        frame = plain_frame(self.dataset, frame, self.limits)
+        frame = self._frame()
+        correct_syntax(self.dataset, frame)
+        if frame is not None:
+            frame = plain_frame(self.dataset, frame, self.limits)
         return presentation(self.dataset, frame, halvings)
+
+    def _frame(self) -> bytes | None:
+        """Read the one compressed frame; None where PixelData is not encapsulated."""
+        if can_decode(transfer_syntax(self.dataset)) and (
+            frame := frame_of_source(self.source, self.pixels_begin)
+        ):
+            return frame
+        self._read_pixel_data()
+        return frame_of_dataset(self.dataset) if is_encapsulated(self.dataset) else None
 
     def _read_pixel_data(self) -> None:
         """Add the pixel data to the dataset."""
         if "PixelData" not in self.dataset:
-            element = pixel_data.pixel_data(self.ref.path, self.pixels_begin, self.dataset)
+            element = pixel_data.pixel_data(self.source, self.pixels_begin, self.dataset)
             self.dataset[element.tag] = element
 
 
 def open_dicom(ref: ImageRef, limits: Limits, added: HeaderWords = HeaderWords()) -> OpenDicom:
     """Parse the header of a DICOM file; see `cxrbatch.read.open_image`."""
-    with warnings.catch_warnings(), ref.path.open("rb") as stream:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain = inflate_dataset(stream, limits)
-        dataset = _parse(plain or stream, limits, stop_before_pixels=plain is None)
-        check_structure(dataset, limits.nesting)
-        header = read_header(dataset, ref.name, added)
-        if "Rows" not in dataset or "Columns" not in dataset:
-            _refuse_non_image(dataset)
-        return OpenDicom(ref, header, dataset, stream.tell(), limits)
+        with ref.path.open("rb") as stream:
+            plain = plain_bytes(stream, limits)
+            if plain is None:
+                return _opened(ref, ref.path, stream, limits, added)
+        return _opened(ref, plain, open_source(plain), limits, added)
 
 
-def _parse(stream: BinaryIO, limits: Limits, *, stop_before_pixels: bool) -> Dataset:
-    """Parse a file; a file that ends inside an element gives an empty dataset (pydicom only warns)."""
-    longest = LONGEST_READ_BYTES if stop_before_pixels else limits.file_bytes
+def _opened(ref: ImageRef, source: Source, stream: BinaryIO, limits: Limits, added: HeaderWords) -> OpenDicom:
+    dataset = _parse(stream, limits)
+    check_structure(dataset, limits.nesting)
+    header = read_header(dataset, ref.name, added)
+    if "Rows" not in dataset or "Columns" not in dataset:
+        _refuse_non_image(dataset)
+    return OpenDicom(ref, header, source, dataset, stream.tell(), limits)
+
+
+def _parse(stream: BinaryIO, limits: Limits) -> Dataset:
+    """Parse a file up to its pixels; one that ends inside an element gives an empty dataset (pydicom only warns)."""
     try:
-        return dcmread(stream, force=True, defer_size=longest, stop_before_pixels=stop_before_pixels)
+        return dcmread(stream, force=True, defer_size=LONGEST_READ_BYTES, stop_before_pixels=True)
     except MemoryError:
         raise
     except RecursionError as error:

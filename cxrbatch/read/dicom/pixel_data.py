@@ -1,11 +1,8 @@
 """Read the pixel data of a DICOM file: the element, a compressed frame, or uncompressed pixels in strips."""
 
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +15,7 @@ from pydicom.filereader import data_element_generator
 
 from cxrbatch.read import block_means
 from cxrbatch.read.dicom import elements as el
+from cxrbatch.read.dicom.source import Source, n_bytes_of, open_source
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.resample import NotReducible
 
@@ -62,7 +60,7 @@ def layout(dataset: Dataset, syntax: uid.UID) -> Layout:
     )
 
 
-def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[Any]]:
+def strips(source: Source, begin: int, of: Layout, block: int) -> Iterator[NDArray[Any]]:
     """Read the pixels a few rows at a time, always into the same memory.
 
     Parameters
@@ -82,18 +80,18 @@ def strips(path: Path, begin: int, of: Layout, block: int) -> Iterator[NDArray[A
     NotReducible
         Some or all of the pixels are missing.
     """
-    with path.open("rb", buffering=0) as stream:
+    with open_source(source, buffering=0) as stream:
         stream.seek(_value_begins(stream, begin, of))
         step = block_means.rows_per_strip(of.columns * of.dtype.itemsize, block)
         memory = np.empty((min(step, of.rows), of.columns), of.dtype)
         for row in range(0, of.rows, step):
             strip = memory[: of.rows - row]
-            if stream.readinto(strip.data) != strip.nbytes:
+            if stream.readinto(strip.data) != strip.nbytes:  # type: ignore[attr-defined]  # no part of BinaryIO
                 raise NotReducible
             yield strip
 
 
-def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
+def pixel_data(source: Source, begin: int, of: Dataset) -> RawDataElement:
     """Read the element with the pixels.
 
     Parameters
@@ -109,7 +107,7 @@ def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
         ``truncated``: the element is missing or incomplete.
     """
     implicit_vr, is_little_endian = of.original_encoding
-    with path.open("rb") as stream:
+    with open_source(source) as stream:
         element = _pixel_element(stream, begin, bool(implicit_vr), is_little_endian is not False)
         if element is None:
             raise Refusal(
@@ -118,17 +116,17 @@ def pixel_data(path: Path, begin: int, of: Dataset) -> RawDataElement:
         n_bytes = element.length
         if n_bytes == _UNDEFINED_LENGTH:
             n_bytes = stream.tell() - _DELIMITER_BYTES - element.value_tell
-        stream.seek(element.value_tell)
         # The stated length may be wrong, and memory for it would be allocated at once.
-        left = os.fstat(stream.fileno()).st_size - element.value_tell
+        left = n_bytes_of(stream) - element.value_tell
+        stream.seek(element.value_tell)
         return element._replace(value=stream.read(min(n_bytes, left)))
 
 
-def _value_begins(stream: FileIO, begin: int, of: Layout) -> int:
+def _value_begins(stream: BinaryIO, begin: int, of: Layout) -> int:
     element = _pixel_element(stream, begin, of.implicit_vr, is_little_endian=True)
     if element is None:
         raise NotReducible
-    complete = element.value_tell + of.n_bytes <= os.fstat(stream.fileno()).st_size
+    complete = element.value_tell + of.n_bytes <= n_bytes_of(stream)
     if not complete or not of.n_bytes <= element.length < _UNDEFINED_LENGTH:
         raise NotReducible
     return element.value_tell
@@ -159,8 +157,8 @@ _LENGTH_BYTES = 4
 """Length of the delimiter, which stands behind its tag and which a truncated file lacks."""
 
 
-def frame_of_file(path: Path, begin: int) -> bytes | None:
-    """Read the one compressed frame directly from the file.
+def frame_of_source(source: Source, begin: int) -> bytes | None:
+    """Read the one compressed frame directly from its source.
 
     Parameters
     ----------
@@ -172,7 +170,7 @@ def frame_of_file(path: Path, begin: int) -> bytes | None:
     bytes or None
         None where that is not one complete frame in the usual form; then parse the file to find the reason.
     """
-    with path.open("rb") as stream:
+    with open_source(source) as stream:
         stream.seek(begin)
         if stream.read(len(_HEADS[0])) not in _HEADS:
             return None
@@ -183,22 +181,24 @@ def frame_of_file(path: Path, begin: int) -> bytes | None:
         except Exception:
             return None
         needed = stream.tell() + _LENGTH_BYTES
-        return frame if needed <= os.fstat(stream.fileno()).st_size else None
+        return frame if needed <= n_bytes_of(stream) else None
+
+
+def is_encapsulated(dataset: Dataset) -> bool:
+    """Check whether PixelData begins as encapsulated pixels do (PS3.5 A.4), whatever the transfer syntax states."""
+    data = el.value_of(dataset, "PixelData")
+    return isinstance(data, bytes) and data.startswith(_ITEM_TAG)
 
 
 def frame_of_dataset(dataset: Dataset) -> bytes:
-    """Extract the one frame from PixelData.
+    """Extract the one frame from encapsulated PixelData.
 
     Raises
     ------
     Refusal
-        ``truncated``, or ``corrupt``: it is not encapsulated.
+        ``truncated``.
     """
     data = el.value_of(dataset, "PixelData")
-    if not isinstance(data, bytes) or not data.startswith(_ITEM_TAG):
-        raise Refusal(
-            Reason.CORRUPT, "the transfer syntax is a compressed one, but PixelData is not encapsulated"
-        )
     try:
         return _joined(io.BytesIO(data))
     except MemoryError:

@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 from functools import partial
 from math import prod
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import get_decoder
 
 from cxrbatch.limits import Limits
 from cxrbatch.read import block_means
-from cxrbatch.read.codecs import decode, frame_header, jpeg2000, reduced
+from cxrbatch.read.codecs import decode, frame_header, identify, jpeg2000, reduced
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
 from cxrbatch.read.dicom.bits import Bits, grey_values, stated_bits, strip_values
+from cxrbatch.read.dicom.source import Source
 from cxrbatch.read.greyscale import Stored
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.resample import NotReducible, ReducedImage
@@ -31,6 +31,66 @@ def transfer_syntax(dataset: Dataset) -> str:
     if implicit:
         return uid.ImplicitVRLittleEndian
     return uid.ExplicitVRBigEndian if little is False else uid.ExplicitVRLittleEndian
+
+
+def correct_syntax(dataset: Dataset, frame: bytes | None) -> None:
+    """Set TransferSyntaxUID to how the pixels are stored, where the file states another way and they leave no doubt.
+
+    Parameters
+    ----------
+    frame : bytes or None
+        The compressed frame; None where PixelData is not encapsulated.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt`` or ``unsupported_transfer_syntax``.
+    """
+    stated = transfer_syntax(dataset)
+    if frame is not None:
+        _state_syntax(dataset, identify.syntax_of(jpeg2000.strip_jp2(frame), stated) or _known(stated))
+    elif decode.can_decode(stated):
+        _require_native(dataset)
+        implicit, _ = dataset.original_encoding
+        _state_syntax(dataset, uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian)
+
+
+def _known(stated: str) -> str:
+    """Return the transfer syntax of pixels that begin like no codestream, if its decoder can say what is wrong."""
+    syntax = uid.UID(stated)
+    if decode.can_decode(stated):
+        return stated
+    if syntax.is_transfer_syntax and not syntax.is_encapsulated:
+        raise Refusal(
+            Reason.CORRUPT,
+            "PixelData is encapsulated, though the transfer syntax is a plain one, and begins like no compression",
+        )
+    raise _unsupported(syntax)
+
+
+def _unsupported(syntax: uid.UID) -> Refusal:
+    name = syntax.name if syntax.is_valid else "that is no UID"
+    return Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {name}")
+
+
+def _state_syntax(dataset: Dataset, syntax: str) -> None:
+    if syntax != transfer_syntax(dataset):
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = uid.UID(syntax)
+
+
+def _require_native(dataset: Dataset) -> None:
+    """Refuse pixels that may be another thing than uncompressed ones, under a transfer syntax of compressed ones.
+
+    Of colours, YBR may have become RGB when the file was decompressed.
+    """
+    data = el.value_of(dataset, "PixelData")
+    expected = prod(_shape(dataset)) * stated_bits(dataset).allocated // 8
+    is_whole = isinstance(data, bytes) and len(data) in (expected, expected + expected % 2)
+    if not is_whole or el.text(dataset, "PhotometricInterpretation").upper().startswith("YBR"):
+        raise Refusal(
+            Reason.CORRUPT, "the transfer syntax is a compressed one, but PixelData is not encapsulated"
+        )
 
 
 def is_signed(dataset: Dataset) -> bool:
@@ -85,13 +145,12 @@ def stored_values(dataset: Dataset, frame: bytes | None) -> tuple[Stored, frozen
         coding = frame_header.coding_of(frame, syntax, bits.allocated)
         return grey_values(decoded, bits, coding, partial(_padding, dataset))
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
-        name = syntax.name if syntax.is_valid else "that is no UID"
-        raise Refusal(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"transfer syntax {name}")
+        raise _unsupported(syntax)
     coding = frame_header.Coding(bits.allocated)
     return grey_values(_native(dataset, syntax), bits, coding, partial(_padding, dataset))
 
 
-def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -> ReducedImage:
+def reduced_from_source(dataset: Dataset, source: Source, begin: int, halvings: int) -> ReducedImage:
     """Average the stored values of an uncompressed frame while it is read, a strip at a time.
 
     Parameters
@@ -99,7 +158,7 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     dataset : Dataset
         The header.
     begin : int
-        Offset of the element behind the header in the file, in bytes.
+        Offset of the element behind the header in the source, in bytes.
 
     Raises
     ------
@@ -108,7 +167,7 @@ def reduced_from_file(dataset: Dataset, path: Path, begin: int, halvings: int) -
     """
     layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
     bits = stated_bits(dataset)
-    raw = pixel_data.strips(path, begin, layout, 1 << halvings)
+    raw = pixel_data.strips(source, begin, layout, 1 << halvings)
     return _means(dataset, _each(raw, bits), (layout.rows, layout.columns), halvings, bits.stored)
 
 
@@ -194,7 +253,7 @@ def _shape(dataset: Dataset) -> tuple[int, ...]:
 def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
     data = el.value_of(dataset, "PixelData")
     if not isinstance(data, bytes) or dataset["PixelData"].is_undefined_length:
-        raise Refusal(Reason.CORRUPT, "PixelData is encapsulated, though the transfer syntax is a plain one")
+        raise Refusal(Reason.CORRUPT, "PixelData has no length, and is not encapsulated")
     expected = prod(_shape(dataset)) * stated_bits(dataset).allocated // 8
     if el.text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected // 3 * 2
