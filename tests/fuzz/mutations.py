@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.fuzz import mutate_bytes, mutate_dicom, mutate_jpeg, mutate_png
+from tests.fuzz import mutate_bytes, mutate_dicom, mutate_jpeg, mutate_picture, mutate_png
 from tests.fuzz.draw import Mutation
 from tests.fuzz.seeds import Format, Seed
 
@@ -14,6 +14,11 @@ _OF_FORMAT: dict[str, dict[str, Mutation]] = {
     "dicom": mutate_dicom.MUTATIONS,
     "png": mutate_png.MUTATIONS,
     "jpeg": mutate_jpeg.MUTATIONS,
+    "jpeg2000": mutate_picture.JPEG_2000,
+    "tiff": mutate_picture.TIFF,
+    "webp": mutate_picture.WEBP,
+    "bmp": mutate_picture.BMP,
+    "gzip": mutate_picture.GZIP,
 }
 _PLAIN_SHARE = 0.15
 _AGAIN_SHARE = 0.25

@@ -55,11 +55,12 @@ def main() -> int:
     )
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", metavar="FORMAT", help="seeds of these formats")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     folder = arguments.out / "files"
     folder.mkdir(parents=True)
-    kinds = {**write_mutated(folder, arguments.seed, arguments.files), **copy_pydicom(folder)}
+    kinds = {**write_mutated(folder, arguments.seed, arguments.files, arguments.only), **copy_pydicom(folder)}
     started = time.monotonic()
     run = screen(folder, arguments.out / "report.csv")
     took_s = time.monotonic() - started
@@ -79,9 +80,10 @@ def main() -> int:
     return bool(problems)
 
 
-def write_mutated(folder: Path, seed: int, n_files: int) -> dict[str, str]:
-    """Write damaged files; gives the kind of each."""
+def write_mutated(folder: Path, seed: int, n_files: int, only: list[str] | None = None) -> dict[str, str]:
+    """Write damaged files, of all formats or of some; gives the kind of each."""
     known = [*seeds.small(folder.parent) * 3, *seeds.large(folder.parent), *seeds.of_pydicom()]
+    known = [one for one in known if only is None or one.format in only]
     kinds = {}
     for number in range(n_files):
         file = mutated(known, seed, number)

@@ -1,5 +1,6 @@
 """Well-formed files to damage: phantoms in every form that is read, and the test files that come with pydicom."""
 
+import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +18,21 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from tests.factories.dicom_files import ENCODERS, NATIVE, write_dicom
+from tests.factories.pictures import jp2, tiff
 
-Format = Literal["dicom", "png", "jpeg", "jpeg2000", "tiff", "webp", "bmp"]
+Format = Literal["dicom", "png", "jpeg", "jpeg2000", "tiff", "webp", "bmp", "gzip"]
 ROWS, COLUMNS = 160, 144
 """Small, so that thousands can be read, and above what is refused as too small."""
 _LARGE_PX = 1152
 """Four times what the network sees: the least that is decoded in part."""
 _LARGE = (uid.ExplicitVRLittleEndian, uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEG2000, uid.HTJ2KLossless)
+
+
+_JPEG_FILES = {
+    "jpeg-12": uid.JPEGExtended12Bit,
+    "ljpeg": uid.JPEGLosslessSV1,
+    "jpegls": uid.JPEGLSLossless,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,7 @@ def small(folder: Path) -> list[Seed]:
     folder : Path
         For temporary files.
     """
-    return [*_dicom(folder), *_png(), *_jpeg()]
+    return [*_dicom(folder), *_png(), *_jpeg(), *pictures()]
 
 
 def large(folder: Path) -> list[Seed]:
@@ -99,6 +108,9 @@ def _dicom(folder: Path) -> Iterator[Seed]:
             yield _seed(f"rgb-{syntax.name}", _written(folder, rgb, syntax=syntax, photometric="RGB"))
     yield _seed("ybr", _written(folder, rgb, photometric="YBR_FULL"))
     yield _seed("palette", of_8(photometric="PALETTE COLOR", **_palette()))
+    for syntax in (uid.ExplicitVRLittleEndian, uid.JPEG2000Lossless):
+        data = gzip.compress(of_12(syntax=syntax), mtime=0)
+        yield Seed(name=f"gzip-{syntax.name}".replace(" ", "-"), format="gzip", data=data)
 
 
 def _png() -> Iterator[Seed]:
@@ -131,6 +143,29 @@ def _jpeg() -> Iterator[Seed]:
     yield Seed(name="progressive", format="jpeg", data=_saved(grey, "JPEG", progressive=True))
     yield Seed(name="rgb", format="jpeg", data=_saved(grey.convert("RGB"), "JPEG", icc_profile=b"\0" * 200))
     yield Seed(name="cmyk", format="jpeg", data=_saved(grey.convert("CMYK"), "JPEG"))
+
+
+def pictures() -> Iterator[Seed]:
+    """Phantoms in the formats of pictures that are read besides PNG and plain JPEG."""
+    picture = phantom.radiograph(ROWS, COLUMNS, seed=5)
+    eight, twelve, sixteen = (_grey(picture, bits) for bits in (8, 12, 16))
+    image = Image.fromarray(eight)
+    for name, syntax in _JPEG_FILES.items():
+        yield Seed(name=name, format="jpeg", data=bytes(ENCODERS[syntax](twelve, 12)))
+    for name, syntax in {"j2k": uid.JPEG2000Lossless, "htj2k": uid.HTJ2KLossless}.items():
+        codestream = bytes(ENCODERS[syntax](twelve, 12))
+        yield Seed(name=name, format="jpeg2000", data=codestream)
+        yield Seed(name=f"{name}-in-jp2", format="jpeg2000", data=jp2(codestream))
+    yield Seed(name="deep", format="tiff", data=tiff(sixteen))
+    yield Seed(name="big-endian", format="tiff", data=tiff(sixteen, order=">"))
+    yield Seed(name="white-is-0", format="tiff", data=tiff(sixteen, white_is_zero=True))
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"):
+        yield Seed(name=compression, format="tiff", data=_saved(image, "TIFF", compression=compression))
+    yield Seed(name="big", format="tiff", data=_saved(image, "TIFF", big_tiff=True))
+    yield Seed(name="lossless", format="webp", data=_saved(image, "WEBP", lossless=True))
+    yield Seed(name="lossy", format="webp", data=_saved(image, "WEBP", icc_profile=b"\0" * 100))
+    yield Seed(name="grey", format="bmp", data=_saved(image, "BMP"))
+    yield Seed(name="rgb", format="bmp", data=_saved(image.convert("RGB"), "BMP"))
 
 
 def _grey(picture: NDArray[Any], bits: int) -> NDArray[Any]:

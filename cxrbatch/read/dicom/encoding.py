@@ -6,6 +6,7 @@ read in a wrong way, they have unknown value representations, impossible lengths
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pydicom import uid
@@ -102,6 +103,7 @@ def file_meta(head: bytes) -> FileMeta | None:
     return FileMeta(syntax=syntax, others=b"".join(others), end=place) if place < len(head) else None
 
 
+@lru_cache(maxsize=64)
 def stated_encoding(syntax: str) -> Encoding | None:
     """Return the encoding that a transfer syntax states (PS3.5 annex A); None where it is none that is known."""
     known = uid.UID(syntax)
