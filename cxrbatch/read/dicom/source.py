@@ -30,6 +30,8 @@ Source = Path | bytes
 
 _HEAD_BYTES = 1 << 16
 _LEAST_BYTES = 512
+_USUAL, _USUAL_END = b"DICM\x02\0\0\0UL\4\0", 144
+_SYNTAX = b"\x02\0\x10\0UI"
 _FIRST_BYTES = 1024
 """How much of a data set is looked at."""
 
@@ -70,10 +72,26 @@ def plain_bytes(stream: io.BufferedReader, limits: Limits) -> bytes | None:
         n_stored = n_bytes_of(stream)
         data = gunzip(stream, n_stored, limits)
         return _relabelled(io.BytesIO(data), data[:_HEAD_BYTES], n_stored, limits) or data
+    if _is_as_stated(head):
+        return None
     if (meta := file_meta(head)) is None or meta.end + _LEAST_BYTES > len(head):
         head = stream.read(_HEAD_BYTES)
         stream.seek(0)
     return _relabelled(stream, head, 0, limits)
+
+
+def _is_as_stated(head: bytes) -> bool:
+    """Check, without taking the meta information apart, for a file as nearly all are: its label fits its content."""
+    if head[128:140] != _USUAL:
+        return False
+    end = _USUAL_END + int.from_bytes(head[140:144], "little")
+    at = head.find(_SYNTAX, _USUAL_END, end) + len(_SYNTAX)
+    syntax = (
+        head[at + 2 : at + 2 + head[at]].decode("ascii", "replace").rstrip(" \0") if at < len(head) else ""
+    )
+    stated = stated_encoding(syntax)
+    is_deflated = syntax == uid.DeflatedExplicitVRLittleEndian
+    return stated is not None and not is_deflated and fits(head[end : end + _FIRST_BYTES], stated)
 
 
 def _is_gzip(head: bytes) -> bool:
