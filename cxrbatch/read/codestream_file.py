@@ -4,6 +4,7 @@ JPEG of 12 bits, lossless JPEG, JPEG-LS, JPEG 2000 and HTJ2K, as bare codestream
 names. JPEG of 8 bits that is not lossless is left to `cxrbatch.read.raster`.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,7 +194,8 @@ def _orientation(data: bytes) -> int:
         return 1
     exif = Image.Exif()
     try:
-        exif.load(data[begin:end])
+        with warnings.catch_warnings(action="ignore"):  # they may repeat contents of the file
+            exif.load(data[begin:end])
     except MemoryError:
         raise
     except Exception:  # damaged bytes can lead to any error

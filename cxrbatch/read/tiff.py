@@ -3,6 +3,7 @@
 Pillow reads more kinds of TIFF than have one meaning as greys, and some that it does not read are not damaged.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,7 +78,7 @@ def is_lossy(image: Image.Image) -> bool:
 
 def unidentified(path: Path) -> Refusal:
     """Decide whether a TIFF that Pillow does not read is of another kind, damaged or cut off."""
-    with path.open("rb") as stream:
+    with warnings.catch_warnings(action="ignore"), path.open("rb") as stream:
         header = stream.read(_HEADER_BYTES)
         if header[2:4] in (bytes((_BIG_TIFF, 0)), bytes((0, _BIG_TIFF))):
             header += stream.read(_BIG_HEADER_BYTES - _HEADER_BYTES)
