@@ -1,7 +1,8 @@
 """Find the waits of patients, which are the unit of an audit: lists, results and images in, episodes out.
 
-A *wait* is a stretch of consecutive nights with a list on which a patient stands. It ends when the patient is off the
-list. It also ends when the start of the wait (night minus ``nights_waiting``) moves forward, for example because
+A patient stands on the list of a night if any of its runs listed the patient, as the last of these runs did. A *wait*
+is a stretch of consecutive nights with a list on which a patient stands. It ends when the patient is off the list. It
+also ends when the start of the wait (night minus ``nights_waiting``) moves forward, for example because
 ``nights_waiting`` is 0 again: then the next wait begins. Nights without a finished run do not end a wait.
 
 The *result* of a wait is the first PCR result of the patient whose swab was taken no earlier than the day before the
@@ -22,7 +23,7 @@ import numpy as np
 from cxrbatch.audit.estimate import FEWEST, AuditEstimate, counted, week_of
 from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientKey
-from cxrbatch.state import ImageSummary, ListEntry, PcrResult
+from cxrbatch.state import ImageSummary, ListEntry, PcrResult, Run
 
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -50,7 +51,7 @@ class Episode:
     score : float or None
         COVID-19 score of the first night, 0–1; None if not scored.
     is_open : bool
-        True if the patient is still on the last of all lists.
+        True if the patient is still on the list of the last of all runs.
     reached_max_wait : bool
         True if the patient had the flag ``max_wait`` on some night.
     is_positive : bool or None
@@ -100,7 +101,7 @@ class Episodes:
 class _Stretch:
     """A wait that grows while the lists are read, one night after the other."""
 
-    __slots__ = ("_begun", "first", "last_night", "reached_max_wait", "since")
+    __slots__ = ("_begun", "first", "last_night", "last_run", "reached_max_wait", "since")
 
     def __init__(self, first: ListEntry) -> None:
         self.first = first
@@ -116,12 +117,12 @@ class _Stretch:
         """Add a line of a list to the wait."""
         self._begun = _since(listed)
         self.since = min(self.since, self._begun)
-        self.last_night = listed.night
+        self.last_night, self.last_run = listed.night, listed.run
         self.reached_max_wait |= Flag.MAX_WAIT in listed.flags
 
 
 def find_episodes(
-    nights: Collection[dt.date],
+    runs: Collection[Run],
     list_entries: Iterable[ListEntry],
     results: Iterable[PcrResult],
     images: Iterable[ImageSummary],
@@ -130,20 +131,20 @@ def find_episodes(
 
     Parameters
     ----------
-    nights : collection of datetime.date
-        Nights with a list, also with an empty one; at least one.
+    runs : collection of Run
+        Those with a list, also with an empty one; at least one.
     list_entries : iterable of ListEntry
         Sorted by night.
     results : iterable of PcrResult
         Sorted by patient and date.
     images : iterable of ImageSummary
     """
-    stretches = _stretches(nights, list_entries)
+    stretches = _stretches({run.night for run in runs}, list_entries)
     found, n_results, n_outside = _first_results(stretches, results)
     arrivals = _arrivals(images)
-    last = max(nights)
+    last_run = max(run.id for run in runs)
     episodes = [
-        _episode(stretch, found.get((key, stretch.first.night)), arrivals.get(key, ()), last)
+        _episode(stretch, found.get((key, stretch.first.night)), arrivals.get(key, ()), last_run)
         for key, of_one in stretches.items()
         for stretch in of_one
     ]
@@ -205,7 +206,7 @@ def _arrived(image: ImageSummary) -> dt.datetime:
 
 
 def _episode(
-    stretch: _Stretch, result: PcrResult | None, images: Sequence[ImageSummary], last: dt.date
+    stretch: _Stretch, result: PcrResult | None, images: Sequence[ImageSummary], last_run: int
 ) -> Episode:
     first = stretch.first
     seen = [_arrived(image) for image in images if stretch.since <= image.first_night <= first.night]
@@ -218,7 +219,7 @@ def _episode(
         position=first.position,
         score=first.score if first.status == "ranked" else None,
         bundle_sha256=first.bundle_sha256,
-        is_open=stretch.last_night == last,
+        is_open=stretch.last_run == last_run,
         reached_max_wait=stretch.reached_max_wait,
         is_positive=None if result is None else result.positive,
         swabbed=None if result is None else result.date,

@@ -92,13 +92,14 @@ def audit(
         There is no such state, or no list in it.
     """
     with open_state(state_path, read_only=True) as state:
-        nights = {run.night for run in state.runs() if run.finished}
-        if not nights:
+        runs = [run for run in state.runs() if run.finished]
+        if not runs:
             raise StateError(
                 f"state {state_path}: holds no list yet; cxrbatch screen with --state makes one every night"
             )
         images = list(state.images())
-        found = find_episodes(nights, state.list_entries(), state.results(), images)
+        found = find_episodes(runs, state.lists.entries(), state.results(), images)
+    nights = {run.night for run in runs}
     scored = scored_by(found.episodes, bundle.sha256)
     return Audit(
         bundle=bundle,

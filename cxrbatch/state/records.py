@@ -113,6 +113,8 @@ class ListEntry:
 
     Attributes
     ----------
+    run : int
+        Number of the run that reported it.
     position : int
         Position on the list, from 1; equal to the rank if `status` is ``ranked``.
     priority, reason : str
@@ -120,6 +122,7 @@ class ListEntry:
     flags : tuple of str
     """
 
+    run: int
     night: dt.date
     patient_key: PatientKey
     position: int

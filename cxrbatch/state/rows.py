@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import asdict, replace
 from typing import Any
 
-from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome, PatientTriage
+from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome
 from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import (
     RunContext,
@@ -90,18 +90,4 @@ def stored_image_of(row: sqlite3.Row) -> StoredImage:
         outcome=decode(row["record"], row["thumbnail"]),
         duplicate_of=json.loads(row["duplicate_of"] or '""'),
         former_key=decode_key(row["former_key"]) if row["former_key"] else (),
-    )
-
-
-def list_entry_row(position: int, patient: PatientTriage) -> tuple[Any, ...]:
-    """Make the row of a patient for the table of list entries."""
-    return (
-        encode_key(patient.patient_key),
-        position,
-        patient.status,
-        patient.score,
-        patient.priority or "",
-        patient.nights_waiting,
-        ";".join(patient.flags),
-        patient.reason or "",
     )

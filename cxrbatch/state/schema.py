@@ -84,7 +84,31 @@ CREATE INDEX image_former_key ON image (former_key) WHERE former_key <> '';
 UPDATE image SET settings = '';
 """
 
-STEPS = (_TABLES, _LOSSLESS_KEYS)
+_LISTS_OF_RUNS = """
+ALTER TABLE listed RENAME TO listed_of_night;
+
+-- The list of each finished run, as it was reported.
+CREATE TABLE listed (
+    run INTEGER NOT NULL REFERENCES run,
+    patient_key TEXT NOT NULL,        -- JSON
+    position INTEGER NOT NULL,        -- from 1, ranked ones first
+    status TEXT NOT NULL,             -- ranked, not_scored, swabbed
+    score REAL,
+    priority TEXT NOT NULL,
+    nights_waiting INTEGER NOT NULL,
+    flags TEXT NOT NULL,              -- separated by ;
+    reason TEXT NOT NULL,
+    PRIMARY KEY (run, patient_key)
+) WITHOUT ROWID;
+
+-- Until now there was one list for each night, that of its last finished run.
+INSERT INTO listed SELECT
+    (SELECT id FROM run WHERE run.night = old.night ORDER BY finished IS NOT NULL DESC, id DESC LIMIT 1),
+    patient_key, position, status, score, priority, nights_waiting, flags, reason FROM listed_of_night AS old;
+DROP TABLE listed_of_night;
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS)
 """``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 

@@ -14,9 +14,9 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
 from cxrbatch.state.changed_keys import compared, follow_new_keys
 from cxrbatch.state.codec import decode, decode_key, encode_key
+from cxrbatch.state.lists import Lists
 from cxrbatch.state.records import (
     ImageSummary,
-    ListEntry,
     PcrResult,
     Run,
     RunContext,
@@ -26,7 +26,6 @@ from cxrbatch.state.records import (
 from cxrbatch.state.rows import (
     image_row,
     json_text,
-    list_entry_row,
     moment_of,
     pixels_sha256_of,
     searchable,
@@ -82,6 +81,7 @@ class State:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._n_uncommitted = 0
+        self.lists = Lists(connection)
 
     # --- runs
 
@@ -110,18 +110,8 @@ class State:
         return int(cursor.lastrowid or 0)
 
     def finish(self, run_id: int, run: TriageRun, finished: dt.datetime) -> None:
-        """Store that a run has ended, and its list; the list of an earlier run of that night is replaced."""
-        night, bundle = self._connection.execute(
-            "SELECT night, bundle_sha256 FROM run WHERE id = ?", (run_id,)
-        ).fetchone()
-        self._connection.execute("DELETE FROM listed WHERE night = ?", (night,))
-        self._connection.executemany(
-            "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (night, *list_entry_row(position, patient), bundle)
-                for position, patient in enumerate(run.patients, start=1)
-            ),
-        )
+        """Store that a run has ended, and its list."""
+        self.lists.add(run_id, run.patients)
         self._connection.execute(
             "UPDATE run SET finished = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? WHERE id = ?",
             (utc_text(finished), run.n_found, run.n_scored, run.n_not_scored, run.n_skipped, run_id),
@@ -322,15 +312,6 @@ class State:
             ):
                 dates[patient].append(dt.date.fromisoformat(row["date"]))
         return dict(dates)
-
-    def list_entries(self) -> Iterator[ListEntry]:
-        """Read the lists of all nights, sorted by night and position."""
-        for row in self._connection.execute("SELECT * FROM listed ORDER BY night, position"):
-            content = dict(row)
-            content["night"] = dt.date.fromisoformat(row["night"])
-            content["patient_key"] = decode_key(row["patient_key"])
-            content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
-            yield ListEntry(**content)
 
     # --- health
 

@@ -58,6 +58,19 @@ def test_an_earlier_begin_parts_nothing(tmp_path: Path) -> None:
     assert (episode.first_night, episode.since) == (day(1), day(0))
 
 
+def test_a_result_between_two_runs_of_a_night_keeps_its_wait(tmp_path: Path) -> None:
+    """Listed by the first run, off the list of the second: that was a wait, and it has ended."""
+    made = audited(
+        tmp_path,
+        listed(0, 0),
+        Night(0, [{"Q": 0.4}], [Line(patient="Q", score=0.4)]),
+        results=[("P", 0, True)],
+    )
+    of_p, of_q = made.found.episodes
+    assert (of_p.patient_key[2], of_p.is_positive, of_p.is_open) == ("P", True, False)
+    assert (of_q.patient_key[2], of_q.is_open, made.found.n_results_outside) == ("Q", True, 0)
+
+
 def test_an_unfinished_run_is_no_night(tmp_path: Path) -> None:
     import sqlite3
 

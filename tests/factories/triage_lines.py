@@ -1,8 +1,10 @@
 """What a run says, in the words of `reference_model`."""
 
+import datetime as dt
 from dataclasses import replace
 
-from cxrbatch.records import TriageRun
+from cxrbatch.records import PatientKey, TriageRun
+from cxrbatch.state import State
 from tests.triage.reference_model import Line
 
 SPOKEN_OF = {"some_images_not_scored", "patient_changed", "max_wait"}
@@ -38,3 +40,8 @@ def books(run: TriageRun) -> dict[str, tuple[str, str]]:
         failure.name: ("skipped" if failure.skipped else "not_scored", str(failure.reason))
         for failure in run.failures
     }
+
+
+def listed(state: State) -> dict[tuple[dt.date, PatientKey], int]:
+    """Position of everybody on every night."""
+    return {(one.night, one.patient_key): one.position for one in state.lists.entries()}

@@ -40,7 +40,7 @@ from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.state import session
 from cxrbatch.state.connection import open_state
 from tests.factories.dicom_files import write_dicom
-from tests.factories.triage_lines import books, lines
+from tests.factories.triage_lines import books, lines, listed
 from tests.triage.reference_model import Model, Options, Reading, Settings, Version
 
 FIRST = dt.datetime(2026, 3, 1, 23, 30, tzinfo=dt.UTC)
@@ -263,8 +263,7 @@ class Hospital:
         assert run.n_found == run.n_scored + run.n_not_scored + run.n_skipped == len(self.held)
         assert [row["patient_id"] for row in rows(self.out)] == [one.patient_id for one in run.patients]
         with open_state(self.state, read_only=True) as state:
-            tonight = [one for one in state.list_entries() if one.night == self.model.last_night]
-        assert [one.patient_key for one in tonight] == [one.patient_key for one in run.patients]
+            assert listed(state) == self.model.listed()
         assert not list(self.scratch.glob(".*"))
 
     def learn_scores(self, run: TriageRun) -> None:
@@ -486,7 +485,7 @@ def check_all_that_ever_came(hospital: Hospital) -> None:
         assert state.problems() == []
         assert state.n_images() == len(hospital.model.known)
         assert sum(run.finished is None for run in state.runs()) == 1  # the killed one
-        listed = {one.patient_key for one in state.list_entries()}
+        ever_listed = {one.patient_key for one in state.lists.entries()}
     assert {known.version.name for known in hospital.model.known.values()} == hospital.ever
     images = [known.reading for known in hospital.model.known.values() if not known.reading.skipped]
-    assert listed <= {reading.patient for reading in images}
+    assert ever_listed <= {reading.patient for reading in images}

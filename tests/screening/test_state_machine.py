@@ -37,7 +37,7 @@ from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import connection as state_module
 from cxrbatch.state.records import PcrResult
 from tests.factories.engines import MadeUpEngine, screening_with
-from tests.factories.triage_lines import books, lines, rounded
+from tests.factories.triage_lines import books, lines, listed, rounded
 from tests.triage.reference_model import Known, Model, Options, Patient, Reading, Settings, Version
 
 N_EXAMPLES = int(os.environ.get("CXRBATCH_STATE_MACHINE_EXAMPLES", "150"))
@@ -223,6 +223,10 @@ class Nights(RuleBasedStateMachine):
         self.theme = theme
 
     def teardown(self) -> None:
+        """Who was listed when is what the lists said, whatever came later."""
+        if (self.scratch / "state").exists():
+            with state_module.open_state(self.scratch / "state", durable=False) as state:
+                assert listed(state) == self.model.listed()
         shutil.rmtree(self.scratch)
 
     # --- what happens to the folder

@@ -143,6 +143,7 @@ class Model:
     last_moment: dt.datetime = LONG_AGO
     n_runs: int = 0
     n_read: int = 0
+    lists: list[tuple[dt.date, list[Line]]] = field(default_factory=list)
 
     # --- what it is told
 
@@ -161,7 +162,17 @@ class Model:
         """Tell of a whole run; gives its list."""
         self.part_of_a_run(now, found, settings, rescore=rescore)
         self._mark_second_copies(found)
-        return self._list(set(found), settings, options)
+        lines = self._list(set(found), settings, options)
+        self.lists.append((self.last_night, lines))
+        return lines
+
+    def listed(self) -> dict[tuple[dt.date, Patient], int]:
+        """Position of everybody on every night, from 1; see "What is counted" in ``docs/audit.md``."""
+        return {
+            (night, line.patient): position
+            for night, lines in self.lists
+            for position, line in enumerate(lines, start=1)
+        }
 
     def part_of_a_run(
         self,

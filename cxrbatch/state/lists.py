@@ -1,0 +1,57 @@
+"""Store the list of every run, and read what the lists of a night say together."""
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cxrbatch.records import PatientTriage
+from cxrbatch.state.codec import decode_key, encode_key
+from cxrbatch.state.records import ListEntry
+
+# Where max() is the only aggregate, SQLite takes the other columns from the row that holds the maximum.
+_LAST_OF_NIGHT = """
+SELECT max(run.id) AS run, night, patient_key, position, status, score, priority, nights_waiting, flags, reason,
+    bundle_sha256 FROM listed JOIN run ON run.id = listed.run WHERE finished IS NOT NULL
+    GROUP BY night, patient_key ORDER BY night, position, patient_key
+"""
+
+
+class Lists:
+    """The lists of all runs; part of `cxrbatch.state.State`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, run_id: int, patients: Iterable[PatientTriage]) -> None:
+        """Store the list of a run; `cxrbatch.state.State.finish` commits it."""
+        self._connection.executemany(
+            "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((run_id, *_row(position, patient)) for position, patient in enumerate(patients, start=1)),
+        )
+
+    def entries(self) -> Iterator[ListEntry]:
+        """Read who was listed on which night, sorted by night and position.
+
+        A patient was listed on a night if any of its finished runs listed the patient; the line is that of the last
+        such run. So two patients of a night may have the same position.
+        """
+        for row in self._connection.execute(_LAST_OF_NIGHT):
+            content = dict(row)
+            content["night"] = dt.date.fromisoformat(row["night"])
+            content["patient_key"] = decode_key(row["patient_key"])
+            content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
+            yield ListEntry(**content)
+
+
+def _row(position: int, patient: PatientTriage) -> tuple[Any, ...]:
+    return (
+        encode_key(patient.patient_key),
+        position,
+        patient.status,
+        patient.score,
+        patient.priority or "",
+        patient.nights_waiting,
+        ";".join(patient.flags),
+        patient.reason or "",
+    )

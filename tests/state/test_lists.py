@@ -1,0 +1,70 @@
+"""Lists of all runs: what a night's lists say together, and how older states come to hold them."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from cxrbatch.state import schema
+from cxrbatch.state.connection import open_state
+from cxrbatch.state.store import State
+from tests.factories.audits import Line, _patient, _run
+from tests.factories.stored import context, moment, night
+
+
+def run_lists(state: State, number: int, *patients: str, finished: bool = True) -> int:
+    """A run of the n-th night, whose list names these patients in this order."""
+    run_id = state.begin(context(number))
+    if finished:
+        lines = [Line(patient=patient, score=0.5) for patient in patients]
+        state.finish(run_id, _run(lines, moment(number)), moment(number))
+    return run_id
+
+
+def test_whoever_a_finished_run_listed_was_listed_where_the_last_such_run_says(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        first = run_lists(state, 0, "A", "B", "C")
+        second = run_lists(state, 0, "C", "B")
+        run_lists(state, 0, finished=False)
+        third = run_lists(state, 1, "B")
+        entries = [(e.run, e.night, e.patient_key[2], e.position) for e in state.lists.entries()]
+    assert entries == [
+        (first, night(0), "A", 1),
+        (second, night(0), "C", 1),
+        (second, night(0), "B", 2),
+        (third, night(1), "B", 1),
+    ]
+
+
+def test_the_list_of_an_unfinished_run_is_no_list(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        run_id = state.begin(context(0))
+        state.lists.add(run_id, [_patient(1, Line(patient="A", score=0.5))])
+        assert list(state.lists.entries()) == []
+
+
+def test_lists_of_an_older_state_belong_to_the_last_finished_run_of_their_night(tmp_path: Path) -> None:
+    """Three runs of a night, of which the last was killed: version 1 kept the list of the second."""
+    path = tmp_path / "state"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema.STEPS[0])
+        connection.executemany(
+            "INSERT INTO run (id, night, started, finished, folder, bundle_sha256) VALUES (?, ?, '', ?, '', 'b')",
+            [(1, "2026-03-01", "x"), (2, "2026-03-01", "x"), (3, "2026-03-01", None), (4, "2026-03-02", "x")],
+        )
+        rows = [("2026-03-01", "A", 1), ("2026-03-01", "B", 2), ("2026-03-02", "A", 1)]
+        connection.executemany(
+            "INSERT INTO listed VALUES (?, '[\"dicom\", \"\", \"' || ? || '\"]', ?, 'ranked', 0.5, 'high', 0, "
+            "'lossy;max_wait', '', 'b')",
+            rows,
+        )
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    with open_state(path) as state:
+        entries = list(state.lists.entries())
+    assert [(e.run, e.night.isoformat(), e.patient_key[2], e.position) for e in entries] == [
+        (2, "2026-03-01", "A", 1),
+        (2, "2026-03-01", "B", 2),
+        (4, "2026-03-02", "A", 1),
+    ]
+    assert {(e.flags, e.score, e.bundle_sha256) for e in entries} == {(("lossy", "max_wait"), 0.5, "b")}
