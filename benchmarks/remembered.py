@@ -39,6 +39,7 @@ from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import walk
 from cxrbatch.records import FoundFile, ImageHeader, ImageScore, PatientKey
 from cxrbatch.state.connection import open_state
+from cxrbatch.state.pcr_results import PcrResults
 from cxrbatch.state.records import PcrResult, RunContext
 from cxrbatch.state.store import State
 
@@ -106,7 +107,7 @@ def fill(state: State, past: Past, in_folder: list[FoundFile], tonight: RunConte
         file = in_folder[number - n_gone] if number >= n_gone else _gone(number)
         ago = past.nights_ago(number)
         state.put(file, _scored(file.name, number, ago, chance), _before(tonight, ago))
-    state.add_results(_results(past, tonight, chance), tonight.moment)
+    state.pcr.add(_results(past, tonight, chance), tonight.moment)
 
 
 def _gone(number: int) -> FoundFile:
@@ -192,7 +193,8 @@ def watch(folder: Path, out: Path, state: Path) -> None:
     patch(local, "walk", lambda root: list(walk(root)))
     for owner, name in (
         (WorkerPool, "prepare"),
-        *((State, name) for name in ("get", "mark_duplicates", "stored_images", "result_dates")),
+        *((State, name) for name in ("get", "mark_duplicates", "stored_images")),
+        (PcrResults, "days"),
         *((State, name) for name in ("forget_thumbnails", "finish")),
         *((stages, name) for name in ("without_duplicates", "make_waiting_list", "write_report")),
     ):
@@ -218,7 +220,7 @@ def _where(spent: dict[str, float]) -> Iterator[str]:
     for name in (
         "mark_duplicates",
         "stored_images",
-        "result_dates",
+        "days",
         "forget_thumbnails",
         "make_waiting_list",
     ):

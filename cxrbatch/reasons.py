@@ -51,6 +51,7 @@ class Flag(StrEnum):
     SOME_IMAGES_NOT_SCORED = "some_images_not_scored"
     PATIENT_CHANGED = "patient_changed"
     MAX_WAIT = "max_wait"
+    RESULT_OVERDUE = "result_overdue"
 
 
 class Refusal(Exception):
@@ -114,4 +115,5 @@ FLAG_MEANING: dict[Flag, str] = {
     Flag.SOME_IMAGES_NOT_SCORED: "further images of this patient could not be scored",
     Flag.PATIENT_CHANGED: "an image came in earlier under another PatientID: check who this is",
     Flag.MAX_WAIT: "on the list for as many nights as --max-nights allows: comes first",
+    Flag.RESULT_OVERDUE: "swabbed as long ago as --pending-days allows, no result: ask the laboratory, or swab again",
 }

@@ -10,6 +10,9 @@ from collections.abc import Callable
 EXPIRE_NIGHTS = 14
 """Nights after which a patient leaves the list, unless an option states otherwise."""
 
+PENDING_DAYS = 3
+"""Days after a swab for which its result is waited for, unless an option states otherwise."""
+
 MOST_NIGHTS = 36500
 """Longest time in nights that an option may state, a hundred years: the date so long ago must exist."""
 

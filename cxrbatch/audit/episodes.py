@@ -217,7 +217,7 @@ def _episode(
         since=stretch.since,
         arrived=min(seen, default=_LATEST),
         position=first.position,
-        score=first.score if first.status == "ranked" else None,
+        score=first.score,
         bundle_sha256=first.bundle_sha256,
         is_open=stretch.last_run == last_run,
         reached_max_wait=stretch.reached_max_wait,

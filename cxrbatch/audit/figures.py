@@ -98,7 +98,7 @@ def audit(
                 f"state {state_path}: holds no list yet; cxrbatch screen with --state makes one every night"
             )
         images = list(state.images())
-        found = find_episodes(runs, state.lists.entries(), state.results(), images)
+        found = find_episodes(runs, state.lists.entries(), state.pcr.results(), images)
     nights = {run.night for run in runs}
     scored = scored_by(found.episodes, bundle.sha256)
     return Audit(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS
+from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
 from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
 
 if TYPE_CHECKING:
@@ -148,6 +148,15 @@ NIGHT = (
         help="With --state: who has waited this long comes first.  [default: nobody]",
     ),
     click.Option(
+        ["--pending-days"],
+        type=click.IntRange(1, MOST_NIGHTS),
+        default=PENDING_DAYS,
+        show_default=True,
+        metavar="DAYS",
+        help="With --state: whoever was swabbed less than this ago waits for the result, below the list; without one "
+        "by then the patient is ranked again, with a flag.",
+    ),
+    click.Option(
         ["--capacity"],
         type=click.IntRange(min=1),
         metavar="K",
@@ -218,6 +227,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
         settle_s=stated["settle"],
         expire_nights=stated["expire"],
         max_nights=stated["max_nights"],
+        pending_days=stated["pending_days"],
         capacity=stated["capacity"],
         show_progress=show_progress,
     )

@@ -52,8 +52,19 @@ def results() -> None:
     "--inconclusive",
     multiple=True,
     metavar="WORD",
-    help="Listed and never stored is inconclusive, indeterminate, equivocal, invalid, presumptive positive, pending, "
-    "and WORD; repeatable.",
+    help="Listed and never stored is inconclusive, indeterminate, equivocal, invalid, presumptive positive, and "
+    "WORD; repeatable.",
+)
+@click.option(
+    "--pending",
+    multiple=True,
+    metavar="WORD",
+    help="Swabbed, with the result to come, is swabbed, pending, and WORD; repeatable.",
+)
+@click.option(
+    "--swabbed",
+    is_flag=True,
+    help="Every row of FILE names a patient who was swabbed; no column of results is read.",
 )
 @click.option(
     "--delimiter",
@@ -69,8 +80,9 @@ def results() -> None:
 def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **options: Any) -> int:
     """Take the PCR results of FILE, the CSV that a laboratory exports, into the state.
 
-    A positive or negative result takes the patient off the list. Rows are matched to patients exactly; what fits
-    nobody or several, contradicts something or is not understood is listed with what to do, and never stored.
+    A positive or negative result takes the patient off the list; a swab whose result is pending moves the patient
+    to the group that waits for its result. Rows are matched to patients exactly; what fits nobody or several,
+    contradicts something or is not understood is listed with what to do, and never stored.
 
     \b
     Exit codes: 0 every row stored or known before · 1 FILE or state unusable · 2 wrong usage, column missing ·
@@ -92,7 +104,7 @@ def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **o
 
 
 def _lab_format(options: dict[str, Any]) -> "LabFormat":
-    from cxrbatch.results import Answer, Columns, LabFormat, meanings
+    from cxrbatch.results import WORD_OPTIONS, Columns, LabFormat, meanings
 
     return LabFormat(
         columns=Columns(
@@ -105,5 +117,45 @@ def _lab_format(options: dict[str, Any]) -> "LabFormat":
         delimiter=options["delimiter"],
         encoding=options["encoding"],
         date_format=options["date_format"],
-        words=meanings({answer: options[answer] for answer in Answer}),
+        words=meanings(
+            {answer: options[option.removeprefix("--")] for answer, option in WORD_OPTIONS.items()}
+        ),
+        all_swabbed=options["swabbed"],
     )
+
+
+@results.command("list")
+@state_option
+def list_imports(state: Path) -> int:
+    """List all imports as CSV: when, by whom, SHA-256 of the file, how many rows, and whether it was undone.
+
+    \b
+    Exit codes: 0 done · 1 state unusable · 2 wrong usage
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from cxrbatch.results import imports_csv, list_imports
+
+    click.echo(imports_csv(list_imports(state)), nl=False)
+    return 0
+
+
+@results.command("undo")
+@click.argument("number", metavar="IMPORT", type=int)
+@state_option
+def undo(number: int, state: Path) -> int:
+    """Take back the IMPORT with this number, from results list; what stood before it stands again.
+
+    The rows stay in the state, and do not count any more. A row that a later file holds too was known and not stored
+    again: import that file once more.
+
+    \b
+    Exit codes: 0 undone · 1 state unusable · 2 no such import, or undone already · 5 a run is at work on the state
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from cxrbatch.results import undo_import
+
+    found = undo_import(state, number)
+    log_event(
+        f"import {number} of {found.imported:%Y-%m-%d} undone: {found.n_positive} positive, {found.n_negative} "
+        f"negative, {found.n_swabbed} swabbed; import later files once more if they hold the same rows",
+        event="undone",
+    )
+    return 0

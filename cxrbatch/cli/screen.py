@@ -47,15 +47,16 @@ def _exit_code(run: "TriageRun") -> int:
     without_score = [
         item for item in run.failures if not item.skipped and item.reason is not Reason.DUPLICATE
     ]
-    return EXIT_INCOMPLETE if without_score or not all(patient.is_ranked for patient in run.patients) else 0
+    return EXIT_INCOMPLETE if without_score or run.n_patients("not_scored") else 0
 
 
 def _summary(run: "TriageRun", out: Path) -> str:
-    n_ranked = sum(patient.is_ranked for patient in run.patients)
+    swabbed = f", {n} waiting for a result" if (n := run.n_patients("swabbed")) else ""
     return (
         f"{run.n_found} files found = {run.n_scored} scored + {run.n_not_scored} not scored"
         f" + {run.n_skipped} skipped; "
-        f"{n_ranked} patients ranked, {len(run.patients) - n_ranked} for a human to look at; "
+        f"{run.n_patients('ranked')} patients ranked, {run.n_patients('not_scored')} for a human to look at"
+        f"{swabbed}; "
         f"{run.n_found - run.n_remembered} new, {run.n_remembered} remembered; "
         f"{run.duration_s:.1f} s; {out}"
     )
@@ -63,7 +64,6 @@ def _summary(run: "TriageRun", out: Path) -> str:
 
 def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
     """Make the counts of `_summary`, for programs."""
-    n_ranked = sum(patient.is_ranked for patient in run.patients)
     return {
         "n_found": run.n_found,
         "n_scored": run.n_scored,
@@ -71,8 +71,9 @@ def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
         "n_skipped": run.n_skipped,
         "n_new": run.n_found - run.n_remembered,
         "n_remembered": run.n_remembered,
-        "n_ranked": n_ranked,
-        "n_for_a_human": len(run.patients) - n_ranked,
+        "n_ranked": run.n_patients("ranked"),
+        "n_for_a_human": run.n_patients("not_scored"),
+        "n_waiting_for_result": run.n_patients("swabbed"),
         "duration_s": round(run.duration_s, 3),
         "out": str(out),
         "bundle": run.provenance.bundle_id,

@@ -1,5 +1,6 @@
 """Record of a patient on the list."""
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,7 +23,7 @@ class PatientTriage:
     Attributes
     ----------
     rank : int or None
-        1 is swabbed first; None where no image could be scored.
+        1 is swabbed first; None where no image could be scored, and while the result of a swab is waited for.
     priority : Priority or None
         None also where the bundle has no operating points.
     score : float or None
@@ -37,6 +38,8 @@ class PatientTriage:
         Nights since the first image of the current wait; 0 where no state is kept.
     probability : float or None
         Probability of COVID-19, 0–1; only where a prevalence was stated (`cxrbatch.triage.with_probabilities`).
+    swabbed : datetime.date or None
+        Day of the swab that has no result yet; None where there is none.
     patient_key : PatientKey
         Key of the patient in the state; in no report.
     """
@@ -57,12 +60,20 @@ class PatientTriage:
     issuer_of_patient_id: str = ""
     thumbnail: bytes = b""
     probability: float | None = None
+    swabbed: dt.date | None = None
     patient_key: PatientKey = ()
 
     @property
     def status(self) -> str:
-        """``ranked`` or ``not_scored``, as tables state it."""
+        """``ranked``, ``not_scored`` or ``swabbed``, as tables state it."""
+        if self.awaits_result:
+            return "swabbed"
         return "ranked" if self.is_ranked else "not_scored"
+
+    @property
+    def awaits_result(self) -> bool:
+        """True if the patient was swabbed, and need not be swabbed while the result is waited for."""
+        return self.swabbed is not None and Flag.RESULT_OVERDUE not in self.flags
 
     @property
     def is_ranked(self) -> bool:

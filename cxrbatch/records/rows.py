@@ -11,6 +11,7 @@ _SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
 PATIENT_COLUMNS = (
     *("rank", "status", "priority", "patient_id", "accession_number", "study_date", "score", *_SCORES),
     *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id", "probability"),
+    "swabbed",
 )
 """Columns of ``report.csv``. Scripts of users depend on them: append only."""
 
@@ -48,6 +49,7 @@ def patient_row(patient: PatientTriage) -> Row:
         "reason": patient.reason,
         "issuer_of_patient_id": patient.issuer_of_patient_id,
         "probability": patient.probability,
+        "swabbed": patient.swabbed.isoformat() if patient.swabbed else "",
     }
 
 

@@ -51,7 +51,8 @@ class TriageRun:
     n_found : int
         Number of files found, counted before any was read: the other counts must add up to it.
     patients : tuple of PatientTriage
-        Ranked patients by rank, then those without a score by patient_key.
+        Ranked patients by rank, then those without a score by patient_key, then those who wait for the result of a
+        swab.
     images : tuple of ImageScore
         Sorted by name.
     failures : tuple of Failure
@@ -102,6 +103,10 @@ class TriageRun:
     def n_skipped(self) -> int:
         """Number of files that are no radiographs."""
         return sum(failure.skipped for failure in self.failures)
+
+    def n_patients(self, status: str) -> int:
+        """Count the patients of one `PatientTriage.status`."""
+        return sum(patient.status == status for patient in self.patients)
 
     def patients_frame(self) -> "pd.DataFrame":
         """Make a table with the columns of ``report.csv``, one row for each patient in the order of the list.

@@ -2,8 +2,12 @@
 // Sorting and filtering. Without it the page is the same list in its own order.
 (() => {
   const PRIORITIES = ["urgent", "high", "routine"];
-  const line = document.querySelector(".line"); // of the capacity: it means something in the order of the list only
-  const lastAbove = line?.previousElementSibling;
+  // Headings of groups and the line of the capacity mean something in the order of the list only.
+  const marks = Array.from(document.querySelectorAll(".group, .line"), (mark) => {
+    let next = mark.nextElementSibling;
+    while (next?.matches(".group, .line")) next = next.nextElementSibling;
+    return [mark, next];
+  });
   const collator = new Intl.Collator("en", { numeric: true });
   const number = (text) => (text === "" ? Infinity : parseFloat(text)); // "4.1 %" is a number too
   const KINDS = {
@@ -16,12 +20,13 @@
     const { value, compare } = KINDS[header.dataset.sort];
     const sign = direction === "ascending" ? 1 : -1;
     const body = table.tBodies[0];
-    if (lastAbove && body.contains(lastAbove)) line.remove();
+    const own = marks.filter(([, next]) => body.contains(next));
+    for (const [mark] of own) mark.remove();
     const keyed = Array.from(body.rows, (row) => [value(row.cells[header.cellIndex].textContent.trim()), row]);
     keyed.sort((a, b) => sign * compare(a[0], b[0])); // stable: ties keep the order they were in
     body.remove();
     body.append(...keyed.map(([, row]) => row));
-    if (body.contains(lastAbove) && header.cellIndex === 0 && direction === "ascending") lastAbove.after(line);
+    if (header.cellIndex === 0 && direction === "ascending") for (const [mark, next] of own) next.before(mark);
     table.append(body);
     for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
     header.setAttribute("aria-sort", direction);
@@ -43,9 +48,10 @@
   const form = document.getElementById("filter");
   const shown = document.getElementById("shown");
   const find = document.getElementById("find");
-  const lists = Array.from(document.querySelectorAll("#look, #ranking"), (section) => ({
-    name: section.id === "look" ? "patients not scored" : "patients ranked",
-    rows: Array.from(section.querySelectorAll("tbody tr:not(.line)")),
+  const NAMES = { look: "patients not scored", ranking: "patients ranked", swabbed: "patients waiting for a result" };
+  const lists = Array.from(document.querySelectorAll("#look, #ranking, #swabbed"), (section) => ({
+    name: NAMES[section.id],
+    rows: Array.from(section.querySelectorAll("tbody tr:not(.line, .group)")),
   }));
   const texts = new Map();
 

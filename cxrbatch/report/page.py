@@ -50,7 +50,9 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
         .stream(
             run=run,
             ranked=ranked,
-            not_scored=[patient for patient in run.patients if not patient.is_ranked],
+            not_scored=[patient for patient in run.patients if patient.status == "not_scored"],
+            swabbed=[patient for patient in run.patients if patient.awaits_result],
+            n_max_wait=sum(Flag.MAX_WAIT in patient.flags for patient in ranked),
             n_waiting=sum(patient.nights_waiting > 0 for patient in run.patients),
             n_by_priority=_count(Priority, (patient.priority for patient in ranked)),
             n_by_flag=_count(Flag, (flag for patient in run.patients for flag in patient.flags)),

@@ -1,14 +1,24 @@
 """Import PCR results: CSV file of a laboratory in, results in the state out."""
 
-from cxrbatch.results.lab_file import Answer, Columns, LabFormat, meanings
-from cxrbatch.results.matching import import_results, rows_csv, summarise_rows
+from cxrbatch.results.importing import (
+    import_results,
+    imports_csv,
+    list_imports,
+    rows_csv,
+    summarise_rows,
+    undo_import,
+)
+from cxrbatch.results.lab_file import WORD_OPTIONS, Columns, LabFormat, meanings
 
 __all__ = [
-    "Answer",
+    "WORD_OPTIONS",
     "Columns",
     "LabFormat",
     "import_results",
+    "imports_csv",
+    "list_imports",
     "meanings",
     "rows_csv",
     "summarise_rows",
+    "undo_import",
 ]

@@ -6,10 +6,11 @@ Every cell is read as text first, so a PatientID keeps its leading zeros.
 import csv
 import datetime as dt
 import difflib
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,20 +19,26 @@ from cxrbatch.errors import CxrbatchError, UsageProblem
 
 
 class Answer(StrEnum):
-    """Meaning of a result; also the name of the option that takes words for it."""
+    """Meaning of a result."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
     INCONCLUSIVE = "inconclusive"
+    SWABBED = "swabbed"
+
+
+WORD_OPTIONS: Mapping[Answer, str] = {
+    **{answer: f"--{answer}" for answer in (Answer.POSITIVE, Answer.NEGATIVE, Answer.INCONCLUSIVE)},
+    Answer.SWABBED: "--pending",
+}
+"""Options that take further words for an answer."""
 
 
 WORDS: Mapping[Answer, tuple[str, ...]] = {
     Answer.POSITIVE: ("positive", "pos", "positiv", "detected"),
     Answer.NEGATIVE: ("negative", "neg", "negativ", "not detected", "undetected"),
-    Answer.INCONCLUSIVE: (
-        *("inconclusive", "indeterminate", "equivocal", "invalid"),
-        *("presumptive positive", "pending"),
-    ),
+    Answer.INCONCLUSIVE: ("inconclusive", "indeterminate", "equivocal", "invalid", "presumptive positive"),
+    Answer.SWABBED: ("swabbed", "pending"),
 }
 """Words that are known by default. No single letters or digits: their meaning differs between laboratories."""
 
@@ -79,7 +86,9 @@ def meanings(own: Mapping[Answer, Sequence[str]] | None = None) -> dict[str, Ans
     for answer, words in (own or {}).items():
         for word in words:
             if (other := named.setdefault(plain(word), answer)) is not answer:
-                raise UsageProblem(f"--{other} and --{answer}: {word!r} cannot mean both")
+                raise UsageProblem(
+                    f"{WORD_OPTIONS[other]} and {WORD_OPTIONS[answer]}: {word!r} cannot mean both"
+                )
     return known | named
 
 
@@ -97,6 +106,8 @@ class LabFormat:
         As for ``strptime``; empty: ISO 8601.
     words : mapping of str to Answer
         From `meanings`.
+    all_swabbed : bool
+        Every row states a swab whose result is pending; no column of results is read.
 
     Raises
     ------
@@ -109,6 +120,7 @@ class LabFormat:
     encoding: str = "utf-8-sig"
     date_format: str = ""
     words: Mapping[str, Answer] = field(default_factory=meanings)
+    all_swabbed: bool = False
 
     def __post_init__(self) -> None:
         delimiter = _NAMED_DELIMITERS.get(self.delimiter.lower(), self.delimiter)
@@ -150,7 +162,15 @@ class LabRow:
     surplus: bool = False
 
 
-def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFile:
+    """The rows of a file, and the SHA-256 of its bytes in hexadecimal."""
+
+    rows: list[LabRow]
+    sha256: str
+
+
+def read_lab_file(path: Path, how: LabFormat) -> LabFile:
     """Read the rows of a file that are not empty.
 
     Raises
@@ -160,7 +180,8 @@ def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
     UsageProblem
         A column is missing or occurs twice, or the encoding is unknown.
     """
-    text = _text(path, how.encoding)
+    content = _content(path)
+    text = _text(content, path, how.encoding)
     separator = _SEPARATOR_LINE.match(text)
     text = text[separator.end() :] if separator else text
     delimiter = how.delimiter or (separator[1] if separator else _detected_delimiter(text, how.columns))
@@ -169,10 +190,11 @@ def read_lab_file(path: Path, how: LabFormat) -> list[LabRow]:
         _, header = next(records, (0, []))
         if not header:
             raise CxrbatchError(f"{_shown(path)}: is empty, without even a header line; did the export fail?")
-        positions = _positions(header, how.columns, path)
-        return [_row(number, cells, len(header), positions, how) for number, cells in records]
+        positions = _positions(header, how, path)
+        rows = [_row(number, cells, len(header), positions, how) for number, cells in records]
     except csv.Error as error:
         raise CxrbatchError(f"{_shown(path)}: no CSV: {error}; do the quotes match?") from error
+    return LabFile(rows=rows, sha256=hashlib.sha256(content).hexdigest())
 
 
 def plain(words: str) -> str:
@@ -192,12 +214,16 @@ def _is_date_format(date_format: str) -> bool:
         return False
 
 
-def _text(path: Path, encoding: str) -> str:
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
-        return content.decode(encoding).removeprefix("\ufeff")
+        return path.read_bytes()
     except OSError as error:
         raise CxrbatchError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
+
+
+def _text(content: bytes, path: Path, encoding: str) -> str:
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
         raise UsageProblem(f"--encoding {encoding!r}: unknown; such as utf-8, cp1252, utf-16") from error
     except UnicodeError as error:  # its own message would show the content of the file
@@ -242,8 +268,9 @@ def _cell(text: str) -> str:
     return formula[1].strip() if formula else stripped
 
 
-def _positions(header: Sequence[str], columns: Columns, path: Path) -> dict[str, int]:
+def _positions(header: Sequence[str], how: LabFormat, path: Path) -> dict[str, int]:
     """Find the positions of the columns in the header."""
+    columns = replace(how.columns, result="") if how.all_swabbed else how.columns
     names = [plain(name) for name in header]
     positions = {}
     for part, name in asdict(columns).items():
@@ -252,7 +279,10 @@ def _positions(header: Sequence[str], columns: Columns, path: Path) -> dict[str,
             raise UsageProblem(f"{_shown(path)}: column {name!r} is there twice; rename one of them")
         if n_there:
             positions[part] = names.index(plain(name))
-        elif part in _REQUIRED or name not in ("", getattr(Columns(), part)):
+        elif (part in _REQUIRED and not (how.all_swabbed and part == "result")) or name not in (
+            "",
+            getattr(Columns(), part),
+        ):
             raise UsageProblem(f"{_shown(path)}: {_missing([part], columns, names)}")
     if not positions.keys() & set(_EITHER):
         raise UsageProblem(f"{_shown(path)}: {_missing(_EITHER, columns, names)}")
@@ -284,7 +314,7 @@ def _row(
         number=number,
         **texts,
         day=_day(texts["date"], how.date_format),
-        answer=how.words.get(plain(texts["result"])),
+        answer=Answer.SWABBED if how.all_swabbed else how.words.get(plain(texts["result"])),
         surplus=any(cells[n_columns:]),
     )
 

@@ -1,21 +1,15 @@
 """Match the rows of a laboratory's file to patients: rows and stored results in, a decision for each row out."""
 
 import datetime as dt
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
 
-from cxrbatch._lib.clock import Clock, system_clock
-from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import meant, visible
-from cxrbatch.errors import UsageProblem
+from cxrbatch._lib.text import meant
 from cxrbatch.records import PatientKey
-from cxrbatch.results.lab_file import Answer, LabFormat, LabRow, read_lab_file
-from cxrbatch.state import PcrResult, State, open_state, persistent_state
+from cxrbatch.results.lab_file import Answer, LabRow
+from cxrbatch.state import PcrResult
 from cxrbatch.terms import is_placeholder
 
 FIRST_DAY = dt.date(2020, 1, 1)
@@ -28,6 +22,7 @@ class RowClass(StrEnum):
 
     NEW = "new"
     KNOWN = "known"
+    SWABBED = "swabbed"
     UNMATCHED = "unmatched"
     AMBIGUOUS = "ambiguous"
     CONTRADICTORY = "contradictory"
@@ -35,14 +30,8 @@ class RowClass(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-TAKEN = (RowClass.NEW, RowClass.KNOWN)
+TAKEN = (RowClass.NEW, RowClass.KNOWN, RowClass.SWABBED)
 """Classes of rows that need no further action."""
-
-COLUMNS = (
-    *("row", "class", "patient_id", "issuer_of_patient_id", "accession_number", "date", "result"),
-    *("problem", "what_to_do"),
-)
-"""Columns of the table of rows. Users read them with scripts: append only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortedRow:
-    """A row with its decision; `result` is the result to store, for new rows only."""
+    """A row with its decision; `result` is what to store, for new results and swabs only."""
 
     row: LabRow
     decision: Decision
@@ -76,6 +65,7 @@ Swab = tuple[PatientKey, dt.date]
 
 _NEW = Decision(RowClass.NEW)
 _KNOWN = Decision(RowClass.KNOWN)
+_SWABBED = Decision(RowClass.SWABBED)
 _SURPLUS = Decision(
     RowClass.NOT_UNDERSTOOD,
     "more cells than columns, so that nobody knows which is which",
@@ -128,11 +118,13 @@ _HALF_KNOWN = (
     "check both; if the laboratory has accession numbers of its own, import again with --accession-column ''"
 )
 _ASK = "ask the laboratory which is right, and leave only that in the file"
-_KEPT = "ask the laboratory which is right; what is stored stays"
+_KEPT = (
+    "ask the laboratory which is right; if what is stored is wrong, take its import back with: results undo"
+)
 
 
 def sort_rows(
-    rows: Sequence[LabRow], patients: Patients, known: Mapping[Swab, bool], today: dt.date
+    rows: Sequence[LabRow], patients: Patients, known: Mapping[Swab, bool | None], today: dt.date
 ) -> list[SortedRow]:
     """Decide the class of every row.
 
@@ -141,8 +133,8 @@ def sort_rows(
     rows : sequence of LabRow
     patients : callable
         Finds the patients that identifiers match; see `cxrbatch.state.State.patients`.
-    known : mapping of (patient, day) to bool
-        The stored results; True for positive.
+    known : mapping of (patient, day) to bool or None
+        The stored results; True for positive, None for a swab whose result is pending.
     today : datetime.date
         Latest possible day of a swab.
 
@@ -152,103 +144,16 @@ def sort_rows(
         One for every row, in the same order.
     """
     found = [_swab(row, patients, today) for row in rows]
-    values: defaultdict[Swab, dict[bool, int]] = defaultdict(dict)
+    values: defaultdict[Swab, dict[bool | None, int]] = defaultdict(dict)
     for row, swab in zip(rows, found, strict=True):
         if not isinstance(swab, Decision):
             values[swab].setdefault(_is_positive(row), row.number)
     return [
         SortedRow(row=row, decision=swab)
         if isinstance(swab, Decision)
-        else _compared(row, swab, values[swab], known.get(swab))
+        else _compared(row, swab, values[swab], known)
         for row, swab in zip(rows, found, strict=True)
     ]
-
-
-def import_results(
-    path: Path, state_path: Path, how: LabFormat, *, dry_run: bool = False, clock: Clock = system_clock
-) -> list[SortedRow]:
-    """Store the new results of a file, all or none.
-
-    Parameters
-    ----------
-    path : Path
-        CSV file that the laboratory exported.
-    state_path : Path
-        The state; it must exist.
-    how : LabFormat
-        Format of the file.
-    dry_run : bool
-        Store nothing; only return what would be stored.
-
-    Returns
-    -------
-    list of SortedRow
-        One for every row of the file that is not empty.
-
-    Raises
-    ------
-    CxrbatchError
-        The file or the state cannot be read; nothing was stored.
-    UsageProblem
-        A column is missing, or there is no such state.
-    Locked
-        A run is using the state.
-    """
-    if not state_path.is_file():
-        raise UsageProblem(
-            f"--state {visible(str(state_path))}: no such file; name the one that cxrbatch screen --state made"
-        )
-    rows = read_lab_file(path, how)
-    now = clock()
-    with _state(state_path, dry_run=dry_run) as state:
-        known = {(result.patient_key, result.date): result.positive for result in state.results()}
-        sorted_rows = sort_rows(rows, cache(state.patients), known, now.date())
-        new = [item.result for item in sorted_rows if item.result]
-        if new and not dry_run:
-            state.add_results(new, now)
-    return sorted_rows
-
-
-def rows_csv(rows: Iterable[SortedRow]) -> bytes:
-    """Make the table of rows: one line for every row, with its class, its problem and what to do."""
-    return csv_bytes(
-        COLUMNS,
-        (
-            {
-                "row": item.row.number,
-                "class": item.decision.row_class,
-                "patient_id": item.row.patient_id,
-                "issuer_of_patient_id": item.row.issuer_of_patient_id,
-                "accession_number": item.row.accession_number,
-                "date": item.row.date,
-                "result": item.row.result,
-                "problem": item.decision.problem,
-                "what_to_do": item.decision.what_to_do,
-            }
-            for item in rows
-        ),
-    )
-
-
-def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
-    """Count the rows by class, in one line; it holds no patient data."""
-    counts = Counter(item.decision.row_class for item in rows)
-    parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in TAKEN]
-    stored = f"dry run, nothing stored ({counts[RowClass.NEW]} results would be)"
-    return f"{len(rows)} rows = {' + '.join(parts)}; " + (
-        stored if dry_run else f"{counts[RowClass.NEW]} results stored"
-    )
-
-
-@contextmanager
-def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
-    """Open the state; a dry run only reads it and needs no lock."""
-    if dry_run:
-        with open_state(path, read_only=True) as state:
-            yield state
-    else:
-        with persistent_state(path) as state:
-            yield state
 
 
 def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Decision:
@@ -316,26 +221,37 @@ def _half_known(name: str) -> Decision:
     return Decision(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
 
 
-def _compared(row: LabRow, swab: Swab, values: Mapping[bool, int], known: bool | None) -> SortedRow:
-    """Compare a row with other results of the same patient and day.
+def _compared(
+    row: LabRow, swab: Swab, said: Mapping[bool | None, int], stored: Mapping[Swab, bool | None]
+) -> SortedRow:
+    """Compare a row with the others of the same patient and day.
 
-    These are the first row for each result in the file (`said`), and the stored result (`known`).
+    These are the first row for each answer in the file (`said`), and what is stored.
     """
-    positive = _is_positive(row)
-    if (other := values.get(not positive)) is not None:
+    positive, known = _is_positive(row), stored.get(swab)
+    if positive is None:
+        is_told = swab in stored or said.keys() - {None} or said[None] != row.number
+        return SortedRow(row=row, decision=_KNOWN) if is_told else _taken(row, _SWABBED, swab)
+    if (other := said.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _ASK))
     if known is not None and known is not positive:
         problem = f"stored for this patient and day is: {_word(known)}"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _KEPT))
-    if known is not None or values[positive] != row.number:
+    if known is not None or said[positive] != row.number:
         return SortedRow(row=row, decision=_KNOWN)
-    key, day = swab
-    return SortedRow(row=row, decision=_NEW, result=PcrResult(patient_key=key, date=day, positive=positive))
+    return _taken(row, _NEW, swab)
 
 
-def _is_positive(row: LabRow) -> bool:
-    return row.answer is Answer.POSITIVE
+def _taken(row: LabRow, decision: Decision, swab: Swab) -> SortedRow:
+    patient, day = swab
+    result = PcrResult(patient_key=patient, date=day, positive=_is_positive(row))
+    return SortedRow(row=row, decision=decision, result=result)
+
+
+def _is_positive(row: LabRow) -> bool | None:
+    """Return the result of a row; None for a swab whose result is pending."""
+    return None if row.answer is Answer.SWABBED else row.answer is Answer.POSITIVE
 
 
 def _word(positive: bool) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, Clock, system_clock
+from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS, Clock, system_clock
 from cxrbatch._lib.ranges import check_count, check_seconds, check_share
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
@@ -44,6 +44,8 @@ class ScreenOptions:
         Nights without a new image or a result after which a patient leaves the list.
     max_nights : int or None
         Nights after which a patient is put first.
+    pending_days : int
+        Days after a swab for which its result is waited for, before the patient is put back on the list.
     capacity : int or None
         Number of available swabs.
     show_progress : bool
@@ -64,6 +66,7 @@ class ScreenOptions:
     settle_s: float = 0.0
     expire_nights: int = EXPIRE_NIGHTS
     max_nights: int | None = None
+    pending_days: int = PENDING_DAYS
     capacity: int | None = None
     show_progress: bool = False
     clock: Clock = system_clock
@@ -74,8 +77,9 @@ class ScreenOptions:
                 object.__setattr__(self, name, Path(getattr(self, name)))
         if isinstance(self.patients, str):
             object.__setattr__(self, "patients", PatientRule(self.patients))
-        for name, most in (("expire_nights", MOST_NIGHTS), ("max_nights", MOST_NIGHTS), ("capacity", None)):
-            check_count(name, getattr(self, name), most)
+        for name in ("expire_nights", "max_nights", "pending_days"):
+            check_count(name, getattr(self, name), MOST_NIGHTS)
+        check_count("capacity", self.capacity, None)
         check_share("prevalence", self.prevalence)
         check_seconds("settle_s", self.settle_s)
 

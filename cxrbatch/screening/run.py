@@ -233,13 +233,15 @@ def _waiting(
         tonight=context.night,
         expire_nights=options.expire_nights,
         max_nights=options.max_nights,
+        pending_days=options.pending_days,
         bundle_sha256=bundle.sha256,
         aggregation=bundle.aggregation,
         operating_points=bundle.operating_points,
     )
     patients = {item.outcome.header.patient_key for item in stored_images if item.outcome.header}
     patients |= {item.former_key for item in stored_images if item.former_key}
-    return make_waiting_list(stored_images, outcomes.keys(), state.result_dates(patients), rules)
+    results, swabs = state.pcr.days(patients)
+    return make_waiting_list(stored_images, outcomes.keys(), results, swabs, rules)
 
 
 def _with_flags(item: StoredImage, tonight: Outcome | None) -> StoredImage:

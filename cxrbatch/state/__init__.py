@@ -4,6 +4,7 @@ from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import holder, lock_path
 from cxrbatch.state.records import (
     ImageSummary,
+    Import,
     ListEntry,
     PcrResult,
     Run,
@@ -18,6 +19,7 @@ from cxrbatch.state.store import State
 __all__ = [
     "SCHEMA_VERSION",
     "ImageSummary",
+    "Import",
     "ListEntry",
     "PcrResult",
     "Run",

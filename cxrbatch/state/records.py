@@ -100,11 +100,46 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PcrResult:
-    """A PCR result of a patient; `date` is the day of the swab."""
+    """A swab of a patient and its PCR result.
+
+    Attributes
+    ----------
+    date : datetime.date
+        Day of the swab.
+    positive : bool or None
+        None for a swab whose result is pending.
+    """
 
     patient_key: PatientKey
     date: dt.date
-    positive: bool
+    positive: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """An import of results.
+
+    Attributes
+    ----------
+    imported_by, undone_by : str
+        User of the machine; empty if unknown.
+    source_sha256 : str
+        SHA-256 of what was imported, in hexadecimal; empty if unknown.
+    undone : datetime.datetime or None
+        When it was undone; None while it counts.
+    n_positive, n_negative, n_swabbed : int
+        Number of rows that it stored.
+    """
+
+    id: int
+    imported: dt.datetime
+    imported_by: str
+    source_sha256: str
+    undone: dt.datetime | None
+    undone_by: str
+    n_positive: int
+    n_negative: int
+    n_swabbed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,36 @@ INSERT INTO listed SELECT
 DROP TABLE listed_of_night;
 """
 
-STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS)
+_IMPORTS = """
+ALTER TABLE result RENAME TO result_of_day;
+
+CREATE TABLE import (
+    id INTEGER PRIMARY KEY,
+    imported TEXT NOT NULL,           -- ISO, UTC
+    imported_by TEXT NOT NULL,        -- user of this machine; empty where unknown
+    source_sha256 TEXT NOT NULL,      -- of the file; empty where unknown
+    undone TEXT NOT NULL DEFAULT '',  -- ISO, UTC; empty while it counts
+    undone_by TEXT NOT NULL DEFAULT ''
+);
+
+-- PCR results as they were imported; a row is added, and never changed.
+CREATE TABLE result (
+    patient_key TEXT NOT NULL,        -- JSON
+    date TEXT NOT NULL,               -- ISO; of the swab
+    import INTEGER NOT NULL REFERENCES import,
+    positive INTEGER,                 -- NULL: swabbed, result pending
+    PRIMARY KEY (patient_key, date, import)
+) WITHOUT ROWID;
+CREATE INDEX result_import ON result (import);
+
+INSERT INTO import (imported, imported_by, source_sha256)
+    SELECT DISTINCT imported, '', '' FROM result_of_day ORDER BY imported;
+INSERT INTO result SELECT patient_key, date, import.id, positive
+    FROM result_of_day JOIN import ON import.imported = result_of_day.imported;
+DROP TABLE result_of_day;
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS)
 """``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 

@@ -6,18 +6,17 @@ This module only stores and finds. The rules of the list are in `cxrbatch.triage
 import datetime as dt
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
 from cxrbatch.state.changed_keys import compared, follow_new_keys
-from cxrbatch.state.codec import decode, decode_key, encode_key
+from cxrbatch.state.codec import decode, decode_key
 from cxrbatch.state.lists import Lists
+from cxrbatch.state.pcr_results import PcrResults
 from cxrbatch.state.records import (
     ImageSummary,
-    PcrResult,
     Run,
     RunContext,
     StoredImage,
@@ -65,7 +64,8 @@ SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes 
 """
 _SELECT_IMAGES = """
 WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
-    (SELECT 1 FROM result WHERE result.patient_key = image.patient_key AND result.date >= image.first_night))
+    (SELECT 1 FROM result JOIN import ON import.id = result.import WHERE result.patient_key = image.patient_key
+        AND result.date >= image.first_night AND positive IS NOT NULL AND undone = ''))
 SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
     OR (sop_instance_uid <> '' AND sop_instance_uid IN
         (SELECT sop_instance_uid FROM image WHERE patient_key IN waiting AND sop_instance_uid <> ''))
@@ -76,12 +76,21 @@ SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
 
 
 class State:
-    """An open state; made by `cxrbatch.state.open_state`."""
+    """An open state; made by `cxrbatch.state.open_state`.
+
+    Attributes
+    ----------
+    lists : Lists
+        The lists of all runs.
+    pcr : PcrResults
+        PCR results and their imports.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._n_uncommitted = 0
         self.lists = Lists(connection)
+        self.pcr = PcrResults(connection)
 
     # --- runs
 
@@ -243,7 +252,7 @@ class State:
         )
         self.commit()
 
-    # --- patients and their results
+    # --- patients
 
     def patients(
         self, *, patient_id: str = "", issuer_of_patient_id: str | None = None, accession_number: str = ""
@@ -279,39 +288,6 @@ class State:
         found = ((decode_key(key), issuer) for key, issuer in rows)
         keys = (key for key, issuer in found if _is_of(issuer_of_patient_id, key, issuer))
         return list(dict.fromkeys(key for key in keys if not patient_id or has_patient_id(key, patient_id)))
-
-    def add_results(self, results: Iterable[PcrResult], imported: dt.datetime) -> None:
-        """Store results, all or none; a stored result of the same patient and day is replaced."""
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
-            (
-                (encode_key(result.patient_key), result.date.isoformat(), result.positive, utc_text(imported))
-                for result in results
-            ),
-        )
-        self._connection.commit()
-
-    def results(self) -> list[PcrResult]:
-        """Read all results, sorted by patient and date."""
-        return [
-            PcrResult(
-                patient_key=decode_key(row["patient_key"]),
-                date=dt.date.fromisoformat(row["date"]),
-                positive=bool(row["positive"]),
-            )
-            for row in self._connection.execute("SELECT * FROM result ORDER BY patient_key, date")
-        ]
-
-    def result_dates(self, patients: Iterable[PatientKey]) -> dict[PatientKey, list[dt.date]]:
-        """Find the days of the swabs of some patients, in rising order; patients without a result are left out."""
-        dates: defaultdict[PatientKey, list[dt.date]] = defaultdict(list)
-        for patient in patients:
-            key = (encode_key(patient),)
-            for row in self._connection.execute(
-                "SELECT date FROM result WHERE patient_key = ? ORDER BY date", key
-            ):
-                dates[patient].append(dt.date.fromisoformat(row["date"]))
-        return dict(dates)
 
     # --- health
 

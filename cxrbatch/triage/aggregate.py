@@ -111,16 +111,20 @@ def rank(patients: Iterable[PatientTriage]) -> tuple[PatientTriage, ...]:
     """Sort patients, and number those with a score from 1.
 
     Patients with the flag ``max_wait`` come first, those with more nights earlier. Then follow all others by falling
-    score, ties by patient key. Patients without a score come last, by patient key.
+    score, ties by patient key. Then come patients without a score, by patient key, and last those who wait for the
+    result of a swab, by its day and by patient key.
     """
     ranked: list[PatientTriage] = []
     unscored: list[PatientTriage] = []
+    swabbed: list[PatientTriage] = []
     for patient in patients:
-        (unscored if patient.score is None else ranked).append(patient)
+        group = swabbed if patient.awaits_result else unscored if patient.score is None else ranked
+        group.append(patient)
     numbered = enumerate(sorted(ranked, key=_place), start=1)
     return (
         *(replace(patient, rank=number) for number, patient in numbered),
         *sorted(unscored, key=lambda patient: patient.patient_key),
+        *sorted(swabbed, key=lambda patient: (patient.swabbed, patient.patient_key)),
     )
 
 

@@ -16,8 +16,8 @@ from cxrbatch.triage.duplicates import second_copy
 
 _SETTLES_WITHIN = dt.timedelta(hours=1)
 
-Results = Mapping[PatientKey, Sequence[dt.date]]
-"""Days of the swabs of the patients who have a PCR result."""
+Days = Mapping[PatientKey, Sequence[dt.date]]
+"""Days of the swabs of patients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class ListRules:
         Nights without a new image after which a wait ends; at least 1.
     max_nights : int or None
         Nights after which a patient is put first, at least 1; None: no patient is put first.
+    pending_days : int
+        Days after a swab for which its result is waited for; at least 1.
     bundle_sha256 : str
         SHA-256 of tonight's bundle.
     aggregation : str
@@ -42,6 +44,7 @@ class ListRules:
     tonight: dt.date
     expire_nights: int
     max_nights: int | None
+    pending_days: int
     bundle_sha256: str
     aggregation: str
     operating_points: OperatingPoints | None
@@ -83,7 +86,11 @@ class _Image:
 
 
 def make_waiting_list(
-    stored_images: Sequence[StoredImage], found: AbstractSet[int], results: Results, rules: ListRules
+    stored_images: Sequence[StoredImage],
+    found: AbstractSet[int],
+    results: Days,
+    swabs: Days,
+    rules: ListRules,
 ) -> tuple[PatientTriage, ...]:
     """Make tonight's list.
 
@@ -93,8 +100,8 @@ def make_waiting_list(
         From `cxrbatch.state.State.stored_images`, for the night `expire_nights` before tonight.
     found : set of int
         Numbers (`StoredImage.id`) of the versions that are in the folder tonight.
-    results : mapping of PatientKey to sequence of date
-        Days of the swabs.
+    results, swabs : mapping of PatientKey to sequence of date
+        Days of the swabs that have a PCR result, and of those that were said to be taken.
     rules : ListRules
 
     Returns
@@ -110,7 +117,11 @@ def make_waiting_list(
             unclear = any(_has_result(image, key, results) for key in image.former_keys)
             by_patient[image.patient].append(_flagged(image) if unclear else image)
     waits = ((key, _last_wait(group, rules)) for key, group in by_patient.items())
-    return rank(_patient(key, wait, rules) for key, wait in waits if wait)
+    return rank(
+        _patient(key, wait, _open_swab(wait, swabs.get(key, ()), results.get(key, ())), rules)
+        for key, wait in waits
+        if wait
+    )
 
 
 def _distinct(stored_images: Iterable[StoredImage], found: AbstractSet[int], bundle: str) -> list[_Image]:
@@ -207,7 +218,7 @@ def _finished(item: StoredImage, versions: Iterable[StoredImage]) -> bool:
     return any(other.first_seen > item.first_seen and other.mtime_ns <= latest_ns for other in versions)
 
 
-def _has_result(image: _Image, patient: PatientKey, results: Results) -> bool:
+def _has_result(image: _Image, patient: PatientKey, results: Days) -> bool:
     """Apply rule 5: check whether a patient has a result for this image."""
     return any(date >= image.date for date in results.get(patient, ()))
 
@@ -225,8 +236,16 @@ def _last_wait(images: list[_Image], rules: ListRules) -> list[_Image]:
     return wait
 
 
-def _patient(key: PatientKey, wait: list[_Image], rules: ListRules) -> PatientTriage:
-    """Apply rules 7 to 9, and put first a patient who has waited `max_nights`."""
+def _open_swab(wait: list[_Image], swabs: Sequence[dt.date], results: Sequence[dt.date]) -> dt.date | None:
+    """Find the day of the last swab, if there is no result of its day or later, and it was taken for this wait."""
+    day = max(swabs, default=None)
+    if day is None or any(result >= day for result in results) or all(image.date > day for image in wait):
+        return None
+    return day
+
+
+def _patient(key: PatientKey, wait: list[_Image], swabbed: dt.date | None, rules: ListRules) -> PatientTriage:
+    """Apply rules 7 to 9, and find the group of the patient (rules 10 and 11)."""
     in_order = sorted(wait, key=lambda image: (image.night, image.outcome.name))
     nights: defaultdict[dt.date, list[ImageScore]] = defaultdict(list)
     failures = []
@@ -239,7 +258,11 @@ def _patient(key: PatientKey, wait: list[_Image], rules: ListRules) -> PatientTr
     failures.sort(key=lambda failure: failure.reason is Reason.OTHER_BUNDLE)
     patient = triage(key, list(nights.values()), failures, rules.aggregation, rules.operating_points)
     n_nights = (rules.tonight - in_order[0].night).days
-    patient = replace(patient, nights_waiting=n_nights)
+    patient = replace(patient, nights_waiting=n_nights, swabbed=swabbed)
+    if swabbed is not None:
+        if (rules.tonight - swabbed).days < rules.pending_days:
+            return patient
+        patient = replace(patient, flags=tuple(sorted({*patient.flags, Flag.RESULT_OVERDUE})))
     return _put_first(patient) if rules.max_nights and n_nights >= rules.max_nights else patient
 
 

@@ -72,11 +72,12 @@ def test_order_is_that_of_the_list_across_nights() -> None:
         tonight=night(0),
         expire_nights=14,
         max_nights=3,
+        pending_days=3,
         bundle_sha256=BUNDLE,
         aggregation="mean",
         operating_points=None,
     )
-    program = [int(patient.patient_id) for patient in make_waiting_list(seen, set(), {}, rules)]
+    program = [int(patient.patient_id) for patient in make_waiting_list(seen, set(), {}, {}, rules)]
     assert waiting.listed(range(60), nights, values.tolist(), with_max_wait(3)) == program
 
 

@@ -79,7 +79,7 @@ def make_state(path: Path, nights: Iterable[Night], results: Iterable[tuple[str,
                         context,
                     )
                 state.finish(run_id, _run(night.lines, moment), moment)
-        state.add_results(
+        state.pcr.add(
             [
                 PcrResult(patient_key=key(patient), date=day(number), positive=positive)
                 for patient, number, positive in results

@@ -7,7 +7,7 @@ from cxrbatch.records import PatientKey, TriageRun
 from cxrbatch.state import State
 from tests.triage.reference_model import Line
 
-SPOKEN_OF = {"some_images_not_scored", "patient_changed", "max_wait"}
+SPOKEN_OF = {"some_images_not_scored", "patient_changed", "max_wait", "result_overdue"}
 """Flags that the rules set."""
 
 
@@ -23,6 +23,7 @@ def lines(run: TriageRun) -> list[Line]:
             flags=frozenset(str(flag) for flag in patient.flags) & SPOKEN_OF,
             reason=patient.reason or "",
             n_images=patient.n_images,
+            swabbed=patient.swabbed,
         )
         for patient in run.patients
     ]
@@ -40,6 +41,11 @@ def books(run: TriageRun) -> dict[str, tuple[str, str]]:
         failure.name: ("skipped" if failure.skipped else "not_scored", str(failure.reason))
         for failure in run.failures
     }
+
+
+def results_of(state: State) -> dict[tuple[PatientKey, dt.date], bool | None]:
+    """What stands, by patient and day."""
+    return {(one.patient_key, one.date): one.positive for one in state.pcr.results()}
 
 
 def listed(state: State) -> dict[tuple[dt.date, PatientKey], int]:

@@ -1,5 +1,6 @@
 import base64
 import dataclasses
+import datetime as dt
 import hashlib
 import itertools
 import re
@@ -190,6 +191,27 @@ def test_no_line_where_there_is_a_swab_for_everybody(n_swabs: int, run: TriageRu
     page = page_of(_with_capacity(run, n_swabs))
     assert _lines(page) == []
     assert f"{n_swabs} swabs, 2 ranked: there is one for each of them" in page.text
+
+
+def test_whoever_waits_for_a_result_stands_below_the_ranking(run: TriageRun, ranked: PatientTriage) -> None:
+    waiting = dataclasses.replace(ranked, rank=None, patient_id="4712", swabbed=dt.date(2026, 11, 20))
+    page = page_of(dataclasses.replace(run, patients=(*run.patients, waiting)))
+    (row,) = [row for row in page.rows if row[1:2] and row[1].startswith("4712")]
+    assert (row[4], row[5].split()[0], row[6]) == ("2026-11-20", "0.875age", "1")
+    assert page.text.index("Ranking") < page.text.index("Waiting for the result") < page.text.index("4712")
+    assert "+ 2 ranked (1 urgent, 1 routine) + 1 waiting for the result of a swab" in page.text
+
+
+def test_whoever_comes_first_because_of_the_wait_has_a_heading(run: TriageRun, ranked: PatientTriage) -> None:
+    first, *others = run.patients
+    waited = dataclasses.replace(first, flags=(Flag.MAX_WAIT,))
+    page = page_of(dataclasses.replace(run, patients=(waited, *others)))
+    headings = [(row[0], after[0]) for row, after in itertools.pairwise(page.rows) if len(row) == 1]
+    assert [pair for pair in headings if pair[0].startswith(("First because", "By score"))] == [
+        ("First because of their wait (--max-nights), whatever the score: 1 patient", "1"),
+        ("By score: 1 patient", "2"),
+    ]
+    assert "By score" not in page_of(run).text
 
 
 def test_no_line_and_no_word_without_a_capacity(run: TriageRun) -> None:

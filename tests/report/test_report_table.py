@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import datetime as dt
 import io
 from collections.abc import Callable
 from typing import Any
@@ -20,18 +21,31 @@ ANY = st.text(st.characters(codec=None, exclude_categories=()), max_size=20)
 def test_patients_table_byte_for_byte(run: TriageRun) -> None:
     assert patients_csv(run).decode("utf-8") == (
         "rank,status,priority,patient_id,accession_number,study_date,score,score_covid,score_pneumonia,score_normal,"
-        "n_images,top_image,nights_waiting,flags,reason,issuer_of_patient_id,probability\n"
-        "1,ranked,urgent,4711,A1,2026-11-21,0.875000,0.875000,0.100000,0.025000,2,a/1,1,age_unknown;lossy,,WARD,\n"
-        "2,ranked,routine,b.png,,,0.333333,0.333333,0.333333,0.333333,1,b.png,0,,,,\n"
-        ",not_scored,,c.dcm,,,,,,,1,c.dcm,0,,truncated,,\n"
+        "n_images,top_image,nights_waiting,flags,reason,issuer_of_patient_id,probability,swabbed\n"
+        "1,ranked,urgent,4711,A1,2026-11-21,0.875000,0.875000,0.100000,0.025000,2,a/1,1,age_unknown;lossy,,WARD,,\n"
+        "2,ranked,routine,b.png,,,0.333333,0.333333,0.333333,0.333333,1,b.png,0,,,,,\n"
+        ",not_scored,,c.dcm,,,,,,,1,c.dcm,0,,truncated,,,\n"
     )
 
 
-def test_probabilities_are_the_last_column(run: TriageRun) -> None:
+def test_whoever_waits_for_a_result_has_its_day(run: TriageRun) -> None:
+    first, *others = run.patients
+    waiting = dataclasses.replace(first, rank=None, swabbed=dt.date(2026, 11, 20))
+    table = patients_csv(dataclasses.replace(run, patients=(*others, waiting))).decode()
+    cells = list(csv.DictReader(io.StringIO(table)))[-1]
+    assert (cells["rank"], cells["status"], cells["score"], cells["swabbed"]) == (
+        "",
+        "swabbed",
+        "0.875000",
+        "2026-11-20",
+    )
+
+
+def test_probabilities_have_a_column(run: TriageRun) -> None:
     first, *others = run.patients
     patients = (dataclasses.replace(first, probability=4 / 23), *others)
     cells = [
-        line.split(",")[-1]
+        line.split(",")[-2]
         for line in patients_csv(dataclasses.replace(run, patients=patients, prevalence=0.05))
         .decode()
         .splitlines()

@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import hashlib
 import io
 import os
 import sqlite3
@@ -23,8 +24,24 @@ from cxrbatch.cli.app import cli
 from cxrbatch.errors import CxrbatchError, Locked, StateError, UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, PatientKey, dicom_key
-from cxrbatch.results.lab_file import WORDS, Answer, Columns, LabFormat, LabRow, meanings, read_lab_file
-from cxrbatch.results.matching import RowClass, SortedRow, import_results, sort_rows, summarise_rows
+from cxrbatch.results.importing import (
+    import_results,
+    list_imports,
+    summarise_rows,
+    undo_import,
+    user_name,
+)
+from cxrbatch.results.lab_file import (
+    WORD_OPTIONS,
+    WORDS,
+    Answer,
+    Columns,
+    LabFormat,
+    LabRow,
+    meanings,
+    read_lab_file,
+)
+from cxrbatch.results.matching import RowClass, SortedRow, sort_rows
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import PcrResult, RunContext
@@ -89,7 +106,7 @@ def classes(rows: Sequence[SortedRow]) -> list[tuple[int, str]]:
 
 def stored(state: Path) -> list[PcrResult]:
     with open_state(state, read_only=True) as opened_state:
-        return opened_state.results()
+        return opened_state.pcr.results()
 
 
 def result(patient: PatientKey, positive: bool, day: dt.date = DAY) -> PcrResult:
@@ -216,6 +233,7 @@ def test_formats_without_day_month_and_year(date_format: str) -> None:
     [
         *((word, "new") for answer in (Answer.POSITIVE, Answer.NEGATIVE) for word in WORDS[answer]),
         *((word, "inconclusive") for word in WORDS[Answer.INCONCLUSIVE]),
+        *((word, "swabbed") for word in WORDS[Answer.SWABBED]),
         ("POSITIVE", "new"),
         ("Not  Detected", "new"),
         ("NOT_DETECTED", "new"),
@@ -232,7 +250,8 @@ def test_words(state: Path, word: str, expected: str) -> None:
 
 
 def test_words_say_what_they_say() -> None:
-    assert [meanings()[word] for word in ("detected", "not detected", "pending")] == list(Answer)
+    words = ("detected", "not detected", "invalid", "pending")
+    assert [meanings()[word] for word in words] == list(Answer)
 
 
 def test_words_of_ones_own_come_first(state: Path) -> None:
@@ -317,6 +336,70 @@ def test_unmatched_rows_come_in_later(state: Path) -> None:
         file = FoundFile(path=Path("late.dcm"), name="late.dcm")
         opened_state.put(file, image_score("late.dcm", 0.1, "LATE"), JUDGEMENT)
     assert classes(run(state, content)) == [(2, "new")]
+
+
+# --- swabbed, and undone
+
+
+def test_a_swab_is_stored_until_its_result_comes(state: Path) -> None:
+    def swabs() -> list[PcrResult]:
+        with open_state(state, read_only=True) as opened_state:
+            return opened_state.pcr.swabs()
+
+    taken = PcrResult(patient_key=key("82"), date=DAY, positive=None)
+    assert classes(run(state, "patient_id,date,result\n82,2026-11-21,pending\n")) == [(2, "swabbed")]
+    assert (stored(state), swabs()) == ([], [taken])
+    rows = run(
+        state, "patient_id,date,result\n82,2026-11-21,Swabbed\n82,2026-11-21,neg\n82,2026-11-20,pending\n"
+    )
+    assert classes(rows) == [(2, "known"), (3, "new"), (4, "swabbed")]
+    assert stored(state) == [result(key("82"), positive=False)]
+    assert swabs()[1] == taken
+
+
+def test_a_list_of_the_swabbed_needs_no_results(state: Path) -> None:
+    content = "patient_id,date,result\n82,2026-11-21,neg\n42,2026-11-21,\nX,2026-11-21,\n"
+    assert classes(run(state, content, all_swabbed=True)) == [
+        (2, "swabbed"),
+        (3, "swabbed"),
+        (4, "unmatched"),
+    ]
+    assert classes(run(state, "patient_id,date\n82,2026-11-20\n", all_swabbed=True)) == [(2, "swabbed")]
+    assert stored(state) == []
+
+
+def test_imports_are_listed_and_undone_in_any_order(state: Path) -> None:
+    for content in ("82,2026-11-20,pos\n82,2026-11-21,pending", "82,2026-11-21,neg", "82,2026-11-21,neg"):
+        run(state, f"patient_id,date,result\n{content}\n")
+    first, second = list_imports(state)
+    assert (first.id, first.n_positive, first.n_negative, first.n_swabbed) == (1, 1, 0, 1)
+    assert (second.id, second.n_negative, second.imported, second.undone) == (2, 1, NOW, None)
+    assert second.source_sha256 == hashlib.sha256(state.with_name("pcr.csv").read_bytes()).hexdigest()
+    assert second.imported_by == user_name()
+    undo_import(state, 1, clock=lambda: NOW)
+    assert stored(state) == [result(key("82"), positive=False)]
+    undo_import(state, 2, clock=lambda: NOW)
+    assert stored(state) == []
+    assert [one.undone for one in list_imports(state)] == [NOW, NOW]
+    for number, message in ((2, "was undone already, on 2026-11-22"), (3, "there is none")):
+        with pytest.raises(UsageProblem, match=message):
+            undo_import(state, number)
+    assert classes(run(state, "patient_id,date,result\n82,2026-11-21,pos\n")) == [(2, "new")]
+
+
+def test_commands_list_and_undo(cxrbatch: Any, state: Path) -> None:
+    cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n80,2026-11-20,pending\n")
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(cli, ["results", *words, "--state", str(state)], standalone_mode=False)
+
+    undone = call("undo", "1")
+    assert (undone.return_value, undone.stdout) == (0, "")
+    assert undone.stderr.startswith("import 1 of 2026-11-22 undone: 1 positive, 0 negative, 1 swabbed; ")
+    (row,) = csv.DictReader(io.StringIO(call("list").stdout))
+    assert (row["import"], row["n_positive"], row["n_swabbed"]) == ("1", "1", "1")
+    assert (row["imported"], row["undone"]) == ("2026-11-22T06:00:00Z",) * 2
+    assert isinstance(call("undo", "1").exception, UsageProblem)
 
 
 # --- how laboratories write files
@@ -619,7 +702,7 @@ def import_options() -> list[click.Option]:
 def test_help_names_every_known_word() -> None:
     text = {option.name: option.help or "" for option in import_options()}
     for answer, words in WORDS.items():
-        assert ", ".join(words) in text[answer.value]
+        assert ", ".join(words) in text[WORD_OPTIONS[answer].removeprefix("--")]
 
 
 def test_the_page_names_every_option_class_and_known_word() -> None:
@@ -627,7 +710,7 @@ def test_the_page_names_every_option_class_and_known_word() -> None:
     assert [option.opts[0] for option in import_options() if f"| `{option.opts[0]}" not in page] == []
     assert [kind for kind in RowClass if f"| `{kind}` |" not in page] == []
     for answer, words in WORDS.items():
-        (line,) = (line for line in page.splitlines() if line.startswith(f"| `--{answer} WORD`"))
+        (line,) = (line for line in page.splitlines() if line.startswith(f"| `{WORD_OPTIONS[answer]} WORD`"))
         assert line.endswith(" | " + ", ".join(f"`{word}`" for word in words) + " |")
 
 
@@ -666,7 +749,7 @@ CELLS = {
     "issuer_of_patient_id": ("", "", "NORTH", "SOUTH"),
     "accession_number": ("", "", "A1", "A2", "A3", "B1", "C1", "nobody"),
     "date": ("2026-11-20", "2026-11-21", "2026-11-23", "1999-01-01", "soon"),
-    "result": ("pos", "POSITIVE", "neg", "not detected", "invalid", "maybe", ""),
+    "result": ("pos", "POSITIVE", "neg", "not detected", "invalid", "pending", "maybe", ""),
 }
 LAB_ROWS = st.lists(st.tuples(*map(st.sampled_from, CELLS.values())), max_size=12)
 KNOWN = st.dictionaries(
@@ -674,7 +757,7 @@ KNOWN = st.dictionaries(
         st.sampled_from([key("0042"), key("42"), key("82")]),
         st.sampled_from([dt.date(2026, 11, 20), dt.date(2026, 11, 21)]),
     ),
-    st.booleans(),
+    st.sampled_from([True, False, None]),
 )
 
 
@@ -694,9 +777,8 @@ def written(rows: Sequence[tuple[str, ...]], delimiter: str = ",") -> str:
 
 def read(rows: Sequence[tuple[str, ...]], folder: Path, delimiter: str = ",") -> list[LabRow]:
     (folder / "rows.csv").write_text(written(rows, delimiter), encoding="utf-8", newline="")
-    return read_lab_file(
-        folder / "rows.csv", LabFormat(columns=Columns(issuer_of_patient_id="issuer_of_patient_id"))
-    )
+    columns = Columns(issuer_of_patient_id="issuer_of_patient_id")
+    return read_lab_file(folder / "rows.csv", LabFormat(columns=columns)).rows
 
 
 @pytest.fixture(scope="module")
@@ -705,10 +787,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def expected_classes(
-    rows: Sequence[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool]
+    rows: Sequence[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool | None]
 ) -> list[str]:
     """The rules once more, row against row."""
-    words = {"pos": True, "POSITIVE": True, "neg": False, "not detected": False}
+    words = {"pos": True, "POSITIVE": True, "neg": False, "not detected": False, "pending": None}
     days = {"2026-11-20": dt.date(2026, 11, 20), "2026-11-21": dt.date(2026, 11, 21)}
 
     def person(cells: tuple[str, ...]) -> str | PatientKey:
@@ -724,7 +806,7 @@ def expected_classes(
             return "contradictory" if any(fit) else "unmatched"
         return "ambiguous" if len(both) > 1 else both.pop()
 
-    def claim(cells: tuple[str, ...]) -> str | tuple[PatientKey, dt.date, bool]:
+    def claim(cells: tuple[str, ...]) -> str | tuple[PatientKey, dt.date, bool | None]:
         if not (cells[0] or cells[2]) or cells[3] not in days or cells[4] not in {*words, "invalid"}:
             return "not_understood"
         if cells[4] == "invalid":
@@ -739,36 +821,42 @@ def expected_classes(
             accounted.append(mine)
             continue
         who, day, positive = mine
-        if (who, day, not positive) in claims or known.get((who, day)) is (not positive):
+        if positive is None:
+            told = (who, day) in known or {(who, day, True), (who, day, False)} & set(claims)
+            accounted.append("known" if told or mine in claims[:index] else "swabbed")
+        elif (who, day, not positive) in claims or known.get((who, day)) is (not positive):
             accounted.append("contradictory")
         else:
-            again = (who, day) in known or mine in claims[:index]
+            again = known.get((who, day)) is not None or mine in claims[:index]
             accounted.append("known" if again else "new")
     return accounted
 
 
 @given(rows=LAB_ROWS, known=KNOWN, delimiter=st.sampled_from(",;\t"))
 def test_every_row_lands_in_exactly_one_class(
-    rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool], delimiter: str, folder: Path
+    rows: list[tuple[str, ...]],
+    known: dict[tuple[PatientKey, dt.date], bool | None],
+    delimiter: str,
+    folder: Path,
 ) -> None:
     rows = [cells for cells in rows if any(cells)]
     sorted_rows = sort_rows(read(rows, folder, delimiter), matching, known, TODAY)
     assert [item.row.number for item in sorted_rows] == list(range(2, len(rows) + 2))
     assert [item.decision.row_class.value for item in sorted_rows] == expected_classes(rows, known)
     for item in sorted_rows:
-        assert (item.result is not None) == (item.decision.row_class is RowClass.NEW)
+        assert (item.result is not None) == (item.decision.row_class in (RowClass.NEW, RowClass.SWABBED))
         assert bool(item.decision.problem) == bool(item.decision.what_to_do) == (not item.is_taken)
 
 
 @given(rows=LAB_ROWS, known=KNOWN)
 def test_twice_stores_nothing_new_and_changes_nothing(
-    rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool], folder: Path
+    rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool | None], folder: Path
 ) -> None:
     lab_rows = read(rows, folder)
     first = sort_rows(lab_rows, matching, known, TODAY)
     new = {(r.patient_key, r.date): r.positive for item in first if (r := item.result)}
     assert len(new) == sum(item.result is not None for item in first)
-    assert not new.keys() & known.keys()
+    assert all(known[swab] is None and new[swab] is not None for swab in new.keys() & known.keys())
     second = sort_rows(lab_rows, matching, known | new, TODAY)
     for before, after in zip(first, second, strict=True):
         expected = RowClass.KNOWN if before.is_taken else before.decision.row_class
@@ -792,7 +880,7 @@ def test_any_text_is_read_or_refused_in_one_line(text: str, start: str, folder: 
     (folder / "any.csv").write_text(start + text, encoding="utf-8", newline="")
     said: list[str] = []
     try:
-        rows = read_lab_file(folder / "any.csv", LabFormat())
+        rows = read_lab_file(folder / "any.csv", LabFormat()).rows
     except CxrbatchError as error:
         said, rows = str(error).splitlines(), []
     assert len(said) <= 1

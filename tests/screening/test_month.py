@@ -34,8 +34,8 @@ from cxrbatch.engines.pool import PreparedRef
 from cxrbatch.infer.runtime import Device
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, TriageRun
+from cxrbatch.results.importing import import_results, undo_import
 from cxrbatch.results.lab_file import LabFormat
-from cxrbatch.results.matching import import_results
 from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.state import session
 from cxrbatch.state.connection import open_state
@@ -142,6 +142,9 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+WORD = {True: "positive", False: "negative", None: "pending"}
+
+
 @dataclass
 class Hospital:
     """An export folder, the report and the state of its nights, and the model of them."""
@@ -198,14 +201,25 @@ class Hospital:
         day = self.now.date() - dt.timedelta(days=days_ago)
         return Film(f"P{n:03}", f"1.2.3.{n}", n if picture is None else picture, day, age)
 
-    def result(self, patient: str, *, positive: bool, days_ago: int) -> None:
+    def result(self, patient: str, *, positive: bool | None, days_ago: int) -> None:
         """The laboratory's file is imported by the command's own code."""
         day = self.now.date() - dt.timedelta(days=days_ago)
         path = self.scratch / "pcr.csv"
-        path.write_text(f"patient_id,date,result\n{patient},{day},{'positive' if positive else 'negative'}\n")
+        path.write_text(f"patient_id,date,result\n{patient},{day},{WORD[positive]}\n")
         (row,) = import_results(path, self.state, LabFormat(), clock=lambda: self.now)
         assert row.is_taken
-        self.model.result(("dicom", "", patient), day)
+        if row.result:
+            self.model.result(self.imports()[-1], ("dicom", "", patient), day, positive)
+
+    def imports(self) -> list[int]:
+        with open_state(self.state, read_only=True) as state:
+            return [one.id for one in state.pcr.imports()]
+
+    def is_undone(self) -> None:
+        """The last import, by the command's own code."""
+        if numbers := [one for one in self.imports() if one not in self.model.undone]:
+            undo_import(self.state, numbers[-1], clock=lambda: self.now)
+            self.model.undone.add(numbers[-1])
 
     # --- runs
 
@@ -310,6 +324,10 @@ def usual_day(hospital: Hospital, random_: random.Random) -> None:
     waiting = sorted({known.reading.patient[2] for known in hospital.model.known.values() if is_dicom(known)})
     for patient in random_.sample(waiting, min(2, len(waiting))):
         hospital.result(patient, positive=patient.endswith("3"), days_ago=random_.randint(0, 3))
+    for patient in random_.sample(waiting, min(2, len(waiting))):
+        hospital.result(patient, positive=None, days_ago=random_.randint(0, 2))
+    if random_.random() < 0.2:
+        hospital.is_undone()
 
 
 KEPT = dt.timedelta(days=KEPT_NIGHTS)
@@ -473,7 +491,16 @@ def test_a_month(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPa
         if night != SKIPPED:
             RUNS.get(night, nothing)(hospital)
             hospital.screen()
+            if night % 5 == 4:  # a result comes in between two runs of the night
+                a_result_and_a_second_run(hospital)
     check_all_that_ever_came(hospital)
+
+
+def a_result_and_a_second_run(hospital: Hospital) -> None:
+    listed_patients = [line.patient[2] for line in hospital.model.lists[-1][1] if line.patient[0] == "dicom"]
+    hospital.now += dt.timedelta(minutes=20)
+    hospital.result(listed_patients[0], positive=True, days_ago=0)
+    hospital.screen()
 
 
 def nothing(hospital: Hospital) -> None:

@@ -37,7 +37,7 @@ from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import connection as state_module
 from cxrbatch.state.records import PcrResult
 from tests.factories.engines import MadeUpEngine, screening_with
-from tests.factories.triage_lines import books, lines, listed, rounded
+from tests.factories.triage_lines import books, lines, listed, results_of, rounded
 from tests.triage.reference_model import Known, Model, Options, Patient, Reading, Settings, Version
 
 N_EXAMPLES = int(os.environ.get("CXRBATCH_STATE_MACHINE_EXAMPLES", "150"))
@@ -382,19 +382,31 @@ class Nights(RuleBasedStateMachine):
     @rule(
         which=st.integers(0, 20),
         days=st.integers(-2, 1),
-        positive=st.booleans(),
+        positive=st.sampled_from([True, False, None, None]),
         of_study=st.booleans(),
         then=THEN,
     )
-    def result_arrives(self, which: int, days: int, positive: bool, of_study: bool, then: int | None) -> None:
-        """From about the day on which an image was made or came in."""
+    def result_arrives(
+        self, which: int, days: int, positive: bool | None, of_study: bool, then: int | None
+    ) -> None:
+        """From about the day on which an image was made or came in; None tells of the swab alone."""
         known = list(self.model.known.values())
         image = known[which % len(known)]
         day = (image.reading.study_date if of_study else None) or image.night
         patient, day = image.reading.patient, day + dt.timedelta(days=days)
         with state_module.open_state(self.scratch / "state", durable=False) as state:
-            state.add_results([PcrResult(patient_key=patient, date=day, positive=positive)], self.now)
-        self.model.result(patient, day)
+            number = state.pcr.add([PcrResult(patient_key=patient, date=day, positive=positive)], self.now)
+        self.model.result(number, patient, day, positive)
+        self.night_follows(then)
+
+    @precondition(lambda self: self.model.rows)
+    @rule(which=st.integers(0, 20), then=THEN)
+    def import_is_undone(self, which: int, then: int | None) -> None:
+        number = self.model.rows[-1 - which % len(self.model.rows)].number
+        with state_module.open_state(self.scratch / "state", durable=False) as state:
+            state.pcr.undo(number, self.now)
+            self.model.undone.add(number)
+            assert results_of(state) == self.model.standing()
         self.night_follows(then)
 
     # --- runs
@@ -411,13 +423,16 @@ class Nights(RuleBasedStateMachine):
             told[version] = reading(name, self.content(name), raw, self.sha256, self.rule)
         return told
 
-    def options(self, *, rescore: bool, expire: int = 14, max_nights: int | None = None) -> ScreenOptions:
+    def options(
+        self, *, rescore: bool, expire: int = 14, max_nights: int | None = None, pending_days: int = 3
+    ) -> ScreenOptions:
         return ScreenOptions(
             state=self.scratch / "state",
             patients=PatientRule(self.rule),
             rescore=rescore,
             expire_nights=expire,
             max_nights=max_nights,
+            pending_days=pending_days,
             clock=self.clock,
         )
 
@@ -437,7 +452,7 @@ class Nights(RuleBasedStateMachine):
         """The usual run."""
         if hours is not None and self.has_images():
             self.now += dt.timedelta(hours=hours)
-            self.screened(rescore=False, expire=5, max_nights=3, aggregation="mean")
+            self.screened()
 
     @precondition(has_images)
     @rule(
@@ -445,22 +460,33 @@ class Nights(RuleBasedStateMachine):
         expire=st.integers(1, 6),
         max_nights=st.none() | st.integers(1, 4),
         aggregation=st.sampled_from(["mean", "max"]),
+        pending_days=st.integers(1, 4),
     )
-    def night(self, *, rescore: bool, expire: int, max_nights: int | None, aggregation: str) -> None:
-        self.screened(rescore=rescore, expire=expire, max_nights=max_nights, aggregation=aggregation)
+    def night(
+        self, *, rescore: bool, expire: int, max_nights: int | None, aggregation: str, pending_days: int
+    ) -> None:
+        self.screened(rescore, expire, max_nights, aggregation, pending_days)
 
-    def screened(self, *, rescore: bool, expire: int, max_nights: int | None, aggregation: str) -> None:
+    def screened(
+        self,
+        rescore: bool = False,
+        expire: int = 5,
+        max_nights: int | None = 3,
+        aggregation: str = "mean",
+        pending_days: int = 3,
+    ) -> None:
         self.now += dt.timedelta(minutes=1)
         found, n_read = self.found(), self.model.n_read
-        options = Options(expire, max_nights, aggregation, POINTS.urgent, POINTS.high)
+        options = Options(expire, max_nights, aggregation, POINTS.urgent, POINTS.high, pending_days)
         expected = self.model.run(
             self.clock(), found, Settings(self.sha256, self.rule), options, rescore=rescore
         )
         with without_network(Reader(self.sha256), bundle(self.sha256, aggregation)):
             out = self.scratch / "report.csv"
-            actual = run.screen(
-                self.root, out, self.options(rescore=rescore, expire=expire, max_nights=max_nights)
+            given = self.options(
+                rescore=rescore, expire=expire, max_nights=max_nights, pending_days=pending_days
             )
+            actual = run.screen(self.root, out, given)
         assert lines(actual) == rounded(expected)
         assert books(actual) == {version.name: self.model.in_books(version) for version in found}
         assert actual.n_found - actual.n_remembered == self.model.n_read - n_read
@@ -577,6 +603,8 @@ class Dice:
             (some, lambda: nights.is_corrected(which, one([None, name]), one([True, False]), then)),
             (some, lambda: nights.is_corrected(which, one([None, name]), one([True, False]), then)),
             (bool(nights.model.known), lambda: self.result(which)),
+            (bool(nights.model.known), lambda: self.result(which)),
+            (bool(nights.model.rows), lambda: nights.import_is_undone(which, None)),
             (True, lambda: nights.clock_is_set(one([0, 0, 0, -2, -30]))),
             (True, lambda: nights.another_bundle(one(sorted(BUNDLES)), None)),
             (True, lambda: nights.another_patient_rule(one(["file", "folder"]))),
@@ -590,11 +618,13 @@ class Dice:
                 expire=one([2, 5, 5, 6]),
                 max_nights=one([None, 2, 3]),
                 aggregation=one(["mean", "max"]),
+                pending_days=one([1, 3]),
             )
 
     def result(self, which: int) -> None:
         one = self.random.choice
-        self.nights.result_arrives(which, one([-2, -1, 0, 1]), one([True, False]), one([True, False]), None)
+        days, positive = one([-2, -1, 0, 1]), one([True, False, None, None])
+        self.nights.result_arrives(which, days, positive, one([True, False]), None)
 
 
 @pytest.mark.parametrize("first", range(0, N_HISTORIES, N_HISTORIES // 5))

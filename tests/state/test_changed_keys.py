@@ -80,8 +80,8 @@ def test_the_list_has_every_patient_and_merges_none(migrated: tuple[TriageRun, P
 
 def test_results_and_lists_follow_or_stay(migrated: tuple[TriageRun, Path]) -> None:
     with open_state(migrated[1], read_only=True) as state:
-        results = {result.patient_key: result.positive for result in state.results()}
-        listed = {entry.patient_key for entry in state.list_entries() if entry.night in NIGHTS}
+        results = {result.patient_key: result.positive for result in state.pcr.results()}
+        listed = {entry.patient_key for entry in state.lists.entries() if entry.night in NIGHTS}
     assert results == {
         ("dicom", "", "12"): False,
         ("dicom", "", "77", *ISSUER): True,
@@ -102,14 +102,14 @@ def reread(
         for outcome in (before, *others):
             state.put(found(outcome.name), outcome, context(0))
         assert before.header
-        state.add_results(
+        state.pcr.add(
             [PcrResult(patient_key=before.header.patient_key, date=night(0), positive=True)], moment(0)
         )
         stored = state.put(found(after.name), after, context(1, settings="read otherwise"))
         state.follow_new_keys()
         flags: frozenset[Flag] = getattr(stored.outcome, "flags", frozenset())
         return (
-            [result.patient_key for result in state.results()],
+            [result.patient_key for result in state.pcr.results()],
             stored.first_night,
             Flag.PATIENT_CHANGED in flags,
         )
@@ -178,10 +178,10 @@ def test_the_results_of_one_key_go_to_no_two(tmp_path: Path) -> None:
     with open_state(tmp_path / "state.sqlite") as state:
         for name in "12":
             state.put(found(name), score("12", name, sop_instance_uid=f"1.{name}"), context(0))
-        state.add_results([PcrResult(patient_key=OLD, date=night(0), positive=False)], moment(0))
+        state.pcr.add([PcrResult(patient_key=OLD, date=night(0), positive=False)], moment(0))
         for name in "12":
             again = score(f"12\\{name}", name, sop_instance_uid=f"1.{name}")
             state.put(found(name), again, context(1, settings="2"))
         state.follow_new_keys()
-        assert [result.patient_key for result in state.results()] == [OLD]
+        assert [result.patient_key for result in state.pcr.results()] == [OLD]
         assert {item.former_key for item in state.stored_images(night(-1))} == {OLD}

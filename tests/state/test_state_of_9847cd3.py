@@ -87,7 +87,7 @@ def test_its_lists_runs_and_results_are_read(tmp_path: Path) -> None:
     shutil.copyfile(WRITTEN, path)
     with open_state(path) as state:
         assert [run.n_found for run in state.runs()] == [31, 31]
-        assert [result.positive for result in state.results()].count(True) == 3
+        assert [result.positive for result in state.pcr.results()].count(True) == 3
         nights = [line.night for line in state.lists.entries()]
     assert {night: nights.count(night) for night in nights} == {
         dt.date(2025, 11, 28): 26,

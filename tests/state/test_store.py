@@ -133,7 +133,7 @@ def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tm
         ):
             state.put(found(name), image_score(name, 0.5, patient), context(number))
         swabs = (("A", 3), ("B", 4), ("C", 2))
-        state.add_results(
+        state.pcr.add(
             [PcrResult(patient_key=("dicom", "", who), date=night(day), positive=True) for who, day in swabs],
             moment(6),
         )
@@ -165,11 +165,11 @@ def test_results(tmp_path: Path) -> None:
             PcrResult(patient_key=a, date=night(3), positive=True),
             PcrResult(patient_key=a, date=night(1), positive=False),
         ]
-        state.add_results(first, moment(1))
-        state.add_results(later, moment(3))
-        assert state.results() == [later[1], later[0], first[1]]
-        assert state.result_dates([b, ("dicom", "", "C"), a]) == {a: [night(1), night(3)], b: [night(1)]}
-        assert state.result_dates([b]) == {b: [night(1)]}
+        state.pcr.add(first, moment(1))
+        state.pcr.add(later, moment(3))
+        assert state.pcr.results() == [later[1], later[0], first[1]]
+        assert state.pcr.days([b, ("dicom", "", "C"), a]) == ({a: [night(1), night(3)], b: [night(1)]}, {})
+        assert state.pcr.days([b]) == ({b: [night(1)]}, {})
 
 
 def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:

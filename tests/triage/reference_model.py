@@ -59,6 +59,7 @@ class Options:
     aggregation: str
     urgent: float
     high: float
+    pending_days: int = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Line:
     flags: frozenset[str]
     reason: str
     n_images: int
+    swabbed: dt.date | None = None
 
 
 @dataclass
@@ -134,11 +136,22 @@ class Image:
 
 
 @dataclass
+class Imported:
+    """A row that an import stored; `positive` is None for a swab."""
+
+    number: int
+    patient: Patient
+    day: dt.date
+    positive: bool | None
+
+
+@dataclass
 class Model:
     """All that was ever told."""
 
     known: dict[Version, Known] = field(default_factory=dict)
-    results: dict[Patient, list[dt.date]] = field(default_factory=dict)
+    rows: list[Imported] = field(default_factory=list)
+    undone: set[int] = field(default_factory=set)
     last_night: dt.date = dt.date.min
     last_moment: dt.datetime = LONG_AGO
     n_runs: int = 0
@@ -147,8 +160,26 @@ class Model:
 
     # --- what it is told
 
-    def result(self, patient: Patient, day: dt.date) -> None:
-        self.results.setdefault(patient, []).append(day)
+    def result(self, number: int, patient: Patient, day: dt.date, positive: bool | None) -> None:
+        """Tell of a row that was stored by the import of this number."""
+        self.rows.append(Imported(number, patient, day, positive))
+
+    def standing(self) -> dict[tuple[Patient, dt.date], bool]:
+        """What stands; see ``docs/results.md``."""
+        rows = sorted(self.rows, key=lambda row: row.number)
+        return {
+            (row.patient, row.day): row.positive
+            for row in rows
+            if row.number not in self.undone and row.positive is not None
+        }
+
+    def days(self, patient: Patient, *, swabs: bool) -> list[dt.date]:
+        """Days of the swabs, or else of the results, of a patient that count."""
+        return [
+            row.day
+            for row in self.rows
+            if row.patient == patient and row.number not in self.undone and (row.positive is None) == swabs
+        ]
 
     def run(
         self,
@@ -280,9 +311,17 @@ class Model:
         return gone or any(settles(other, unscored) for other in self.known.values())
 
     def _has_result(self, image: Image) -> bool:
-        """Rule 5. Taken: several versions of an image agree about the study date."""
-        date = min(image.first.reading.study_date or image.night, image.night)
-        return any(date <= day for day in self.results.get(image.patient, []))
+        """Rule 5."""
+        date = dated(image)
+        return any(date <= day for day in self.days(image.patient, swabs=False))
+
+    def _open_swab(self, part: list[Image]) -> dt.date | None:
+        """Rule 10."""
+        patient = part[0].patient
+        swabs = self.days(patient, swabs=True)
+        if not swabs or any(day >= max(swabs) for day in self.days(patient, swabs=False)):
+            return None
+        return max(swabs) if any(dated(image) <= max(swabs) for image in part) else None
 
     def _line(
         self, part: list[Image], settings: Settings, options: Options, *, patient_changed: bool
@@ -302,7 +341,11 @@ class Model:
                 flags.add("patient_changed")
         else:  # rule 9
             reason = reason_of(unscored) if unscored else "other_bundle"
-        if options.max_nights is not None and waiting >= options.max_nights:  # rule 10
+        swabbed = self._open_swab(part)
+        waits = swabbed is not None and (self.last_night - swabbed).days < options.pending_days
+        if swabbed is not None and not waits:
+            flags.add("result_overdue")
+        if options.max_nights is not None and waiting >= options.max_nights and not waits:  # rule 11
             flags.add("max_wait")
             priority = "urgent" if usable else ""
         return Line(
@@ -314,7 +357,13 @@ class Model:
             flags=frozenset(flags),
             reason=reason,
             n_images=len(usable or part),
+            swabbed=swabbed,
         )
+
+
+def dated(image: Image) -> dt.date:
+    """Rule 5. Taken: several versions of an image agree about the study date."""
+    return min(image.first.reading.study_date or image.night, image.night)
 
 
 def told_apart_by(reading: Reading) -> tuple[object, ...]:
@@ -379,15 +428,21 @@ def reason_of(unscored: list[Image]) -> str:
 
 
 def ranked(lines: list[Line]) -> list[Line]:
-    """Rule 10. Taken: those without score come last, by patient."""
+    """Rule 11."""
     lines = sorted(lines, key=place)
     return [
-        replace(line, rank=None if line.score is None else rank) for rank, line in enumerate(lines, start=1)
+        replace(line, rank=rank if place(line)[0] == RANKED else None)
+        for rank, line in enumerate(lines, start=1)
     ]
 
 
+RANKED, UNSCORED, WAITS_FOR_RESULT = range(3)
+
+
 def place(line: Line) -> tuple[object, ...]:
+    if line.swabbed is not None and "result_overdue" not in line.flags:
+        return WAITS_FOR_RESULT, line.swabbed, 0.0, line.patient
     if line.score is None:
-        return True, 0, 0.0, line.patient
+        return UNSCORED, 0, 0.0, line.patient
     nights = line.nights_waiting if "max_wait" in line.flags else 0
-    return False, -nights, -line.score, line.patient
+    return RANKED, -nights, -line.score, line.patient

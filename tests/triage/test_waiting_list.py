@@ -9,7 +9,7 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientTriage, Priority
 from cxrbatch.state.records import StoredImage
 from cxrbatch.triage.aggregate import aggregate_patients
-from cxrbatch.triage.waiting_list import ListRules, Results, make_waiting_list
+from cxrbatch.triage.waiting_list import Days, ListRules, make_waiting_list
 from tests.factories.records import failure, image_score
 from tests.factories.stored import BUNDLE, OTHER_BUNDLE, moment, night, stored_image
 
@@ -20,7 +20,8 @@ def listed(
     *items: StoredImage,
     tonight: int = 0,
     found: tuple[int, ...] = (),
-    results: Results | None = None,
+    results: Days | None = None,
+    swabs: Days | None = None,
     expire: int = 14,
     max_nights: int | None = None,
 ) -> tuple[PatientTriage, ...]:
@@ -28,11 +29,12 @@ def listed(
         tonight=night(tonight),
         expire_nights=expire,
         max_nights=max_nights,
+        pending_days=3,
         bundle_sha256=BUNDLE,
         aggregation="mean",
         operating_points=POINTS,
     )
-    return make_waiting_list(items, frozenset(found), results or {}, rules)
+    return make_waiting_list(items, frozenset(found), results or {}, swabs or {}, rules)
 
 
 def key(patient: str) -> tuple[str, ...]:
@@ -216,7 +218,7 @@ def test_9_a_broken_file_of_an_image_that_was_scored_is_no_further_image() -> No
     assert (patient.flags, patient.nights_waiting) == ((), 1)
 
 
-def test_10_who_has_waited_longest_comes_first() -> None:
+def test_11_who_has_waited_longest_comes_first() -> None:
     items = [
         stored_image(image_score("1", 0.1, "A"), 0),
         stored_image(image_score("2", 0.2, "B"), 1),
@@ -233,6 +235,53 @@ def test_10_who_has_waited_longest_comes_first() -> None:
         (None, "E", 4, None, (Flag.MAX_WAIT,)),
     ]
     assert [row.patient_id for row in listed(*items, tonight=4)] == ["D", "B", "A", "C", "E"]
+
+
+@pytest.mark.parametrize(
+    ("swab", "tonight", "result", "status"),
+    [
+        (0, 0, None, "swabbed"),
+        (1, 3, None, "swabbed"),
+        (1, 4, None, "overdue"),
+        (1, 0, None, "swabbed"),  # after midnight of night 0
+        (1, 3, 1, "off"),
+        (1, 3, 2, "off"),
+        (1, 3, -1, "swabbed"),  # the result of an earlier swab
+        (-1, 1, None, "ranked"),  # before the radiograph: its result would not end the wait
+    ],
+)
+def test_10_whoever_was_swabbed_waits_for_the_result(
+    swab: int, tonight: int, result: int | None, status: str
+) -> None:
+    items = stored_image(image_score("1", 0.5, "A"), 0), stored_image(image_score("2", 0.4, "B"), 0)
+    results = {} if result is None else {key("A"): [night(result)]}
+    swabs = {key("A"): [night(-9), night(swab)]}
+    by_patient = {p.patient_id: p for p in listed(*items, tonight=tonight, results=results, swabs=swabs)}
+    assert (by_patient["B"].rank, by_patient["B"].swabbed) == (1 if status in ("swabbed", "off") else 2, None)
+    if status == "off":
+        assert "A" not in by_patient
+        return
+    of_a = by_patient["A"]
+    assert of_a.status == ("swabbed" if status == "swabbed" else "ranked")
+    assert (Flag.RESULT_OVERDUE in of_a.flags) == (status == "overdue")
+    assert of_a.swabbed == (None if status == "ranked" else night(swab))
+
+
+def test_10_a_new_radiograph_does_not_end_the_waiting_and_nobody_is_put_first() -> None:
+    items = (
+        stored_image(image_score("1", 0.5, "A"), 0),
+        stored_image(image_score("2", 0.9, "A"), 3),
+        stored_image(failure("3", Reason.CORRUPT, "B"), 0),
+        stored_image(image_score("4", 0.1, "C"), 0),
+    )
+    swabs = {key("A"): [night(2)], key("B"): [night(1)]}
+    rows = listed(*items, tonight=3, max_nights=3, swabs=swabs)
+    assert [(row.patient_id, row.status, row.rank, row.flags) for row in rows] == [
+        ("C", "ranked", 1, (Flag.MAX_WAIT,)),
+        ("B", "swabbed", None, ()),
+        ("A", "swabbed", None, ()),
+    ]
+    assert (rows[2].score, rows[2].nights_waiting) == (0.9, 3)
 
 
 def test_skipped_files_are_nobodys_image() -> None:

@@ -1,0 +1,196 @@
+"""Import PCR results into the state, list the imports, and undo one."""
+
+import os
+import pwd
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from cxrbatch._lib.clock import Clock, system_clock
+from cxrbatch._lib.csv import csv_bytes
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import UsageProblem
+from cxrbatch.results.lab_file import LabFormat, read_lab_file
+from cxrbatch.results.matching import RowClass, SortedRow, Swab, sort_rows
+from cxrbatch.state import Import, State, open_state, persistent_state
+
+ROW_COLUMNS = (
+    *("row", "class", "patient_id", "issuer_of_patient_id", "accession_number", "date", "result"),
+    *("problem", "what_to_do"),
+)
+"""Columns of the table of rows. Users read them with scripts: append only."""
+
+IMPORT_COLUMNS = (
+    *("import", "imported", "imported_by", "source_sha256", "n_positive", "n_negative", "n_swabbed"),
+    *("undone", "undone_by"),
+)
+"""Columns of the table of imports. Users read them with scripts: append only."""
+
+_ALWAYS_COUNTED = (RowClass.NEW, RowClass.KNOWN)
+
+
+def import_results(
+    path: Path, state_path: Path, how: LabFormat, *, dry_run: bool = False, clock: Clock = system_clock
+) -> list[SortedRow]:
+    """Store the new results of a file as one import, all or none.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file that the laboratory exported.
+    state_path : Path
+        The state; it must exist.
+    how : LabFormat
+        Format of the file.
+    dry_run : bool
+        Store nothing; only return what would be stored.
+
+    Returns
+    -------
+    list of SortedRow
+        One for every row of the file that is not empty.
+
+    Raises
+    ------
+    CxrbatchError
+        The file or the state cannot be read; nothing was stored.
+    UsageProblem
+        A column is missing, or there is no such state.
+    Locked
+        A run is using the state.
+    """
+    _check_state(state_path)
+    source = read_lab_file(path, how)
+    now = clock()
+    with _state(state_path, dry_run=dry_run) as state:
+        sorted_rows = sort_rows(source.rows, cache(state.patients), _known(state), now.date())
+        new = [item.result for item in sorted_rows if item.result]
+        if new and not dry_run:
+            state.pcr.add(new, now, user_name(), source.sha256)
+    return sorted_rows
+
+
+def undo_import(state_path: Path, number: int, *, clock: Clock = system_clock) -> Import:
+    """Take an import back: its rows do not count any more, and what stood before them stands again.
+
+    Returns
+    -------
+    Import
+        The import, as it was.
+
+    Raises
+    ------
+    UsageProblem
+        There is no such state or import, or it is undone already.
+    Locked
+        A run is using the state.
+    """
+    _check_state(state_path)
+    with persistent_state(state_path) as state:
+        found = next((one for one in state.pcr.imports() if one.id == number), None)
+        if found is None:
+            raise UsageProblem(f"import {number}: there is none; cxrbatch results list shows all")
+        if found.undone:
+            raise UsageProblem(f"import {number}: was undone already, on {found.undone:%Y-%m-%d}")
+        state.pcr.undo(number, clock(), user_name())
+    return found
+
+
+def list_imports(state_path: Path) -> list[Import]:
+    """List all imports, the earliest first; the state is only read.
+
+    Raises
+    ------
+    UsageProblem
+        There is no such state.
+    """
+    _check_state(state_path)
+    with open_state(state_path, read_only=True) as state:
+        return state.pcr.imports()
+
+
+def imports_csv(imports: Iterable[Import]) -> bytes:
+    """Make the table of imports, one line for each; it names no patient."""
+    return csv_bytes(
+        IMPORT_COLUMNS,
+        (
+            {
+                "import": one.id,
+                "imported": f"{one.imported:%Y-%m-%dT%H:%M:%SZ}",
+                "imported_by": one.imported_by,
+                "source_sha256": one.source_sha256,
+                "n_positive": one.n_positive,
+                "n_negative": one.n_negative,
+                "n_swabbed": one.n_swabbed,
+                "undone": f"{one.undone:%Y-%m-%dT%H:%M:%SZ}" if one.undone else None,
+                "undone_by": one.undone_by,
+            }
+            for one in imports
+        ),
+    )
+
+
+def user_name() -> str:
+    """Return the name of the user of this process, or its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def rows_csv(rows: Iterable[SortedRow]) -> bytes:
+    """Make the table of rows: one line for every row, with its class, its problem and what to do."""
+    return csv_bytes(
+        ROW_COLUMNS,
+        (
+            {
+                "row": item.row.number,
+                "class": item.decision.row_class,
+                "patient_id": item.row.patient_id,
+                "issuer_of_patient_id": item.row.issuer_of_patient_id,
+                "accession_number": item.row.accession_number,
+                "date": item.row.date,
+                "result": item.row.result,
+                "problem": item.decision.problem,
+                "what_to_do": item.decision.what_to_do,
+            }
+            for item in rows
+        ),
+    )
+
+
+def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
+    """Count the rows by class, in one line; it holds no patient data."""
+    counts = Counter(item.decision.row_class for item in rows)
+    parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in _ALWAYS_COUNTED]
+    stored = f"{counts[RowClass.NEW]} results"
+    if counts[RowClass.SWABBED]:
+        stored += f" and {counts[RowClass.SWABBED]} swabs"
+    return f"{len(rows)} rows = {' + '.join(parts)}; " + (
+        f"dry run, nothing stored ({stored} would be)" if dry_run else f"{stored} stored"
+    )
+
+
+@contextmanager
+def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
+    """Open the state; a dry run only reads it and needs no lock."""
+    if dry_run:
+        with open_state(path, read_only=True) as state:
+            yield state
+    else:
+        with persistent_state(path) as state:
+            yield state
+
+
+def _check_state(path: Path) -> None:
+    if not path.is_file():
+        raise UsageProblem(
+            f"--state {visible(str(path))}: no such file; name the one that cxrbatch screen --state made"
+        )
+
+
+def _known(state: State) -> dict[Swab, bool | None]:
+    """Map patient and day to the stored result; None for a swab whose result is pending."""
+    return {(one.patient_key, one.date): one.positive for one in (*state.pcr.swabs(), *state.pcr.results())}
