@@ -13,7 +13,9 @@ from cxrbatch._lib.text import visible
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, warning
 from cxrbatch.doctor.paths import nearest_folder
 from cxrbatch.errors import StateError
+from cxrbatch.screening import ScreenOptions
 from cxrbatch.state import SCHEMA_VERSION, Run, State, holder, lock_path, open_state, schema_version
+from cxrbatch.triage import max_wait_warning
 
 NETWORK_FILE_SYSTEMS = re.compile(
     r"9p|afs|beegfs|ceph|cifs|davfs|fuse\.(davfs2|glusterfs|rclone|sshfs)|glusterfs|gpfs|lustre|ncpfs|nfs4?|smb(fs|\d)"
@@ -43,6 +45,7 @@ def state(setup: Setup) -> Iterator[Observation]:
         with open_state(path, read_only=True) as opened_state:
             yield from _content(opened_state)
             yield from _nights(opened_state, setup.options.clock, running=process is not None)
+            yield from _put_first(opened_state, setup.options)
     except StateError as error:
         yield from_error(error, "state")
 
@@ -146,6 +149,14 @@ def _nights(opened_state: State, clock: Clock, *, running: bool) -> Iterator[Obs
         yield warning(
             "state", "the last run did not end well", "see its log; the next one goes on from there"
         )
+
+
+def _put_first(opened_state: State, options: ScreenOptions) -> Iterator[Observation]:
+    """Check whether those whom ``max_nights`` puts first need all swabs."""
+    n_waited = opened_state.lists.n_put_first() if options.max_nights else 0
+    found, _, advice = max_wait_warning(n_waited, options.capacity if n_waited else None).partition(". ")
+    if found:
+        yield warning("state", f"on the last list {found}", advice)
 
 
 def _was_cut_off(run: Run | None) -> bool:

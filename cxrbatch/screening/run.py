@@ -22,6 +22,7 @@ from cxrbatch.bundle import Bundle, choose_bundle
 from cxrbatch.engines import Engine, open_engine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.read import READING_VERSION
+from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import Pseudonymiser, check_writable, write_report
 from cxrbatch.screening.options import ScreenOptions
@@ -33,6 +34,7 @@ from cxrbatch.triage import (
     aggregate_patients,
     capacity_yield,
     make_waiting_list,
+    max_wait_warning,
     prevalence_note,
     with_probabilities,
     without_duplicates,
@@ -94,6 +96,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
         context, warnings = _begin(folder, bundle, options, state, settings)
         run_id = state.begin(context)
         run = _run_folder(folder, bundle, options, state, context, words)
+        warnings = (*warnings, *_max_wait_warnings(run.patients, options.capacity))
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         if out:
             write_report(pseudonymise(run) if pseudonymise else run, out)
@@ -135,6 +138,12 @@ def _clock_warnings(now: dt.datetime, last: dt.date, options: ScreenOptions) -> 
             "left the list (--expire). If the clock of this machine is wrong, set it and see docs/running.md.",
         )
     return ()
+
+
+def _max_wait_warnings(patients: Iterable[PatientTriage], capacity: int | None) -> tuple[str, ...]:
+    n_waited = sum(patient.is_ranked and Flag.MAX_WAIT in patient.flags for patient in patients)
+    warning = max_wait_warning(n_waited, capacity) if n_waited else ""
+    return (warning,) if warning else ()
 
 
 def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = HeaderWords()) -> str:

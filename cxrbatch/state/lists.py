@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientTriage
 from cxrbatch.state.codec import decode_key, encode_key
 from cxrbatch.state.records import ListEntry
@@ -42,6 +43,14 @@ class Lists:
             content["patient_key"] = decode_key(row["patient_key"])
             content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
             yield ListEntry(**content)
+
+    def n_put_first(self) -> int:
+        """Count the ranked patients whom the last finished run put first because of their wait."""
+        query = (
+            "SELECT count(*) FROM listed WHERE run = (SELECT max(id) FROM run WHERE finished IS NOT NULL) "
+            "AND status = 'ranked' AND ';' || flags || ';' LIKE ?"
+        )
+        return int(self._connection.execute(query, (f"%;{Flag.MAX_WAIT};%",)).fetchone()[0])
 
 
 def _row(position: int, patient: PatientTriage) -> tuple[Any, ...]:

@@ -153,6 +153,29 @@ def _per(n_tested: int, positives: float) -> float:
     return n_tested / positives if positives > 0 else math.inf
 
 
+def max_wait_warning(n_waited: int, n_swabs: int | None) -> str:
+    """Warn if those who come first because of their wait need all swabs; empty if not.
+
+    Parameters
+    ----------
+    n_waited : int
+        Ranked patients with the flag ``max_wait``.
+    n_swabs : int or None
+        Number of available swabs; None: unknown, no warning.
+    """
+    if n_swabs is None or n_waited < n_swabs:
+        return ""
+    who = "1 patient comes" if n_waited == 1 else f"{n_waited} patients come"
+    return (
+        f"{who} first because of the wait (--max-nights), and there {_are(n_swabs)}: the score has no say in who is "
+        "swabbed. Raise --max-nights, or leave it out."
+    )
+
+
+def _are(n_swabs: int) -> str:
+    return "is 1 swab" if n_swabs == 1 else f"are {n_swabs} swabs"
+
+
 def capacity_note(found: CapacityYield) -> str:
     """Write what users of the list must know about the expected yield."""
     return " ".join(_sentences(found))
@@ -199,8 +222,6 @@ def _grounds(found: CapacityYield, prevalence: float) -> Iterator[str]:
     if found.n_max_wait:
         who, count = ("patient comes", "counts") if found.n_max_wait == 1 else ("patients come", "count")
         yield f"{found.n_max_wait} {who} first because of the wait, whatever the score, and {count} as random order."
-        if found.n_max_wait >= found.n_swabs:
-            yield "They need all swabs, so that the order is that of waiting: raise --max-nights, or leave it out."
     yield (
         f"The prevalence of {state_percent(prevalence)} was stated and not measured. The list was measured on "
         f"{found.measured_on}, within each of these places; in brackets the 95 % interval. Patients without a "

@@ -45,7 +45,7 @@ def test_every_shipped_recipe_loads(path: Path) -> None:
 
 def test_the_shipped_one_names_every_option_and_what_it_leaves_out_would_do(tmp_path: Path) -> None:
     stated = set(tomllib.loads(NIGHTLY.read_text()))
-    assert {"folder", "state", "settle", "expire", "max_nights"} <= stated
+    assert {"folder", "state", "settle", "expire", "pending_days"} <= stated
     everything = re.sub(r"^# (\w+ = )", r"\1", NIGHTLY.read_text(), flags=re.MULTILINE)
     assert set(tomllib.loads(everything)) == FIELDS
     assert params("--recipe", write(tmp_path, everything))["capacity"] == 20
@@ -56,13 +56,14 @@ def test_the_shipped_one_sets_what_a_night_needs(monkeypatch: pytest.MonkeyPatch
     found = params("--recipe", NIGHTLY)
     assert found["folder"] == Path("/export/pacs")
     assert found["state"] == Path("/home/night/.local/share/cxrbatch/state.sqlite")
-    assert (found["settle"], found["expire"], found["max_nights"]) == (60.0, 14, 5)
+    assert (found["settle"], found["expire"], found["max_nights"]) == (60.0, 14, None)
     assert found["out"] is None
     left_out = {"out", "capacity", "prevalence", "operating_points", "bundle", "batch_size", "workers"}
     left_out |= {"header_words"}
     assert {name for name, value in found.items() if value is None} == left_out | {
         "pseudonymise",
         "max_memory",
+        "max_nights",
     }
 
 

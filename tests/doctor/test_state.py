@@ -22,6 +22,7 @@ from cxrbatch.state import schema
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import RunContext
+from tests.factories.audits import Line, Night, make_state
 from tests.factories.records import failure
 
 EVENING = dt.datetime(2026, 3, 5, 23, 0, tzinfo=dt.UTC)
@@ -241,3 +242,26 @@ def test_state_on_a_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(state_checks, "_MOUNTS", tmp_path / "mounts")
         assert look(tmp_path / "s.sqlite")[0].level is level
     assert state_checks.file_system_of(Path("/proc"), Path("/proc/self/mounts").read_text()) == "proc"
+
+
+@pytest.mark.parametrize(
+    ("capacity", "max_nights", "warned"), [(2, 3, True), (3, 3, False), (2, None, False)]
+)
+def test_those_put_first_need_all_swabs(
+    capacity: int, max_nights: int | None, warned: bool, tmp_path: Path
+) -> None:
+    lines = [Line(patient=patient, score=0.5, nights_waiting=3, max_wait=True) for patient in "AB"]
+    path = make_state(tmp_path / "state", [Night(0, [{}], [*lines, Line(patient="C", score=0.5)])])
+    found = list(
+        state_checks.state(
+            Setup(
+                options=ScreenOptions(
+                    state=path, capacity=capacity, max_nights=max_nights, clock=lambda: EVENING
+                )
+            )
+        )
+    )
+    said = [item for item in found if "on the last list 2 patients come first" in item.found]
+    assert [(item.level, item.advice) for item in said] == (
+        [(Level.WARNING, "Raise --max-nights, or leave it out.")] if warned else []
+    )

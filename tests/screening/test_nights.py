@@ -189,6 +189,12 @@ def test_max_wait_comes_first(export: Path, at_night: Screen) -> None:
     run = at_night(3, max_nights=3)
     assert [Flag.MAX_WAIT in patient.flags for patient in run.patients] == [True] * 4 + [False]
     assert run.patients[-1].patient_id == "E"
+    assert run.warnings == ()
+    (warning,) = at_night(3, max_nights=3, capacity=4).warnings
+    assert warning.startswith(
+        "4 patients come first because of the wait (--max-nights), and there are 4 swabs: "
+    )
+    assert at_night(3, max_nights=3, capacity=5).warnings == at_night(3, capacity=1).warnings == ()
 
 
 def test_a_clock_behind_the_last_night_is_not_believed(
