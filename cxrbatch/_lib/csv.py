@@ -13,13 +13,16 @@ Cell = str | int | float | None
 Row = Mapping[str, Cell]
 
 
-def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row]) -> bytes:
-    """Write rows as a table, text neutralised and escaped; a column that a row does not have is an empty cell."""
+def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "utf-8") -> bytes:
+    """Write rows as a table, text neutralised and escaped; a column that a row does not have is an empty cell.
+
+    With the encoding ``utf-8-sig`` it begins with a byte order mark, by which Excel knows UTF-8.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return stream.getvalue().encode("utf-8")
+    return stream.getvalue().encode(encoding)
 
 
 def _cell(value: Cell) -> str:

@@ -2,9 +2,14 @@
 
 import re
 
-# Control characters, line separators, bidirectional overrides (they reorder the displayed text) and the lone
-# surrogates that stand for file names that are not UTF-8.
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters, line separators, characters that cannot be seen or look like a blank (two texts that differ in
+# one of them look alike), bidirectional overrides (they reorder the displayed text), and the lone surrogates that
+# stand for file names that are not UTF-8.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
 
 # Texts that spreadsheets take for the start of a formula (OWASP, "CSV Injection"; CWE-1236), including full-width
 # variants and blanks before it. A ";" counts as a start: where the list separator is a semicolon (German,
@@ -14,13 +19,16 @@ _FORMULA = re.compile(r"^(?='*[\t\r\n])|(?:^|(?<=;))(?=[\s\ufeff']*[=+\-@＝＋�
 
 
 _FORMULA_SHOWN = re.compile(r"^'(?='*[\t\r\n])|(?:^|(?<=;))'(?=[\s\ufeff']*[=+\-@＝＋－＠])")  # noqa: RUF001
-_ESCAPED = re.compile(r"\\(?:[\\nrt]|x[0-9A-Fa-f]{2}|u[0-9a-f]{4})")
+_ESCAPED = re.compile(r"\\(?:[\\nrt]|x[0-9A-Fa-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5})")
+
+CSV_ENCODINGS = ("utf-8", "utf-8-sig")
+"""Encodings of tables; the second one begins with a byte order mark, by which Excel knows UTF-8."""
 
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
 
 
 def visible(text: str) -> str:
-    r"""Escape characters that break or reorder a line or cannot be encoded: ``\n``, ``\u202e``, ``\xFF`` for a byte.
+    r"""Escape characters that break a line or cannot be seen: ``\n``, ``\u200b``, ``\u202e``, ``\xFF`` for a byte.
 
     Different texts without a backslash stay different.
     """
@@ -30,8 +38,8 @@ def visible(text: str) -> str:
 def _escape(sign: str) -> str:
     if "\udc80" <= sign <= "\udcff":  # a byte that did not decode (PEP 383)
         return f"\\x{ord(sign) - 0xDC00:02X}"
-    is_c1 = "\x80" <= sign <= "\x9f"  # as \\x85 it would look like a byte
-    return f"\\u{ord(sign):04x}" if is_c1 else sign.encode("unicode_escape").decode("ascii")
+    is_latin_1 = "\x80" <= sign <= "\xff"  # as \\x85 it would look like a byte
+    return f"\\u{ord(sign):04x}" if is_latin_1 else sign.encode("unicode_escape").decode("ascii")
 
 
 def shown(text: str) -> str:

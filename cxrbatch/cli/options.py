@@ -10,6 +10,7 @@ import click
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
 from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
+from cxrbatch._lib.text import CSV_ENCODINGS
 
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
@@ -195,6 +196,13 @@ SCREEN: tuple[click.Parameter, ...] = (
     *NIGHT,
     *LIMITS,
     click.Option(
+        ["--csv-encoding"],
+        type=click.Choice(CSV_ENCODINGS),
+        default=CSV_ENCODINGS[0],
+        show_default=True,
+        help="Of the two CSVs; utf-8-sig begins with a byte order mark, without which Excel garbles accents.",
+    ),
+    click.Option(
         ["--log-format"],
         type=click.Choice(["text", "json"]),
         default="text",
@@ -229,6 +237,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
         max_nights=stated["max_nights"],
         pending_days=stated["pending_days"],
         capacity=stated["capacity"],
+        csv_encoding=stated["csv_encoding"],
         show_progress=show_progress,
     )
 

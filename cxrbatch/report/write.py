@@ -47,7 +47,7 @@ def check_writable(out: Path) -> None:
     check_places(report_paths(out))
 
 
-def write_report(run: TriageRun, out: Path) -> None:
+def write_report(run: TriageRun, out: Path, csv_encoding: str = "utf-8") -> None:
     """Write the report; replace an earlier report of that name, and remove the remains of a killed run.
 
     The same run gives the same bytes. If `out` exists, the report is complete: this file appears last. The page
@@ -58,6 +58,8 @@ def write_report(run: TriageRun, out: Path) -> None:
     run : TriageRun
     out : Path
         Path of the table of patients, ``….csv``.
+    csv_encoding : str
+        ``utf-8``, or ``utf-8-sig`` for tables that begin with a byte order mark.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def write_report(run: TriageRun, out: Path) -> None:
     """
     paths = report_paths(out)
     reconcile(run)
-    tables = {paths.files: files_csv(run), paths.patients: patients_csv(run)}
+    tables = {paths.files: files_csv(run, csv_encoding), paths.patients: patients_csv(run, csv_encoding)}
     sha256 = {path.name: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
     page = render_page(run, sha256)
     write_together(

@@ -141,7 +141,11 @@ def user_name() -> str:
 
 
 def rows_csv(rows: Iterable[SortedRow]) -> bytes:
-    """Make the table of rows: one line for every row, with its class, its problem and what to do."""
+    """Make the table of rows: one line for every row, with its class, its problem and what to do.
+
+    What to do is written out once; a row with the same advice refers to the first one.
+    """
+    first: dict[str, int] = {}
     return csv_bytes(
         ROW_COLUMNS,
         (
@@ -154,11 +158,18 @@ def rows_csv(rows: Iterable[SortedRow]) -> bytes:
                 "date": item.row.date,
                 "result": item.row.result,
                 "problem": item.decision.problem,
-                "what_to_do": item.decision.what_to_do,
+                "what_to_do": _advice(item, first),
             }
             for item in rows
         ),
     )
+
+
+def _advice(item: SortedRow, first: dict[str, int]) -> str:
+    """Return what to do, or a reference to the first row with the same advice."""
+    advice = item.decision.what_to_do
+    row = first.setdefault(advice, item.row.number)
+    return advice if not advice or row == item.row.number else f"as in row {row}"
 
 
 def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:

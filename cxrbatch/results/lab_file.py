@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from cxrbatch._lib.file_formats import HEAD_BYTES, recognise
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import CxrbatchError, UsageProblem
 
@@ -48,6 +49,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
 """First line with which Excel states the delimiter."""
 _TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 """``="00123"``: laboratory systems write this so that a spreadsheet does not drop leading zeros."""
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] 2.2, the container of .xls
 _PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
 
 
@@ -222,6 +224,12 @@ def _content(path: Path) -> bytes:
 
 
 def _text(content: bytes, path: Path, encoding: str) -> str:
+    found = recognise(content[:HEAD_BYTES], path.suffix.lower())
+    if found or content.startswith(_OLD_EXCEL):
+        raise CxrbatchError(
+            f"{_shown(path)}: is no text, but {found.name if found else 'an old office document'}; if it is an Excel "
+            "workbook, whatever its name, export the results once more as CSV"
+        )
     try:
         return content.decode(encoding).removeprefix("\ufeff")
     except LookupError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cxrbatch._lib.text import meant
+from cxrbatch._lib.text import meant, visible
 from cxrbatch.records import PatientKey
 from cxrbatch.results.lab_file import Answer, LabRow
 from cxrbatch.state import PcrResult
@@ -183,9 +183,8 @@ def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Decision | None:
 
 def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     """Find the one patient that all identifiers of the row match."""
-    issuer = row.issuer_of_patient_id or None
     by_each = {
-        name: _with_either_reading(patients, column, value, issuer)
+        name: _with_either_reading(patients, column, value, row.issuer_of_patient_id or None)
         for name, column, value in (
             ("PatientID", "patient_id", row.patient_id),
             ("accession number", "accession_number", row.accession_number),
@@ -203,7 +202,7 @@ def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
         return _AMBIGUOUS
     names = [name for name, found in by_each.items() if found]
     if not names:
-        return _UNMATCHED
+        return _invisible(row) or _UNMATCHED
     return _TWO_PATIENTS if len(names) > 1 else _half_known(*names)
 
 
@@ -215,6 +214,18 @@ def _with_either_reading(patients: Patients, column: str, value: str, issuer: st
         for text, of_issuer in readings
         for key in patients(**{column: text}, issuer_of_patient_id=of_issuer)
     }
+
+
+def _invisible(row: LabRow) -> Decision | None:
+    """Decide on a row that fits nobody and has characters that nobody sees."""
+    cells = (row.patient_id, row.issuer_of_patient_id, row.accession_number)
+    if all(visible(cell) == cell for cell in cells):
+        return None
+    return Decision(
+        RowClass.UNMATCHED,
+        "nobody with these identifiers was screened, and they hold characters that cannot be seen",
+        "take out what this table writes with a backslash, such as \\u200b or \\u00a0",
+    )
 
 
 def _half_known(name: str) -> Decision:

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS, Clock, system_clock
 from cxrbatch._lib.ranges import check_count, check_seconds, check_share
+from cxrbatch._lib.text import CSV_ENCODINGS
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
+from cxrbatch.errors import UsageProblem
 from cxrbatch.read import PatientRule
 
 
@@ -48,6 +50,8 @@ class ScreenOptions:
         Days after a swab for which its result is waited for, before the patient is put back on the list.
     capacity : int or None
         Number of available swabs.
+    csv_encoding : str
+        Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
     show_progress : bool
         Show a progress bar on stderr.
     clock : callable
@@ -68,6 +72,7 @@ class ScreenOptions:
     max_nights: int | None = None
     pending_days: int = PENDING_DAYS
     capacity: int | None = None
+    csv_encoding: str = "utf-8"
     show_progress: bool = False
     clock: Clock = system_clock
 
@@ -80,6 +85,10 @@ class ScreenOptions:
         for name in ("expire_nights", "max_nights", "pending_days"):
             check_count(name, getattr(self, name), MOST_NIGHTS)
         check_count("capacity", self.capacity, None)
+        if self.csv_encoding not in CSV_ENCODINGS:
+            raise UsageProblem(
+                f"csv_encoding {self.csv_encoding!r}: has to be one of {', '.join(CSV_ENCODINGS)}"
+            )
         check_share("prevalence", self.prevalence)
         check_seconds("settle_s", self.settle_s)
 

@@ -99,7 +99,7 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
         warnings = (*warnings, *_max_wait_warnings(run.patients, options.capacity))
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         if out:
-            write_report(pseudonymise(run) if pseudonymise else run, out)
+            write_report(pseudonymise(run) if pseudonymise else run, out, options.csv_encoding)
             _LOG.debug("wrote the report %s", out)
         state.finish(run_id, run, options.clock())
     return run

@@ -154,7 +154,7 @@ def _per(n_tested: int, positives: float) -> float:
 
 
 def max_wait_warning(n_waited: int, n_swabs: int | None) -> str:
-    """Warn if those who come first because of their wait need all swabs; empty if not.
+    """Write a warning if those who come first because of their wait need all swabs; empty if not.
 
     Parameters
     ----------

@@ -53,6 +53,11 @@ def test_probabilities_have_a_column(run: TriageRun) -> None:
     assert cells == ["probability", "0.173913", "", ""]
 
 
+@pytest.mark.parametrize("table", [patients_csv, files_csv])
+def test_a_byte_order_mark_on_request(table: Callable[..., bytes], run: TriageRun) -> None:
+    assert table(run, "utf-8-sig") == b"\xef\xbb\xbf" + table(run)
+
+
 def test_files_table_byte_for_byte(run: TriageRun) -> None:
     assert files_csv(run).decode("utf-8") == (
         "file,status,reason,detail,patient_id,study_instance_uid,sop_instance_uid,view_position,"

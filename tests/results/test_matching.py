@@ -402,6 +402,69 @@ def test_commands_list_and_undo(cxrbatch: Any, state: Path) -> None:
     assert isinstance(call("undo", "1").exception, UsageProblem)
 
 
+# --- what a report of cxrbatch wrote
+
+
+def add(state: Path, *patients: str) -> None:
+    with open_state(state) as opened_state:
+        for number, patient in enumerate(patients):
+            file = FoundFile(path=Path("x"), name=f"x{number}")
+            opened_state.put(file, image_score(file.name, 0.5, patient), JUDGEMENT)
+
+
+@pytest.mark.parametrize(
+    "patient", ["-4711", "=9+9", "'-1", "a;-b", "a\\b", "a\u200bb", "a\udcffb", "+49", "' x"]
+)
+def test_identifiers_of_a_report_are_taken_back(state: Path, patient: str) -> None:
+    add(state, patient)
+    table = csv_bytes(
+        ("patient_id", "date", "result"), [{"patient_id": patient, "date": str(DAY), "result": "pos"}]
+    )
+    assert classes(run(state, table)) == [(2, "new")]
+    assert stored(state) == [result(key(patient), positive=True)]
+
+
+def test_both_readings_of_one_identifier_are_ambiguous(state: Path) -> None:
+    add(state, "-4711", "'-4711")
+    rows = run(
+        state, "patient_id,date,result\n'-4711,2026-11-21,pos\n-4711,2026-11-21,neg\n''-4711,2026-11-21,neg\n"
+    )
+    assert classes(rows) == [(2, "ambiguous"), (3, "new"), (4, "new")]
+    assert stored(state) == [result(key("'-4711"), positive=False), result(key("-4711"), positive=False)]
+
+
+def test_what_cannot_be_seen_is_shown(cxrbatch: Any, state: Path) -> None:
+    done = cxrbatch("patient_id,date,result\n82\u200b,2026-11-20,pos\n4\xa02,2026-11-20,pos\n")
+    (first, second) = csv.DictReader(io.StringIO(done.stdout))
+    assert (first["patient_id"], second["patient_id"]) == ("82\\u200b", "4\\u00a02")
+    assert first["problem"].endswith("they hold characters that cannot be seen")
+    with pytest.raises(UsageProblem, match=r"is 'patient id\\u200b' meant"):
+        cxrbatch("patient_id\u200b,date,result\n82,2026-11-20,pos\n")
+
+
+def test_the_same_advice_is_given_once(cxrbatch: Any) -> None:
+    rows = "".join(f"X{number},2026-11-20,pos\n" for number in range(25))
+    done = cxrbatch(f"patient_id,date,result\n{rows}77,2026-11-20,pos\n")
+    advice = [row["what_to_do"] for row in csv.DictReader(io.StringIO(done.stdout))]
+    assert advice[0].startswith("check them")
+    assert advice[1:-1] == ["as in row 2"] * 24
+    assert advice[-1].startswith("say which one")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"PK\3\4" + b"\0" * 50, "a ZIP archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, "an old office document"),
+        (b"%PDF-1.7\n", "a PDF document"),
+    ],
+)
+def test_a_workbook_by_the_name_of_a_csv(state: Path, content: bytes, name: str) -> None:
+    with pytest.raises(CxrbatchError, match=f"is no text, but {name}; if it is an Excel workbook") as error:
+        run(state, content)
+    assert error.value.exit_code == 1
+
+
 # --- how laboratories write files
 
 
