@@ -159,3 +159,37 @@ def undo(number: int, state: Path) -> int:
         event="undone",
     )
     return 0
+
+
+@results.command("forget")
+@click.argument("patient", metavar="PATIENT")
+@state_option
+@click.option("--issuer", metavar="NAME", help="Issuer of the PatientID, where several patients have it.")
+@click.option("--dry-run", is_flag=True, help="Only see whether there is one such patient; remove nothing.")
+def forget(patient: str, state: Path, issuer: str | None, dry_run: bool) -> int:
+    """Remove the person with the PatientID PATIENT from the state: images, thumbnails, results and lines of lists.
+
+    What went is written to stdout. Files in the export, reports and backups are not touched: a file that is still in
+    the export comes in again.
+
+    \b
+    Exit codes: 0 removed · 1 state unusable · 2 nobody, or several patients · 5 a run is at work on the state
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from cxrbatch._lib.text import visible
+    from cxrbatch.results import forget_patient
+
+    removed = forget_patient(state, patient, issuer, dry_run=dry_run)
+    if removed is None:
+        log_event("dry run: there is one such patient; nothing was removed", event="forgotten")
+        return 0
+    click.echo(
+        f"removed: {removed.n_images} images with {removed.n_thumbnails} thumbnails, {removed.n_results} results, "
+        f"{removed.n_list_entries} lines of lists"
+    )
+    for path in removed.files:
+        click.echo(f"still in the export, and comes in again unless you take it away: {visible(str(path))}")
+    log_event(
+        "one patient removed; reports and backups that name the patient are yours to delete",
+        event="forgotten",
+    )
+    return 0

@@ -1,6 +1,7 @@
 """Import PCR results: CSV file of a laboratory in, results in the state out."""
 
 from cxrbatch.results.importing import (
+    forget_patient,
     import_results,
     imports_csv,
     list_imports,
@@ -14,6 +15,7 @@ __all__ = [
     "WORD_OPTIONS",
     "Columns",
     "LabFormat",
+    "forget_patient",
     "import_results",
     "imports_csv",
     "list_imports",

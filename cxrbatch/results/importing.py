@@ -1,4 +1,4 @@
-"""Import PCR results into the state, list the imports, and undo one."""
+"""Import PCR results into the state, list the imports, undo one, and forget a patient."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.results.lab_file import LabFormat, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, Swab, sort_rows
-from cxrbatch.state import Import, State, open_state, persistent_state
+from cxrbatch.state import Import, Removed, State, open_state, persistent_state
 
 ROW_COLUMNS = (
     *("row", "class", "patient_id", "issuer_of_patient_id", "accession_number", "date", "result"),
@@ -130,6 +130,46 @@ def imports_csv(imports: Iterable[Import]) -> bytes:
             for one in imports
         ),
     )
+
+
+def forget_patient(
+    state_path: Path, patient_id: str, issuer: str | None = None, *, dry_run: bool = False
+) -> Removed | None:
+    """Remove one patient from the state: images and thumbnails, results, lines of lists.
+
+    Parameters
+    ----------
+    patient_id : str
+        Exactly as in the header.
+    issuer : str or None
+        Issuer of the PatientID; None is any.
+    dry_run : bool
+        Remove nothing; only check whether there is one such patient.
+
+    Returns
+    -------
+    Removed or None
+        None for a dry run.
+
+    Raises
+    ------
+    UsageProblem
+        There is no such state or patient, or several patients have this PatientID.
+    Locked
+        A run is using the state.
+    """
+    _check_state(state_path)
+    with _state(state_path, dry_run=dry_run) as state:
+        keys = state.removal.keys(patient_id, issuer)
+        if not keys:
+            raise UsageProblem(
+                "PATIENT: nobody in the state has this PatientID; zeros at the start and case count"
+            )
+        if len(keys) > 1:
+            raise UsageProblem(
+                f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer"
+            )
+        return None if dry_run else state.removal.forget(keys[0])
 
 
 def user_name() -> str:

@@ -22,6 +22,7 @@ from cxrbatch.state.records import (
     StoredImage,
     StoredOutcome,
 )
+from cxrbatch.state.removal import Removal
 from cxrbatch.state.rows import (
     image_row,
     json_text,
@@ -84,6 +85,8 @@ class State:
         The lists of all runs.
     pcr : PcrResults
         PCR results and their imports.
+    removal : Removal
+        Removes people.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -91,6 +94,7 @@ class State:
         self._n_uncommitted = 0
         self.lists = Lists(connection)
         self.pcr = PcrResults(connection)
+        self.removal = Removal(connection)
 
     # --- runs
 

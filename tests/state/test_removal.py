@@ -1,0 +1,175 @@
+"""Who is removed is gone to the last byte, and nobody else is; a backup is a whole state, taken at any moment."""
+
+import sqlite3
+import stat
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cxrbatch.errors import StateError, UsageProblem
+from cxrbatch.records import FoundFile, Outcome
+from cxrbatch.results import forget_patient
+from cxrbatch.state import back_up
+from cxrbatch.state.connection import open_state
+from cxrbatch.state.records import PcrResult
+from cxrbatch.state.store import State
+from tests.factories.audits import Line, _run
+from tests.factories.records import image_score
+from tests.factories.stored import context, found, moment, night
+
+
+def key(patient: str, issuer: str = "") -> tuple[str, ...]:
+    return ("dicom", issuer, patient)
+
+
+def fill(state: State, root: Path, *, nights: int = 1) -> None:
+    """ZQX-1 and B on every night, each with an image, thumbnail, result and line; B's is a second copy."""
+    for number in range(nights):
+        where = replace(context(number), root=str(root))
+        run_id = state.begin(where)
+        ids = []
+        for patient in ("ZQX-1", "B"):
+            name = f"{patient}-{number}.dcm"
+            outcome: Outcome = replace(
+                image_score(name, 0.5, patient), thumbnail=b"thumb of " + patient.encode()
+            )
+            ids.append(state.put(found(name), outcome, where).id)
+        state.mark_duplicates({ids[1]: f"ZQX-1-{number}.dcm"})
+        state.pcr.add(
+            [PcrResult(patient_key=key(p), date=night(number), positive=False) for p in ("ZQX-1", "B")],
+            moment(number),
+        )
+        lines = [Line(patient=patient, score=0.5) for patient in ("ZQX-1", "B")]
+        state.finish(run_id, _run(lines, moment(number)), moment(number))
+
+
+def test_nothing_of_a_forgotten_patient_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "ZQX-1-1.dcm").touch()
+    with open_state(path) as state:
+        fill(state, tmp_path / "export", nights=3)
+        before = [item for item in state.images() if item.patient_key == key("B")]
+    assert b"ZQX-1" in path.read_bytes()
+    removed = forget_patient(path, "ZQX-1")
+    assert removed is not None
+    assert (removed.n_images, removed.n_thumbnails, removed.n_results, removed.n_list_entries) == (3, 3, 3, 3)
+    assert removed.files == (tmp_path / "export" / "ZQX-1-1.dcm",)
+    left = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert b"ZQX-1" not in left
+    assert b"thumb of B" in left
+    with open_state(path) as state:
+        assert state.problems() == []
+        after = list(state.images())
+        assert [replace(item, duplicate_of="") for item in after] == [
+            replace(item, duplicate_of="") for item in before
+        ]
+        assert all(item.duplicate_of for item in after)
+        assert {entry.patient_key for entry in state.lists.entries()} == {key("B")}
+        assert {result.patient_key for result in state.pcr.results()} == {key("B")}
+    with pytest.raises(UsageProblem, match="nobody in the state has this PatientID"):
+        forget_patient(path, "ZQX-1")
+
+
+def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with open_state(path) as state:
+        for number, issuer in enumerate(("X", "Y")):
+            name = str(number)
+            score = image_score(name, 0.5, "7", patient_key=key("7", issuer), issuer_of_patient_id=issuer)
+            state.put(found(name), score, context())
+        state.pcr.add([PcrResult(patient_key=key("9"), date=night(0), positive=True)], moment(0))
+    with pytest.raises(UsageProblem, match="2 patients have this PatientID; say which one with --issuer"):
+        forget_patient(path, "7")
+    assert forget_patient(path, "7", "Y", dry_run=True) is None
+    for patient, issuer, n_images in (("7", "Y", 1), ("9", None, 0)):
+        removed = forget_patient(path, patient, issuer)
+        assert removed is not None
+        assert (removed.n_patients, removed.n_images) == (1, n_images)
+    with open_state(path) as state:
+        assert state.removal.keys("7") == [key("7", "X")]
+
+
+def test_old_lists_and_whoever_is_long_gone_are_pruned(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    root.mkdir()
+    with open_state(tmp_path / "state") as state:
+        for number, patient, uid in (
+            (0, "gone", ""),
+            (0, "its file is there", ""),
+            (0, "of one image with the last", "1.2"),
+            (5, "came in lately", "1.2"),
+        ):
+            where = replace(context(number), root=str(root))
+            outcome = image_score(f"{patient}.dcm", 0.5, patient, sop_instance_uid=uid, picture="x")
+            state.put(found(f"{patient}.dcm"), outcome, where)
+        for number, patients in ((0, ["gone", "listed lately"]), (5, ["listed lately"])):
+            run_id = state.begin(context(number))
+            lines = [Line(patient=patient, score=0.5) for patient in patients]
+            state.finish(run_id, _run(lines, moment(number)), moment(number))
+        for number, patient in ((0, "gone"), (6, "swabbed lately")):
+            state.pcr.add(
+                [PcrResult(patient_key=key(patient), date=night(number), positive=None)], moment(number)
+            )
+        assert state.removal.prune(night(5)).n_patients == 0  # the export is empty: not mounted
+        state.begin(context(0))
+        (root / "its file is there.dcm").touch()
+        removed = state.removal.prune(night(5))
+        assert (removed.n_patients, removed.n_images, removed.n_results, removed.n_runs) == (1, 1, 1, 1)
+        assert {item.patient_key[2] for item in state.images()} == {
+            *("its file is there", "of one image with the last", "came in lately")
+        }
+        assert [(e.night, e.patient_key[2]) for e in state.lists.entries()] == [(night(5), "listed lately")]
+        assert [swab.patient_key[2] for swab in state.pcr.swabs()] == ["swabbed lately"]
+        assert [run.night for run in state.runs()] == [night(5)]
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_backup_is_the_state_of_one_moment_while_a_run_is_at_work(tmp_path: Path) -> None:
+    path, copy = tmp_path / "state", tmp_path / "copy d'été"
+    with open_state(path) as state:
+        fill(state, tmp_path)
+        state.put(FoundFile(path=Path("x"), name="x"), image_score("x", 0.5), context())  # not committed yet
+        back_up(path, copy)
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        with open_state(copy, read_only=True) as copied:
+            assert (copied.problems(), copied.n_images()) == ([], 2)
+    back_up(path, copy)
+    assert dump(copy) == dump(path)
+    assert sorted(
+        file.name for file in tmp_path.iterdir() if "copy" in file.name and "-" not in file.name
+    ) == [copy.name]
+
+
+def test_the_program_of_sqlite_makes_the_same_backup(tmp_path: Path) -> None:
+    path, copy = tmp_path / "state", tmp_path / "copy"
+    with open_state(path) as state:
+        fill(state, tmp_path)
+        try:
+            subprocess.run(["sqlite3", path, f".backup {copy}"], check=True)
+        except FileNotFoundError:
+            pytest.skip("there is no sqlite3 on this machine")
+    assert dump(copy) == dump(path)
+
+
+def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with pytest.raises(UsageProblem, match="no such file"):
+        back_up(path, tmp_path / "copy")
+    with open_state(path) as state:
+        fill(state, tmp_path)
+    with pytest.raises(UsageProblem, match="is the state itself"):
+        back_up(path, path)
+    with pytest.raises(StateError, match="cannot be copied"):
+        back_up(path, tmp_path / "nowhere" / "copy")
+    (tmp_path / "other").write_bytes(b"no database" * 100)
+    with pytest.raises(StateError):
+        back_up(tmp_path / "other", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
