@@ -73,12 +73,21 @@ def results() -> None:
     help="Between the cells; tab for a tab.  [default: comma, semicolon or tab, as the first line has it]",
 )
 @click.option("--encoding", default="utf-8-sig", show_default=True, help="Of FILE; cp1252 for Excel's CSV.")
+@click.option(
+    "--test",
+    multiple=True,
+    metavar="CODE",
+    help="Of HL7 messages: a further code (OBX-3) of PCR tests for SARS-CoV-2; repeatable.  [default: LOINC 94500-6, "
+    "94309-2, 94759-8, 94565-9, 94845-5, 95406-5, 95608-6]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would become of every row, and store nothing.")
 @click.option(
     "--out", type=PATH, help="CSV to write with all rows.  [default: rows that were not taken, to stdout]"
 )
 def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **options: Any) -> int:
-    """Take the PCR results of FILE, the CSV that a laboratory exports, into the state.
+    """Take the PCR results of FILE into the state: the CSV that a laboratory exports, or HL7 v2 messages.
+
+    FILE may be a file or a folder of ORU^R01 messages, for which pip install 'cxrbatch[hl7]' is needed.
 
     A positive or negative result takes the patient off the list; a swab whose result is pending moves the patient
     to the group that waits for its result. Rows are matched to patients exactly; what fits nobody or several,
@@ -120,6 +129,7 @@ def _lab_format(options: dict[str, Any]) -> "LabFormat":
         words=meanings(
             {answer: options[option.removeprefix("--")] for answer, option in WORD_OPTIONS.items()}
         ),
+        tests=options["test"],
         all_swabbed=options["swabbed"],
     )
 

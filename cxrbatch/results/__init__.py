@@ -9,7 +9,8 @@ from cxrbatch.results.importing import (
     summarise_rows,
     undo_import,
 )
-from cxrbatch.results.lab_file import WORD_OPTIONS, Columns, LabFormat, meanings
+from cxrbatch.results.lab_file import Columns, LabFormat
+from cxrbatch.results.words import WORD_OPTIONS, meanings
 
 __all__ = [
     "WORD_OPTIONS",

@@ -12,7 +12,8 @@ from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch._lib.csv import csv_bytes
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
-from cxrbatch.results.lab_file import LabFormat, read_lab_file
+from cxrbatch.results.hl7_messages import is_hl7, read_hl7
+from cxrbatch.results.lab_file import LabFile, LabFormat, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, Swab, sort_rows
 from cxrbatch.state import Import, Removed, State, open_state, persistent_state
 
@@ -39,7 +40,7 @@ def import_results(
     Parameters
     ----------
     path : Path
-        CSV file that the laboratory exported.
+        CSV file that the laboratory exported, or HL7 v2 messages: a file, or a folder of files.
     state_path : Path
         The state; it must exist.
     how : LabFormat
@@ -62,7 +63,7 @@ def import_results(
         A run is using the state.
     """
     _check_state(state_path)
-    source = read_lab_file(path, how)
+    source = _read(path, how)
     now = clock()
     with _state(state_path, dry_run=dry_run) as state:
         sorted_rows = sort_rows(source.rows, cache(state.patients), _known(state), now.date())
@@ -233,6 +234,18 @@ def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
     else:
         with persistent_state(path) as state:
             yield state
+
+
+def _read(path: Path, how: LabFormat) -> LabFile:
+    """Read a CSV, or HL7 messages from a file or folder."""
+    if path.is_dir():
+        return read_hl7(path, how)
+    try:
+        with path.open("rb") as stream:
+            hl7 = is_hl7(stream.read(100))
+    except OSError:
+        hl7 = False  # read_lab_file says what is wrong
+    return read_hl7(path, how) if hl7 else read_lab_file(path, how)
 
 
 def _check_state(path: Path) -> None:

@@ -11,37 +11,13 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from cxrbatch._lib.file_formats import HEAD_BYTES, recognise
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import CxrbatchError, UsageProblem
-
-
-class Answer(StrEnum):
-    """Meaning of a result."""
-
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    INCONCLUSIVE = "inconclusive"
-    SWABBED = "swabbed"
-
-
-WORD_OPTIONS: Mapping[Answer, str] = {
-    **{answer: f"--{answer}" for answer in (Answer.POSITIVE, Answer.NEGATIVE, Answer.INCONCLUSIVE)},
-    Answer.SWABBED: "--pending",
-}
-"""Options that take further words for an answer."""
-
-
-WORDS: Mapping[Answer, tuple[str, ...]] = {
-    Answer.POSITIVE: ("positive", "pos", "positiv", "detected"),
-    Answer.NEGATIVE: ("negative", "neg", "negativ", "not detected", "undetected"),
-    Answer.INCONCLUSIVE: ("inconclusive", "indeterminate", "equivocal", "invalid", "presumptive positive"),
-    Answer.SWABBED: ("swabbed", "pending"),
-}
-"""Words that are known by default. No single letters or digits: their meaning differs between laboratories."""
+from cxrbatch.results.words import Answer, meanings, plain
 
 _DELIMITERS = (",", ";", "\t")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
@@ -75,25 +51,6 @@ _REQUIRED = ("date", "result")
 _EITHER = ("patient_id", "accession_number")
 
 
-def meanings(own: Mapping[Answer, Sequence[str]] | None = None) -> dict[str, Answer]:
-    """Make the dictionary from words to answers: `WORDS`, and the user's own words, which have precedence.
-
-    Raises
-    ------
-    UsageProblem
-        The user gives one word for two answers.
-    """
-    known = {plain(word): answer for answer, words in WORDS.items() for word in words}
-    named: dict[str, Answer] = {}
-    for answer, words in (own or {}).items():
-        for word in words:
-            if (other := named.setdefault(plain(word), answer)) is not answer:
-                raise UsageProblem(
-                    f"{WORD_OPTIONS[other]} and {WORD_OPTIONS[answer]}: {word!r} cannot mean both"
-                )
-    return known | named
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabFormat:
     """Format of the file of a laboratory.
@@ -108,6 +65,8 @@ class LabFormat:
         As for ``strptime``; empty: ISO 8601.
     words : mapping of str to Answer
         From `meanings`.
+    tests : tuple of str
+        Further codes of PCR tests for SARS-CoV-2 in HL7 messages.
     all_swabbed : bool
         Every row states a swab whose result is pending; no column of results is read.
 
@@ -122,6 +81,7 @@ class LabFormat:
     encoding: str = "utf-8-sig"
     date_format: str = ""
     words: Mapping[str, Answer] = field(default_factory=meanings)
+    tests: tuple[str, ...] = ()
     all_swabbed: bool = False
 
     def __post_init__(self) -> None:
@@ -151,6 +111,14 @@ class LabRow:
         None if the word is unknown.
     surplus : bool
         True if there are more cells than columns, so that cells cannot be assigned to columns.
+    other_ids : tuple of str
+        Further PatientIDs of the same person; of HL7 messages only, as are the rest.
+    other_test : bool
+        True if it is no PCR for SARS-CoV-2.
+    corrects : bool
+        True if it states that it corrects an earlier result.
+    fault : str
+        Why it cannot be used; empty if it can.
     """
 
     number: int
@@ -162,6 +130,10 @@ class LabRow:
     day: dt.date | None
     answer: Answer | None
     surplus: bool = False
+    other_ids: tuple[str, ...] = ()
+    other_test: bool = False
+    corrects: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,11 +169,6 @@ def read_lab_file(path: Path, how: LabFormat) -> LabFile:
     except csv.Error as error:
         raise CxrbatchError(f"{_shown(path)}: no CSV: {error}; do the quotes match?") from error
     return LabFile(rows=rows, sha256=hashlib.sha256(content).hexdigest())
-
-
-def plain(words: str) -> str:
-    """Normalise words: case, ``_`` and the number of blanks do not matter."""
-    return " ".join(words.replace("_", " ").split()).casefold()
 
 
 def _is_date_format(date_format: str) -> bool:
@@ -314,7 +281,7 @@ def _row(
     number: int, cells: Sequence[str], n_columns: int, positions: Mapping[str, int], how: LabFormat
 ) -> LabRow:
     # A row may be too short: Excel leaves out empty cells at the end.
-    texts = {
+    texts: dict[str, Any] = {
         part: cells[positions[part]] if part in positions and positions[part] < len(cells) else ""
         for part in _OPTIONS
     }

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from cxrbatch._lib.text import meant, visible
 from cxrbatch.records import PatientKey
-from cxrbatch.results.lab_file import Answer, LabRow
+from cxrbatch.results.lab_file import LabRow
+from cxrbatch.results.words import Answer
 from cxrbatch.state import PcrResult
 from cxrbatch.terms import is_placeholder
 
@@ -23,6 +24,7 @@ class RowClass(StrEnum):
     NEW = "new"
     KNOWN = "known"
     SWABBED = "swabbed"
+    OTHER_TEST = "other_test"
     UNMATCHED = "unmatched"
     AMBIGUOUS = "ambiguous"
     CONTRADICTORY = "contradictory"
@@ -30,7 +32,7 @@ class RowClass(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-TAKEN = (RowClass.NEW, RowClass.KNOWN, RowClass.SWABBED)
+TAKEN = (RowClass.NEW, RowClass.KNOWN, RowClass.SWABBED, RowClass.OTHER_TEST)
 """Classes of rows that need no further action."""
 
 
@@ -66,6 +68,7 @@ Swab = tuple[PatientKey, dt.date]
 _NEW = Decision(RowClass.NEW)
 _KNOWN = Decision(RowClass.KNOWN)
 _SWABBED = Decision(RowClass.SWABBED)
+_OTHER_TEST = Decision(RowClass.OTHER_TEST)
 _SURPLUS = Decision(
     RowClass.NOT_UNDERSTOOD,
     "more cells than columns, so that nobody knows which is which",
@@ -157,6 +160,12 @@ def sort_rows(
 
 
 def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Decision:
+    if row.other_test:
+        return _OTHER_TEST
+    if row.fault:
+        return Decision(
+            RowClass.NOT_UNDERSTOOD, row.fault, "ask the laboratory to send it again, or leave it out"
+        )
     if row.surplus:
         return _SURPLUS
     if row.day is None:
@@ -184,12 +193,12 @@ def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Decision | None:
 def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     """Find the one patient that all identifiers of the row match."""
     by_each = {
-        name: _with_either_reading(patients, column, value, row.issuer_of_patient_id or None)
-        for name, column, value in (
-            ("PatientID", "patient_id", row.patient_id),
-            ("accession number", "accession_number", row.accession_number),
+        name: _with_either_reading(patients, column, values, row.issuer_of_patient_id or None)
+        for name, column, values in (
+            ("PatientID", "patient_id", (row.patient_id, *row.other_ids)),
+            ("accession number", "accession_number", (row.accession_number,)),
         )
-        if value
+        if any(values)
     }
     if is_placeholder(row.patient_id) and not by_each.get("PatientID"):
         by_each.pop("PatientID", None)
@@ -206,9 +215,13 @@ def _who(row: LabRow, patients: Patients) -> PatientKey | Decision:
     return _TWO_PATIENTS if len(names) > 1 else _half_known(*names)
 
 
-def _with_either_reading(patients: Patients, column: str, value: str, issuer: str | None) -> set[PatientKey]:
-    """Find the patients whom a cell means as it is, or as a cell that the report wrote."""
-    readings = {(value, issuer), (meant(value), issuer and meant(issuer))}
+def _with_either_reading(
+    patients: Patients, column: str, values: Sequence[str], issuer: str | None
+) -> set[PatientKey]:
+    """Find the patients whom cells mean as they are, or as cells that the report wrote."""
+    readings = {(value, issuer) for value in values} | {
+        (meant(value), issuer and meant(issuer)) for value in values
+    }
     return {
         key
         for text, of_issuer in readings
@@ -246,10 +259,10 @@ def _compared(
     if (other := said.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _ASK))
-    if known is not None and known is not positive:
+    if known is not None and known is not positive and not row.corrects:
         problem = f"stored for this patient and day is: {_word(known)}"
         return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _KEPT))
-    if known is not None or said[positive] != row.number:
+    if known is positive or said[positive] != row.number:
         return SortedRow(row=row, decision=_KNOWN)
     return _taken(row, _NEW, swab)
 

@@ -31,17 +31,9 @@ from cxrbatch.results.importing import (
     undo_import,
     user_name,
 )
-from cxrbatch.results.lab_file import (
-    WORD_OPTIONS,
-    WORDS,
-    Answer,
-    Columns,
-    LabFormat,
-    LabRow,
-    meanings,
-    read_lab_file,
-)
+from cxrbatch.results.lab_file import Columns, LabFormat, LabRow, read_lab_file
 from cxrbatch.results.matching import RowClass, SortedRow, sort_rows
+from cxrbatch.results.words import WORD_OPTIONS, WORDS, Answer, meanings
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.records import PcrResult, RunContext

@@ -85,8 +85,9 @@ def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="2 patients have this PatientID; say which one with --issuer"):
         forget_patient(path, "7")
     assert forget_patient(path, "7", "Y", dry_run=True) is None
-    for patient, issuer, n_images in (("7", "Y", 1), ("9", None, 0)):
-        removed = forget_patient(path, patient, issuer)
+    cases: list[tuple[str, str | None, int]] = [("7", "Y", 1), ("9", None, 0)]
+    for patient, whose, n_images in cases:
+        removed = forget_patient(path, patient, whose)
         assert removed is not None
         assert (removed.n_patients, removed.n_images) == (1, n_images)
     with open_state(path) as state:

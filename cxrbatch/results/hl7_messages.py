@@ -1,0 +1,212 @@
+"""Read PCR results from HL7 v2 messages (ORU^R01): bytes in, rows out, one for each result (OBX).
+
+The parser is hl7apy (MIT), an extra: ``pip install 'cxrbatch[hl7]'``. Fields are those of HL7 v2.5.1, chapters 3
+(PID) and 7 (OBR, OBX, SPM).
+"""
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrbatch._lib.text import visible
+from cxrbatch.errors import CxrbatchError, UsageProblem
+from cxrbatch.results.lab_file import LabFile, LabFormat, LabRow
+from cxrbatch.results.words import Answer, plain
+
+PCR_TESTS = frozenset(("94500-6", "94309-2", "94759-8", "94565-9", "94845-5", "95406-5", "95608-6"))
+"""LOINC codes (loinc.org) of tests for RNA of SARS-CoV-2, presence as a whole; those of single genes are not here."""
+
+_BEGINNING = re.compile(rb"[\s\x0b]*(?:\xef\xbb\xbf)?(?:MSH|FHS|BHS)\W")
+_NEW_MESSAGE = re.compile(r"(?:^|[\r\n\x0b])(?=MSH\W)")
+_CHARACTER_SETS = {"8859/1": "latin-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8"}
+_SNOMED: Mapping[str, Answer] = {
+    **dict.fromkeys(("260373001", "10828004"), Answer.POSITIVE),  # Detected, Positive
+    **dict.fromkeys(("260415000", "260385009"), Answer.NEGATIVE),  # Not detected, Negative
+    **dict.fromkeys(("419984006", "82334004", "280416009"), Answer.INCONCLUSIVE),
+}
+_FINAL, _PENDING, _FAILED = ("F", "C", "U", ""), ("I", "P", "R", "S"), ("X",)  # HL7 table 0085
+_ESCAPES = {"F": 0, "S": 1, "R": 2, "E": 3, "T": 4}
+
+
+def is_hl7(content: bytes) -> bool:
+    """Check whether a file begins as HL7 v2 messages do, also in a batch or with the frame of MLLP."""
+    return _BEGINNING.match(content) is not None
+
+
+def read_hl7(path: Path, how: LabFormat) -> LabFile:
+    """Read all results of a file, or of all files in a folder, by name.
+
+    Raises
+    ------
+    CxrbatchError
+        A file cannot be read, or there is no message in the folder.
+    UsageProblem
+        hl7apy is not installed.
+    """
+    files = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
+    contents = [_content(file) for file in files]
+    if not any(map(is_hl7, contents)):
+        raise CxrbatchError(f"{visible(str(path))}: cannot be read: a folder without any HL7 message")
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(hashlib.sha256(content).digest() if path.is_dir() else content)
+    cells = [cells for content in contents for cells in _results(content, how)]
+    rows = [LabRow(number=number, **of_row) for number, of_row in enumerate(cells, start=1)]
+    return LabFile(rows=rows, sha256=digest.hexdigest())
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CxrbatchError(f"{visible(str(file))}: cannot be read: {error.strerror}") from error
+
+
+def _results(content: bytes, how: LabFormat) -> Iterator[dict[str, Any]]:
+    if not is_hl7(content):
+        yield _nothing(fault="a file that is no HL7 message")
+        return
+    text = _text(content, how.encoding)
+    for raw in _NEW_MESSAGE.split(text)[1:]:
+        try:
+            message = _Message.parse(raw)
+        except UsageProblem:
+            raise
+        except Exception:  # what hl7apy raises is not documented, and its text holds patient data
+            yield _nothing(fault="a message that cannot be parsed")
+            continue
+        yield from message.results(how)
+
+
+def _text(content: bytes, encoding: str) -> str:
+    first = re.split(rb"[\r\n]", content[content.index(b"MSH") :], maxsplit=1)[0].decode("latin-1")
+    fields = first.split(first[3])
+    stated = _CHARACTER_SETS.get(fields[17]) if len(fields) > 17 else None
+    try:
+        return content.decode(stated or encoding)
+    except (LookupError, UnicodeError):
+        return content.decode("latin-1")  # a byte of a name or comment is no reason to lose the result
+
+
+def _nothing(fault: str = "", *, other_test: bool = False) -> dict[str, Any]:
+    texts = dict.fromkeys(("patient_id", "issuer_of_patient_id", "accession_number", "date", "result"), "")
+    return {**texts, "day": None, "answer": None, "fault": fault, "other_test": other_test}
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """Segments of a message, each a list of fields as text; field 0 is the name of the segment."""
+
+    segments: list[list[str]]
+    separators: str
+
+    @classmethod
+    def parse(cls, raw: str) -> "_Message":
+        try:
+            from hl7apy.consts import VALIDATION_LEVEL  # noqa: PLC0415 - an extra
+            from hl7apy.parser import parse_message  # noqa: PLC0415
+        except ImportError as error:
+            raise UsageProblem("HL7 messages need the package hl7apy: pip install 'cxrbatch[hl7]'") from error
+        lines = [line for line in re.split(r"[\r\n\x0b\x1c]+", raw) if re.match(r"[A-Z][A-Z0-9]{2}\W", line)]
+        lines = [line for line in lines if line[:3] not in ("BTS", "FTS", "BHS", "FHS")]
+        parsed = parse_message("\r".join(lines), VALIDATION_LEVEL.TOLERANT, find_groups=False)
+        own = parsed.encoding_chars
+        separators = "".join(
+            own[name] for name in ("FIELD", "COMPONENT", "REPETITION", "ESCAPE", "SUBCOMPONENT")
+        )
+        return cls([segment.to_er7().split(separators[0]) for segment in parsed.children], separators)
+
+    def results(self, how: LabFormat) -> Iterator[dict[str, Any]]:
+        """Make the cells of a row for each result; the order that it belongs to (OBR) comes before it."""
+        kind = self._components(self._first("MSH"), 8)
+        if kind[:2] != ["ORU", "R01"]:
+            yield _nothing(other_test=True) if kind[0] else _nothing(fault="a message without a type")
+            return
+        patient = self._patient(how)
+        for order in self._orders():
+            for segment in order:
+                if segment[0] == "OBX":
+                    yield {**_nothing(), **patient, **self._observation(segment, order, how)}
+
+    def _orders(self) -> list[list[list[str]]]:
+        orders: list[list[list[str]]] = []
+        for segment in self.segments:
+            if segment[0] == "OBR":
+                orders.append([])
+            if orders:
+                orders[-1].append(segment)
+        return orders
+
+    def _patient(self, how: LabFormat) -> dict[str, Any]:
+        """Find the identifiers of PID-3; all of its repetitions are looked for, and have to be of one patient."""
+        ids = [self._split(item) for item in _field(self._first("PID"), 3).split(self.separators[2])]
+        texts = [self._plain(one[0]).strip() for one in ids if one[0].strip()]
+        issuer = ids[0][3].split(self.separators[4])[0] if len(ids[0]) > 3 and len(texts) == 1 else ""
+        return {
+            "patient_id": texts[0] if texts else "",
+            "other_ids": tuple(texts[1:]),
+            "issuer_of_patient_id": self._plain(issuer) if how.columns.issuer_of_patient_id else "",
+        }
+
+    def _observation(
+        self, segment: Sequence[str], order: Sequence[Sequence[str]], how: LabFormat
+    ) -> dict[str, Any]:
+        test = self._components(segment, 3)
+        if not (PCR_TESTS | set(how.tests)) & {test[0], *test[3:4]}:
+            return {"other_test": True}
+        value, status = self._components(segment, 5), _field(segment, 11).strip()
+        date = self._date(segment, order)
+        return {
+            "date": date,
+            "day": _day(date),
+            "result": " ".join(part for part in value[:2] if part),
+            "answer": _answer(value, status, how.words),
+            "corrects": status == "C",
+            "fault": "" if status in (*_FINAL, *_PENDING, *_FAILED) else f"its status (OBX-11) is {status!r}",
+        }
+
+    def _date(self, segment: Sequence[str], order: Sequence[Sequence[str]]) -> str:
+        """Find when the specimen was taken: SPM-17, else OBR-7, else OBX-14."""
+        specimen = next((one for one in order if one[0] == "SPM"), ["SPM"])
+        candidates = (self._components(specimen, 17)[0], _field(order[0], 7), _field(segment, 14))
+        return next((text for text in candidates if text), "")
+
+    def _first(self, name: str) -> list[str]:
+        return next((segment for segment in self.segments if segment[0] == name), [name])
+
+    def _components(self, segment: Sequence[str], number: int) -> list[str]:
+        return [self._plain(part) for part in self._split(_field(segment, number))]
+
+    def _split(self, text: str) -> list[str]:
+        return text.split(self.separators[1])
+
+    def _plain(self, text: str) -> str:
+        """Replace the escapes of separators (HL7 v2.5.1, 2.7)."""
+        escape = re.escape(self.separators[3])
+        order = {name: self.separators[index] for name, index in _ESCAPES.items()}
+        return re.sub(f"{escape}([FSRET]){escape}", lambda match: order[match[1]], text)
+
+
+def _field(segment: Sequence[str], number: int) -> str:
+    return segment[number] if number < len(segment) else ""
+
+
+def _answer(value: Sequence[str], status: str, words: Mapping[str, Answer]) -> Answer | None:
+    """Find the meaning of OBX-5, by code or word; None if none is known, or if they disagree."""
+    if status in _PENDING:
+        return Answer.SWABBED
+    if status in _FAILED:
+        return Answer.INCONCLUSIVE
+    found = {answer for part in value for answer in (words.get(plain(part)), _SNOMED.get(part)) if answer}
+    return found.pop() if len(found) == 1 else None
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        return dt.datetime.strptime(text[:8], "%Y%m%d").date()
+    except ValueError:
+        return None

@@ -1,0 +1,151 @@
+"""Laboratory messages: who, when and what are found, and matched as exactly as those of a CSV."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from cxrbatch.errors import CxrbatchError
+from cxrbatch.results.importing import import_results, list_imports
+from cxrbatch.results.lab_file import Columns, LabFormat
+from cxrbatch.results.matching import SortedRow
+from tests.results.test_matching import DAY, NOW, classes, key, result, state, stored
+
+__all__ = ["state"]
+
+pytest.importorskip("hl7apy")
+pytestmark = pytest.mark.hl7
+
+MSH = "MSH|^~\\&|LIS|LAB|PACS|HOSP|20261122||ORU^R01^ORU_R01|1|P|2.5.1"
+COVID, FLU = "94500-6^SARS-CoV-2 RNA^LN", "92142-9^Influenza A RNA^LN"
+
+
+def message(
+    patient: str = "82",
+    value: str = "260373001^Detected^SCT",
+    *,
+    test: str = COVID,
+    status: str = "F",
+    taken: str = "202611211530",
+    after: tuple[str, ...] = (),
+    kind: str = "CWE",
+    head: str = MSH,
+) -> str:
+    segments = (
+        head,
+        f"PID|1||{patient}||DOE^JANE||19700101|F",
+        "ORC|RE",
+        f"OBR|1|P1|F1|{COVID}|||{taken}|||||||||||||||20261122||LAB|F",
+        f"OBX|1|{kind}|{test}||{value}||||||{status}|||",
+        "ZXX|of the laboratory",
+        *after,
+    )
+    return "\r".join(segments) + "\r"
+
+
+def run(state: Path, content: str | bytes, **how: object) -> list[SortedRow]:
+    file = state.with_name("lab.hl7")
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return import_results(file, state, LabFormat(**how), clock=lambda: NOW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, True),
+        ({"value": "260415000^Not detected^SCT"}, False),
+        ({"value": "^negative"}, False),
+        ({"value": "NEG", "kind": "ST"}, False),
+        ({"value": "Not_Detected", "kind": "TX"}, False),
+        ({"value": "10828004^^SCT", "status": "C"}, True),
+        ({"patient": "82^^^HOSP^MR"}, True),
+        ({"patient": "82^^^HOSP^MR~999^^^SSA^SS"}, True),
+        ({"test": "X1^own^L^94500-6^SARS^LN"}, True),
+        ({"taken": "", "after": ("SPM|1|||NP|||||||||||||202611211200",)}, True),
+        ({"taken": "20261122", "after": ("SPM|1|||NP|||||||||||||20261121^20261122",)}, True),
+        ({"taken": "20261121233000-0800"}, True),
+        ({"head": MSH.replace("2.5.1", "2.3")}, True),
+    ],
+)
+def test_a_final_result_is_stored(state: Path, given: dict[str, str], expected: bool) -> None:
+    assert classes(run(state, message(**given))) == [(1, "new")]  # type: ignore[arg-type]
+    assert stored(state) == [result(key("82"), positive=expected)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"status": "P"}, "swabbed"),
+        ({"status": "I", "value": ""}, "swabbed"),
+        ({"status": "X", "value": ""}, "inconclusive"),
+        ({"status": "W"}, "not_understood"),
+        ({"value": "82334004^Indeterminate^SCT"}, "inconclusive"),
+        ({"value": "260373001^not detected^SCT"}, "not_understood"),
+        ({"value": ""}, "not_understood"),
+        ({"value": "see comment"}, "not_understood"),
+        ({"test": FLU}, "other_test"),
+        ({"head": MSH.replace("ORU^R01^ORU_R01", "ADT^A08^ADT_A01")}, "other_test"),
+        ({"patient": "082"}, "unmatched"),
+        ({"patient": ""}, "not_understood"),
+        ({"patient": "77^^^NORTH"}, "ambiguous"),
+        ({"patient": "42~0042"}, "ambiguous"),
+        ({"taken": ""}, "not_understood"),
+        ({"taken": "20261123"}, "not_understood"),
+        ({"head": "MSH|^~\\&|x"}, "not_understood"),
+    ],
+)
+def test_anything_else_has_its_class(state: Path, given: dict[str, str], expected: str) -> None:
+    assert classes(run(state, message(**given))) == [(1, expected)]  # type: ignore[arg-type]
+    assert stored(state) == []
+
+
+def test_codes_of_the_laboratory(state: Path) -> None:
+    own = message(test="SC2^PCR^L")
+    assert classes(run(state, own)) == [(1, "other_test")]
+    assert classes(run(state, own, tests=("SC2",))) == [(1, "new")]
+
+
+def test_the_issuer_counts_when_asked_for(state: Path) -> None:
+    columns = Columns(issuer_of_patient_id="PID-3.4")
+    assert classes(run(state, message("77^^^NORTH&1.2&ISO^MR"), columns=columns)) == [(1, "new")]
+    assert stored(state) == [result(key("77", "NORTH"), positive=True)]
+
+
+def test_a_correction_replaces_and_its_undoing_restores(state: Path) -> None:
+    assert classes(run(state, message())) == [(1, "new")]
+    assert classes(run(state, message(value="^negative"))) == [(1, "contradictory")]
+    assert classes(run(state, message(value="^negative", status="C"))) == [(1, "new")]
+    assert stored(state) == [result(key("82"), positive=False)]
+    assert classes(run(state, message(value="^negative", status="C"))) == [(1, "known")]
+    from cxrbatch.results.importing import undo_import
+
+    undo_import(state, list_imports(state)[-1].id, clock=lambda: NOW)
+    assert stored(state) == [result(key("82"), positive=True)]
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_many_messages_in_a_batch_and_in_frames(state: Path, end: str) -> None:
+    inner = "".join(f"\x0b{message(patient)}\x1c\r" for patient in ("82", "0042"))
+    content = f"FHS|^~\\&|LIS\rBHS|^~\\&|LIS\r{inner}BTS|2\rFTS|1\r".replace("\r", end)
+    assert classes(run(state, content)) == [(1, "new"), (2, "new")]
+
+
+def test_a_folder_of_messages_is_one_import(state: Path) -> None:
+    folder = state.with_name("lab")
+    folder.mkdir()
+    with pytest.raises(CxrbatchError, match="a folder without any HL7 message"):
+        import_results(folder, state, LabFormat())
+    (folder / "1.hl7").write_bytes(message().encode())
+    (folder / "2.hl7").write_bytes(message("0042").replace("JANE", "J\xc4NE").encode("latin-1"))
+    (folder / "notes").write_text("no message")
+    rows = import_results(folder, state, LabFormat(), clock=lambda: NOW)
+    assert classes(rows) == [(1, "new"), (2, "new"), (3, "not_understood")]
+    (one,) = list_imports(state)
+    assert (one.n_positive, len(one.source_sha256)) == (2, 64)
+    assert {item.row.day for item in rows if item.result} == {DAY}
+
+
+def test_no_name_is_said(state: Path) -> None:
+    said = "".join(f"{item.decision}{item.row.fault}" for item in run(state, message(patient="999")))
+    assert "DOE" not in said
+    assert dt.date(1970, 1, 1).isoformat() not in said
