@@ -109,7 +109,7 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         opened = _open(ref, options)
         header = opened.header
         gate.check_header(header, ref.kind, options.limits, options.header_words)
-        return _checked(opened.decode(options.least_px), options)
+        return _checked(opened.decode(options.least_px, as_displayed=options.spec.as_displayed), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
     except OSError as error:

@@ -66,6 +66,11 @@ class PreprocessSpec:
             raise ValueError(f"resize must be one of {', '.join(RESIZES)}")
 
     @property
+    def as_displayed(self) -> bool:
+        """True if the greys are to be those of a monitor, because nothing will normalise them."""
+        return self.normalise == "none"
+
+    @property
     def least_px(self) -> int | None:
         """Fewest pixels of the shorter side of an image that is reduced while it is decoded.
 

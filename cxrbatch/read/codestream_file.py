@@ -63,7 +63,7 @@ class OpenCodestream:
     bits: int
     orientation: int
 
-    def decode(self, least_px: int | None = None) -> CxrImage:
+    def decode(self, least_px: int | None = None, *, as_displayed: bool = False) -> CxrImage:  # noqa: ARG002
         """Decode to presentation values: 0 is black, the largest value of so many bits is 1.
 
         Parameters, result and errors as in `cxrbatch.read.OpenImage`.

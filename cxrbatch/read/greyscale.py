@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.resample import Box
 
+Scale = tuple[float, float]
+"""Values that stand for black and white, before the inversion of MONOCHROME1."""
 Stored = NDArray[np.integer]
 Values = NDArray[np.float32]
 
 _COLOUR_DISTANCE = 0.12
+_OUTLIERS_PERCENT = 0.1
 _REC601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -53,6 +56,14 @@ class Lut:
     first: int
     table: Values
 
+    @property
+    def scale(self) -> Scale:
+        """Black and white: 0 and the largest number of as many bits as the table needs (PS3.3 C.11.2.1.1).
+
+        The number of bits in the descriptor is often that of the storage.
+        """
+        return 0.0, float((1 << int(self.table.max()).bit_length()) - 1)
+
     def __call__(self, values: NDArray[np.generic]) -> Values:
         """Look up `values`, numbers of any shape."""
         index = np.rint(values.astype(np.float32) - self.first)
@@ -72,6 +83,11 @@ class Window:
     center: float
     width: float
     function: str = "LINEAR"
+
+    @property
+    def scale(self) -> Scale:
+        """Black and white."""
+        return 0.0, 1.0
 
     @property
     def is_valid(self) -> bool:
@@ -132,11 +148,40 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
     Refusal
         ``corrupt``: the transforms of the header made infinite values.
     """
-    used = values if valid is None else values[valid]
-    lowest, highest = float(used.min()), float(used.max())
+    return full_range(values, *_extremes(values if valid is None else values[valid]))
+
+
+def _extremes(values: Values) -> tuple[float, float]:
+    lowest, highest = float(values.min()), float(values.max())
     if not np.isfinite(float32(highest - lowest)):
         raise Refusal(Reason.CORRUPT, "rescaling overflows: RescaleSlope or RescaleIntercept is absurd")
-    return full_range(values, lowest, highest)
+    return lowest, highest
+
+
+def display_range(values: Values, valid: NDArray[np.bool_] | None, scale: Scale | None) -> Values:
+    """Map black and white, as a monitor shows them, to 0 and 1; neither depends on single pixels.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (rows, columns)
+    valid : ndarray of bool, same shape, or None
+        False where a pixel is padding.
+    scale : Scale or None
+        Black and white of a VOI transform. None: the header has no usable one, and values of which 0.1 % are darker
+        or brighter take their place.
+
+    Raises
+    ------
+    Refusal
+        As `data_range`.
+    """
+    if scale is not None:
+        return full_range(values, *scale)
+    used = values if valid is None else values[valid]
+    extremes = _extremes(used)
+    shares = (_OUTLIERS_PERCENT, 100 - _OUTLIERS_PERCENT)
+    lowest, highest = (float(value) for value in np.percentile(used, shares, method="nearest"))
+    return full_range(values, *((lowest, highest) if highest > lowest else extremes))
 
 
 def luminance(rgb: Stored | Values, highest: int) -> Values:

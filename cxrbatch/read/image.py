@@ -23,7 +23,7 @@ class OpenImage(Protocol):
     def header(self) -> ImageHeader:
         """Header of the image."""
 
-    def decode(self, least_px: int | None = None) -> CxrImage:
+    def decode(self, least_px: int | None = None, *, as_displayed: bool = False) -> CxrImage:
         """Decode the pixels to presentation values.
 
         Parameters
@@ -31,6 +31,9 @@ class OpenImage(Protocol):
         least_px : int, optional
             Least number of pixels of the shorter side. Where the file allows it, both sides are halved several times
             as long as this many remain. By default all pixels are decoded.
+        as_displayed : bool
+            Map what the window of a DICOM header shows as black and white to 0 and 1, whatever is in the image, and
+            not the darkest and brightest pixel; for all pixels only.
 
         Returns
         -------

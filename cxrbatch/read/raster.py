@@ -68,8 +68,8 @@ class OpenRaster:
     header: ImageHeader
     lossy: bool
 
-    def decode(self, least_px: int | None = None) -> CxrImage:
-        """Decode to presentation values: 0 is black, the largest value of the format is 1.
+    def decode(self, least_px: int | None = None, *, as_displayed: bool = False) -> CxrImage:  # noqa: ARG002
+        """Decode to presentation values: 0 is black, the largest value of the format is 1; so it is displayed, too.
 
         Parameters, result and errors as in `cxrbatch.read.OpenImage`.
         """

@@ -59,7 +59,7 @@ class OpenDicom:
     pixels_begin: int
     limits: Limits
 
-    def decode(self, least_px: int | None = None) -> CxrImage:
+    def decode(self, least_px: int | None = None, *, as_displayed: bool = False) -> CxrImage:
         """Decode to presentation values, inverted once if MONOCHROME1, and laid as PatientOrientation states.
 
         Parameters, result and errors as in `cxrbatch.read.OpenImage`.
@@ -67,7 +67,7 @@ class OpenDicom:
         halvings = block_means.halvings(self.header.rows, self.header.columns, least_px)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored = self._while_reading(halvings) or self._after_reading(halvings)
+            stored = self._while_reading(halvings) or self._after_reading(halvings, as_displayed=as_displayed)
         found = read_orientation(self.dataset).lay(stored)
         return CxrImage(
             ref=self.ref,
@@ -85,12 +85,12 @@ class OpenDicom:
         means = partial(reduced_from_source, self.dataset, self.source, self.pixels_begin, halvings)
         return reduced_presentation(self.dataset, means)
 
-    def _after_reading(self, halvings: int) -> Presentation:
+    def _after_reading(self, halvings: int, *, as_displayed: bool) -> Presentation:
         frame = self._frame()
         correct_syntax(self.dataset, frame)
         if frame is not None:
             frame = plain_frame(self.dataset, frame, self.limits)
-        return presentation(self.dataset, frame, halvings)
+        return presentation(self.dataset, frame, halvings, as_displayed=as_displayed)
 
     def _frame(self) -> bytes | None:
         """Read the one compressed frame; None where PixelData is not encapsulated."""

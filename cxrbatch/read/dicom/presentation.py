@@ -22,7 +22,14 @@ from cxrbatch.read.dicom.stored_values import (
     transfer_syntax,
     valid_mask,
 )
-from cxrbatch.read.greyscale import Presentation, Stored, Values, data_range, presentation_of_colours
+from cxrbatch.read.greyscale import (
+    Presentation,
+    Stored,
+    Values,
+    data_range,
+    display_range,
+    presentation_of_colours,
+)
 from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.resample import Box, NotReducible, ReducedImage
@@ -34,7 +41,9 @@ _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL
 _SEGMENTED = tuple(f"Segmented{hue}PaletteColorLookupTableData" for hue in ("Red", "Green", "Blue"))
 
 
-def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
+def presentation(
+    dataset: Dataset, frame: bytes | None, halvings: int, *, as_displayed: bool = False
+) -> Presentation:
     """Decode the pixels of a dataset, and apply the transforms of its header.
 
     Parameters
@@ -43,6 +52,8 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
         As in `cxrbatch.read.dicom.stored_values.stored_values`.
     halvings : int
         How often the sides may be halved; where that is not possible, the image is decoded in full.
+    as_displayed : bool
+        As in `cxrbatch.read.OpenImage.decode`; without `halvings`.
 
     Raises
     ------
@@ -56,7 +67,7 @@ def presentation(dataset: Dataset, frame: bytes | None, halvings: int) -> Presen
     if samples != (1 if photometric in (*_MONOCHROME, _PALETTE) else 3):
         raise Refusal(Reason.CORRUPT, f"{photometric} with {samples} samples per pixel")
     if photometric in _MONOCHROME:
-        return _monochrome(dataset, frame, halvings)
+        return _monochrome(dataset, frame, halvings, as_displayed=as_displayed)
     return _colours(dataset, frame, photometric)
 
 
@@ -87,7 +98,7 @@ def _photometric(dataset: Dataset) -> str:
     return el.text(dataset, "PhotometricInterpretation").upper()
 
 
-def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int) -> Presentation:
+def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int, *, as_displayed: bool) -> Presentation:
     in_codestream = partial(reduced_in_codestream, dataset, frame, halvings)
     if halvings and (found := reduced_presentation(dataset, in_codestream)):
         return found
@@ -95,7 +106,7 @@ def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int) -> Present
     valid = valid_mask(dataset, stored)
     require_unwrapped(stored, _used(valid, inside_share(dataset, stored.shape, None)[0]))
     found = _averaged(dataset, stored, halvings) or _presented(
-        dataset, stored, valid, signed=_has_sign(stored)
+        dataset, stored, valid, signed=_has_sign(stored), as_displayed=as_displayed
     )
     return replace(found, flags=found.flags | flags)
 
@@ -128,14 +139,16 @@ def _presented(
     *,
     signed: bool,
     extent: Box | None = None,
+    as_displayed: bool = False,
 ) -> Presentation:
     """Apply shutters, Modality LUT, VOI LUT and, once, the inversion of MONOCHROME1 (PS3.4 N.2)."""
     inside, shutter_flags = inside_share(dataset, stored.shape, extent)
     if inside is not None:
         stored = _shuttered(dataset, stored, inside, signed=signed)
     values = voi.modality_values(dataset, stored, signed=signed)
-    values, flags = voi.apply_voi(dataset, values, _used(valid, inside))
-    grey = data_range(values, valid)
+    used = _used(valid, inside)
+    values, scale, flags = voi.apply_voi(dataset, values, used)
+    grey = display_range(values, used, scale) if as_displayed else data_range(values, valid)
     if _photometric(dataset) == "MONOCHROME1":
         grey = np.float32(1) - grey
     if valid is not None:

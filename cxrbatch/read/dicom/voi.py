@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom.functional_groups import frame_attributes
 from cxrbatch.read.grey_levels import hides_chest
-from cxrbatch.read.greyscale import Lut, Stored, Values, Window, float32
+from cxrbatch.read.greyscale import Lut, Scale, Stored, Values, Window, float32
 from cxrbatch.reasons import Flag, Reason, Refusal
 
 _IGNORED = frozenset((Flag.VOI_IGNORED,))
@@ -50,7 +50,7 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
 
 def apply_voi(
     dataset: Dataset, values: Values, valid: NDArray[np.bool_] | None
-) -> tuple[Values, frozenset[Flag]]:
+) -> tuple[Values, Scale | None, frozenset[Flag]]:
     """Apply the first VOI LUT, else the first complete window (PS3.3 C.11.2); both may be missing.
 
     A transform that leaves no contrast in the image, or few grey levels in the middle of it, where the chest is, is
@@ -65,19 +65,21 @@ def apply_voi(
     Returns
     -------
     ndarray of float32, same shape
+    Scale or None
+        None where nothing was applied.
     frozenset of Flag
     """
     attributes = frame_attributes(dataset, "FrameVOILUTSequence")
     transform = _transform(attributes, values)
     if transform is None:
-        return values, _IGNORED if _has_voi(attributes) else frozenset()
+        return values, None, _IGNORED if _has_voi(attributes) else frozenset()
     mapped = transform(values)
     used = mapped if valid is None else mapped[valid]
     lowest, highest = float(used.min()), float(used.max())
     too_little = highest - lowest <= _MIN_CONTRAST * max(-lowest, highest, 1.0)
     if too_little or hides_chest(values, mapped, valid):
-        return values, _IGNORED
-    return mapped, frozenset()
+        return values, None, _IGNORED
+    return mapped, transform.scale, frozenset()
 
 
 def commutes_with_averaging(dataset: Dataset, means: Values, *, signed: bool, ignored: bool) -> bool:
