@@ -12,11 +12,13 @@ from cxrbatch.bundle.bundle import (
     write_bundle,
 )
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.describe import describe, find_bundles, table_row
 from cxrbatch.bundle.operating_points import choose_bundle, write_operating_points
 
 if TYPE_CHECKING:
-    from cxrbatch.bundle.import_model import ImportSpec, OutputActivation, Pixels, import_bundle, parse_size
+    from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
     from cxrbatch.bundle.network import load_network, scores_only
+    from cxrbatch.bundle.outputs import OutputActivation
 
 __all__ = [
     "DEFAULT_BUNDLE",
@@ -28,17 +30,21 @@ __all__ = [
     "ScoreCalibration",
     "check_replaceable",
     "choose_bundle",
+    "describe",
+    "find_bundles",
     "import_bundle",
     "load_bundle",
     "load_network",
     "parse_size",
     "scores_only",
+    "table_row",
     "write_bundle",
     "write_operating_points",
 ]
 
 __getattr__ = lazy_names(
     __name__,
-    import_model=("ImportSpec", "OutputActivation", "Pixels", "import_bundle", "parse_size"),
+    import_model=("ImportSpec", "Pixels", "import_bundle", "parse_size"),
     network=("load_network", "scores_only"),
+    outputs=("OutputActivation",),
 )

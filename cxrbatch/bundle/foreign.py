@@ -15,13 +15,21 @@ from typing import Any
 import h5py
 import keras
 
-from cxrbatch.bundle.foreign_config import Config, NotTrusted, check_built_in, for_inference
-from cxrbatch.bundle.network import CONFIG, PARTS, read_config
+from cxrbatch.bundle.convert_config import convert
+from cxrbatch.bundle.description import CannotConvert, Config
+from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
+from cxrbatch.bundle.network import CONFIG, METADATA, PARTS, read_config
 from cxrbatch.errors import BundleError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _MODEL_CONFIG = "model_config"
+_PARTS_OF_A_SAVED_MODEL = ("saved_model.pb", "keras_metadata.pb")
+_SAVED_MODEL = (
+    "is a SavedModel of TensorFlow, which holds a program and no description of layers, so that it is not loaded; "
+    "where it was made, load it with that version (tf.keras.models.load_model) and save it again in one file: "
+    "model.save('model.h5')"
+)
 _DAMAGED = (
     *(OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, RecursionError),
     *(zipfile.BadZipFile, zlib.error),
@@ -50,10 +58,10 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     """
     copy = _copy(path, scratch)
     try:
-        config = for_inference(_read_config(copy))
+        config = convert(_read_config(copy), from_keras_2=_keras_version(copy) < 3)
         check_built_in(config)
         _write_config(copy, config)
-    except NotTrusted as error:
+    except (NotTrusted, CannotConvert) as error:
         raise BundleError(f"{path}: {error}") from error
     except _DAMAGED as error:
         raise BundleError(f"{path}: no Keras model: it is damaged, or holds weights only") from error
@@ -62,6 +70,7 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
 
 def _copy(path: Path, scratch: Path) -> Path:
     """Copy the file under the suffix by which Keras knows its format."""
+    _check_one_file(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(len(_HDF5))
@@ -73,11 +82,32 @@ def _copy(path: Path, scratch: Path) -> Path:
         raise BundleError(f"{path}: {error.strerror}") from error
 
 
+def _check_one_file(path: Path) -> None:
+    """Refuse a folder, and a file of a format that is known and not read, with what to do about it."""
+    saved_model = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name in _PARTS_OF_A_SAVED_MODEL:
+        if any((saved_model / part).is_file() for part in _PARTS_OF_A_SAVED_MODEL):
+            raise BundleError(f"{saved_model}: {_SAVED_MODEL}")
+        raise BundleError(f"{path}: is a folder; name the model file (.h5 or .keras)")
+
+
 def _read_config(copy: Path) -> Any:
     if copy.suffix == ".keras":
         return read_config(copy)
     with h5py.File(copy, "r") as file:
         return json.loads(file.attrs[_MODEL_CONFIG])
+
+
+def _keras_version(copy: Path) -> int:
+    """Return the main version of Keras that saved a model; older ones stated none."""
+    if copy.suffix == ".keras":
+        with zipfile.ZipFile(copy) as archive:
+            version = json.loads(archive.read(METADATA)).get("keras_version", "3")
+    else:
+        with h5py.File(copy, "r") as file:
+            version = file.attrs.get("keras_version", "1")
+    text = version.decode("ascii") if isinstance(version, bytes) else str(version)
+    return int(text.split(".")[0])
 
 
 def _write_config(copy: Path, config: Config) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
+from cxrbatch.bundle.archive import save_reproducibly
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
 from cxrbatch.bundle.foreign import load_foreign
+from cxrbatch.bundle.outputs import OutputActivation, check_labels, to_findings, with_scores
 from cxrbatch.errors import BundleError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS
@@ -34,15 +35,6 @@ class Pixels(StrEnum):
     SIGNED = "-1-1"
 
 
-class OutputActivation(StrEnum):
-    """Function that turns the values of the last layer into scores."""
-
-    AUTO = "auto"
-    NONE = "none"
-    SOFTMAX = "softmax"
-    SIGMOID = "sigmoid"
-
-
 _SCALE = {Pixels.UNIT: (1 / 255, 0.0), Pixels.SIGNED: (1 / 127.5, -1.0)}
 
 
@@ -53,8 +45,9 @@ class ImportSpec:
     Attributes
     ----------
     labels : tuple of str
-        Findings in the order of the outputs, ``covid`` and at least one other. For a single output: class 0, then
-        class 1; the output is the score of class 1.
+        What the outputs stand for, in their order: ``covid`` and at least one other finding. Outputs of one finding
+        are summed; `IGNORE` drops an output, and the others are divided by their sum. For a single output: class 0,
+        then class 1; the output is the score of class 1.
     size : tuple of int or None
         Height and width in pixels; None: as the model states.
     resize : str
@@ -70,15 +63,7 @@ class ImportSpec:
     activation: OutputActivation = OutputActivation.AUTO
 
     def __post_init__(self) -> None:
-        known = ", ".join(FINDINGS)
-        if unknown := sorted(set(self.labels) - set(FINDINGS)):
-            raise UsageProblem(f"--labels: {', '.join(unknown)}: choose from {known}")
-        if len(set(self.labels)) != len(self.labels):
-            raise UsageProblem("--labels: a finding is named twice")
-        if "covid" not in self.labels or len(self.labels) < 2:
-            raise UsageProblem(
-                f"--labels: name covid and what it is told from, of {known}, such as covid,normal"
-            )
+        check_labels(self.labels)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -95,8 +80,8 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "") -> Bundle:
-    """Make a bundle of a foreign model.
+def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "", *, replace: bool = True) -> Bundle:
+    """Make a bundle of a foreign model. The same arguments give the same bundle, to the last bit.
 
     Images are resized to the network's input, and neither normalised nor trimmed: common pipelines read an image,
     resize it and predict. There are no operating points and no calibration, since nothing was measured. The pixel
@@ -107,21 +92,26 @@ def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "") -> Bu
     path : Path
         Legacy HDF5 (``.h5``) or Keras archive (``.keras``).
     out : Path
-        Folder of the bundle; an existing one is replaced.
+        Folder of the bundle.
     name : str
         By default the name of the file without suffix.
+    replace : bool
+        Replace a bundle that is there already.
 
     Raises
     ------
     BundleError
         The model cannot be loaded, might run code, or does not fit the specification.
+    UsageProblem
+        There is something at `out` that must not be replaced.
     """
     check_replaceable(out)
+    if not replace and out.exists():
+        raise UsageProblem(f"--out {out}: is there already; --force replaces a bundle")
     with tempfile.TemporaryDirectory() as scratch:
         network = wrap(load_foreign(path, Path(scratch)), spec, str(path))
         _check_scores(network, str(path))
-        saved = Path(scratch) / "model.keras"
-        network.save(saved)
+        saved = save_reproducibly(network, Path(scratch) / "model.keras")
         return write_bundle(
             out,
             name=name or path.stem,
@@ -156,16 +146,16 @@ def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
     BundleError
         The network does not take exactly one image, or its number of outputs does not fit the labels.
     """
+    foreign.name = "foreign"
     height, width, channels = _input_shape(foreign, spec.size, where)
-    n_outputs = _n_outputs(foreign, spec.labels, where)
-    scored = _apply_activation(foreign, spec.activation, n_outputs, where)
+    scored = with_scores(foreign, spec.labels, spec.activation, where)
     radiograph = layers.Input((height, width, 1), name="radiograph")
-    x = layers.Concatenate()([radiograph] * channels) if channels > 1 else radiograph
+    x = layers.Concatenate(name="channels")([radiograph] * channels) if channels > 1 else radiograph
     if spec.pixels in _SCALE:
-        x = layers.Rescaling(*_SCALE[spec.pixels])(x)
-    to_findings = layers.Dense(len(FINDINGS), trainable=False, name="scores")
-    scores = to_findings(scored(x))
-    to_findings.set_weights(_to_findings(spec.labels, n_outputs))
+        x = layers.Rescaling(*_SCALE[spec.pixels], name="range")(x)
+    findings = layers.Dense(len(FINDINGS), trainable=False, name="scores")
+    scores = findings(scored(x))
+    findings.set_weights(to_findings(spec.labels, foreign.outputs[0].shape[-1]))
     return keras.Model(radiograph, scores, name="imported")
 
 
@@ -182,75 +172,6 @@ def _input_shape(foreign: keras.Model, size: tuple[int, int] | None, where: str)
     if size and size != (height, width):
         raise BundleError(f"{where}: takes {height}×{width} pixels, and --size says {size[0]}×{size[1]}")
     return height, width, channels
-
-
-def _n_outputs(foreign: keras.Model, labels: tuple[str, ...], where: str) -> int:
-    if len(foreign.outputs) != 1 or len(foreign.outputs[0].shape) != 2:
-        shapes = [tuple(tensor.shape) for tensor in foreign.outputs]
-        raise BundleError(f"{where}: gives {shapes}, expected one score per label (batch, labels)")
-    n_outputs = foreign.outputs[0].shape[-1]
-    if n_outputs == len(labels) or (n_outputs == 1 and len(labels) == 2):
-        return int(n_outputs)
-    raise BundleError(
-        f"{where}: has {n_outputs} outputs for {len(labels)} labels ({', '.join(labels)}); name one label per "
-        "output, or two for a single output"
-    )
-
-
-def _apply_activation(
-    foreign: keras.Model, requested: OutputActivation, n_outputs: int, where: str
-) -> keras.Model | keras.Sequential:
-    """Make the outputs of a network scores that sum to 1 (a single output: lies within 0–1)."""
-    last = _last_layer(foreign)
-    own = "softmax" if isinstance(last, layers.Softmax) else _activation_name(last)
-    if requested is OutputActivation.NONE:
-        return foreign
-    if requested is OutputActivation.SOFTMAX and n_outputs == 1:
-        raise BundleError(f"{where}: a softmax of a single output is always 1; use --activation sigmoid")
-    wanted = _wanted(own, n_outputs, where) if requested is OutputActivation.AUTO else str(requested)
-    if wanted == "sigmoid" and n_outputs > 1:
-        return _shares_of_sigmoids(foreign, last if own == "sigmoid" else None)
-    return foreign if wanted == own else keras.Sequential([foreign, layers.Activation(wanted)])
-
-
-def _wanted(own: str, n_outputs: int, where: str) -> str:
-    if own == "linear":
-        return "sigmoid" if n_outputs == 1 else "softmax"
-    if own == "sigmoid" or (own == "softmax" and n_outputs > 1):
-        return own
-    raise BundleError(
-        f"{where}: the outputs end in {own!r}, from which no scores can be guessed; say with "
-        "--activation how they are made"
-    )
-
-
-def _shares_of_sigmoids(foreign: keras.Model, last: Any) -> keras.Sequential:
-    """Divide one sigmoid per label by their sum, as a softmax of their logarithms."""
-    if last is not None:
-        last.activation = keras.activations.linear
-    return keras.Sequential([foreign, layers.Activation("log_sigmoid"), layers.Softmax()])
-
-
-def _last_layer(model: Any) -> Any:
-    """Return the layer that makes the output; of a nested model, its last layer."""
-    last = model.outputs[0]._keras_history.operation
-    return _last_layer(last) if isinstance(last, keras.Model) else last
-
-
-def _activation_name(layer: Any) -> str:
-    return getattr(getattr(layer, "activation", keras.activations.linear), "__name__", "unknown")
-
-
-def _to_findings(labels: tuple[str, ...], n_outputs: int) -> list[NDArray[np.float32]]:
-    """Make the kernel and bias that map outputs to findings; a finding without a label scores 0."""
-    kernel, bias = np.zeros((n_outputs, len(FINDINGS)), np.float32), np.zeros(len(FINDINGS), np.float32)
-    places = [FINDINGS.index(label) for label in labels]
-    if n_outputs == 1:
-        kernel[0, places] = (-1, 1)
-        bias[places[0]] = 1
-    else:
-        kernel[range(n_outputs), places] = 1
-    return [kernel, bias]
 
 
 def _check_scores(network: keras.Model, where: str) -> None:

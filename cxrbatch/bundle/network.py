@@ -14,8 +14,8 @@ import keras
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
 from cxrbatch.errors import BundleError
 
-CONFIG = "config.json"
-PARTS = (CONFIG, "metadata.json", "model.weights.h5")
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+PARTS = (CONFIG, METADATA, WEIGHTS)
 """Parts that Keras writes into an archive (``.keras``)."""
 _MOST_CONFIG_BYTES = 16 << 20
 

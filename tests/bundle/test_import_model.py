@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from cxrbatch.bundle.import_model import (
-    ImportSpec,
-    OutputActivation,
-    Pixels,
-    import_bundle,
-    parse_size,
-)
+from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
+from cxrbatch.bundle.outputs import OutputActivation
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import BundleError, UsageProblem
 from cxrbatch.infer import runtime
@@ -612,8 +607,10 @@ def test_size_that_contradicts_the_network(tmp_path: Path) -> None:
     [
         (("covid",), "what it is told from"),
         (("pneumonia", "normal"), "name covid"),
-        (("covid", "covid"), "twice"),
-        (("covid", "healthy"), "healthy: choose from covid, pneumonia, normal"),
+        (("covid", "covid"), "what it is told from"),
+        (("covid", "ignore"), "what it is told from"),
+        (("normal", "ignore", "pneumonia"), "name covid"),
+        (("covid", "healthy"), "healthy: choose from covid, pneumonia, normal, ignore"),
         (("",), "choose from"),
     ],
 )
