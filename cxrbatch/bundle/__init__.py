@@ -12,8 +12,8 @@ from cxrbatch.bundle.bundle import (
     write_bundle,
 )
 from cxrbatch.bundle.calibration import ScoreCalibration
-from cxrbatch.bundle.describe import describe, find_bundles, table_row
 from cxrbatch.bundle.operating_points import choose_bundle, write_operating_points
+from cxrbatch.bundle.overview import describe, find_bundles, table_row
 
 if TYPE_CHECKING:
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
+from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, SHIPPED, BundleFolder, state_option
 
 
 @click.command()
@@ -20,8 +20,10 @@ from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
 )
 @click.option(
     "--bundle",
-    type=PATH,
-    help="Bundle whose scores are measured; those of others are left out.  [default: the one shipped]",
+    type=BundleFolder(),
+    default=SHIPPED,
+    show_default=True,
+    help="Bundle whose scores are measured, default is the one shipped; those of others are left out.",
 )
 @click.option(
     "--recommend-sensitivity",
@@ -44,12 +46,12 @@ def audit(state: Path, out: Path, write_operating_points: Path | None, **options
     """
     from cxrbatch.audit import audit as run_audit
     from cxrbatch.audit import check_out, summarise, write_audit, write_recommended
-    from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
+    from cxrbatch.bundle import load_bundle
 
     check_out(out)
     audited = run_audit(
         state,
-        load_bundle(options["bundle"] or DEFAULT_BUNDLE),
+        load_bundle(options["bundle"]),
         capacity=options["capacity"],
         sensitivity=options["recommend_sensitivity"],
     )

@@ -33,8 +33,44 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class BundleFolder(click.ParamType):  # type: ignore[type-arg]
+    """The folder of a bundle; ``default`` is the one that is shipped, and ``./default`` a folder of that name."""
+
+    name = "path"
+    kind_in_recipe = str
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
+        """Find the folder; it is checked where it is loaded."""
+        from cxrbatch.bundle import DEFAULT_BUNDLE
+
+        return DEFAULT_BUNDLE if value == SHIPPED else Path(value)
+
+
+class NewBundle(click.ParamType):  # type: ignore[type-arg]
+    """The folder of a bundle to write."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse the name that stands for another bundle."""
+        if value == SHIPPED:
+            self.fail(
+                f"{SHIPPED} is the bundle that is shipped; ./{SHIPPED} is a folder of that name", param, ctx
+            )
+        return Path(value)
+
+
+SHIPPED = "default"
+"""Name of the bundle that is shipped, in every command."""
+
 MODEL = (
-    click.Option(["--bundle"], type=PATH, help="Folder of the model bundle.  [default: the one shipped]"),
+    click.Option(
+        ["--bundle"],
+        type=BundleFolder(),
+        default=SHIPPED,
+        show_default=True,
+        help="Folder of the model bundle; default is the one shipped.",
+    ),
     click.Option(
         ["--device"],
         type=click.Choice(["auto", "cpu", "gpu"]),
@@ -223,7 +259,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
     from cxrbatch.screening import ScreenOptions
 
     return ScreenOptions(
-        bundle=bundle_path(stated),
+        bundle=stated["bundle"],
         engine=engine_options(stated),
         patients=PatientRule(stated["patient_from"]),
         header_words=stated["header_words"],
@@ -258,13 +294,6 @@ def engine_options(stated: dict[str, Any]) -> "EngineOptions":
         limits=parse_limits(stated.get("limit", ())),
         max_memory_bytes=memory and parse_bytes(memory, "--max-memory "),
     )
-
-
-def bundle_path(stated: dict[str, Any]) -> Path:
-    """Return the folder of the bundle: the chosen one, or the bundle that is shipped."""
-    from cxrbatch.bundle import DEFAULT_BUNDLE
-
-    return stated["bundle"] or DEFAULT_BUNDLE
 
 
 def prevalence(stated: dict[str, Any]) -> float | None:

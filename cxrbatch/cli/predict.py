@@ -11,7 +11,6 @@ from cxrbatch.cli.options import (
     MODEL,
     PATH,
     WORDS,
-    bundle_path,
     engine_options,
     prevalence,
 )
@@ -41,7 +40,7 @@ def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
     from cxrbatch.records import Failure
 
     share = prevalence(stated)
-    bundle = choose_bundle(bundle_path(stated), stated["operating_points"], share)
+    bundle = choose_bundle(stated["bundle"], stated["operating_points"], share)
     points = bundle.operating_points if stated["operating_points"] else None
     outcomes = run_predict(images, bundle, engine_options(stated), stated["header_words"])
     n_failed = 0

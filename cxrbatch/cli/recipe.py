@@ -13,10 +13,11 @@ from typing import Any
 import click
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.cli.options import PATH, SCREEN
+from cxrbatch.cli.options import PATH, SCREEN, SHIPPED, BundleFolder
 from cxrbatch.errors import RecipeError
 
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")
+_PATHS = (type(PATH), BundleFolder)
 _KINDS: dict[type, Any] = {
     click.types.IntRange: int,
     click.types.FloatRange: float,
@@ -58,15 +59,17 @@ def screen_defaults(path: Path) -> dict[str, Any]:
     """
     content = dataclasses.asdict(load_recipe(path, screen_recipe()))
     stated = {key: value for key, value in content.items() if value is not None}
-    paths = {str(parameter.name) for parameter in SCREEN if parameter.type is PATH}
+    paths = {str(parameter.name) for parameter in SCREEN if isinstance(parameter.type, _PATHS)}
     return stated | {key: _expanded(stated[key], path, key) for key in paths & stated.keys()}
 
 
 def _expanded(text: str, recipe: Path, key: str) -> str:
+    if (key, text) == ("bundle", SHIPPED):
+        return text
     expanded = os.path.expandvars(Path(text).expanduser())
     if unset := _UNSET.search(expanded):
         raise RecipeError(f"{recipe}: {key}: the variable {unset[0]} is not set")
-    return str(recipe.parent / expanded)
+    return str(recipe.parent.absolute() / expanded)
 
 
 def _take_defaults(context: click.Context, _: click.Parameter, recipe: Path | None) -> None:

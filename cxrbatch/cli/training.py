@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import PATH
+from cxrbatch.cli.options import PATH, BundleFolder, NewBundle
 
 _DATA = click.option(
     "--data",
@@ -17,7 +17,7 @@ _DATA = click.option(
 
 @click.command()
 @click.argument("recipe", type=PATH)
-@click.option("--out", type=PATH, required=True, help="Folder of the bundle to write.")
+@click.option("--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
 @_DATA
 @click.option("--log-dir", type=PATH, help="Folder for TensorBoard: the loss of every network.")
 @click.option("--fresh", is_flag=True, help="Train again what an earlier run left in the work folder.")
@@ -39,12 +39,19 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
 
 
 @click.command()
-@click.argument("bundle_folder", type=PATH, metavar="BUNDLE")
-@click.argument("recipe", type=PATH)
+@click.argument("bundle_folder", type=BundleFolder(), metavar="BUNDLE")
+@click.argument("recipe", type=PATH, required=False)
 @click.option("--out", type=PATH, required=True, help="Folder to write.")
+@click.option(
+    "--folder",
+    type=PATH,
+    help="Instead of RECIPE: labelled radiographs as label/image or label/patient/image (docs/data.md).",
+)
 @_DATA
-def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) -> int:
-    """Measure what BUNDLE is worth on the sources of RECIPE.
+def evaluate(
+    bundle_folder: Path, recipe: Path | None, folder: Path | None, out: Path, data: Path | None
+) -> int:
+    """Measure what BUNDLE is worth on the sources of RECIPE, or on a labelled folder; default is the one shipped.
 
     If BUNDLE was trained by RECIPE, its folds are trained again, or taken from the work folder beside it, and every
     source is scored by networks that had seen nothing of it. With another recipe, BUNDLE itself scores the sources
@@ -53,10 +60,18 @@ def evaluate(bundle_folder: Path, recipe: Path, out: Path, data: Path | None) ->
     """
     from cxrbatch.infer import Precision, start_runtime
 
+    measured_on = recipe or folder
+    if measured_on is None or (recipe and folder) or (folder and data):
+        raise click.UsageError("Give either RECIPE, perhaps with --data, or --folder.")
     start_runtime(precision=Precision.FLOAT32)
-    from cxrbatch.training import measure_bundle, summary_lines
+    from cxrbatch.training import measure_bundle, measure_on_folder, summary_lines
 
-    for line in summary_lines(measure_bundle(bundle_folder, recipe, out, data)):
+    evaluation = (
+        measure_bundle(bundle_folder, recipe, out, data)
+        if recipe
+        else measure_on_folder(bundle_folder, measured_on, out)
+    )
+    for line in summary_lines(evaluation):
         click.echo(line)
     log_event(f"evaluation written to {out}", event="written")
     return 0

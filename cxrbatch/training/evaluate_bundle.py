@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cxrbatch._lib.toml import load_recipe, read_recipe
 from cxrbatch.bundle import Bundle, OperatingPoints, load_bundle
-from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
+from cxrbatch.datasets import Dataset, SourceSpec, count, count_excluded, load_dataset
 from cxrbatch.errors import RecipeError, UsageProblem
 from cxrbatch.evaluation import Exposure, SiteScores, confound_floor, evaluate_sites, write_evaluation
 from cxrbatch.infer import KerasPredictor, Precision, start_runtime
@@ -56,14 +56,40 @@ def measure_bundle(bundle: Path, recipe: Path, out: Path, data: Path | None = No
     UsageProblem
         Every source of the recipe is in the training set of the bundle.
     """
-    spec, loaded = load_recipe(recipe, TrainRecipe), load_bundle(bundle)
+    home = recipe.parent
+    return _measure(bundle, load_recipe(recipe, TrainRecipe), home, data or home, out)
+
+
+def measure_on_folder(bundle: Path, folder: Path, out: Path) -> dict[str, Any]:
+    """Measure a bundle on one folder of labelled radiographs, as `measure_bundle` does on the sources of a recipe.
+
+    Parameters
+    ----------
+    bundle : Path
+    folder : Path
+        A tree ``label/image`` or ``label/patient/image``, see `cxrbatch.datasets.tables.load_folder`.
+    out : Path
+        Folder to write.
+
+    Raises
+    ------
+    BundleError, RecipeError, UsageProblem
+        As `measure_bundle`; or there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageProblem(f"--folder {folder}: no such folder")
+    source = SourceSpec(layout="folder", folder=".")
+    return _measure(bundle, TrainRecipe(name=folder.absolute().name, sources=(source,)), folder, folder, out)
+
+
+def _measure(bundle: Path, spec: TrainRecipe, home: Path, data: Path, out: Path) -> dict[str, Any]:
+    loaded = load_bundle(bundle)
     predictor = KerasPredictor(loaded, start_runtime(precision=Precision.FLOAT32))
-    dataset = load_dataset(spec.sources, data or recipe.parent, loaded.preprocess)
+    dataset = load_dataset(spec.sources, data, loaded.preprocess)
     folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
     options = TrainOptions(work=folder)
     is_own = is_own_recipe(loaded, spec)
-    where = recipe.parent, data or recipe.parent
-    origin = prepare_origin(spec, *where, dataset.cases, options) if is_own else None
+    origin = prepare_origin(spec, home, data, dataset.cases, options) if is_own else None
     sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, origin)
     evaluation = {
         **{key: loaded.evaluation[key] for key in _OF_TRAINING if key in loaded.evaluation},
@@ -124,6 +150,9 @@ def find_sites(
     UsageProblem
         There is no such image.
     """
+    if not dataset.cases:
+        excluded = dict(count_excluded(dataset.excluded))
+        raise UsageProblem(f"not one image is left to measure the bundle on; excluded: {excluded}")
     if is_own_recipe(bundle, recipe):
         return _own_sites(bundle, recipe, dataset, score, options, origin or Origin())
     sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.report_progress))

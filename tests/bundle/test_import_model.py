@@ -694,7 +694,7 @@ def text_file(folder: Path) -> Path:
         (strange_config({"class_name": "Sequential", "config": None}), "no Keras model"),
         (strange_config({"class_name": "Sequential", "config": {"layers": []}}), "no Keras model"),
         (lambda folder: folder / "nothing.h5", "No such file"),
-        (lambda folder: folder, "Is a directory"),
+        (lambda folder: folder, "is a folder; name the model file"),
     ],
 )
 def test_files_that_are_no_models(make: Callable[[Path], Path], message: str, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_shipped_one_sets_what_a_night_needs(monkeypatch: pytest.MonkeyPatch
     assert found["state"] == Path("/home/night/.local/share/cxrbatch/state.sqlite")
     assert (found["settle"], found["expire"], found["max_nights"]) == (60.0, 14, None)
     assert found["out"] is None
-    left_out = {"out", "capacity", "prevalence", "operating_points", "bundle", "batch_size", "workers"}
+    left_out = {"out", "capacity", "prevalence", "operating_points", "batch_size", "workers"}
     left_out |= {"header_words"}
     assert {name for name, value in found.items() if value is None} == left_out | {
         "pseudonymise",
