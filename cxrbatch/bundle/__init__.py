@@ -12,8 +12,10 @@ from cxrbatch.bundle.bundle import (
     write_bundle,
 )
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.licence import DataLicence, WeightsLicence
 from cxrbatch.bundle.operating_points import choose_bundle, write_operating_points
 from cxrbatch.bundle.overview import describe, find_bundles, table_row
+from cxrbatch.bundle.worth import state_worth
 
 if TYPE_CHECKING:
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_BUNDLE",
     "Bundle",
+    "DataLicence",
     "ImportSpec",
     "OperatingPoints",
     "OutputActivation",
     "Pixels",
     "ScoreCalibration",
+    "WeightsLicence",
     "check_replaceable",
     "choose_bundle",
     "describe",
@@ -37,6 +41,7 @@ __all__ = [
     "load_network",
     "parse_size",
     "scores_only",
+    "state_worth",
     "table_row",
     "write_bundle",
     "write_operating_points",

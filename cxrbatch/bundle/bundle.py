@@ -2,7 +2,8 @@
 
 A bundle is loaded only if its hashes match. Its files::
 
-    bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation
+    bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation,
+                   licence of the weights
     model.keras    the network: uint8 (batch, height, width, 1) → scores (batch, 3)
     gate.npz       parameters of the pixel check (see `cxrbatch.gate.pixel_check`)
     SHA256SUMS     hashes of the three files above, for ``sha256sum -c``; the bundle's hash is the hash of this file
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.licence import WeightsLicence, read_licence
+from cxrbatch.bundle.worth import state_worth
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS, Priority
@@ -80,6 +83,8 @@ class Bundle:
         Likelihood ratio of a score, for `probability`; None where it was not measured.
     training, evaluation : mapping
         How the model came about and what was measured, as `cxrbatch train` or `cxrbatch bundle import` wrote it.
+    licence : WeightsLicence or None
+        What the weights may be used for; None where the bundle does not state it.
     """
 
     path: Path
@@ -91,6 +96,7 @@ class Bundle:
     training: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     calibration: ScoreCalibration | None = None
+    licence: WeightsLicence | None = None
 
     @property
     def id(self) -> str:
@@ -105,13 +111,19 @@ class Bundle:
         return tuple(str(line) for line in self.evaluation.get("caveats", ()))
 
     @property
+    def worth(self) -> str:
+        """What the scores are worth by the evaluation, in one sentence; empty where there is no evaluation."""
+        return state_worth(self.evaluation) if self.evaluation else ""
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """Caveats, and the origin of the bands if it is not the evaluation."""
+        """What the scores are worth, caveats, and the origin of the bands if it is not the evaluation."""
+        stated = tuple(line for line in (self.worth, *self.caveats) if line)
         if self.operating_points is None:
-            return (*self.caveats, _NO_BANDS)
+            return (*stated, _NO_BANDS)
         if measured_on := self.operating_points.measured_on:
-            return (*self.caveats, f"The operating points of the bands were measured on {measured_on}.")
-        return self.caveats
+            return (*stated, f"The operating points of the bands were measured on {measured_on}.")
+        return stated
 
     @property
     def model_path(self) -> Path:
@@ -190,6 +202,7 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
     training: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     calibration: ScoreCalibration | None = None,
+    licence: WeightsLicence | None = None,
 ) -> Bundle:
     """Write a bundle completely or not at all; an existing bundle at `path` is replaced.
 
@@ -214,6 +227,7 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
         "aggregation": aggregation,
         "operating_points": operating_points and dataclasses.asdict(operating_points),
         "calibration": calibration and dataclasses.asdict(calibration),
+        "licence": licence and dataclasses.asdict(licence),
         "training": training,
         "evaluation": evaluation,
     }
@@ -279,6 +293,7 @@ def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
         raise BundleError(f"bundle {path}: format {content['format']}, this version reads format {FORMAT}")
     if tuple(content["findings"]) != FINDINGS:
         raise BundleError(f"bundle {path}: scores {content['findings']}, expected {list(FINDINGS)}")
+    state_worth(content["evaluation"])  # what is malformed shows now, not after a night of scoring
     return Bundle(
         path=path,
         name=str(content["name"]),
@@ -289,6 +304,7 @@ def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
         training=content["training"],
         evaluation=content["evaluation"],
         calibration=_optional(ScoreCalibration, content.get("calibration")),
+        licence=None if content.get("licence") is None else read_licence(content["licence"]),
     )
 
 

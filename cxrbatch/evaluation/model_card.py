@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cxrbatch._lib.text import visible
-from cxrbatch.bundle import Bundle, load_bundle
+from cxrbatch.bundle import Bundle, DataLicence, WeightsLicence, load_bundle, state_worth
+from cxrbatch.datasets import IMAGENET, licences_of, weights_licence
 from cxrbatch.evaluation.checklists import reporting_items
 from cxrbatch.evaluation.matched import site_auroc
+from cxrbatch.evaluation.plain_words import plain_words
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import Exposure
@@ -58,14 +60,6 @@ Plain cross-entropy over all images, as most networks for this task are trained:
 recognising the hospital instead of the disease. It is here to be compared with, and not for use.
 """
 
-_USE = """\
-## Use
-
-Research use only; not a medical device. Ranks the adult patients of one hospital by a frontal chest radiograph, so
-that PCR swabs reach the likeliest first. A low score is never a rule-out: many PCR-positive patients have a normal
-radiograph. Not for children, lateral views or CT.
-"""
-
 _GOOD = "Good:"  # prefix of the sentences of `cxrbatch.evaluation.summary` that are no weakness
 _MARKUP = re.compile(r"[\\`*\[\]<>|&~]")
 
@@ -82,16 +76,16 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
     Returns
     -------
     str
-        Markdown, the weaknesses first. A bundle that was never evaluated, or whose training is not known, gets a
-        card that states this.
+        Markdown: half a page in plain words, then the weaknesses, then tables. A bundle that was never evaluated, or
+        whose training is not known, gets a card that states this.
     """
     shown = bundle.evaluation if evaluation is None else evaluation
     return "\n".join(
         (
             f"# Model card: bundle `{_code(bundle.name)}`\n",
             f"Bundle `{_code(bundle.id)}`. Generated from what was measured; not edited by hand.\n",
+            _plain_words(bundle, shown),
             _weaknesses(shown),
-            _USE,
             *([_headline(shown)] if shown else []),
             *map(_section, all_sections(bundle, shown)),
             _training(bundle.training),
@@ -99,6 +93,16 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
             *_data(bundle, shown),
         )
     )
+
+
+def _plain_words(bundle: Bundle, evaluation: Mapping[str, Any]) -> str:
+    worth = f"**{_text(state_worth(evaluation))}**\n" if evaluation else ""
+    answers = [
+        "\n".join([f"**{heading}.**\n", *(f"* {_text(line)}" for line in lines)]) + "\n"
+        for heading, lines in plain_words(bundle, evaluation).items()
+        if lines
+    ]
+    return "\n".join(["## In plain words\n", *([worth] if worth else []), *answers])
 
 
 def _weaknesses(evaluation: Mapping[str, Any]) -> str:
@@ -200,13 +204,33 @@ def _reporting(evaluation: Mapping[str, Any]) -> str:
 
 
 def _data(bundle: Bundle, evaluation: Mapping[str, Any]) -> Iterator[str]:
-    trained_on = set(bundle.training.get("images", {}))
+    licence = _licence(bundle)
     tested = {row["source"] for row in evaluation.get("shares", ())} | set(evaluation.get("images") or {})
-    named = [text for sources, text in DATA_LICENCES.items() if (trained_on | tested) & set(sources)]
-    if named:
-        yield "".join(["## Data: licences and citations\n\n", *named])
-    if trained_on:
-        yield "Because of the non-commercial images the weights are for research use only.\n"
+    trained_on = licence.data if licence else ()
+    only_tested = [each for each in licences_of(tested) if each not in trained_on]
+    if licence or only_tested:
+        yield "## Data: licences and citations\n"
+    if licence:
+        yield f"**The weights: {_text(licence.terms)}** They were trained on:\n"
+        yield "".join(map(_data_item, trained_on))
+    if only_tested:
+        yield "Only measured on:\n"
+        yield "".join(map(_data_item, only_tested))
+
+
+def _licence(bundle: Bundle) -> WeightsLicence | None:
+    """Return the licence that a bundle states; of one without it that of its training, where that is known."""
+    training = bundle.training
+    taught = training.get("taught") or training.get("images")
+    if bundle.licence or not taught:
+        return bundle.licence
+    is_pretrained = training.get("recipe", {}).get("network", {}).get("architecture") == "lung"
+    return weights_licence(taught, *([IMAGENET] if is_pretrained else []))
+
+
+def _data_item(data: DataLicence) -> str:
+    cited = " ".join(f"{_text(each)}." for each in data.cite)
+    return f"* **{_text(data.name)}**. {_text(data.licence)} {cited}".rstrip() + "\n"
 
 
 def _text(text: str) -> str:
@@ -217,38 +241,6 @@ def _text(text: str) -> str:
 def _code(text: str) -> str:
     """Replace backticks, because nothing can be escaped between backticks."""
     return visible(text).replace("`", "'")
-
-
-DATA_LICENCES: Mapping[tuple[str, ...], str] = {
-    ("ieee8023",): """\
-* **covid-chestxray-dataset** (ieee8023). Licence per image, many CC BY-NC-SA 4.0. J. P. Cohen, P. Morrison, L. Dao,
-  K. Roth, T. Q. Duong, M. Ghassemi: COVID-19 Image Data Collection: Prospective Predictions Are the Future,
-  arXiv:2006.11988, 2020.
-""",
-    ("kaggle",): """\
-* **Chest X-Ray Images (Pneumonia)** (Kaggle, paultimothymooney/chest-xray-pneumonia). CC BY 4.0. D. Kermany,
-  K. Zhang, M. Goldbaum: Labeled Optical Coherence Tomography (OCT) and Chest X-Ray Images for Classification,
-  Mendeley Data, 2018.
-""",
-    ("nih",): """\
-* **NIH ChestX-ray8** (NIH Clinical Center). Free with attribution. X. Wang, Y. Peng, L. Lu, Z. Lu, M. Bagheri,
-  R. M. Summers: ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks, CVPR 2017.
-""",
-    ("bimcv", "rsna"): """\
-* **COVID-19 Radiography Database** (Qatar University, University of Dhaka): BIMCV-COVID19+ and RSNA
-  images. For research, with citation. M. E. H. Chowdhury et al.: Can AI Help in Screening Viral and COVID-19
-  Pneumonia?, IEEE Access 8, 2020; T. Rahman et al.: Exploring the effect of image enhancement techniques on COVID-19
-  detection using chest X-ray images, Computers in Biology and Medicine 132, 2021.
-""",
-    ("siim",): """\
-* **SIIM-FISABIO-RSNA COVID-19** (from BIMCV-COVID19 and RICORD). Research only, non-commercial, not to be passed on.
-  P. Lakhani, J. Mongan, C. Singhal et al.: The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, Journal of
-  Digital Imaging 36, 2023. M. de la Iglesia Vayá et al.: BIMCV COVID-19+, arXiv:2006.01174, 2020. E. B. Tsai et al.:
-  The RSNA International COVID-19 Open Radiology Database, Radiology 299, 2021. Labels are radiological appearance,
-  not PCR.
-""",
-}
-"""Licences and citations by sources: each is one item of a Markdown list."""
 
 
 if __name__ == "__main__":

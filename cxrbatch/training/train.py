@@ -49,6 +49,7 @@ from cxrbatch.training.leave_one_out import (
     score_folds,
     score_patient_folds,
 )
+from cxrbatch.training.licence import licence_of_weights
 from cxrbatch.training.lungs import LungCrop
 from cxrbatch.training.origin import Origin, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
@@ -143,6 +144,7 @@ def train_on(
                 "calibration": dataclasses.asdict(calibration),
                 "aggregation": comparison,
             },
+            licence=licence_of_weights(recipe, count(splits.training_set)),
         )
 
 

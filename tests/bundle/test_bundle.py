@@ -11,6 +11,7 @@ import pytest
 
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, OperatingPoints, load_bundle, write_bundle
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.licence import DataLicence, WeightsLicence
 from cxrbatch.bundle.operating_points import choose_bundle, with_operating_points, write_operating_points
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
@@ -132,6 +133,10 @@ def test_the_shipped_bundle_is_whole_and_small() -> None:
 
 # What newer bundles say and older ones do not
 
+LICENCE = WeightsLicence(
+    terms="For research only.", data=(DataLicence(name="ours", licence="Ask.", cite=("A. B., 2020",)),)
+)
+
 
 def written(path: Path, tiny: Path, **parts: object) -> Bundle:
     bundle = load_bundle(tiny)
@@ -153,7 +158,7 @@ def test_an_older_bundle_means_what_it_meant(copy: Path) -> None:
     old = {"height": 64, "width": 64, "low_percentile": 1.0, "high_percentile": 99.0, "trim_tolerance": 0.03}
     rewrite(copy, preprocess=old, operating_points={"urgent": 0.6, "high": 0.3})
     content = json.loads((copy / "bundle.json").read_text())
-    del content["calibration"]
+    del content["calibration"], content["licence"]
     (copy / "bundle.json").write_text(json.dumps(content))
     rewrite(copy)
     bundle = load_bundle(copy)
@@ -167,7 +172,7 @@ def test_an_older_bundle_means_what_it_meant(copy: Path) -> None:
         resize="area",
     )
     assert bundle.operating_points == OperatingPoints(urgent=0.6, high=0.3, measured_on="")
-    assert bundle.calibration is None
+    assert (bundle.calibration, bundle.licence) == (None, None)
 
 
 def test_everything_written_is_read_again(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -180,17 +185,41 @@ def test_everything_written_is_read_again(tiny_bundle: Path, tmp_path: Path) -> 
         preprocess=spec,
         operating_points=points,
         calibration=calibration,
+        licence=LICENCE,
         training={"seed": 3},
     )
     assert (bundle.preprocess, bundle.operating_points, bundle.calibration) == (spec, points, calibration)
+    assert bundle.licence == LICENCE
     assert bundle.training == {"seed": 3}
     assert bundle == load_bundle(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"licence": "MIT"},
+        {"licence": {}},
+        {"licence": {"terms": 5, "data": []}},
+        {"licence": {"terms": "a", "data": ["b"]}},
+        {"licence": {"terms": "a", "data": [{"name": "b", "licence": "c", "cite": [None]}]}},
+        {"evaluation": []},
+        {"evaluation": {"within_site": [{"question": "a"}]}},
+        {"evaluation": {"within_site": 5}},
+    ],
+)
+def test_malformed_parts_are_found_before_the_night(copy: Path, parts: dict[str, object]) -> None:
+    content = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps(content | parts))
+    rewrite(copy)
+    with pytest.raises(BundleError, match="not understood"):
+        load_bundle(copy)
 
 
 def test_a_bundle_without_operating_points_says_so(tiny_bundle: Path, tmp_path: Path) -> None:
     bundle = written(tmp_path / "b", tiny_bundle, operating_points=None)
     assert bundle.operating_points is None
     assert bundle.notes == (
+        "What the scores are worth within a hospital was not measured.",
         "mind the gap",
         "This bundle has no operating points: the list has an order, no bands.",
     )

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.bundle.worth import state_worth
+from cxrbatch.datasets.licences import IMAGENET, weights_licence
 from cxrbatch.evaluation.model_card import model_card
+from cxrbatch.evaluation.plain_words import plain_words
 from cxrbatch.evaluation.targets import targets
 from cxrbatch.pages.wording import interval
 from tests.factories.evaluations import evaluated, made_bundle, scored_site, scored_sites
@@ -34,10 +37,22 @@ def rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines[2:]]
 
 
-def test_weaknesses_come_first_and_missed_targets_before_all_else(
+def test_the_card_opens_in_plain_words_with_what_the_bundle_is_worth(
     card: str, evaluation: dict[str, Any]
 ) -> None:
-    assert re.findall(r"^## (.*)$", card, re.M)[0] == "Weaknesses first"
+    lines = part(card, "In plain words").splitlines()
+    assert lines[1] == f"**{state_worth(evaluation)}**"
+    answers = plain_words(made_bundle(), evaluation)
+    assert [line for line in lines[2:] if line.startswith("**")] == [f"**{heading}.**" for heading in answers]
+    assert [line for line in lines if line.startswith("* ")] == [
+        f"* {sentence}" for answer in answers.values() for sentence in answer
+    ]
+
+
+def test_weaknesses_come_before_tables_and_missed_targets_before_all_else(
+    card: str, evaluation: dict[str, Any]
+) -> None:
+    assert re.findall(r"^## (.*)$", card, re.M)[:2] == ["In plain words", "Weaknesses first"]
     points = [line for line in part(card, "Weaknesses first").splitlines() if line.startswith("* ")]
     missed = [target for target in targets(evaluation) if target.missed]
     assert len(missed) >= 3
@@ -119,7 +134,11 @@ def test_a_bundle_that_was_never_evaluated_says_so() -> None:
     assert first.startswith(
         "* **This bundle has no evaluation: nothing is known of what its scores are worth"
     )
-    assert re.findall(r"^## (.*)$", card, re.M) == ["Weaknesses first", "Use", "How it was trained"]
+    assert re.findall(r"^## (.*)$", card, re.M) == [
+        "In plain words",
+        "Weaknesses first",
+        "How it was trained",
+    ]
     assert "imported from corona.h5" in part(card, "How it was trained")
     assert "AUROC" not in card
 
@@ -189,7 +208,22 @@ def test_only_collections_that_were_used_are_cited(card: str) -> None:
     assert "covid-chestxray-dataset" in data  # tested
     assert "NIH ChestX-ray8" in data  # taught
     assert "Kaggle" not in data
-    assert "non-commercial" in data
+    assert "Not under the MIT licence" in data
+
+
+def test_the_licence_that_a_bundle_states_is_shown_and_not_said_twice() -> None:
+    licence = weights_licence({"rsna", "our own"}, IMAGENET)
+    data = part(model_card(made_bundle(licence=licence), evaluated()), "Data: licences and citations")
+    weights, tested = data.split("Only measured on:")
+    assert f"**The weights: {licence.terms}** They were trained on:" in weights
+    assert re.findall(r"^\* \*\*(\S+)", weights, re.M) == ["COVID-19", "our", "ImageNet"]
+    assert re.findall(r"^\* \*\*(\S+)", tested, re.M) == ["covid-chestxray-dataset", "NIH"]
+
+
+def test_a_lung_network_without_a_stated_licence_was_pretrained_on_imagenet() -> None:
+    recipe = {"name": "a", "fit": {"method": "pairs"}, "network": {"architecture": "lung"}}
+    card = model_card(made_bundle(training={**made_bundle().training, "recipe": recipe}), evaluated())
+    assert "* **ImageNet" in part(card, "Data: licences and citations")
 
 
 def test_a_site_with_a_single_label_has_no_row() -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.datasets.licences import weights_licence
 from cxrbatch.datasets.loading import Dataset, hold_out, load_dataset
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
@@ -55,6 +56,7 @@ def test_training_writes_a_bundle_that_loads(bundle: Bundle) -> None:
     assert loaded.training["images"]["healthy"] == {"normal": {"images": 9, "patients": 6}}
     assert set(loaded.training["taught"]) == {"north", "south"}
     assert loaded.training["stopping"].startswith("after 12 steps, fixed by the recipe")
+    assert loaded.licence == weights_licence({"north", "south"})
     within = [(row["site"], row["exposure"]) for row in loaded.evaluation["within_site"]]
     assert within == [("north", "left out")] + [("south/east", "left out")] * 5
     assert loaded.operating_points is None  # no site has 50 patients without pneumonia
