@@ -18,6 +18,8 @@ from typing import Any
 
 import click
 
+from cxrbatch._lib.text import visible
+
 _LOGGER = logging.getLogger("cxrbatch")
 _PREFIX = {logging.WARNING: "Warning: "}
 
@@ -162,7 +164,8 @@ def _text_line(record: logging.LogRecord) -> str:
 
 def _one_line(message: str) -> str:
     """Escape unprintable characters: a path or a bundle's name could hold line ends or control sequences."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in message)
+    shown = visible(message)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
 
 
 def _json_line(record: logging.LogRecord) -> str:

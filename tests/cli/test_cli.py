@@ -1,11 +1,11 @@
 """The command line as a user and cron meet it."""
 
 import csv
-import gzip
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import click
@@ -114,13 +114,14 @@ def test_an_archive_or_a_format_that_is_not_read_is_3_and_on_the_page(
     (tmp_path / "in").mkdir()
     film = sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm"
     shutil.copy(film, tmp_path / "in" / "1.dcm")
-    (tmp_path / "in" / "night2.dcm.gz").write_bytes(gzip.compress(film.read_bytes()))
+    with zipfile.ZipFile(tmp_path / "in" / "night2.zip", "w") as archive:
+        archive.write(film)
     (tmp_path / "in" / "film.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     result = cxrbatch("screen", tmp_path / "in", "--out", tmp_path / "report.csv")
     assert result.returncode == 3, result.stderr
     assert "3 files found = 1 scored + 2 not scored" in result.stderr
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert all(word in page for word in ("unsupported_format", "packed_file", "unpack it", "night2.dcm.gz"))
+    assert all(word in page for word in ("unsupported_format", "packed_file", "unpack it", "night2.zip"))
 
 
 def test_no_image_is_4(tmp_path: Path) -> None:
