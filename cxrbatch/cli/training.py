@@ -20,6 +20,11 @@ _DATA = click.option(
 @click.option("--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
 @_DATA
 @click.option("--log-dir", type=PATH, help="Folder for TensorBoard: the loss of every network.")
+@click.option(
+    "--no-folds",
+    is_flag=True,
+    help="Train the network alone and measure nothing: no bands, no probabilities, and reports say so.",
+)
 @click.option("--fresh", is_flag=True, help="Train again what an earlier run left in the work folder.")
 def train(recipe: Path, out: Path, **options: Any) -> int:
     """Train a network by RECIPE and write it as a bundle.

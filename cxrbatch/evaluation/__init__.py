@@ -6,7 +6,7 @@ from cxrbatch._lib.lazy import lazy_names
 from cxrbatch.evaluation.bands import broken_at, operating_points, thresholds
 from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.patients import to_patient_scores
-from cxrbatch.evaluation.perturbations import PERTURBATION_BY_NAME
+from cxrbatch.evaluation.perturbations import perturb
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores, one_row_per_patient
 from cxrbatch.evaluation.source_probe import probe_source
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cxrbatch.evaluation.write import write_evaluation
 
 __all__ = [
-    "PERTURBATION_BY_NAME",
     "Exposure",
     "SiteScores",
     "broken_at",
@@ -27,6 +26,7 @@ __all__ = [
     "evaluate_sites",
     "one_row_per_patient",
     "operating_points",
+    "perturb",
     "probe_source",
     "randomise_weights",
     "split_batches",

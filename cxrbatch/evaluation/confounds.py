@@ -26,8 +26,9 @@ from cxrbatch.stats import (
 )
 
 _RIDGE = 1.0  # in patients
-_FOLDS = 5
-_DIVISIONS = 4
+N_FOLDS = 5
+N_DIVISIONS = 4
+"""Ways to divide the patients into folds; a figure is the mean over them."""
 _PARTS = 5  # of rows and columns, by equal counts
 
 
@@ -154,7 +155,7 @@ def metadata_alone(scored: PatientScores, contrast: Contrast) -> dict[str, Any] 
 def _predicted_auroc(categories: Sequence[Names], y_true: Bools, patients: Names) -> float:
     """Compute the AUROC of a ridge logistic regression on categories: cross-validated, mean of some divisions."""
     design = np.column_stack([_one_hot(values) for values in categories])
-    divisions = [_fold_of(patients, y_true, seed) for seed in range(_DIVISIONS)]
+    divisions = [deal_folds(patients, y_true, seed) for seed in range(N_DIVISIONS)]
     return float(np.mean([_cross_validated(design, y_true, fold) for fold in divisions]))
 
 
@@ -165,7 +166,7 @@ def _cross_validated(design: Floats, y_true: Bools, fold: NDArray[np.intp]) -> f
     of that fold was fitted. A useless field would then get an AUROC below one half.
     """
     areas, n_pairs = [], []
-    for held_out in range(_FOLDS):
+    for held_out in range(N_FOLDS):
         here = fold == held_out
         rest = ~here
         weight = balanced_weights(y_true[rest]) * rest.sum()
@@ -176,15 +177,27 @@ def _cross_validated(design: Floats, y_true: Bools, fold: NDArray[np.intp]) -> f
     return float(np.average(np.array(areas)[answered], weights=np.array(n_pairs)[answered]))
 
 
-def _fold_of(patients: Names, y_true: Bools, seed: int) -> NDArray[np.intp]:
-    """Deal patients into folds, those with a positive first, so that each fold gets its share of either."""
+def deal_folds(patients: Names, y_true: Bools, seed: int) -> NDArray[np.intp]:
+    """Deal patients into folds, those with a positive first, so that each fold gets its share of either.
+
+    Parameters
+    ----------
+    patients : ndarray of str, shape (n,)
+    y_true : ndarray of bool, shape (n,)
+    seed : int
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        0 to `N_FOLDS` − 1, the same for all rows of a patient.
+    """
     _, patient = np.unique(patients, return_inverse=True)
     is_positive = np.bincount(patient, y_true) > 0
     shuffled = np.random.default_rng(seed).permutation(is_positive.size)
     order = shuffled[np.argsort(~is_positive[shuffled], kind="stable")]
     place = np.empty(order.size, np.intp)
     place[order] = np.arange(order.size)
-    return place[patient] % _FOLDS
+    return place[patient] % N_FOLDS
 
 
 def _one_hot(values: Names) -> Floats:

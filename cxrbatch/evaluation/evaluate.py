@@ -21,6 +21,7 @@ from cxrbatch.evaluation.matched import area_of, site_auroc, within_domain, with
 from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.perturbations import rank_shift
 from cxrbatch.evaluation.roc_curve import list_curve
+from cxrbatch.evaluation.shape_floor import shape_floor
 from cxrbatch.evaluation.site_scores import UNSEEN, Exposure, SiteScores, one_row_per_patient
 from cxrbatch.evaluation.subgroups import strata
 from cxrbatch.evaluation.summary import caveats, summarise
@@ -129,6 +130,7 @@ def _part(site: SiteScores, publisher: str) -> SiteScores:
         networks=site.networks[:, chosen],
         perturbed={name: scores[chosen] for name, scores in site.perturbed.items()},
         features=None if site.features is None else site.features[chosen],
+        lung_shape=None if site.lung_shape is None else site.lung_shape[chosen],
     )
 
 
@@ -144,13 +146,15 @@ def within_site(
     perturbed = {name: to_patient_scores(site.cases, scores, rule) for name, scores in site.perturbed.items()}
     for contrast in contrasts:
         sample = contrast.sample(scored)
+        matched = within_domain(site, contrast, rule, bootstraps)
         yield {
             "site": site.site,
             "exposure": str(site.exposure),
             "question": contrast.text,
             "ranked_by": contrast.ranked_by,
             **_figures(sample, points if contrast.ranked_by == "covid" else None, bootstraps),
-            "within_domain": within_domain(site, contrast, rule, bootstraps),
+            "within_domain": matched,
+            **shape_floor(site, contrast, rule, bootstraps, by_domain=matched is not None),
             "within_patient": within_patient(site, contrast, bootstraps),
             "source_alone": confounds.place_alone(scored, contrast),
             "auroc_of_each_network": [

@@ -28,13 +28,21 @@ _METHOD = """\
   a class occurs in it. {person}
 * Two logits: *abnormal* (any pneumonia against normal) and *COVID-19 given abnormal* (against other pneumonia).
   With p and q the logistic functions of the calibrated logits: covid = p·q, pneumonia = p·(1 − q), normal = 1 − p.
-* Their slopes and offsets were fitted on left-out sites. A question that does not carry over to new sites gets a
-  slope near zero and so hardly any say in the score.
+{lines}
 {network}
 * A fixed number of batches, because validation on a source of the training set cannot tell when to stop.
 * Near-duplicates within and across sources were removed before any split; patients who share a radiograph are one
   patient; a radiograph found under two labels was removed altogether, unless one of its two copies is only for
   tests.
+"""
+
+_FITTED = """\
+* Their slopes and offsets were fitted on left-out sites. A question that does not carry over to new sites gets a
+  slope near zero and so hardly any say in the score.\
+"""
+
+_NOT_FITTED = """\
+* Their slopes are 1 and their offsets 0: no site was left out on which they could have been fitted.\
 """
 
 _LUNG = """\
@@ -181,15 +189,21 @@ def _training(training: Mapping[str, Any]) -> str:
             f"## How it was trained\n\nThe network was {_text(origin)}. Whether a site or a patient above took "
             "part in its training cannot be told.\n"
         )
-    method = _METHOD_CLASSES if recipe["fit"].get("method") == "classes" else _matched_pairs(recipe)
+    method = _METHOD_CLASSES if recipe["fit"].get("method") == "classes" else _matched_pairs(training)
     stopping = f" Stopped {_text(training['stopping'])}." if training.get("stopping") else ""
     return f"{method}\n{training['parameters']:,} parameters.{stopping}\n"
 
 
-def _matched_pairs(recipe: Mapping[str, Any]) -> str:
+def _matched_pairs(training: Mapping[str, Any]) -> str:
+    recipe = training["recipe"]
+    has_folds = training.get("measured", True) and recipe.get("folds", True)
     reads_lungs = recipe.get("network", {}).get("architecture") == "lung"
     person = _PERSON if recipe["fit"].get("person_pairs") else ""
-    return _METHOD.format(person=person, network=_LUNG if reads_lungs else _RESIDUAL)
+    return _METHOD.format(
+        person=person,
+        lines=_FITTED if has_folds else _NOT_FITTED,
+        network=_LUNG if reads_lungs else _RESIDUAL,
+    )
 
 
 def _reporting(evaluation: Mapping[str, Any]) -> str:

@@ -66,12 +66,9 @@ def to_patient_scores(
     by_domain : bool
         A row for each domain of a patient, for comparisons within a domain.
     """
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for index, case in enumerate(cases):
-        domain = case.domain if by_domain else ""
-        groups.setdefault((case.patient, case.label, domain), []).append(index)
-    first = [cases[images[0]] for images in groups.values()]
-    combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in groups.values()]
+    rows = group_images(cases, by_domain=by_domain)
+    first = [cases[images[0]] for images in rows]
+    combined = [RULES[rule](np.asarray(scores[images], np.float64)) for images in rows]
     return PatientScores(
         patients=np.array([case.patient for case in first], np.str_),
         labels=np.array([case.label for case in first], np.str_),
@@ -81,6 +78,15 @@ def to_patient_scores(
         cases=np.array(first, np.object_),
         scores=np.array(combined, np.float64).reshape(-1, len(FINDINGS)),
     )
+
+
+def group_images(cases: Sequence[LabelledImage], *, by_domain: bool = False) -> list[list[int]]:
+    """List the indices of the images of each row of `to_patient_scores`."""
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for index, case in enumerate(cases):
+        domain = case.domain if by_domain else ""
+        groups.setdefault((case.patient, case.label, domain), []).append(index)
+    return list(groups.values())
 
 
 def join(parts: Sequence[PatientScores]) -> PatientScores:

@@ -6,7 +6,7 @@ middle. The input is not modified.
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,8 +34,8 @@ def lungs_blacked_out(images: Images, masks: NDArray[np.bool_] | None = None) ->
     ----------
     images : ndarray of uint8, shape (n, height, width)
     masks : ndarray of bool, shape (n, height, width), optional
-        True where lung is. Without masks everything but the margin of the image counts as lung, which blacks out
-        more. The outline of a mask shows the shape of the lungs, so it should be wider than they are.
+        True where lung is. Without masks, and where a mask is empty, everything but the margin of the image counts
+        as lung. The outline of a mask shows the shape of the lungs, so it should be wider than they are.
 
     Raises
     ------
@@ -51,19 +51,20 @@ def lungs_only(images: Images, masks: NDArray[np.bool_] | None = None) -> Images
 
 
 def _lungs(images: Images, masks: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    box = _lung_box(images)
     if masks is None:
-        inside = np.zeros(images.shape[1:], bool)
-        inside[_lung_box(images)] = True
-        return np.broadcast_to(inside, images.shape)
+        return box
     if masks.shape != images.shape:
         raise ValueError(f"masks of shape {masks.shape} for images of shape {images.shape}")
-    return masks.astype(bool)
+    return np.where(masks.any(axis=(1, 2), keepdims=True), masks, box).astype(bool)
 
 
-def _lung_box(images: Images) -> tuple[slice, slice]:
+def _lung_box(images: Images) -> NDArray[np.bool_]:
     _, height, width = images.shape
     upper, lower, left, right = _BOX
-    return slice(int(upper * height), int(lower * height)), slice(int(left * width), int(right * width))
+    inside = np.zeros((height, width), bool)
+    inside[int(upper * height) : int(lower * height), int(left * width) : int(right * width)] = True
+    return np.broadcast_to(inside, images.shape)
 
 
 def border_only(images: Images) -> Images:
@@ -144,16 +145,21 @@ class Perturbation:
     expectation : Expectation
     text : str
         Description for people.
+    by_mask : bool
+        True if the change also takes masks of the lungs, which say where these are.
     """
 
     name: str
-    change: Callable[[Images], Images]
+    change: Callable[..., Images]
     expectation: Expectation
     text: str
+    by_mask: bool = False
 
 
-def _lose(name: str, change: Callable[[Images], Images], text: str) -> Perturbation:
-    return Perturbation(name=name, change=change, expectation=Expectation.MUST_LOSE, text=text)
+def _lose(name: str, change: Callable[..., Images], text: str, *, by_mask: bool = False) -> Perturbation:
+    return Perturbation(
+        name=name, change=change, expectation=Expectation.MUST_LOSE, text=text, by_mask=by_mask
+    )
 
 
 def _stay(name: str, change: Callable[[Images], Images], text: str) -> Perturbation:
@@ -161,7 +167,19 @@ def _stay(name: str, change: Callable[[Images], Images], text: str) -> Perturbat
 
 
 PERTURBATIONS: tuple[Perturbation, ...] = (
-    _lose("lungs blacked out", lungs_blacked_out, "neck, shoulders, flanks and abdomen are left"),
+    _lose(
+        "lungs blacked out",
+        lungs_blacked_out,
+        "all but the margin of the picture is black, wherever the lungs are; neck, shoulders, flanks and abdomen "
+        "are left",
+    ),
+    _lose(
+        "lungs blacked out by mask",
+        lungs_blacked_out,
+        "what a segmentation network finds to be lung is black, and a sixteenth of the picture beside it; where it "
+        "finds none, all but the margin is",
+        by_mask=True,
+    ),
     _lose("border only", border_only, "a frame of 12 % on each side is left"),
     _lose(
         "8 × 8 pixels",
@@ -177,7 +195,14 @@ PERTURBATIONS: tuple[Perturbation, ...] = (
         name="lungs only",
         change=lungs_only,
         expectation=Expectation.MAY_MOVE,
-        text="everything else is black; the AUROC should hold",
+        text="the reverse, only the margin is black; the AUROC should hold",
+    ),
+    Perturbation(
+        name="lungs only by mask",
+        change=lungs_only,
+        expectation=Expectation.MAY_MOVE,
+        text="the reverse, all else is black; the AUROC should hold",
+        by_mask=True,
     ),
     _stay("marker L", markers.letter_l, "a white L in the upper right corner"),
     _stay("marker R", markers.letter_r, "a white R in the upper left corner"),
@@ -188,17 +213,35 @@ PERTURBATIONS: tuple[Perturbation, ...] = (
     _stay("JPEG quality 30", jpeg, "strong compression"),
     _stay("half resolution", half_resolution, "averaged to half as many rows and columns"),
 )
-"""In the order of reports."""
+"""In the order of reports. Those by mask stand in for those without, where there are masks."""
 
-PERTURBATION_BY_NAME: Mapping[str, Callable[[Images], Images]] = {
-    perturbation.name: perturbation.change for perturbation in PERTURBATIONS
-}
-"""The changes by name."""
+_TAKE_MASKS = {perturbation.change for perturbation in PERTURBATIONS if perturbation.by_mask}
 
 EXPECTATIONS: Mapping[str, Expectation] = {
     perturbation.name: perturbation.expectation for perturbation in PERTURBATIONS
 }
 """Expected effects by name."""
+
+
+def perturb(images: Images, masks: NDArray[np.bool_] | None = None) -> Iterator[tuple[str, Images]]:
+    """Change images in every way that is measured.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+    masks : ndarray of bool, shape (n, height, width), optional
+        See `lungs_blacked_out`.
+
+    Yields
+    ------
+    tuple of str and ndarray
+        The name of the change, in the order of `PERTURBATIONS`, and the changed images.
+    """
+    for each in PERTURBATIONS:
+        if each.by_mask and masks is not None:
+            yield each.name, each.change(images, masks)
+        elif not each.by_mask and (masks is None or each.change not in _TAKE_MASKS):
+            yield each.name, each.change(images)
 
 
 def rank_shift(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:

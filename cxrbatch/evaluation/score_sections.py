@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from cxrbatch.evaluation.perturbations import PERTURBATIONS, Expectation
+from cxrbatch.evaluation.perturbations import PERTURBATIONS, Expectation, lungs_blacked_out, lungs_only
 from cxrbatch.evaluation.queries import Evaluation, Row
 from cxrbatch.evaluation.targets import (
     MARKER_SHIFT,
@@ -19,6 +19,11 @@ _EXPECTED = {
     Expectation.MUST_STAY: "Ought to move nobody",
     Expectation.MAY_MOVE: "Ought to keep most of the AUROC",
 }
+_SHAPE = (
+    " Lung shape alone: area, height and width of the lungs, their shares of left and right, upper and lower half, "
+    "by a logistic regression on other patients. Within fifths of it: only patients whose lungs have much the same "
+    "shape are compared."
+)
 
 
 def confound_floor(evaluation: Evaluation, beside: Row | None = None) -> list[tuple[str, str]]:
@@ -63,7 +68,9 @@ def _size(row: Row) -> int:
 
 
 def within_site_section(evaluation: Evaluation) -> Section | None:
-    """Show the ranking within each site."""
+    """Show the ranking within each site; beside it what lung shape tells, where it was measured."""
+    rows = evaluation.get("within_site", ())
+    has_shape = any(row.get("shape_alone") is not None for row in rows)
     header = (
         *("site", "in training", "question", "ranked by", "patients with / without"),
         *(
@@ -72,6 +79,7 @@ def within_site_section(evaluation: Evaluation) -> Section | None:
             "AUPRC (95 % CI)",
             "share with",
             "publisher alone",
+            *(("lung shape alone", "AUROC within fifths of it (95 % CI)") if has_shape else ()),
             "single networks",
         ),
     )
@@ -82,12 +90,13 @@ def within_site_section(evaluation: Evaluation) -> Section | None:
         "from a bootstrap over patients. A site that was left out, or that never taught, was seen by none of the "
         "networks that scored it; of one that was held out they had seen other patients. Within a domain: only "
         "patients of one view and scanner format are compared, where these are known and differ. Publisher alone: "
-        "the AUROC of somebody who knows where a radiograph was published and does not look at it.",
-        table(header, 4, map(_within_site_row, evaluation.get("within_site", ()))),
+        "the AUROC of somebody who knows where a radiograph was published and does not look at it."
+        f"{_SHAPE if has_shape else ''}",
+        table(header, 4, (_within_site_row(row, has_shape=has_shape) for row in rows)),
     )
 
 
-def _within_site_row(row: Row) -> Iterator[Cell]:
+def _within_site_row(row: Row, *, has_shape: bool) -> Iterator[Cell]:
     yield from (
         Cell(row["site"]),
         Cell(row["exposure"]),
@@ -99,6 +108,7 @@ def _within_site_row(row: Row) -> Iterator[Cell]:
         Cell(interval(row["auprc"])),
         Cell(percent(row["prevalence"])),
         Cell(figure(row.get("source_alone"))),
+        *(_shape_cells(row) if has_shape else ()),
         Cell(", ".join(figure(value, 2) for value in row["auroc_of_each_network"])),
     )
 
@@ -110,6 +120,12 @@ def _within_domain_cell(found: Row | None) -> Cell:
     return Cell(interval(found["auroc"]), note=note, mark=USEFUL_AUROC.mark(found["auroc"]["value"]))
 
 
+def _shape_cells(row: Row) -> Iterator[Cell]:
+    yield Cell(figure(row.get("shape_alone")))
+    found = row.get("within_shape_fifths")
+    yield Cell(interval(found["auroc"]), note=_patients(found)) if found else Cell("–")
+
+
 def perturbations_section(evaluation: Evaluation) -> Section | None:
     """Show how changed images change the score."""
     rows = [row for row in evaluation.get("within_site", ()) if row["audits"]]
@@ -118,7 +134,7 @@ def perturbations_section(evaluation: Evaluation) -> Section | None:
         "audits",
         "What the score looks at",
         "The same patients with changed pictures: AUROC and, in brackets or below it, the median move of a patient "
-        f"in the list as a share of its length. {' '.join(_expected(names))}",
+        f"in the list as a share of its length. {' '.join([*_expected(names), *_lungs_are(names)])}",
         table(
             ("site", "question", "ranked by", "unchanged", *names),
             3,
@@ -136,6 +152,13 @@ def _expected(names: Sequence[str]) -> Iterator[str]:
         ]
         if shown:
             yield f"{text}: {_listed(shown)}."
+
+
+def _lungs_are(names: Sequence[str]) -> Iterator[str]:
+    """State where the lungs are thought to be: a box that is the same for all is not what a mask is."""
+    for perturbation in PERTURBATIONS:
+        if perturbation.name in names and perturbation.change in (lungs_blacked_out, lungs_only):
+            yield f"{perturbation.name.capitalize()}: {perturbation.text}."
 
 
 def _perturbation_row(row: Row, names: Sequence[str]) -> Iterator[Cell]:

@@ -48,10 +48,12 @@ class SiteScores:
     networks : ndarray of float64, shape (networks, n, 3)
         Scores of each network (seed) by itself.
     perturbed : mapping of str to ndarray of float64, shape (n, 3)
-        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.PERTURBATION_BY_NAME`); NaN for
+        Scores of the changed images, by the name of the change (`cxrbatch.evaluation.perturb`); NaN for
         patients whose images were not changed.
     features : ndarray of float32, shape (n, features) or None
         Input of the last layer, for the probe that predicts the source.
+    lung_shape : ndarray of float64, shape (n, k) or None
+        Measures of the lung mask of each image, such as area and height; None where nothing finds the lungs.
     """
 
     site: str
@@ -61,6 +63,7 @@ class SiteScores:
     networks: Floats
     perturbed: Mapping[str, Floats] = field(default_factory=dict)
     features: NDArray[np.float32] | None = None
+    lung_shape: Floats | None = None
 
 
 def one_row_per_patient(sites: Sequence[SiteScores], rule: str) -> PatientScores:

@@ -32,6 +32,7 @@ from cxrbatch.evaluation.summary_floor import (
     floor_as_good_as_pooled,
     floor_as_good_within,
     metadata_as_good,
+    shape_as_good,
     trivial_trap,
 )
 from cxrbatch.evaluation.targets import (
@@ -295,6 +296,7 @@ _BAD: tuple[Callable[[Evaluation], Iterator[str]], ...] = (
     floor_as_good_as_pooled,
     floor_as_good_within,
     metadata_as_good,
+    shape_as_good,
     trivial_trap,
     _not_separated,
     _healthy_called_urgent,

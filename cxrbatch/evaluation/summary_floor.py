@@ -30,6 +30,15 @@ def floor_as_good_within(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
+def shape_as_good(evaluation: Evaluation) -> Iterator[str]:
+    """State where the shape of the lungs alone is as good as the score."""
+    rows = evaluation["within_site"]
+    yield from _as_good(
+        "The shape of the lungs alone, without a look into them, is as good as the score",
+        [(row, row["shape_alone"]) for row in rows if row.get("shape_alone") is not None],
+    )
+
+
 def metadata_as_good(evaluation: Evaluation) -> Iterator[str]:
     """State where metadata alone are as good as the score."""
     yield from _as_good(

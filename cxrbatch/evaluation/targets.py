@@ -116,7 +116,7 @@ def targets(evaluation: Mapping[str, Any]) -> list[Target]:
 
 def without_lungs(perturbation: str) -> bool:
     """Check whether a change removes the lungs, which the score ought to use."""
-    return perturbation == "lungs blacked out"
+    return perturbation.startswith("lungs blacked out")
 
 
 def pastes_a_marker(perturbation: str) -> bool:

@@ -21,7 +21,14 @@ from cxrbatch.pages import interval
 from cxrbatch.training.calibration import Calibration, Line
 from cxrbatch.training.checkpoint import TrainOptions, dataset_digest, work_folder
 from cxrbatch.training.inspect_network import internals
-from cxrbatch.training.leave_one_out import held_out_sites, left_out_sites, score_folds, score_patient_folds
+from cxrbatch.training.leave_one_out import (
+    calibrate,
+    held_out_sites,
+    left_out_sites,
+    score_folds,
+    score_patient_folds,
+)
+from cxrbatch.training.lung_shape import add_lung_shapes
 from cxrbatch.training.origin import Origin, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
@@ -195,12 +202,16 @@ def _own_sites(
     splits = split_dataset(dataset, recipe)
     folds = score_folds(dataset, splits.training_set, recipe, origin, options)
     calibration = _calibration(bundle)
-    sites = [*left_out_sites(folds, calibration), *unseen_sites(splits, score)]
+    sites = [*left_out_sites(folds, calibration), *unseen_sites(splits, score, origin.segmenter)]
     if _was_trained_on(bundle, splits):
         patient_folds = score_patient_folds(splits.training_set, recipe, origin, options)
-        return [*sites, *held_out_sites(patient_folds, calibration)]
-    options.report_progress("the images are not those that taught the bundle: who was held out is not known")
-    return [site for site in sites if site.exposure is not Exposure.HELD_OUT]
+        sites += held_out_sites(patient_folds, calibration)
+    else:
+        options.report_progress(
+            "the images are not those that taught the bundle: who was held out is not known"
+        )
+        sites = [site for site in sites if site.exposure is not Exposure.HELD_OUT]
+    return add_lung_shapes(sites, dataset, origin.segmenter)
 
 
 def _was_trained_on(bundle: Bundle, splits: Splits) -> bool:
@@ -209,7 +220,9 @@ def _was_trained_on(bundle: Bundle, splits: Splits) -> bool:
 
 
 def _calibration(bundle: Bundle) -> Calibration:
-    lines = bundle.evaluation["calibration"]
+    lines = bundle.evaluation.get("calibration")
+    if lines is None:  # nothing was measured when it was trained
+        return calibrate(())
     return Calibration(**{question: Line(**line) for question, line in lines.items()})
 
 

@@ -101,7 +101,7 @@ def _score_fold(
     taken = {case.path for case in training_set.cases}
     allowed = dataset.select(lambda case: case.path in taken or case.source in fold.trains)
     ensemble = fit_all(without_patients(allowed, rest), recipe, origin, options.named(name))
-    return _scored(fold.leave_out, rest, ensemble)
+    return _scored(fold.leave_out, rest, ensemble, origin)
 
 
 def score_patient_folds(
@@ -118,7 +118,7 @@ def score_patient_folds(
             origin,
             options.named(f"patients {part + 1} of {n_parts}"),
         )
-        found.append(_scored((), rest, ensemble))
+        found.append(_scored((), rest, ensemble, origin))
     return found
 
 
@@ -126,8 +126,8 @@ def _is_in_part(case: LabelledImage, part: int, n_parts: int) -> bool:
     return part_of(case.patient, n_parts) == part
 
 
-def _scored(left_out: Sequence[str], rest: Dataset, ensemble: Ensemble) -> FoldScores:
-    perturbed = score_perturbed(rest, lambda images: ensemble.logits(images).mean(axis=0))
+def _scored(left_out: Sequence[str], rest: Dataset, ensemble: Ensemble, origin: Origin) -> FoldScores:
+    perturbed = score_perturbed(rest, lambda images: ensemble.logits(images).mean(axis=0), origin.segmenter)
     return FoldScores(tuple(left_out), rest.cases, ensemble.logits(rest.images), perturbed)
 
 

@@ -129,13 +129,14 @@ def _overlap_loss(logits: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
 
 def mean_dice(segmenter: keras.Model, examples: MaskedLungs) -> float:
     """Compute twice the overlap over the sum of areas (Dice 1945), mean over radiographs; a cell is lung or not."""
-    found = _is_lung(segmenter, examples.images)
+    found = find_lungs(segmenter, examples.images)
     true = _cells(tf.constant(examples.masks[..., None], tf.float32)).numpy()[..., 0] >= 127.5
     both, either = (found & true).sum((1, 2)), found.sum((1, 2)) + true.sum((1, 2))
     return float(np.mean(2 * both / np.maximum(either, 1)))
 
 
-def _is_lung(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def find_lungs(segmenter: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Find the lungs; (n, height, width) → True for a cell that is rather lung than not, (n, rows, columns)."""
     return np.asarray(compute_outputs(segmenter, images)[..., 0] >= 0)
 
 
@@ -147,6 +148,8 @@ class LungCrop:
     ----------
     network : keras.Model
         From `lung_crop`.
+    segmenter : keras.Model
+        The segmentation network: values 0–255, shape (n, height, width, 1) → logits of lung per cell.
     dice : float
         Mean Dice coefficient (`mean_dice`) on held-out patients.
     n_masks, n_held_out : int
@@ -154,6 +157,7 @@ class LungCrop:
     """
 
     network: keras.Model
+    segmenter: keras.Model
     dice: float
     n_masks: int
     n_held_out: int
@@ -184,6 +188,7 @@ def prepare_lung_crop(
     segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
     return LungCrop(
         network=lung_crop(segmenter, recipe.lungs.margin, recipe.network.size_px),
+        segmenter=segmenter,
         dice=mean_dice(segmenter, held_out),
         n_masks=len(training_set.names),
         n_held_out=len(held_out.names),

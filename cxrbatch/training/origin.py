@@ -32,6 +32,11 @@ class Origin:
         """The network that crops an image to the lungs."""
         return self.lungs.network if self.lungs else None
 
+    @property
+    def segmenter(self) -> keras.Model | None:
+        """The network that finds the lungs."""
+        return self.lungs.segmenter if self.lungs else None
+
 
 def prepare_origin(
     recipe: TrainRecipe, folder: Path, data: Path, cases: Sequence[LabelledImage], options: TrainOptions

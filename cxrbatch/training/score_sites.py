@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.datasets import Dataset, LabelledImage
-from cxrbatch.evaluation import PERTURBATION_BY_NAME, Exposure, SiteScores, thresholds
+from cxrbatch.evaluation import Exposure, SiteScores, perturb, thresholds
 from cxrbatch.stats import Floats
+from cxrbatch.training.lung_shape import wide_masks
 from cxrbatch.training.splits import Splits, is_within
 
 Scorer = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
@@ -19,17 +21,21 @@ _MOST_PERTURBED = 1000
 """Images of a source that are scored again after each perturbation: more would take long and change little."""
 
 
-def unseen_sites(splits: Splits, score: Scorer) -> list[SiteScores]:
+def unseen_sites(splits: Splits, score: Scorer, segmenter: keras.Model | None = None) -> list[SiteScores]:
     """Score every source with patients outside the training set, and the own split, if there is one."""
     trained_on = splits.trained_on_sources
     sites = [
         score_site(
-            source, Exposure.HELD_OUT if source in trained_on else Exposure.NOT_TRAINED_ON, part, score
+            source,
+            Exposure.HELD_OUT if source in trained_on else Exposure.NOT_TRAINED_ON,
+            part,
+            score,
+            segmenter,
         )
         for source, part in by_source(splits.unseen)
     ]
     if splits.held_out.cases:
-        sites.append(score_site(OWN_SPLIT, Exposure.HELD_OUT, splits.held_out, score))
+        sites.append(score_site(OWN_SPLIT, Exposure.HELD_OUT, splits.held_out, score, segmenter))
     return sites
 
 
@@ -41,7 +47,9 @@ def by_source(dataset: Dataset) -> list[tuple[str, Dataset]]:
     return [(source, dataset.at(of_source)) for source, of_source in sorted(indices.items())]
 
 
-def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -> SiteScores:
+def score_site(
+    site: str, exposure: Exposure, dataset: Dataset, score: Scorer, segmenter: keras.Model | None = None
+) -> SiteScores:
     """Score the images of one site, and the perturbed images where the site has more than one label."""
     scores = np.asarray(score(dataset.images), np.float64)
     return SiteScores(
@@ -50,12 +58,19 @@ def score_site(site: str, exposure: Exposure, dataset: Dataset, score: Scorer) -
         cases=dataset.cases,
         scores=scores,
         networks=scores[np.newaxis],
-        perturbed=score_perturbed(dataset, score),
+        perturbed=score_perturbed(dataset, score, segmenter),
     )
 
 
-def score_perturbed(dataset: Dataset, score: Scorer) -> dict[str, Floats]:
+def score_perturbed(
+    dataset: Dataset, score: Scorer, segmenter: keras.Model | None = None
+) -> dict[str, Floats]:
     """Score the perturbed images of some patients of each source that has more than one label.
+
+    Parameters
+    ----------
+    segmenter : keras.Model, optional
+        Finds the lungs that are blacked out, or left; by default they are where they mostly are.
 
     Returns
     -------
@@ -67,9 +82,10 @@ def score_perturbed(dataset: Dataset, score: Scorer) -> dict[str, Floats]:
     if not chosen:
         return {}
     images = dataset.images[chosen]
+    masks = None if segmenter is None else wide_masks(segmenter, images)
     return {
-        name: _spread(np.asarray(score(change(images)), np.float64), chosen, len(dataset.cases))
-        for name, change in PERTURBATION_BY_NAME.items()
+        name: _spread(np.asarray(score(changed), np.float64), chosen, len(dataset.cases))
+        for name, changed in perturb(images, masks)
     }
 
 

@@ -50,6 +50,7 @@ from cxrbatch.training.leave_one_out import (
     score_patient_folds,
 )
 from cxrbatch.training.licence import licence_of_weights
+from cxrbatch.training.lung_shape import add_lung_shapes
 from cxrbatch.training.lungs import LungCrop
 from cxrbatch.training.origin import Origin, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
@@ -64,6 +65,7 @@ def train_bundle(
     *,
     fresh: bool = False,
     log_dir: Path | None = None,
+    no_folds: bool = False,
 ) -> Bundle:
     """Train as a recipe describes: networks per fold to measure with, then the network of the bundle.
 
@@ -80,6 +82,9 @@ def train_bundle(
         Train every network again.
     log_dir : Path, optional
         Folder for TensorBoard.
+    no_folds : bool
+        Train the network of the bundle alone and measure nothing: the bundle has no evaluation, no bands and no
+        calibration.
 
     Raises
     ------
@@ -94,7 +99,8 @@ def train_bundle(
     dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
     origin = prepare_origin(spec, recipe.parent, data or recipe.parent, dataset.cases, options)
-    return train_on(dataset, spec, out, gate, origin=origin, options=options)
+    train = train_only if no_folds else train_on
+    return train(dataset, spec, out, gate, origin=origin, options=options)
 
 
 def train_on(
@@ -106,7 +112,7 @@ def train_on(
     origin: Origin | None = None,
     options: TrainOptions | None = None,
 ) -> Bundle:
-    """Train on images already loaded; see `train_bundle`."""
+    """Train and measure on images already loaded; see `train_bundle`."""
     origin, options = origin or Origin(), options or TrainOptions()
     splits = split_dataset(dataset, recipe)
     folds = score_folds(dataset, splits.training_set, recipe, origin, options)
@@ -118,11 +124,12 @@ def train_on(
     model = export_scores(ensemble, calibration, recipe.network)
     scorer = scores_only(model)
     left_out = left_out_sites(folds, calibration)
-    sites = [
+    scored = [
         *left_out,
         *held_out_sites(patient_folds, calibration),
-        *unseen_sites(splits, lambda images: compute_outputs(scorer, images)),
+        *unseen_sites(splits, lambda images: compute_outputs(scorer, images), origin.segmenter),
     ]
+    sites = add_lung_shapes(scored, dataset, origin.segmenter)
     measured = operating_points(sites, rule) or own_split_points(sites, rule)
     broken = broken_at(sites, rule, measured) if measured else []
     with tempfile.TemporaryDirectory() as scratch:
@@ -137,13 +144,47 @@ def train_on(
             aggregation=rule,
             operating_points=None if broken else measured,
             calibration=_score_calibration(left_out, rule),
-            training=_training(dataset, splits, recipe, origin, model),
+            training={**_training(dataset, splits, recipe, origin, model), "measured": True},
             evaluation={
                 **evaluate_sites(sites, rule, measured, recipe.bootstraps, **internals(saved, dataset)),
                 "rejected_points": _rejected(measured, broken),
                 "calibration": dataclasses.asdict(calibration),
                 "aggregation": comparison,
             },
+            licence=licence_of_weights(recipe, count(splits.training_set)),
+        )
+
+
+def train_only(
+    dataset: Dataset,
+    recipe: TrainRecipe,
+    out: Path,
+    gate: Path,
+    *,
+    origin: Origin | None = None,
+    options: TrainOptions | None = None,
+) -> Bundle:
+    """Train the network of the bundle on images already loaded, and measure nothing; see `train_bundle`.
+
+    The weights are those of `train_on`. The logits of the network are not calibrated.
+    """
+    origin, options = origin or Origin(), options or TrainOptions()
+    splits = split_dataset(dataset, recipe)
+    ensemble = fit_all(splits.training_set, recipe, origin, options.named("bundle"))
+    model = export_scores(ensemble, calibrate(()), recipe.network)
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = Path(scratch) / "model.keras"
+        model.save(saved)
+        return write_bundle(
+            out,
+            name=recipe.name,
+            model=saved,
+            gate=gate,
+            preprocess=recipe.preprocess,
+            aggregation=choose_rule(()),
+            operating_points=None,
+            training={**_training(dataset, splits, recipe, origin, model), "measured": False},
+            evaluation={},
             licence=licence_of_weights(recipe, count(splits.training_set)),
         )
 

@@ -9,13 +9,14 @@ from cxrbatch.evaluation import perturbations
 from cxrbatch.evaluation.markers import ap_portable, arrows, letter_l, letter_r
 from cxrbatch.evaluation.perturbations import (
     EXPECTATIONS,
-    PERTURBATION_BY_NAME,
     PERTURBATIONS,
     Expectation,
+    perturb,
     rank_shift,
 )
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (3, 40, 80)).astype(np.uint8)
+PERTURBATION_BY_NAME = {each.name: each.change for each in PERTURBATIONS if not each.by_mask}
 MARKERS = {"marker L", "marker R", "marker AP PORTABLE", "marker arrows"}
 
 
@@ -36,6 +37,25 @@ def test_masks_take_out_exactly_the_lungs() -> None:
     assert (without[masks] == 0).all()
     assert (without[~masks] == IMAGES[~masks]).all()
     assert (without + perturbations.lungs_only(IMAGES, masks) == IMAGES).all()
+
+
+def test_where_a_mask_is_empty_the_lungs_are_where_they_mostly_are() -> None:
+    masks = np.random.default_rng(1).random(IMAGES.shape) < 0.3
+    masks[1] = False
+    without = perturbations.lungs_blacked_out(IMAGES, masks)
+    assert (without[1] == perturbations.lungs_blacked_out(IMAGES)[1]).all()
+    assert (without[::2] == perturbations.lungs_blacked_out(IMAGES[::2], masks[::2])).all()
+
+
+def test_with_masks_those_by_mask_take_the_place_of_the_others() -> None:
+    masks = np.random.default_rng(1).random(IMAGES.shape) < 0.3
+    with_masks, without = dict(perturb(IMAGES, masks)), dict(perturb(IMAGES))
+    assert list(without) == list(PERTURBATION_BY_NAME)
+    assert list(with_masks) == [
+        f"{name} by mask" if name.startswith("lungs") else name for name in PERTURBATION_BY_NAME
+    ]
+    assert (with_masks["lungs only by mask"] == np.where(masks, IMAGES, 0)).all()
+    assert all((with_masks[name] == without[name]).all() for name in without.keys() & with_masks.keys())
 
 
 def test_masks_of_another_shape_are_refused() -> None:
@@ -172,9 +192,10 @@ def test_each_image_is_changed_by_itself_and_always_alike(name: str, size: int) 
 
 
 def test_names_are_unique_and_say_what_is_expected() -> None:
-    assert len(PERTURBATION_BY_NAME) == len(PERTURBATIONS) == 13
+    assert len(EXPECTATIONS) == len(PERTURBATIONS) == 15
     assert {name for name, said in EXPECTATIONS.items() if said is Expectation.MUST_LOSE} == {
         "lungs blacked out",
+        "lungs blacked out by mask",
         "border only",
         "8 × 8 pixels",
         "histogram only",

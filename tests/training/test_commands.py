@@ -140,6 +140,24 @@ def test_evaluate_by_another_recipe_measures_what_never_taught(
     assert sites == {"healthy"}
 
 
+def test_no_folds_takes_the_network_alone_and_evaluate_measures_it_later(
+    killed_and_trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("train", folder / "small.toml", "--out", folder / "alone", "--no-folds")
+    assert "without north" not in capsys.readouterr().err
+    assert load_bundle(folder / "alone").evaluation == {}
+    (folder / "alone.work").rename(folder / "alone.own")
+    (folder / "small.work").rename(folder / "alone.work")  # the networks of the folds
+    try:
+        run("evaluate", folder / "alone", folder / "small.toml", "--out", folder / "later")
+    finally:
+        (folder / "alone.work").rename(folder / "small.work")
+    measured = json.loads((folder / "later" / "evaluation.json").read_text())
+    whole = load_bundle(killed_and_trained).evaluation
+    assert measured["headline"]["site"] == whole["headline"]["site"] == "north"
+    assert measured["headline"]["auroc"]["value"] == pytest.approx(whole["headline"]["auroc"]["value"])
+
+
 def test_mistakes_are_named_and_leave_their_exit_code(killed_and_trained: Path, folder: Path) -> None:
     def failure(*arguments: str | Path) -> CxrbatchError:
         with pytest.raises(CxrbatchError) as caught:

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.bundle.bundle import Bundle, load_bundle
@@ -12,13 +13,16 @@ from cxrbatch.datasets.licences import weights_licence
 from cxrbatch.datasets.loading import Dataset, hold_out, load_dataset
 from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import RecipeError
+from cxrbatch.evaluation.model_card import model_card
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training.calibration import Calibration, Line
+from cxrbatch.training.checkpoint import TrainOptions
+from cxrbatch.training.ensemble import Ensemble
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import fit
 from cxrbatch.training.network import build_logits
 from cxrbatch.training.recipe import FitSpec, FoldSpec, NetworkSpec, TrainRecipe
-from cxrbatch.training.train import train_on
+from cxrbatch.training.train import train_on, train_only
 from tests.factories.collections import collection, ensemble
 
 TINY = TrainRecipe(
@@ -81,6 +85,40 @@ def test_scores_sum_to_one_and_are_those_of_the_saved_network(bundle: Bundle, da
     assert scores.shape == (8, 3)
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-6)
     assert np.allclose(scores, model(data.images[:8, :, :, None].astype(np.float32)).numpy())
+
+
+def test_a_network_alone_has_the_same_weights_and_says_that_nothing_was_measured(
+    data: Dataset, gate: Path, tmp_path: Path, bundle: Bundle
+) -> None:
+    work = TrainOptions(work=tmp_path / "work")
+    alone = load_bundle(train_only(data, TINY, tmp_path / "alone", gate, options=work).path)
+    assert (alone.evaluation, alone.operating_points, alone.calibration) == ({}, None, None)
+    assert (alone.aggregation, alone.training["measured"], bundle.training["measured"]) == (
+        "mean",
+        False,
+        True,
+    )
+    assert alone.notes[0].startswith("Nothing was measured of this bundle")
+    assert alone.licence == bundle.licence
+    card = model_card(alone)
+    assert "**This bundle has no evaluation" in card
+    assert "Their slopes are 1 and their offsets 0" in card
+    assert "fitted on left-out sites" in model_card(bundle)
+    assert len(list((tmp_path / "work").glob("*.npz"))) == len(TINY.fit.seeds)  # none of a fold
+    networks = [
+        Ensemble(crop=None, members=(keras.models.load_model(each.model_path, compile=False),))
+        for each in (alone, bundle)
+    ]
+    lines = {key: Line(**line) for key, line in bundle.evaluation["calibration"].items()}
+    logits = abnormal_logit(networks[0], data), abnormal_logit(networks[1], data)
+    line = lines["abnormal"]
+    assert logits[1] == pytest.approx(line.slope * logits[0] + line.intercept, abs=1e-3)
+
+
+def abnormal_logit(network: Ensemble, data: Dataset) -> NDArray[np.floating]:
+    """What an exported network of scores makes of images."""
+    normal = network.logits(data.images[:20])[0, :, 2].astype(np.float64)
+    return np.log((1 - normal) / normal)
 
 
 def test_same_seed_gives_the_same_weights(data: Dataset) -> None:
