@@ -16,7 +16,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from phantom import Opacities, Picture, View, ct_slice, lateral, radiograph
+from phantom import Extent, Picture, View, ct_slice, lateral, radiograph
 from PIL import ExifTags, Image
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -268,10 +268,12 @@ def _uid(*names: object) -> str:
 
 
 def film(
-    seed: int, opacities: Opacities = "none", view: View = "PA", rows: int = _ROWS, columns: int = _COLS
+    seed: int, extent: Extent | None = None, view: View = "PA", rows: int = _ROWS, columns: int = _COLS
 ) -> Picture:
-    """`phantom.radiograph` at the usual size of the night."""
-    return radiograph(rows, columns, seed=seed, opacities=opacities, view=view)
+    """`phantom.radiograph` at the usual size of the night, with ground glass of an extent or with clear lungs."""
+    if extent is None:
+        return radiograph(rows, columns, seed=seed, view=view)
+    return radiograph(rows, columns, seed=seed, opacities="peripheral", extent=extent, view=view)
 
 
 def _ct(number: int) -> Dataset:
@@ -301,8 +303,8 @@ def png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _eight_bit(seed: int, opacities: Opacities = "none", **size: Any) -> Image.Image:
-    return Image.fromarray(grey(film(seed, opacities, **size), 8).astype(np.uint8))
+def _eight_bit(seed: int, extent: Extent | None = None, **size: Any) -> Image.Image:
+    return Image.fromarray(grey(film(seed, extent, **size), 8).astype(np.uint8))
 
 
 def _palette(image: Image.Image) -> Image.Image:
@@ -321,8 +323,8 @@ def _sideways_jpeg(image: Image.Image) -> bytes:
 _NIGHT = (
     Sample(
         "emergency/SAMPLE-001/IM0001.dcm",
-        "12 bit, Explicit VR Little Endian; ground glass in both lower zones",
-        lambda: part10(instance(1, film(1, "peripheral"), uid.ExplicitVRLittleEndian)),
+        "12 bit, Explicit VR Little Endian; severe ground glass",
+        lambda: part10(instance(1, film(1, "severe"), uid.ExplicitVRLittleEndian)),
         patient_id="SAMPLE-001",
     ),
     Sample(
@@ -333,14 +335,14 @@ _NIGHT = (
     ),
     Sample(
         "emergency/SAMPLE-003/IM0001.dcm",
-        "12 bit, Deflated Explicit VR Little Endian; right upper lobe consolidated",
-        lambda: part10(instance(3, film(3, "lobar"), uid.DeflatedExplicitVRLittleEndian)),
+        "12 bit, Deflated Explicit VR Little Endian; moderate ground glass",
+        lambda: part10(instance(3, film(31, "moderate"), uid.DeflatedExplicitVRLittleEndian)),
         patient_id="SAMPLE-003",
     ),
     Sample(
         "emergency/SAMPLE-004/IM0001.dcm",
-        "12 bit, RLE Lossless; ground glass in both lower zones, AP",
-        lambda: part10(instance(4, film(4, "peripheral", "AP"), uid.RLELossless, **_AP)),
+        "12 bit, RLE Lossless; moderate ground glass, AP",
+        lambda: part10(instance(4, film(30, "moderate", "AP"), uid.RLELossless, **_AP)),
         patient_id="SAMPLE-004",
     ),
     Sample(
@@ -351,8 +353,8 @@ _NIGHT = (
     ),
     Sample(
         "radiology/20261121/ACC00006/1.dcm",
-        "12 bit, JPEG Lossless SV1; right upper lobe consolidated",
-        lambda: part10(instance(6, film(6, "lobar"), uid.JPEGLosslessSV1)),
+        "12 bit, JPEG Lossless SV1; moderate ground glass",
+        lambda: part10(instance(6, film(6, "moderate"), uid.JPEGLosslessSV1)),
         patient_id="SAMPLE-006",
     ),
     Sample(
@@ -363,8 +365,8 @@ _NIGHT = (
     ),
     Sample(
         "radiology/20261121/ACC00008/1.dcm",
-        "12 bit, JPEG 2000 Lossless, wider than high; ground glass in both lower zones",
-        lambda: part10(instance(8, film(8, "peripheral", rows=420, columns=512), uid.JPEG2000Lossless)),
+        "12 bit, JPEG 2000 Lossless, wider than high; severe ground glass",
+        lambda: part10(instance(8, film(8, "severe", rows=420, columns=512), uid.JPEG2000Lossless)),
         patient_id="SAMPLE-008",
     ),
     Sample(
@@ -381,8 +383,8 @@ _NIGHT = (
     ),
     Sample(
         "radiology/20261121/ACC00011/1.dcm",
-        "12 bit, JPEG 2000 Lossless, with RescaleSlope, RescaleIntercept and a window; right upper lobe",
-        lambda: part10(instance(11, film(11, "lobar"), uid.JPEG2000Lossless, **_RESCALED)),
+        "12 bit, JPEG 2000 Lossless, with RescaleSlope, RescaleIntercept and a window; severe ground glass",
+        lambda: part10(instance(11, film(11, "severe"), uid.JPEG2000Lossless, **_RESCALED)),
         patient_id="SAMPLE-011",
     ),
     Sample(
@@ -407,8 +409,8 @@ _NIGHT = (
     ),
     Sample(
         "radiology/20261121/ACC00013/2.dcm",
-        "12 bit, JPEG Lossless SV1, second image of the patient, AP; ground glass in both lower zones",
-        lambda: part10(instance(13, film(13, "peripheral", "AP"), uid.JPEGLosslessSV1, **_SECOND, **_AP)),
+        "12 bit, JPEG Lossless SV1, second image of the patient, AP; severe ground glass",
+        lambda: part10(instance(13, film(13, "severe", "AP"), uid.JPEGLosslessSV1, **_SECOND, **_AP)),
         patient_id="SAMPLE-013",
     ),
     Sample(
@@ -452,8 +454,8 @@ _NIGHT = (
     ),
     Sample(
         "salle de réanimation/SAMPLE-016/IM0001.dcm",
-        "PatientName and PatientID are HTML tags; ground glass in both lower zones",
-        lambda: part10(instance(16, film(16, "peripheral"), uid.JPEG2000Lossless, **_HTML)),
+        "PatientName and PatientID are HTML tags; clear lungs",
+        lambda: part10(instance(16, film(28), uid.JPEG2000Lossless, **_HTML)),
         patient_id="<b>7</b>",
     ),
     Sample(
@@ -464,8 +466,8 @@ _NIGHT = (
     ),
     Sample(
         "portable/00000018",
-        "12 bit, Implicit VR Little Endian without preamble and meta information, CR; right upper lobe",
-        lambda: without_preamble(instance(18, film(18, "lobar"), uid.ImplicitVRLittleEndian, **_CR)),
+        "12 bit, Implicit VR Little Endian without preamble and meta information, CR; moderate ground glass",
+        lambda: without_preamble(instance(18, film(18, "moderate"), uid.ImplicitVRLittleEndian, **_CR)),
         patient_id="SAMPLE-018",
     ),
     Sample(
@@ -476,7 +478,7 @@ _NIGHT = (
     Sample(
         "zz resent/IM0001.dcm",
         "byte for byte the file of SAMPLE-001, sent twice",
-        lambda: part10(instance(1, film(1, "peripheral"), uid.ExplicitVRLittleEndian)),
+        lambda: part10(instance(1, film(1, "severe"), uid.ExplicitVRLittleEndian)),
         "not_scored",
         "duplicate",
         "SAMPLE-001",
@@ -484,18 +486,18 @@ _NIGHT = (
     Sample("pictures/SAMPLE-023.png", "PNG, 8 bit; clear lungs", lambda: png(_eight_bit(23))),
     Sample(
         "pictures/SAMPLE-024.png",
-        "PNG, 16 bit; ground glass in both lower zones",
-        lambda: png(Image.fromarray(grey(film(24, "peripheral"), 16))),
+        "PNG, 16 bit; severe ground glass",
+        lambda: png(Image.fromarray(grey(film(24, "severe"), 16))),
     ),
     Sample(
         "pictures/SAMPLE-025.png",
-        "PNG with a palette in which index 0 is white; right upper lobe consolidated",
-        lambda: png(_palette(_eight_bit(25, "lobar"))),
+        "PNG with a palette in which index 0 is white; moderate ground glass",
+        lambda: png(_palette(_eight_bit(25, "moderate"))),
     ),
     Sample(
         "pictures/SAMPLE-026.jpg",
-        "JPEG (lossy) lying on its side, EXIF orientation 6; ground glass in both lower zones",
-        lambda: _sideways_jpeg(_eight_bit(26, "peripheral", **_LARGE)),
+        "JPEG (lossy) lying on its side, EXIF orientation 6; moderate ground glass",
+        lambda: _sideways_jpeg(_eight_bit(26, "moderate", **_LARGE)),
     ),
     Sample("DICOMDIR", "directory of a DICOM medium", lambda: part10(_dicomdir()), "skipped", "not_an_image"),
     Sample("README.txt", "a text file", _README.encode, "skipped", "not_an_image"),

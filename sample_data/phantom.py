@@ -23,6 +23,7 @@ Picture = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
 Curve = Callable[[Array], Array]
 Opacities = Literal["none", "peripheral", "lobar"]
+Extent = Literal["mild", "moderate", "severe"]
 View = Literal["PA", "AP"]
 Box = tuple[float, float, float, float]
 """left, upper, right, lower as shares of the picture."""
@@ -49,6 +50,12 @@ _LEAST_DRAWING_PX, _MOST_DRAWING_PX = 512, 900
 _N_RIBS = 9
 _AIR = 0.47
 _OPACITY = 0.30
+_GROUND_GLASS: dict[Extent, tuple[float, float, float]] = {
+    "mild": (0.48, 0.15, 0.32),
+    "moderate": (0.34, 0.22, 0.42),
+    "severe": (0.31, 0.26, 0.46),
+}
+"""Upper edge, reach from the pleura (both as shares of the picture), and density where it is thickest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,13 @@ def _draw_patient(seed: int, view: View) -> _Patient:
 
 
 def radiograph(
-    rows: int, columns: int, *, seed: int, opacities: Opacities = "none", view: View = "PA"
+    rows: int,
+    columns: int,
+    *,
+    seed: int,
+    opacities: Opacities = "none",
+    view: View = "PA",
+    extent: Extent = "moderate",
 ) -> Picture:
     """Draw a frontal chest radiograph.
 
@@ -106,10 +119,12 @@ def radiograph(
         One patient: build, position, breath, exposure. The same seed with other `opacities` is the same
         patient.
     opacities : {"none", "peripheral", "lobar"}
-        Clear lungs; ground glass at the periphery of both lower zones, as in COVID-19; or a consolidated
-        right upper lobe that ends at the horizontal fissure.
+        Clear lungs; ground glass at the periphery of both lungs, more of it below, as in COVID-19; or a
+        consolidated right upper lobe that ends at the horizontal fissure.
     view : {"PA", "AP"}
         AP has a larger heart and higher diaphragms.
+    extent : {"mild", "moderate", "severe"}
+        How far ground glass reaches, and how dense it is.
 
     Returns
     -------
@@ -125,7 +140,7 @@ def radiograph(
         own = x * side
         air = _lung(own, y, side, patient)
         beam -= _AIR * air * texture
-        filled = _opacity(own, y, side, opacities, seed)
+        filled = _opacity(own, y, side, opacities, extent, seed)
         beam += air * (filled + (1 - filled / _AIR) * _vessels(own, y, side, seed))
         beam += _shoulder_girdle(own, y) + _ribs(own, y, patient)
     beam -= _stomach_gas(x, y, patient)
@@ -284,16 +299,28 @@ def _stomach_gas(x: Array, y: Array, patient: _Patient) -> Array:
     return patient.gas * (0.22 * bubble + 0.2 * (patient.gas > 0.6) * bowel)
 
 
-def _opacity(own: Array, y: Array, side: int, opacities: Opacities, seed: int) -> Array:
+def _opacity(own: Array, y: Array, side: int, opacities: Opacities, extent: Extent, seed: int) -> Array:
+    """Density that fills air, at most `_AIR`."""
     if opacities == "none":
         return np.zeros_like(own)
     if opacities == "lobar":
-        fissure = 0.40 + 0.10 * own
-        lobe = _step(fissure - y, 0.01) * (0.85 + 0.15 * _clouds(own.shape, (20, 40), seed, 3))
-        return np.clip(_OPACITY * 1.2 * lobe, 0, 0.42) if side < 0 else np.zeros_like(own)
-    rim = _step(own - 0.17, 0.10) * _step(y - 0.44, 0.14)
-    patches = 0.75 + 0.30 * _clouds(own.shape, (7, 14, 28, 56), seed, 3)
-    return np.asarray(_OPACITY * rim * np.clip(patches, 0.4, 1.2))
+        return _lobar(own, y, seed) if side < 0 else np.zeros_like(own)
+    return _ground_glass(own, y, side, extent, seed)
+
+
+def _lobar(own: Array, y: Array, seed: int) -> Array:
+    fissure = 0.40 + 0.10 * own
+    lobe = _step(fissure - y, 0.01) * (0.85 + 0.15 * _clouds(own.shape, (20, 40), seed, 3))
+    return np.clip(_OPACITY * 1.2 * lobe, 0, 0.42)
+
+
+def _ground_glass(own: Array, y: Array, side: int, extent: Extent, seed: int) -> Array:
+    """Hazy patches below the pleura of the lower zones, which run into each other; both sides, not alike."""
+    upper, reach, density = _GROUND_GLASS[extent]
+    upper += 0.03 * side * (1 if seed % 2 else -1)
+    beside_pleura = _step(reach - (_LUNG_OUTER(y) - own), 0.12)
+    patches = 0.75 + 0.35 * _clouds(own.shape, (6, 12, 24, 48), seed, 3)
+    return np.clip(density * beside_pleura * _step(y - upper, 0.16) * np.clip(patches, 0.3, 1.2), 0, 0.45)
 
 
 def _vessels(own: Array, y: Array, side: int, seed: int) -> Array:

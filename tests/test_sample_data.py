@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,8 +27,13 @@ THUMBNAIL = PreprocessSpec(height=32, width=32, trim_tolerance=0.0)
 
 
 @cache
-def film_of(seed: int, opacities: phantom.Opacities = "none", view: phantom.View = "PA") -> phantom.Picture:
-    return phantom.radiograph(240, 200, seed=seed, opacities=opacities, view=view)
+def film_of(
+    seed: int,
+    opacities: phantom.Opacities = "none",
+    view: phantom.View = "PA",
+    extent: phantom.Extent = "moderate",
+) -> phantom.Picture:
+    return phantom.radiograph(240, 200, seed=seed, opacities=opacities, view=view, extent=extent)
 
 
 def mean_of(film: phantom.Picture, region: str) -> float:
@@ -96,13 +102,25 @@ def test_ap_view_has_the_larger_heart() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ground_glass_whitens_both_lower_zones_only(seed: int) -> None:
+def test_mild_ground_glass_whitens_both_lower_zones_only(seed: int) -> None:
     clear = film_of(seed)
-    ill = film_of(seed, "peripheral")
+    ill = film_of(seed, "peripheral", extent="mild")
     for zone in ("right_lower_zone", "left_lower_zone"):
         assert mean_of(ill, zone) > mean_of(clear, zone) + 0.03
     for elsewhere in ("right_upper_zone", "mediastinum", "abdomen"):
         assert mean_of(ill, elsewhere) == pytest.approx(mean_of(clear, elsewhere), abs=0.002)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_more_ground_glass_is_whiter_in_every_zone_of_the_lungs_and_nowhere_else(seed: int) -> None:
+    graded = [film_of(seed, "peripheral", extent=extent) for extent in ("mild", "moderate", "severe")]
+    for zone in ("right_lung", "left_lung", "right_lower_zone", "left_lower_zone"):
+        means = [mean_of(film, zone) for film in (film_of(seed), *graded)]
+        assert means == sorted(means)
+        assert means[-1] > means[0] + 0.08
+    for elsewhere in ("mediastinum", "abdomen"):
+        found = [mean_of(film, elsewhere) for film in graded]
+        assert found == pytest.approx([mean_of(film_of(seed), elsewhere)] * 3, abs=0.01)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -191,6 +209,21 @@ def test_only_the_resent_file_is_a_copy(manifest: list[dict[str, str]]) -> None:
     first_with: dict[str, str] = {}
     copies = [row for row in manifest if first_with.setdefault(row["sha256"], row["file"]) != row["file"]]
     assert [row["expected_reason"] for row in copies] == ["duplicate"]
+
+
+def test_the_night_has_clear_lungs_and_ground_glass_and_the_hostile_name_is_well(
+    manifest: list[dict[str, str]],
+) -> None:
+    """A name that is an HTML tag must be on the page, and must not be the first that a reader sees there."""
+    scored = [row for row in manifest if row["expected_status"] == "scored"]
+    found = Counter(
+        extent
+        for row in scored
+        for extent in ("severe ground glass", "moderate ground glass", "clear lungs")
+        if extent in row["shows"]
+    )
+    assert found == {"severe ground glass": 5, "moderate ground glass": 6, "clear lungs": 11}
+    assert ["clear lungs" in row["shows"] for row in scored if row["patient_id"] == "<b>7</b>"] == [True]
 
 
 def test_headers_carry_the_patient_id_of_the_manifest(manifest: list[dict[str, str]]) -> None:
