@@ -90,11 +90,12 @@ def score_perturbed(
 
 
 def _perturbed_indices(cases: Sequence[LabelledImage]) -> list[int]:
-    """Choose the patients at random, by their names, so that every source has about `_MOST_PERTURBED` images."""
+    """Choose patients at random, by their names, so that each source has about `_MOST_PERTURBED` images."""
     n_images = Counter(case.source for case in cases)
-    is_asked = {
-        source for source in n_images if len({one.label for one in cases if one.source == source}) > 1
-    }
+    labels = {source: {case.label for case in cases if case.source == source} for source in n_images}
+    is_asked = {source for source, found in labels.items() if len(found) > 1}
+    if not is_asked and len(set().union(*labels.values())) > 1:
+        is_asked = set(labels)  # only together do they have more than one label
     return [
         index
         for index, case in enumerate(cases)

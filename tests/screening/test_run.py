@@ -305,15 +305,15 @@ def test_every_refusal_has_its_code_and_costs_no_other_image(tmp_path: Path) -> 
     (folder / "unknown").write_bytes(unknown)
     Image.fromarray((film[:100, :100] >> 4).astype(np.uint8)).save(folder / "small.png")
     (folder / "text.png").write_text("no picture")
-    Image.fromarray((film >> 4).astype(np.uint8)).save(folder / "film.webp")
-    (folder / "night.dcm.gz").write_bytes(gzip.compress((folder / "good").read_bytes()))
+    (folder / "film.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "night.txt.gz").write_bytes(gzip.compress(b"no radiograph"))
     (folder / "out").symlink_to(tmp_path)
     expected = {name: reason for name, (reason, _) in dicom.items()} | {
         "unknown": "unsupported_transfer_syntax",
         "small.png": "too_small",
         "text.png": "not_an_image",
-        "film.webp": "unsupported_format",
-        "night.dcm.gz": "packed_file",
+        "film.heic": "unsupported_format",
+        "night.txt.gz": "packed_file",
         "out": "unreadable",
     }
     for name, picture in other_pictures().items():
