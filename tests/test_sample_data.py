@@ -117,7 +117,7 @@ def test_more_ground_glass_is_whiter_in_every_zone_of_the_lungs_and_nowhere_else
     for zone in ("right_lung", "left_lung", "right_lower_zone", "left_lower_zone"):
         means = [mean_of(film, zone) for film in (film_of(seed), *graded)]
         assert means == sorted(means)
-        assert means[-1] > means[0] + 0.08
+        assert means[-1] > means[0] + 0.05
     for elsewhere in ("mediastinum", "abdomen"):
         found = [mean_of(film, elsewhere) for film in graded]
         assert found == pytest.approx([mean_of(film_of(seed), elsewhere)] * 3, abs=0.01)
