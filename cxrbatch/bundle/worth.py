@@ -31,8 +31,9 @@ def state_worth(evaluation: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        One sentence. Of several figures within a person it has that on any pneumonia, or else the worst on one kind;
-        of hospitals that took no part in training, if there are any.
+        One sentence. Of several figures within a person it has one on any pneumonia, or else on one kind; of
+        hospitals that took no part in training, if there are any; and of these the one of most persons, because that
+        of a few may be anything.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def _within_person(rows: Sequence[Row]) -> Iterator[str]:
     found = [row for row in found if row["question"] != _KIND] or found
     found = [row for row in found if row["question"] == _ANY] or found
     if found:
-        row = min(found, key=lambda row: float(row["within_patient"]["patient_mean"]["value"]))
+        row = max(found, key=lambda row: int(row["within_patient"]["n_patients"]))
         sides, right = _SIDES[row["question"]]
         share = _share(row["within_patient"]["patient_mean"])
         yield f"of two films of one person, {sides}, the {right} has the higher score in {share}{_place(row)}"

@@ -4,7 +4,7 @@ Half a page that opens the model card, for readers who know no AUROC. An AUROC i
 with the finding and one without, how often the one with it has the higher score.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.datasets import OF_CHILDREN
@@ -62,21 +62,29 @@ def plain_words(bundle: Bundle, evaluation: Evaluation) -> dict[str, list[str]]:
 
 
 def _within_a_person(evaluation: Evaluation) -> Iterator[str]:
-    rows = sorted(
-        within_patient_rows(evaluation), key=lambda row: float(row["within_patient"]["patient_mean"]["value"])
-    )
+    rows = _largest_of_each_question(evaluation)
     for row in rows:
         found = row["within_patient"]
         yield (
             "Two films of one person, one on either side of the question: the right one has the higher score in "
             f"{_share(found['patient_mean'])} ({row['question']} at {row['site']}, {found['n_patients']} persons, "
-            f"{_exposure(row)}). A coin would reach 50 %."
+            f"{_exposure(row)})."
         )
     if not rows:
         yield (
             "Whether it ranks two films of one person rightly, one with and one without pneumonia, was not measured: "
             "no data set here has enough such persons."
         )
+
+
+def _largest_of_each_question(evaluation: Evaluation) -> list[Row]:
+    """Select the row with most persons for each question, that with most persons of all first."""
+    found: dict[str, Row] = {}
+    for row in sorted(
+        within_patient_rows(evaluation), key=lambda row: -int(row["within_patient"]["n_patients"])
+    ):
+        found.setdefault(row["question"], row)
+    return list(found.values())
 
 
 def _at_hospitals(evaluation: Evaluation) -> Iterator[str]:
@@ -99,7 +107,7 @@ def _range(pair: str, rows: Sequence[Row]) -> Iterator[str]:
         at_best = "" if worst is best else f", in {_share(site_auroc(best))} at the best, {_site(best)}"
         yield (
             f"{pair} has the higher score in {_share(site_auroc(worst))} of pairs at the worst site, "
-            f"{_site(worst)}{at_best}."
+            f"{_site(worst)}{at_best}. A coin would reach 50 %."
         )
 
 
@@ -110,19 +118,23 @@ def _site(row: Row) -> str:
 def _called_urgent(bundle: Bundle, evaluation: Evaluation) -> Iterator[str]:
     if bundle.operating_points is None:
         yield "It has no bands such as urgent: the list has an order and nothing more."
-    for label, who in (("normal", "healthy adults"), ("covid", "patients with COVID-19")):
-        shares = sorted(_unseen_shares(evaluation, label), key=lambda row: -row["urgent"])
-        if shares:
-            listed = "; ".join(f"{row['urgent']:.0%} of {row['n']:,} of {row['source']}" for row in shares)
-            called = "Called urgent" if bundle.operating_points else "Above the rejected threshold of urgent"
-            yield f"{called}, of {who}: {listed}."
+    called = "Called urgent" if bundle.operating_points else "Above the rejected threshold of urgent"
+    healthy = _shares(evaluation, "normal", worst=lambda row: -row["urgent"])
+    if healthy:
+        yield f"{called}, of healthy adults: {healthy}."
+    ill = _shares(evaluation, "covid", worst=lambda row: row["urgent"])
+    if ill:
+        yield f"{called}, of patients with COVID-19: {ill}."
 
 
-def _unseen_shares(evaluation: Evaluation, label: str) -> Iterator[Row]:
-    for row in evaluation.get("shares", ()):
+def _shares(evaluation: Evaluation, label: str, worst: Callable[[Row], float]) -> str:
+    """List the shares called urgent, the worst of each source, the worst source first."""
+    found: dict[str, Row] = {}
+    for row in sorted(evaluation.get("shares", ()), key=worst):
         unseen = row["exposure"] in UNSEEN and row["source"] not in OF_CHILDREN
         if unseen and row["label"] == label and row["n"] >= FEWEST:
-            yield row
+            found.setdefault(row["source"], row)
+    return "; ".join(f"{row['urgent']:.0%} of {row['n']:,} of {source}" for source, row in found.items())
 
 
 def _misses_targets(evaluation: Evaluation) -> Iterator[str]:
@@ -149,10 +161,11 @@ def _calls_healthy_urgent(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _needs_no_lungs(evaluation: Evaluation) -> Iterator[str]:
-    rows = [row for row in evaluation["within_site"] if WITHOUT_LUNGS.fails(lungless_auroc(row))]
-    if rows:
-        found = [f"{row['site']} ({_percent(lungless_auroc(row) or 0.0)})" for row in rows]
-        yield f"With the lungs blacked out it still ranks too many pairs rightly: {_listed(found)}."
+    areas = [(lungless_auroc(row), row["site"]) for row in evaluation["within_site"]]
+    found = {site: area for area, site in sorted(pair for pair in areas if WITHOUT_LUNGS.fails(pair[0]))}
+    if found:
+        listed = ", ".join(f"{site} ({_percent(area or 0.0)})" for site, area in found.items())
+        yield f"With the lungs blacked out it still ranks too many pairs rightly: {listed}."
 
 
 def _weak_sites(evaluation: Evaluation) -> Iterator[str]:

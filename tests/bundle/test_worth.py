@@ -18,6 +18,7 @@ def row(
     *,
     person: float | None = None,
     domain: float | None = None,
+    n: int = 79,
 ) -> dict[str, Any]:
     """A row of ``within_site``."""
     mean = {"value": person, "low": 0.823, "high": 0.9}
@@ -26,7 +27,7 @@ def row(
         "exposure": exposure,
         "auroc": {"value": area, "low": 0.1, "high": 0.9},
         "within_domain": domain and {"auroc": {"value": domain, "low": 0.1, "high": 0.9}},
-        "within_patient": person and {"patient_mean": mean, "n_patients": 79},
+        "within_patient": person and {"patient_mean": mean, "n_patients": n},
     }
 
 
@@ -49,7 +50,11 @@ def row(
             f"80 % (82–90); at hospitals never seen the AUROC is 0.80 for pneumonia against none {CHANCE}.",
         ),
         (
-            [row(COVID, 0.9, person=0.95), row(ILL, 0.8, person=0.85)],
+            [
+                row(COVID, 0.9, person=0.5, n=9),
+                row(ILL, 0.8, person=0.85),
+                row(COVID, 0.8, person=0.95, n=78),
+            ],
             "Of two films of one person, one with and one without pneumonia, the ill one has the higher score in "
             f"85 % (82–90); at hospitals never seen the AUROC is 0.80 to 0.90 for pneumonia against none {CHANCE}.",
         ),
@@ -75,7 +80,7 @@ def row(
     ids=[
         "person first",
         "any pneumonia",
-        "worst question",
+        "most persons",
         "held out",
         "kind only",
         "within a domain",

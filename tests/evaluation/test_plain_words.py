@@ -46,6 +46,16 @@ def test_two_films_of_one_person_come_first() -> None:
     assert "labelled by what radiologists saw, not by PCR" in lines[FAILS][-1]
 
 
+def test_a_site_of_many_persons_is_stated_and_one_of_few_is_not() -> None:
+    many, few = (
+        two_films(scored_site(site, {"pneumonia": n, "normal": n}, 1.0)) for site, n in (("a", 30), ("b", 6))
+    )
+    for sites in ([many, few], [few, many]):
+        stated = [line for line in said(sites)[GOOD] if line.startswith("Two films")]
+        assert len(stated) == 1
+        assert "at a, 30 persons" in stated[0]
+
+
 def test_without_such_persons_that_is_said_first(words: dict[str, list[str]]) -> None:
     assert words[GOOD][0].startswith("Whether it ranks two films of one person rightly")
 
@@ -60,7 +70,7 @@ def test_the_worst_site_comes_before_the_best() -> None:
     assert any("fewer than 80 % of pairs rightly at nih." in line for line in said([weak, strong])[FAILS])
 
 
-def test_shares_called_urgent_the_largest_first() -> None:
+def test_shares_called_urgent_the_worst_first() -> None:
     evaluation = evaluated(scored_sites())
     shares = [
         {"source": source, "exposure": "left out", "label": label, "n": n, "urgent": urgent}
@@ -69,13 +79,15 @@ def test_shares_called_urgent_the_largest_first() -> None:
             ("rsna", "normal", 35, 0.041),
             ("kaggle", "normal", 99, 0.9),  # children
             ("few", "normal", 4, 1.0),
+            ("siim", "covid", 30, 0.6),
             ("bimcv", "covid", 25, 0.5),
+            ("bimcv", "covid", 25, 0.9),  # by other networks
         )
     ]
     lines = plain_words(made_bundle(), {**evaluation, "shares": shares})
     assert lines[GOOD][-2:] == [
         "Called urgent, of healthy adults: 4% of 35 of rsna; 3% of 1,211 of nih.",
-        "Called urgent, of patients with COVID-19: 50% of 25 of bimcv.",
+        "Called urgent, of patients with COVID-19: 50% of 25 of bimcv; 60% of 30 of siim.",
     ]
     without = plain_words(made_bundle(operating_points=None), {**evaluation, "shares": shares})
     assert "It has no bands such as urgent: the list has an order and nothing more." in without[GOOD]
