@@ -11,6 +11,9 @@ from cxrbatch.evaluation.patients import to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
 from cxrbatch.stats import auroc_within_strata, right_within_patients
 
+_FEWEST_PERSONS = 30
+"""With fewer, views and machines of a handful of persons decide."""
+
 
 def within_domain(site: SiteScores, contrast: Contrast, rule: str, bootstraps: int) -> dict[str, Any] | None:
     """Compute the AUROC of a contrast over the pairs of patients of one domain.
@@ -43,7 +46,7 @@ def within_patient(site: SiteScores, contrast: Contrast, bootstraps: int) -> dic
     -------
     dict or None
         ``patient_mean`` and ``share_of_pairs`` with their intervals, ``n_patients``, ``n_pairs``. None where fewer
-        than five patients have images on both sides.
+        than 30 patients have images on both sides.
     """
     labels = np.array([case.label for case in site.cases], np.str_)
     here = np.isin(labels, (*contrast.positive, contrast.negative))
@@ -52,7 +55,7 @@ def within_patient(site: SiteScores, contrast: Contrast, bootstraps: int) -> dic
     mean, share, n_patients, n_pairs = right_within_patients(
         np.isin(labels[here], contrast.positive), y_score, patients, bootstraps=bootstraps
     )
-    if n_patients < FEWEST:
+    if n_patients < _FEWEST_PERSONS:
         return None
     return {
         "patient_mean": dataclasses.asdict(mean),

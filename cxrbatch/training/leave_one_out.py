@@ -21,7 +21,7 @@ from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.training.checkpoint import TrainOptions
 from cxrbatch.training.ensemble import Ensemble, network_inputs
 from cxrbatch.training.fit import check_training_set, fit
-from cxrbatch.training.logit_offset import centre_logits
+from cxrbatch.training.logit_offset import anchor_logits
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
 from cxrbatch.training.origin import Origin
 from cxrbatch.training.recipe import FoldSpec, TrainRecipe
@@ -155,7 +155,7 @@ def _fit(
 ) -> keras.Model:
     network = fit(images, cases, recipe, seed, options, origin.backbone)
     if recipe.fit.method == "pairs":
-        centre_logits(network, images, cases)
+        anchor_logits(network, images, cases)
     return network
 
 

@@ -54,20 +54,20 @@ def test_one_domain_needs_no_figure_of_its_own() -> None:
 
 @pytest.mark.parametrize(("right", "sentence"), [(9, "Good: of two films"), (3, "Of two films")])
 def test_two_films_of_one_person_are_the_first_figure(right: int, sentence: str) -> None:
-    cases = [seen(f"{i}", label) for i in range(10) for label in ("covid", "normal")]
-    covid = [score for i in range(10) for score in ((0.7, 0.3) if i < right else (0.3, 0.7))]
+    cases = [seen(f"{i}", label) for i in range(30) for label in ("covid", "normal")]
+    covid = [score for i in range(30) for score in ((0.7, 0.3) if i < 3 * right else (0.3, 0.7))]
     evaluation = evaluated([site("a", cases, three(covid))])
     found = evaluation["within_site"][0]["within_patient"]
     assert found["patient_mean"]["value"] == found["share_of_pairs"]["value"] == pytest.approx(right / 10)
-    assert (found["n_patients"], found["n_pairs"]) == (10, 10)
+    assert (found["n_patients"], found["n_pairs"]) == (30, 30)
     assert evaluation["verdict"][0].startswith(sentence)
     titles = [line for line in model_card(made_bundle(), evaluation).splitlines() if line.startswith("## ")]
     assert titles.index("## Two films of one person") == titles.index("## Headline") + 1
 
 
-def test_fewer_than_five_persons_with_both_give_no_figure() -> None:
-    cases = [seen(f"{i}", label) for i in range(4) for label in ("covid", "normal")]
-    assert within_patient(site("a", cases, three([0.5] * 8)), COVID, 0) is None
+def test_fewer_than_thirty_persons_with_both_give_no_figure() -> None:
+    cases = [seen(f"{i}", label) for i in range(29) for label in ("covid", "normal")]
+    assert within_patient(site("a", cases, three([0.5] * 58)), COVID, 0) is None
 
 
 def test_all_pneumonia_is_asked_only_where_it_is_more_than_another_question() -> None:

@@ -119,8 +119,8 @@ def test_mixed_precision_moves_scores_a_little(
 def test_the_shipped_network_finds_the_same_lungs_in_half_precision(
     started: Runtime, precision: Precision
 ) -> None:
-    films = [phantom.radiograph(160, 160, seed=seed) for seed in range(4)]
-    images = np.stack([preprocess(film, PreprocessSpec()) for film in films])
+    films = [phantom.radiograph(320, 320, seed=seed) for seed in range(4)]
+    images = np.stack([preprocess(film, load_bundle().preprocess) for film in films])
     full, half = (
         KerasPredictor(load_bundle(), dataclasses.replace(started, precision=each), batch_size=4)(
             {"pixels": images}
@@ -186,8 +186,6 @@ def test_gpu_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch, star
 
 def test_a_network_of_another_shape(tiny_bundle: Path, started: Runtime) -> None:
     from dataclasses import replace
-
-    from cxrbatch.preprocess import PreprocessSpec
 
     bundle = replace(load_bundle(tiny_bundle), preprocess=PreprocessSpec(height=32, width=32))
     with pytest.raises(BundleError, match="expected"):

@@ -138,6 +138,4 @@ def test_the_recipe_of_the_tutorials_is_exposed(real_data: Path, tmp_path: Path)
     assert evaluation["confound_floor"]["source_alone"] > 0.99
     assert evaluation["headline"]["site"] == "nih"
     assert evaluation["headline"]["auroc"]["value"] == pytest.approx(0.5, abs=0.1)
-    healthy = [row["urgent"] for row in evaluation["shares"] if row["source"] == "rsna"]
-    assert min(healthy) > 0.5
     assert "recognises the source, not the disease" in evaluation["verdict"][0]
