@@ -143,8 +143,10 @@ def _tensorflow(engine: Engine) -> Any:
     return tf
 
 
-def _load(tf: Any, work: Work) -> Any:
-    return tf.keras.models.load_model(load_bundle(work.bundle).model_path, compile=False)
+def _load(tf: Any, work: Work) -> Any:  # noqa: ARG001 - it must be configured before
+    from cxrbatch.bundle import load_network, scores_only  # noqa: PLC0415
+
+    return scores_only(load_network(load_bundle(work.bundle).model_path))
 
 
 def _function(tf: Any, model: Any, batch_size: int) -> Any:

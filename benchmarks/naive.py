@@ -62,10 +62,10 @@ def per_image(paths: Sequence[Path], score: Callable[[Path], str]) -> tuple[floa
 def main() -> None:
     """Print what the naive program takes for these files."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf  # noqa: PLC0415 - tests of the functions above need none
+    from cxrbatch.bundle import load_network, scores_only  # noqa: PLC0415 - tests of the functions above need none
 
     bundle = load_bundle()
-    model = tf.keras.models.load_model(bundle.model_path, compile=False)
+    model = scores_only(load_network(bundle.model_path))
 
     def score(path: Path) -> str:
         stored, mark = pixels_of(path)

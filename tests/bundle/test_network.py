@@ -15,7 +15,7 @@ from keras import layers
 
 from cxrbatch.bundle import network
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE
-from cxrbatch.bundle.network import load_network
+from cxrbatch.bundle.network import load_network, scores_only
 from cxrbatch.errors import BundleError
 
 Config = dict[str, Any]
@@ -51,7 +51,10 @@ def layer_of(config: Config) -> Config:
 
 def test_sound_networks_pass(path: Path) -> None:
     assert load_network(path).output_shape == (None, 3)
-    assert load_network(DEFAULT_BUNDLE / "model.keras").output_shape == (None, 3)
+    shipped = load_network(DEFAULT_BUNDLE / "model.keras")
+    assert set(shipped.output) == {"scores", "evidence"}
+    assert shipped.output["evidence"].shape == (None, 16, 16, 2)
+    assert scores_only(shipped).output_shape == (None, 3)
 
 
 def test_a_lambda_is_refused_and_not_run(tmp_path: Path) -> None:

