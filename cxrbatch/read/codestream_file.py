@@ -19,8 +19,9 @@ from cxrbatch.read.codecs.frame_header import FrameSize
 from cxrbatch.read.codecs.reduced import Form, can_reduce, decode_reduced
 from cxrbatch.read.greyscale import Presentation, Stored, Values, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
+from cxrbatch.read.without_header import image_without_header
 from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
-from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.resample import Box, NotReducible
 
@@ -72,17 +73,7 @@ class OpenCodestream:
         if self.orientation in _UPRIGHT:
             n_halvings = 0
         found = self._presented(*(self._reduced(n_halvings) or self._full(n_halvings)))
-        flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
-        if decode.is_lossy(self.syntax):
-            flags.add(Flag.LOSSY)
-        return CxrImage(
-            ref=self.ref,
-            header=self.header,
-            pixels=found.pixels,
-            extent=found.extent,
-            colourfulness=found.colourfulness,
-            flags=frozenset(flags),
-        )
+        return image_without_header(self.ref, self.header, found, lossy=decode.is_lossy(self.syntax))
 
     @property
     def _shape(self) -> tuple[int, ...]:

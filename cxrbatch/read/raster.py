@@ -19,8 +19,9 @@ from cxrbatch.read.codecs.reduced import draft
 from cxrbatch.read.greyscale import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.read.webp import read_webp_header
+from cxrbatch.read.without_header import image_without_header
 from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
-from cxrbatch.reasons import Flag, Reason, Refusal
+from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.resample import Box, NotReducible
 
@@ -77,17 +78,7 @@ class OpenRaster:
             _require_end(self.ref.path)
         n_halvings = halvings(self.header.rows, self.header.columns, least_px)
         found = self._reduced(n_halvings) or self._full()
-        flags = {Flag.AGE_UNKNOWN, Flag.VIEW_UNKNOWN, Flag.BODY_PART_UNKNOWN}
-        if self.lossy:
-            flags.add(Flag.LOSSY)
-        return CxrImage(
-            ref=self.ref,
-            header=self.header,
-            pixels=found.pixels,
-            extent=found.extent,
-            colourfulness=found.colourfulness,
-            flags=frozenset(flags),
-        )
+        return image_without_header(self.ref, self.header, found, lossy=self.lossy)
 
     def _reduced(self, n_halvings: int) -> Presentation | None:
         """Decode to means over squares of pixels; None where all pixels are needed, or where this fails.
