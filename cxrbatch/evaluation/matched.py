@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from cxrbatch.evaluation.contrasts import FEWEST, Contrast
-from cxrbatch.evaluation.patients import to_patient_scores
+from cxrbatch.evaluation.patients import Names, to_patient_scores
+from cxrbatch.evaluation.shape_floor import shape_score
 from cxrbatch.evaluation.site_scores import SiteScores
-from cxrbatch.stats import auroc_within_strata, right_within_patients
+from cxrbatch.stats import Bools, Floats, auroc_within_strata, right_within_patients
 
 _FEWEST_PERSONS = 30
 """With fewer, views and machines of a handful of persons decide."""
@@ -40,21 +41,22 @@ def within_domain(site: SiteScores, contrast: Contrast, rule: str, bootstraps: i
 def within_patient(site: SiteScores, contrast: Contrast, bootstraps: int) -> dict[str, Any] | None:
     """Compute how often, of two images of one patient, the one with the finding has the higher score.
 
-    Person and hospital are the same, and mostly the machine: hardly anything but the lungs can tell.
+    Person and hospital are the same, and mostly the machine: hardly anything but the lungs can tell, and how deeply
+    the person breathed.
 
     Returns
     -------
     dict or None
-        ``patient_mean`` and ``share_of_pairs`` with their intervals, ``n_patients``, ``n_pairs``. None where fewer
-        than 30 patients have images on both sides.
+        ``patient_mean`` and ``share_of_pairs`` with their intervals, ``n_patients``, ``n_pairs``. ``shape_alone``:
+        the estimate that the shape of the lungs alone reaches as mean over patients (`shape_score`), or None where
+        nothing finds the lungs. None where fewer than 30 patients have images on both sides.
     """
     labels = np.array([case.label for case in site.cases], np.str_)
     here = np.isin(labels, (*contrast.positive, contrast.negative))
+    y_true = np.isin(labels[here], contrast.positive)
     patients = np.array([case.patient for case in site.cases], np.str_)[here]
     y_score = contrast.rank(site.scores[here])
-    mean, share, n_patients, n_pairs = right_within_patients(
-        np.isin(labels[here], contrast.positive), y_score, patients, bootstraps=bootstraps
-    )
+    mean, share, n_patients, n_pairs = right_within_patients(y_true, y_score, patients, bootstraps=bootstraps)
     if n_patients < _FEWEST_PERSONS:
         return None
     return {
@@ -62,7 +64,16 @@ def within_patient(site: SiteScores, contrast: Contrast, bootstraps: int) -> dic
         "share_of_pairs": dataclasses.asdict(share),
         "n_patients": n_patients,
         "n_pairs": n_pairs,
+        "shape_alone": None
+        if site.lung_shape is None
+        else _shape_alone(site.lung_shape[here], y_true, patients, bootstraps),
     }
+
+
+def _shape_alone(shapes: Floats, y_true: Bools, patients: Names, bootstraps: int) -> dict[str, float]:
+    alone = shape_score(shapes, y_true, patients)
+    mean, *_ = right_within_patients(y_true, alone, patients, bootstraps=bootstraps)
+    return dataclasses.asdict(mean)
 
 
 def site_auroc(row: Mapping[str, Any]) -> Mapping[str, Any]:

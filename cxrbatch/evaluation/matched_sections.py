@@ -14,13 +14,15 @@ def within_patient_section(evaluation: Evaluation) -> Section | None:
     header = (
         *("site", "in training", "question", "ranked by", "patients with both", "pairs of films"),
         *("right, mean over patients (95 % CI)", "right, of all pairs (95 % CI)"),
+        "by lung shape alone, mean over patients (95 % CI)",
     )
     return section(
         "within-patient",
         "Two films of one person",
         "Patients with a film on either side of the question: how often the film with the finding has the higher "
         "score; 0.5 is chance. Person and hospital are the same, and mostly the machine, so that hardly anything but "
-        "the lungs can tell. Intervals from a bootstrap over patients.",
+        "the lungs can tell. Lung shape alone: area, height and width of the lungs, without a look into them; the "
+        "ill breathe less deeply. Intervals from a bootstrap over patients.",
         table(header, 4, map(_within_patient_row, rows)),
     )
 
@@ -32,6 +34,8 @@ def _within_patient_row(row: Row) -> Iterator[Cell]:
     mean = found["patient_mean"]
     yield Cell(interval(mean), mark=USEFUL_AUROC.mark(mean["value"]))
     yield Cell(interval(found["share_of_pairs"]))
+    alone = found.get("shape_alone")
+    yield Cell(interval(alone) if alone else "–")
 
 
 def trivial_section(evaluation: Evaluation) -> Section | None:

@@ -15,7 +15,7 @@ from cxrbatch.evaluation.confounds import N_DIVISIONS, N_FOLDS, deal_folds
 from cxrbatch.evaluation.contrasts import FEWEST, Contrast, ContrastSample
 from cxrbatch.evaluation.patients import Names, group_images, to_patient_scores
 from cxrbatch.evaluation.site_scores import SiteScores
-from cxrbatch.stats import Floats, auroc_within_strata, balanced_weights, fit_logistic
+from cxrbatch.stats import Bools, Floats, auroc_within_strata, balanced_weights, fit_logistic
 
 _RIDGE = 1.0  # in patients
 _CONSTANT = 1e-9
@@ -52,7 +52,7 @@ def shape_floor(
     sample = contrast.sample(scored)
     domains = sample.domains if by_domain else np.full(sample.domains.shape, "")
     divisions = [deal_folds(sample.patients, sample.y_true, seed) for seed in range(N_DIVISIONS)]
-    predicted = [_predicted(shapes[here], sample, domains, fold) for fold in divisions]
+    predicted = [_predicted(shapes[here], sample.y_true, domains, fold) for fold in divisions]
     areas = [
         _auroc_within(sample, one, _strata(domains, fold), 0)["value"]
         for one, fold in zip(predicted, divisions, strict=True)
@@ -63,8 +63,28 @@ def shape_floor(
     }
 
 
-def _predicted(shapes: Floats, sample: ContrastSample, domains: Names, fold: NDArray[np.intp]) -> Floats:
-    """Predict each patient from the shape, by a regression on the other folds with an intercept for each domain."""
+def shape_score(shapes: Floats, y_true: Bools, patients: Names) -> Floats:
+    """Predict the finding of each image from the shape of its lungs alone, by regressions on other patients.
+
+    Parameters
+    ----------
+    shapes : ndarray of float64, shape (n, k)
+    y_true : ndarray of bool, shape (n,)
+    patients : ndarray of str, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Any real number; the mean over several divisions of the patients into folds.
+    """
+    everywhere = np.full(patients.shape, "")
+    divisions = [deal_folds(patients, y_true, seed) for seed in range(N_DIVISIONS)]
+    predicted = [_predicted(shapes, y_true, everywhere, fold) for fold in divisions]
+    return np.round(np.stack(predicted).mean(axis=0), _DIGITS)
+
+
+def _predicted(shapes: Floats, y_true: Bools, domains: Names, fold: NDArray[np.intp]) -> Floats:
+    """Predict each row from the shape, by a regression on the other folds with an intercept for each domain."""
     spread = shapes.std(axis=0)
     known = (shapes - shapes.mean(axis=0)) / np.where(spread > _CONSTANT, spread, np.inf)
     intercepts = (domains[:, None] == np.unique(domains)[None]).astype(np.float64)
@@ -72,8 +92,8 @@ def _predicted(shapes: Floats, sample: ContrastSample, domains: Names, fold: NDA
     predicted = np.zeros(len(shapes))
     for held_out in range(N_FOLDS):
         rest = fold != held_out
-        weight = balanced_weights(sample.y_true[rest]) * rest.sum()
-        beta = fit_logistic(design[rest], sample.y_true[rest], weight, ridge=_RIDGE)
+        weight = balanced_weights(y_true[rest]) * rest.sum()
+        beta = fit_logistic(design[rest], y_true[rest], weight, ridge=_RIDGE)
         predicted[~rest] = known[~rest] @ beta[: known.shape[1]]
     return np.round(predicted, _DIGITS)
 

@@ -70,6 +70,20 @@ def test_fewer_than_thirty_persons_with_both_give_no_figure() -> None:
     assert within_patient(site("a", cases, three([0.5] * 58)), COVID, 0) is None
 
 
+@pytest.mark.parametrize(("sign", "expected"), [(1.0, 1.0), (0.0, 0.5)])
+def test_lung_shape_alone_stands_beside_two_films_of_one_person(sign: float, expected: float) -> None:
+    """The lungs of the ill film are smaller than those of the same person's other film, or of the same size."""
+    cases = [seen(f"{i}", label) for i in range(40) for label in ("covid", "normal")]
+    person = np.repeat(np.random.default_rng(0).normal(size=40), 2)
+    area = person - sign * np.tile([1.0, 0.0], 40)
+    shaped = dataclasses.replace(site("a", cases, three([0.5] * 80)), lung_shape=area[:, None])
+    found = within_patient(shaped, COVID, 20)
+    assert found is not None
+    assert found["shape_alone"]["value"] == expected
+    assert found["patient_mean"]["value"] == 0.5
+    assert within_patient(site("a", cases, three([0.5] * 80)), COVID, 0)["shape_alone"] is None  # type: ignore[index]
+
+
 def test_all_pneumonia_is_asked_only_where_it_is_more_than_another_question() -> None:
     cases = [seen(f"{label}{i}", label) for label in ("covid", "normal") for i in range(6)]
     unstated = [seen(f"x{i}", "indeterminate") for i in range(6)]
