@@ -62,14 +62,37 @@ def assert_same_tables(out: Path, reference: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_sample_night_comes_out_as_its_manifest_says(sample_night: Path, tmp_path: Path) -> None:
-    screen(sample_night, tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
-    expected = {
-        row["file"]: (row["expected_status"], row["expected_reason"])
-        for row in rows(sample_night.parent / "MANIFEST.csv")
-    }
-    actual = {row["file"]: (row["status"], row["reason"]) for row in rows(tmp_path / "report.files.csv")}
-    assert actual == expected
+@pytest.fixture(scope="module")
+def sample_report(tmp_path_factory: pytest.TempPathFactory, sample_night: Path) -> Path:
+    """The report of the sample night by the shipped bundle."""
+    out = tmp_path_factory.mktemp("sample") / "report.csv"
+    screen(sample_night, out, ScreenOptions(engine=EngineOptions(device=CPU)))
+    return out
+
+
+@pytest.fixture(scope="module")
+def manifest(sample_night: Path) -> dict[str, dict[str, str]]:
+    return {row["file"]: row for row in rows(sample_night.parent / "MANIFEST.csv")}
+
+
+def test_sample_night_comes_out_as_its_manifest_says(
+    sample_report: Path, manifest: dict[str, dict[str, str]]
+) -> None:
+    expected = {file: (row["expected_status"], row["expected_reason"]) for file, row in manifest.items()}
+    files = rows(sample_report.with_suffix(".files.csv"))
+    assert {row["file"]: (row["status"], row["reason"]) for row in files} == expected
+
+
+def test_phantoms_with_opacities_rank_above_clear_ones(
+    sample_report: Path, manifest: dict[str, dict[str, str]]
+) -> None:
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for row in rows(sample_report.with_suffix(".files.csv")):
+        if row["status"] == "scored":
+            scores["ground glass" in manifest[row["file"]]["shows"]].append(float(row["score_covid"]))
+    assert (len(scores[True]), len(scores[False])) == (11, 11)
+    assert min(scores[True]) > max(scores[False])
+    assert rows(sample_report)[0]["patient_id"].startswith("SAMPLE-")
 
 
 def test_counts_reconcile(mixed_night: Path, reference: Path) -> None:
@@ -323,9 +346,8 @@ def test_every_refusal_has_its_code_and_costs_no_other_image(tmp_path: Path) -> 
     assert {row["file"]: row["reason"] for row in rows(tmp_path / "report.files.csv")} == expected
 
 
-def test_what_the_bundle_warns_of_stands_on_the_page(sample_night: Path, tmp_path: Path) -> None:
-    screen(sample_night, tmp_path / "report.csv", ScreenOptions(engine=EngineOptions(device=CPU)))
-    page = (tmp_path / "report.html").read_text()
+def test_what_the_bundle_warns_of_stands_on_the_page(sample_report: Path) -> None:
+    page = sample_report.with_suffix(".html").read_text()
     assert load_bundle().worth
     assert all(note in page for note in load_bundle().notes)
 
