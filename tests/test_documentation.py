@@ -237,3 +237,12 @@ def test_the_readme_states_in_one_sentence_what_the_shipped_bundle_is_worth() ->
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     quoted = [" ".join(part.replace("\n> ", " ").split()) for part in text.split("\n>\n> ")]
     assert load_bundle().worth in quoted
+
+
+def test_the_licence_of_the_weights_is_that_of_the_bundle() -> None:
+    licence = load_bundle().licence
+    assert licence is not None
+    stated = re.sub(r"(?<=non-)\s", "", " ".join((REPOSITORY / "LICENSE-WEIGHTS").read_text().split()))
+    assert licence.terms in stated
+    for data in licence.data:
+        assert f"{data.name}. {data.licence}" in stated
