@@ -34,10 +34,10 @@ from cxrbatch.engines.pool import PreparedRef
 from cxrbatch.infer.runtime import Device
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, TriageRun
-from cxrbatch.results.importing import import_results, undo_import
+from cxrbatch.results.importing import forget_patient, import_results, undo_import
 from cxrbatch.results.lab_file import LabFormat
 from cxrbatch.screening import ScreenOptions, screen
-from cxrbatch.state import session
+from cxrbatch.state import persistent_state, session
 from cxrbatch.state.connection import open_state
 from tests.factories.dicom_files import write_dicom
 from tests.factories.triage_lines import books, lines, listed
@@ -220,6 +220,29 @@ class Hospital:
         if numbers := [one for one in self.imports() if one not in self.model.undone]:
             undo_import(self.state, numbers[-1], clock=lambda: self.now)
             self.model.undone.add(numbers[-1])
+
+    def is_forgotten(self, patient: str) -> None:
+        """A person asks for it, by the command's own code; the files are taken out of the export."""
+        removed = forget_patient(self.state, patient)
+        assert removed is not None
+        for path in removed.files:
+            self.goes(str(path.relative_to(self.export)))
+        self.model.forget({("dicom", "", patient)})
+        self.ever = self.still_known()
+
+    def is_pruned(self, nights: int) -> int:
+        """Give the number of the patients who are gone."""
+        gone = self.model.prune(nights, {(str(self.export), name) for name in self.held})
+        with persistent_state(self.state) as state:
+            assert state.removal.prune(self.model.last_night - dt.timedelta(days=nights)).n_patients == len(
+                gone
+            )
+        self.ever = self.still_known()
+        return len(gone)
+
+    def still_known(self) -> set[str]:
+        """Names in the state, or in the export for the next run."""
+        return {known.version.name for known in self.model.known.values()} | self.held.keys()
 
     # --- runs
 
@@ -474,7 +497,24 @@ def falls_back(hospital: Hospital) -> None:
     assert any("clock" in note for note in run.notes)
 
 
-RUNS = {14: is_killed, 16: meets_another, 19: has_no_room, 21: falls_back}
+def forgets(hospital: Hospital) -> None:
+    """One who waits and one who has left."""
+    waiting = listed_last(hospital)[0]
+    left = next(f"P{n:03}" for n in range(1, hospital.n_patients) if is_known_and_off(hospital, f"P{n:03}"))
+    for patient in (waiting, left):
+        hospital.is_forgotten(patient)
+
+
+def is_known_and_off(hospital: Hospital, patient: str) -> bool:
+    known = {one.reading.patient for one in hospital.model.known.values()}
+    return ("dicom", "", patient) in known - hospital.model.lists[-1][1].keys()
+
+
+def is_pruned(hospital: Hospital) -> None:
+    assert hospital.is_pruned(EXPIRE + 5) > 5
+
+
+RUNS = {14: is_killed, 16: meets_another, 18: forgets, 19: has_no_room, 21: falls_back, 24: is_pruned}
 SKIPPED = 17
 
 
@@ -497,10 +537,13 @@ def test_a_month(tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPa
 
 
 def a_result_and_a_second_run(hospital: Hospital) -> None:
-    listed_patients = [line.patient[2] for line in hospital.model.lists[-1][1] if line.patient[0] == "dicom"]
     hospital.now += dt.timedelta(minutes=20)
-    hospital.result(listed_patients[0], positive=True, days_ago=0)
+    hospital.result(listed_last(hospital)[0], positive=True, days_ago=0)
     hospital.screen()
+
+
+def listed_last(hospital: Hospital) -> list[str]:
+    return [patient[2] for patient in hospital.model.lists[-1][1] if patient[0] == "dicom"]
 
 
 def nothing(hospital: Hospital) -> None:

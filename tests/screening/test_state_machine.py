@@ -43,6 +43,7 @@ from tests.triage.reference_model import Known, Model, Options, Patient, Reading
 N_EXAMPLES = int(os.environ.get("CXRBATCH_STATE_MACHINE_EXAMPLES", "150"))
 N_HISTORIES = int(os.environ.get("CXRBATCH_LONG_HISTORIES", "60"))
 N_STEPS = 40
+EXPIRE_AT_MOST = 6
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - where there is one: thousands of runs wait for no disk
 ZONE = dt.timezone(dt.timedelta(hours=1))
 BEGIN = dt.datetime(2026, 3, 1, 23, tzinfo=ZONE)
@@ -200,6 +201,10 @@ def reading(name: str, content: Content, raw: bytes, sha256: str, rule_: str) ->
     return Reading(patient, uid, date, content.picture, BUNDLES[sha256][content.picture])
 
 
+def files_below(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
 class Nights(RuleBasedStateMachine):
     """An export folder to which anything may happen, two programs that screen it, and PCR results."""
 
@@ -236,7 +241,7 @@ class Nights(RuleBasedStateMachine):
         return self.roots[self.which_root]
 
     def files(self) -> list[str]:
-        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+        return files_below(self.root)
 
     def pick(self, which: int) -> str:
         files = self.files()
@@ -409,6 +414,28 @@ class Nights(RuleBasedStateMachine):
             assert results_of(state) == self.model.standing()
         self.night_follows(then)
 
+    @precondition(lambda self: self.model.known)
+    @rule(which=st.integers(0, 20), then=THEN)
+    def is_forgotten(self, which: int, then: int | None) -> None:
+        """Whoever is in the state, with or without a file that is still there."""
+        known = list(self.model.known.values())
+        patient = known[which % len(known)].reading.patient
+        with state_module.open_state(self.scratch / "state", durable=False) as state:
+            assert state.removal.forget(patient).n_patients == 1
+        self.model.forget({patient})
+        self.night_follows(then)
+
+    @precondition(lambda self: self.model.known)
+    @rule(nights=st.sampled_from([EXPIRE_AT_MOST, 10]), then=THEN)
+    def is_pruned(self, nights: int, then: int | None) -> None:
+        """Of a wait that has not expired nothing goes."""
+        lying = {(str(root), name) for root in self.roots for name in files_below(root)}
+        with state_module.open_state(self.scratch / "state", durable=False) as state:
+            removed = state.removal.prune(self.model.last_night - dt.timedelta(days=nights))
+            assert removed.n_patients == len(self.model.prune(nights, lying))
+            assert listed(state) == self.model.listed()
+        self.night_follows(then)
+
     # --- runs
 
     def clock(self) -> dt.datetime:
@@ -457,7 +484,7 @@ class Nights(RuleBasedStateMachine):
     @precondition(has_images)
     @rule(
         rescore=st.sampled_from([False, False, False, True]),
-        expire=st.integers(1, 6),
+        expire=st.integers(1, EXPIRE_AT_MOST),
         max_nights=st.none() | st.integers(1, 4),
         aggregation=st.sampled_from(["mean", "max"]),
         pending_days=st.integers(1, 4),
@@ -589,6 +616,7 @@ class Dice:
         one, nights, which = self.random.choice, self.nights, self.random.randrange(20)
         then = one([0, 1, 24, 24, 48])
         name, some, ill = one(FILES), bool(nights.files()), bool(nights.broken())
+        rarely = which < 8
         what: list[tuple[bool, Callable[[], None]]] = [
             (True, lambda: nights.write(name, self.content(), one([0, 600, 7200]))),
             (some, lambda: nights.is_touched(which, None)),
@@ -605,6 +633,8 @@ class Dice:
             (bool(nights.model.known), lambda: self.result(which)),
             (bool(nights.model.known), lambda: self.result(which)),
             (bool(nights.model.rows), lambda: nights.import_is_undone(which, None)),
+            (bool(nights.model.known) and rarely, lambda: nights.is_forgotten(which, None)),
+            (bool(nights.model.known), lambda: nights.is_pruned(EXPIRE_AT_MOST, None)),
             (True, lambda: nights.clock_is_set(one([0, 0, 0, -2, -30]))),
             (True, lambda: nights.another_bundle(one(sorted(BUNDLES)), None)),
             (True, lambda: nights.another_patient_rule(one(["file", "folder"]))),

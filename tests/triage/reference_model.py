@@ -6,7 +6,7 @@ open, the answer taken here is marked with "Taken:".
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
@@ -156,7 +156,7 @@ class Model:
     last_moment: dt.datetime = LONG_AGO
     n_runs: int = 0
     n_read: int = 0
-    lists: list[tuple[dt.date, list[Line]]] = field(default_factory=list)
+    lists: list[tuple[dt.date, dict[Patient, int]]] = field(default_factory=list)
 
     # --- what it is told
 
@@ -194,16 +194,50 @@ class Model:
         self.part_of_a_run(now, found, settings, rescore=rescore)
         self._mark_second_copies(found)
         lines = self._list(set(found), settings, options)
-        self.lists.append((self.last_night, lines))
+        positions = {line.patient: position for position, line in enumerate(lines, start=1)}
+        self.lists.append((self.last_night, positions))
         return lines
 
     def listed(self) -> dict[tuple[dt.date, Patient], int]:
         """Position of everybody on every night, from 1; see "What is counted" in ``docs/audit.md``."""
         return {
-            (night, line.patient): position
-            for night, lines in self.lists
-            for position, line in enumerate(lines, start=1)
+            (night, patient): position
+            for night, positions in self.lists
+            for patient, position in positions.items()
         }
+
+    def forget(self, patients: Collection[Patient]) -> None:
+        """Tell that patients are forgotten: images, results, lines of lists; see ``docs/results.md``."""
+        self.known = {v: known for v, known in self.known.items() if known.reading.patient not in patients}
+        self.rows = [row for row in self.rows if row.patient not in patients]
+        for _, positions in self.lists:
+            for patient in positions.keys() & set(patients):
+                del positions[patient]
+
+    def prune(self, nights: int, lying: Collection[tuple[str, str]]) -> set[Patient]:
+        """Tell that what is older than some nights was removed, and get who is gone; see ``docs/running.md``.
+
+        `lying` are folder and name of the files that are there. Taken: no folder is missing or empty.
+        """
+        before = self.last_night - dt.timedelta(days=nights)
+        everybody = {known.reading.patient for known in self.known.values()} | {
+            row.patient for row in self.rows
+        }
+        everybody |= {patient for _, positions in self.lists for patient in positions}
+        self.lists = [(night, positions) for night, positions in self.lists if night >= before]
+        lately = {known.reading.patient for known in self.known.values() if known.night >= before}
+        lately |= {patient for _, positions in self.lists for patient in positions}
+        lately |= {row.patient for row in self.rows if row.day >= before}
+        of_them = [known for known in self.known.values() if known.reading.patient in lately]
+        uids = {known.reading.uid for known in of_them} - {""}
+        files = {(known.version.folder, known.version.name) for known in of_them} | set(lying)
+        stay = lately | {
+            known.reading.patient
+            for known in self.known.values()
+            if known.reading.uid in uids or (known.version.folder, known.version.name) in files
+        }
+        self.forget(everybody - stay)
+        return everybody - stay
 
     def part_of_a_run(
         self,
