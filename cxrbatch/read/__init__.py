@@ -10,7 +10,7 @@ from cxrbatch.read.patient_rule import PatientRule
 
 __all__ = ["READING_VERSION", "NotAnImage", "OpenImage", "PatientRule", "open_image"]
 
-READING_VERSION = 2
+READING_VERSION = 3
 """Raise it with every change of what is read of a file: pixels, header, patient, flags, reasons, pixel check.
 
 Whatever a state remembers of another version is read again, if the file is still there."""

@@ -103,6 +103,8 @@ PARTS: dict[Part, tuple[str, ...]] = {
             "CHEST WALL",
             "C.H.E.S.T",
         ),
+        *("TELETORACE", "RXTORACE", "kl. piersiowej", "krūtinės ląsta", "легочные поля", "Röntgenlunge"),
+        *("LUNGENÜBERSICHT", "LUNGRÖNTGEN", "pľúc", "THORAX STAAND"),
     ),
     Part.OTHER: (
         *(
@@ -144,6 +146,20 @@ PARTS: dict[Part, tuple[str, ...]] = {
             "ΘΩΡΑΚΙΚΗ ΜΟΙΡΑ",
             "W033X",
         ),
+        *("LONG LEGS", "LONG BONES", "Handstellung", "ABTEILUNG", "Darstellung"),
+        *("TORACOLUMBAR", "Toracolombare", "thorakolumbal", "ZERVIKOTHORAKAL", "CERVIKOTHORAKAL"),
+        *(
+            "CHESTABDOMEN",
+            "THORAXABDOMEN",
+            "CHESTABDPELVIS",
+            "CHEST/ABD",
+            "NECKCHEST",
+            "CHESTRIBS",
+            "CHEST LEG",
+        ),
+        *("BONY THORAX", "TÓRAX ÓSEO", "thorax osseux", "knöcherner Thorax"),
+        *("krūtinkaulis", "krūtininė stuburo dalis", "гръден гръбнак", "гръден отдел", "hrudná kosť"),
+        *("shtylla kurrizore torakale", "brjósthryggur", "brystrygg", "가슴 갈비뼈"),
     ),
     Part.UNKNOWN: (
         "UNKNOWN",
@@ -174,9 +190,12 @@ VIEWS: dict[View, tuple[str, ...]] = {
         *("AP OBL", "PA RAO", "PA OBLIQUE", "L.L.", "R.A.O.", "LLD"),
         *("LL", "RL", "LAT", "PA/LAT", "AP LORDOTIC", "PROFIL GAUCHE"),
         *("LEFT LATERAL", "LATERALE", "LLAT", "dorsal decubitus", "LAT?RAL", "боковая"),
-        *("侧位", "측면", "πλάγια", "bočná", "XYZ", "SCHRÄG"),
+        *("AP APICAL", "侧位", "측면", "πλάγια", "bočná", "XYZ", "SCHRÄG"),
     ),
-    View.UNKNOWN: ("UNKNOWN", "OTHER", "N/A", "NONE", "-", "ERECT", "DEFAULT", "?"),
+    View.UNKNOWN: (
+        *("UNKNOWN", "OTHER", "N/A", "NONE", "-", "ERECT", "DEFAULT", "?"),
+        *("RECUMBENT", "INSPIRATION", "STEHEND", "debout", "STÅENDE", "leżąc", "vleže", "СТОЯ", "ayakta"),
+    ),
 }  # fmt: skip
 
 
