@@ -94,22 +94,25 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
     if form.signed or len(form.shape) != 2:
         raise NotReducible
     planes = _within(rle_planes(frame, form.shape[0] * form.shape[1]), form)
-    means = [block_means(strips(plane.reshape(form.shape), block), block) for plane in planes]
+    means = [block_means(strips(plane.reshape(form.shape), block), block, bits) for plane, bits in planes]
     if len(means) * 8 != form.allocated:
         raise NotReducible
     stored = reduce(lambda high, low: high * np.float32(256) + low, means)
     return ReducedImage(stored, extent_in_blocks(form.shape, block))
 
 
-def _within(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[NDArray[np.uint8]]:
-    """Raise `NotReducible` where a bit is set beside the stored ones: only the full image shows what it means."""
+def _within(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Yield planes with the number of bits that belong to the grey value.
+
+    Raise `NotReducible` where another bit is set: only the full image shows what it means.
+    """
     if form.high != form.stored - 1:
         raise NotReducible
     for place, plane in zip(range(form.allocated - 8, -1, -8), planes, strict=True):
-        n_used = form.stored - place
-        if n_used < 8 and int(plane.max(initial=0)) >= 1 << max(n_used, 0):
+        n_used = min(max(form.stored - place, 0), 8)
+        if n_used < 8 and int(plane.max(initial=0)) >= 1 << n_used:
             raise NotReducible
-        yield plane
+        yield plane, n_used
 
 
 def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
