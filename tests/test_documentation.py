@@ -152,7 +152,7 @@ def test_help_names_the_options_of_the_night(name: str) -> None:
     result = CliRunner().invoke(cli, [*name.split(), "--help"])
     assert result.exit_code == 0
     for option in NIGHT[name].split():
-        assert re.search(rf"^  --{option}\b", result.stdout, re.MULTILINE), option
+        assert re.search(rf"^  (?:-\w, )?--{option}\b", result.stdout, re.MULTILINE), option
 
 
 def test_help_lists_the_commands_of_the_night() -> None:

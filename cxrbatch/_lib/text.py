@@ -42,6 +42,11 @@ def _escape(sign: str) -> str:
     return f"\\u{ord(sign):04x}" if is_latin_1 else sign.encode("unicode_escape").decode("ascii")
 
 
+def plural(n: int, what: str) -> str:
+    """Count something whose plural ends in ``s``: ``1 file``, ``2 files``."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def shown(text: str) -> str:
     """Write a text as the cells of tables show it: neutralised and escaped; different texts stay different."""
     # A backslash is doubled: a name that contains a literal escape must differ from an escaped name.

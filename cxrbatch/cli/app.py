@@ -69,7 +69,7 @@ def main() -> None:
     started, log_format = time.monotonic(), format_of(sys.argv[1:])
     show_log(log_format)
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="cxrbatch", standalone_mode=False)
     except click.ClickException as error:
         code = log_wrong_usage(error, started, log_format)
     except (click.Abort, KeyboardInterrupt):

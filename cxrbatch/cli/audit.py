@@ -11,7 +11,7 @@ from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, SHIPPED, BundleFolder, s
 
 @click.command()
 @state_option
-@click.option("--out", type=PATH, required=True, help="CSV to write; .html is written beside it.")
+@click.option("-o", "--out", type=PATH, required=True, help="CSV to write; .html is written beside it.")
 @click.option(
     "--capacity",
     type=click.IntRange(1),

@@ -16,7 +16,7 @@ def bundle() -> None:
 
 @bundle.command("import")
 @click.argument("model", type=PATH)
-@click.option("--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
+@click.option("-o", "--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
 @click.option("--force", is_flag=True, help="Replace the bundle that is there already.")
 @click.option(
     "--labels",

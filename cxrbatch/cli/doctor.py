@@ -13,7 +13,7 @@ from cxrbatch.cli.recipe import recipe_option
         SCREEN[0],
         recipe_option(),
         click.Option(
-            ["--out"], type=PATH, help="The CSV that screen is to write, or the folder of all reports."
+            ["-o", "--out"], type=PATH, help="The CSV that screen is to write, or the folder of all reports."
         ),
         click.Option(["--state"], type=PATH, metavar="FILE", help="What cxrbatch screen --state remembers."),
         *MODEL,
@@ -28,7 +28,7 @@ from cxrbatch.cli.recipe import recipe_option
     ]
 )
 def doctor(shape: str, **stated: Any) -> int:
-    """Say whether a night would run here, and what to do where not. Nothing is changed.
+    """Say whether a night would run here, and what to do where not: problems first. Nothing is changed.
 
     Looks at the packages, the bundle and its hash, the words of the hospital, the device, every decoder, worker
     processes, the export in FOLDER, the place of the report, the state (integrity, rights, clock, lock, disk), and

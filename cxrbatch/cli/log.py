@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from cxrbatch._lib.log import FOR_PEOPLE
 from cxrbatch._lib.text import visible
 
 _LOGGER = logging.getLogger("cxrbatch")
@@ -40,6 +41,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         is_text = self.log_format is LogFormat.TEXT
+        if getattr(record, "event", "") == FOR_PEOPLE["event"] and not is_text:
+            return
         click.echo(_text_line(record) if is_text else _json_line(record), err=True)
 
 
@@ -64,6 +67,11 @@ def show_log(log_format: LogFormat | None = None, level: int | None = None) -> N
         _LOGGER.setLevel(level)
 
 
+def is_shown(level: int) -> bool:
+    """Check whether lines of a level are shown, or left out by ``--quiet``."""
+    return _LOGGER.isEnabledFor(level)
+
+
 def log_event(message: str, *, event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log one line.
 
@@ -77,6 +85,11 @@ def log_event(message: str, *, event: str, level: int = logging.INFO, **fields: 
         Further fields, shown in JSON only.
     """
     _LOGGER.log(level, "%s", message, extra={"event": event, "fields": fields})
+
+
+def log_for_people(message: str) -> None:
+    """Log one line in the text format only; programs get what it says as fields of another line."""
+    log_event(message, event=FOR_PEOPLE["event"])
 
 
 def log_failure(message: str, exit_code: int, started: float, *, event: str = "failed", **fields: Any) -> int:

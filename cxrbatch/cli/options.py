@@ -218,10 +218,16 @@ LIMITS = (
     ),
 )
 
+EXIT_ZERO = click.Option(
+    ["--exit-zero-if-unscored"],
+    is_flag=True,
+    help="End with exit code 0 in place of 3 where images have no score, for wrappers that take 3 for a failure.",
+)
+
 SCREEN: tuple[click.Parameter, ...] = (
     click.Argument(["folder"], type=PATH, required=False),
     click.Option(
-        ["--out"],
+        ["-o", "--out"],
         type=PATH,
         help="CSV to write; .files.csv and .html are written beside it.  [required, here or in the recipe]",
     ),
@@ -238,6 +244,7 @@ SCREEN: tuple[click.Parameter, ...] = (
         show_default=True,
         help="Of the two CSVs; utf-8-sig begins with a byte order mark, without which Excel garbles accents.",
     ),
+    EXIT_ZERO,
     click.Option(
         ["--log-format"],
         type=click.Choice(["text", "json"]),

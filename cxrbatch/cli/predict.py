@@ -7,6 +7,7 @@ import click
 
 from cxrbatch.cli.options import (
     EXIT_INCOMPLETE,
+    EXIT_ZERO,
     MEANING,
     MODEL,
     PATH,
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 @click.command(
     params=[
         click.Argument(["images"], type=PATH, nargs=-1, required=True, metavar="IMAGE..."),
-        click.Option(["--out"], type=PATH, help="Folder for the images with their results written on them."),
+        click.Option(
+            ["-o", "--out"], type=PATH, help="Folder for the images with their results written on them."
+        ),
         *MODEL,
         *MEANING,
         *WORDS,
+        EXIT_ZERO,
     ]
 )
-def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
+def predict(images: tuple[Path, ...], out: Path | None, exit_zero_if_unscored: bool, **stated: Any) -> int:
     """Score single images and print one line for each: file, status, the three scores or the reason, flags.
 
     --operating-points adds the priority to a line, --prevalence the probability.
     """
+    _check_images(images)
     from cxrbatch.bundle import choose_bundle
     from cxrbatch.prediction import predict as run_predict
     from cxrbatch.prediction import result_names, save_annotated
@@ -49,7 +54,17 @@ def predict(images: tuple[Path, ...], out: Path | None, **stated: Any) -> int:
         n_failed += isinstance(outcome, Failure)
         if out:
             save_annotated(outcome, path, out / name)
-    return EXIT_INCOMPLETE if n_failed else 0
+    return EXIT_INCOMPLETE if n_failed and not exit_zero_if_unscored else 0
+
+
+def _check_images(images: tuple[Path, ...]) -> None:
+    """Refuse a folder alone; among images, as in ``predict export/*``, it costs its own line only."""
+    from cxrbatch.errors import UsageProblem
+
+    if all(path.is_dir() for path in images):
+        raise UsageProblem(
+            f"{images[0]}: is a folder; give images, or screen all in it: cxrbatch screen FOLDER --out report.csv"
+        )
 
 
 def _meaning(

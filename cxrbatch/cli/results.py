@@ -82,7 +82,10 @@ def results() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Show what would become of every row, and store nothing.")
 @click.option(
-    "--out", type=PATH, help="CSV to write with all rows.  [default: rows that were not taken, to stdout]"
+    "-o",
+    "--out",
+    type=PATH,
+    help="CSV to write with all rows.  [default: rows that were not taken, to stdout]",
 )
 def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **options: Any) -> int:
     """Take the PCR results of FILE into the state: the CSV that a laboratory exports, or HL7 v2 messages.

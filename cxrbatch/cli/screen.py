@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxrbatch.cli.log import LogFormat, log_event, show_log
+from cxrbatch.cli.log import LogFormat, is_shown, log_event, log_for_people, show_log
 from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, screen_options
 from cxrbatch.cli.recipe import recipe_option
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command(params=[SCREEN[0], recipe_option(), *SCREEN[1:]])
-def screen(folder: Path | None, out: Path | None, log_format: str, **stated: Any) -> int:
+def screen(
+    folder: Path | None, out: Path | None, log_format: str, exit_zero_if_unscored: bool, **stated: Any
+) -> int:
     """Score every chest radiograph in FOLDER and write a triage report.
 
     FOLDER is searched with everything below it, by content and not by file name, and is only read.
@@ -25,12 +29,14 @@ def screen(folder: Path | None, out: Path | None, log_format: str, **stated: Any
     from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
-    with_progress = log_format == LogFormat.TEXT and sys.stderr.isatty()
+    with_progress = log_format == LogFormat.TEXT and is_shown(logging.INFO) and sys.stderr.isatty()
     run = run_screen(folder, out, screen_options(stated, show_progress=with_progress))
-    code = _exit_code(run)
+    code = 0 if exit_zero_if_unscored else _exit_code(run)
     for warning in run.warnings:
         log_event(warning, event="warning", level=logging.WARNING)
     log_event(_summary(run, out), event="done", **_counts(run, out), exit_code=code)
+    for line in _details(run, out):
+        log_for_people(line)
     return code
 
 
@@ -62,6 +68,23 @@ def _summary(run: "TriageRun", out: Path) -> str:
     )
 
 
+def _details(run: "TriageRun", out: Path) -> Iterator[str]:
+    """Say what people want to know after the counts: the reasons by count, and which page to open."""
+    if reasons := _reasons(run):
+        yield "Not scored: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+    yield f"Page: {_page(out)}"
+
+
+def _reasons(run: "TriageRun") -> dict[str, int]:
+    """Count the files without a score by their reason, the most frequent first."""
+    found = Counter(str(failure.reason) for failure in run.failures if not failure.skipped)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _page(out: Path) -> Path:
+    return out.with_suffix(".html")
+
+
 def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
     """Make the counts of `_summary`, for programs."""
     return {
@@ -74,7 +97,9 @@ def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
         "n_ranked": run.n_patients("ranked"),
         "n_for_a_human": run.n_patients("not_scored"),
         "n_waiting_for_result": run.n_patients("swabbed"),
+        "reasons": _reasons(run),
         "duration_s": round(run.duration_s, 3),
         "out": str(out),
+        "page": str(_page(out)),
         "bundle": run.provenance.bundle_id,
     }

@@ -58,7 +58,12 @@ def prune(state: Path, older_than: int) -> int:
 @state.command("backup")
 @state_option
 @click.option(
-    "--out", type=PATH, required=True, metavar="COPY", help="File to write, mode 0600; replaced if there."
+    "-o",
+    "--out",
+    type=PATH,
+    required=True,
+    metavar="COPY",
+    help="File to write, mode 0600; replaced if there.",
 )
 def backup(state: Path, out: Path) -> int:
     """Copy the state as it is at this moment, also while a run is at work on it.

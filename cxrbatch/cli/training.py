@@ -17,7 +17,7 @@ _DATA = click.option(
 
 @click.command()
 @click.argument("recipe", type=PATH)
-@click.option("--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
+@click.option("-o", "--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
 @_DATA
 @click.option("--log-dir", type=PATH, help="Folder for TensorBoard: the loss of every network.")
 @click.option(
@@ -39,6 +39,7 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
     from cxrbatch.training import train_bundle as run_train
 
     trained = run_train(recipe, out, **options)
+    click.echo(trained.worth or "Nothing was measured: what its scores are worth is not known.")
     log_event(f"bundle {trained.id} written to {out}", event="written")
     return 0
 
@@ -46,7 +47,7 @@ def train(recipe: Path, out: Path, **options: Any) -> int:
 @click.command()
 @click.argument("bundle_folder", type=BundleFolder(), metavar="BUNDLE")
 @click.argument("recipe", type=PATH, required=False)
-@click.option("--out", type=PATH, required=True, help="Folder to write.")
+@click.option("-o", "--out", type=PATH, required=True, help="Folder to write.")
 @click.option(
     "--folder",
     type=PATH,

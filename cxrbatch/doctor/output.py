@@ -4,26 +4,28 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from cxrbatch._lib.text import plural
 from cxrbatch.doctor.check import Level, Observation
 
-_MARK = {Level.OK: "ok", Level.WARNING: "WARNING", Level.PROBLEM: "PROBLEM"}
+_MARK = {Level.PROBLEM: "PROBLEM", Level.WARNING: "WARNING", Level.OK: "ok"}
+_IN_ORDER = list(_MARK)
 
 
 def as_text(observations: Sequence[Observation]) -> str:
-    """Write one line for each observation, with the advice below it, and a last line with counts."""
+    """Write one line for each observation, with the advice below it, and a last line with counts.
+
+    Problems stand first, then warnings; within a level the order is that of the checks.
+    """
     width = max((len(item.check) for item in observations), default=0)
-    lines = [_lines(item, width) for item in observations]
+    worst_first = sorted(observations, key=lambda item: _IN_ORDER.index(item.level))
+    lines = [_lines(item, width) for item in worst_first]
     n_problems, n_warnings = (_count(observations, level) for level in (Level.PROBLEM, Level.WARNING))
     counts = (
-        _plural(len(observations), "check"),
-        _plural(n_problems, "problem"),
-        _plural(n_warnings, "warning"),
+        plural(len(observations), "check"),
+        plural(n_problems, "problem"),
+        plural(n_warnings, "warning"),
     )
     return "\n".join([*lines, ", ".join(counts)])
-
-
-def _plural(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def as_json(observations: Sequence[Observation]) -> str:

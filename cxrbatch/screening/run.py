@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cxrbatch._lib.clock import after, night_of
+from cxrbatch._lib.log import FOR_PEOPLE
+from cxrbatch._lib.text import plural
 from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle, choose_bundle
 from cxrbatch.engines import Engine, open_engine
@@ -177,6 +179,8 @@ def _run_folder(
     with _open_engine(bundle, options, words) as engine:
         found = list(engine.discover(folder))
         _LOG.debug("discovered %d files", len(found))
+        if found:
+            _LOG.info("%s found; starting…", plural(len(found), "file"), extra=FOR_PEOPLE)
         resolved = OutcomeResolver(engine, options, state, context)(found)
     outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
     images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]

@@ -18,6 +18,18 @@ from cxrbatch.cli.app import cli
 from cxrbatch.errors import CxrbatchError
 from tests.bundle.test_bundle import rewrite
 
+LEAVES_WITH_OUT = [
+    ("screen",),
+    ("predict",),
+    ("train",),
+    ("evaluate",),
+    ("audit",),
+    ("doctor",),
+    ("bundle", "import"),
+    ("state", "backup"),
+    ("results", "import"),
+]
+
 
 def cxrbatch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -87,9 +99,12 @@ def test_sample_night(sample_night: Path, tmp_path: Path) -> None:
     out.parent.mkdir()
     result = cxrbatch("screen", sample_night, "--out", out)
     assert result.returncode == 3, result.stderr
-    assert one_line(result).startswith(
-        "31 files found = 22 scored + 7 not scored + 2 skipped; 21 patients ranked"
-    )
+    started, counts, reasons, page = result.stderr.splitlines()
+    assert started == "31 files found; starting…"
+    assert counts.startswith("31 files found = 22 scored + 7 not scored + 2 skipped; 21 patients ranked")
+    assert reasons.startswith("Not scored: 1 ")
+    assert reasons.split(": ")[1].split(", ") == sorted(reasons.split(": ")[1].split(", "))
+    assert page == f"Page: {out.with_suffix('.html')}"
     assert result.stdout == ""
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "report.csv",
@@ -135,6 +150,79 @@ def test_missing_folder_is_2(tmp_path: Path) -> None:
     result = cxrbatch("screen", tmp_path / "nothing", "--out", tmp_path / "report.csv")
     assert result.returncode == 2
     assert "no such folder" in one_line(result)
+
+
+def test_a_file_for_a_folder_and_a_folder_for_an_image_name_the_command_that_takes_it(
+    sample_night: Path, tmp_path: Path
+) -> None:
+    image = sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm"
+    result = cxrbatch("screen", image, "-o", tmp_path / "report.csv")
+    assert result.returncode == 2
+    assert one_line(result).endswith("give the folder, or score single images with cxrbatch predict")
+    result = cxrbatch("predict", image.parent)
+    assert result.returncode == 2
+    assert one_line(result).endswith("or screen all in it: cxrbatch screen FOLDER --out report.csv")
+    assert result.stdout == ""
+
+
+def test_a_folder_among_images_costs_its_own_line(sample_night: Path) -> None:
+    folder = sample_night / "emergency" / "SAMPLE-001"
+    code, lines = quickly("predict", folder, folder / "IM0001.dcm")
+    assert code == 3
+    first, second = (line.split("\t") for line in lines.splitlines())
+    assert first[1:3] == ["not_scored", "not_an_image"]
+    assert second[1] == "scored"
+
+
+def test_exit_zero_if_unscored(sample_night: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    options = ("--bundle", tiny_bundle, "--exit-zero-if-unscored")
+    assert quickly("screen", sample_night, "-o", tmp_path / "report.csv", *options)[0] == 0
+    assert "truncated" in (tmp_path / "report.csv").read_text()
+    assert quickly("predict", __file__, *options)[0] == 0
+    with pytest.raises(CxrbatchError, match="mounted") as error:
+        quickly("screen", sample_night / "none", "-o", tmp_path / "report.csv", *options)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("command", LEAVES_WITH_OUT)
+def test_o_is_out(command: tuple[str, ...]) -> None:
+    found: click.Command = cli
+    for word in command:
+        assert isinstance(found, click.Group)
+        found = found.commands[word]
+    (option,) = [parameter for parameter in found.params if parameter.name == "out"]
+    assert option.opts == ["-o", "--out"]
+
+
+def test_a_gpu_that_is_not_there_is_one_line(sample_night: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    image = sample_night / "emergency" / "SAMPLE-001" / "IM0001.dcm"
+    options = ("--device", "gpu", "--bundle", tiny_bundle)
+    result = cxrbatch("predict", image, *options, CUDA_VISIBLE_DEVICES="-1")
+    assert result.returncode == 2
+    assert one_line(result).startswith("Error: --device gpu: TensorFlow sees no GPU; ")
+    result = cxrbatch("screen", image.parent, "-o", tmp_path / "r.csv", *options, CUDA_VISIBLE_DEVICES="-1")
+    assert result.returncode == 2
+    started, failed = result.stderr.splitlines()
+    assert (started, failed[:20]) == ("1 file found; starting…", "Error: --device gpu:")
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "offered"),
+    [("bash", "cxrbatch scr", "plain,screen"), ("zsh", "cxrbatch predict --prec", "--precision")],
+)
+def test_completion(shell: str, words: str, offered: str) -> None:
+    """As docs/running.md says; the words are those of click."""
+    code = "from cxrbatch.cli import main; main()"
+    asked = {
+        "_CXRBATCH_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | asked, check=False
+    )
+    assert offered in done.stdout
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(("out", "code"), [("/dev/null/report.csv", 2), ("/proc/report.csv", 1)])

@@ -1,4 +1,4 @@
-"""What stands on stderr: one line at the end, for people or for a log collector, and no patient data."""
+"""What stands on stderr: lines for people or one for a log collector, and no patient data."""
 
 import datetime as dt
 import json
@@ -63,6 +63,8 @@ def test_two_nights_in_json(sample_night: Path, tmp_path: Path, tiny_bundle: Pat
         assert said["n_remembered"] == n_remembered
         assert said["n_new"] == 31 - n_remembered
         assert said["out"] == str(out)
+        assert said["page"] == str(out.with_suffix(".html"))
+        assert sum(said["reasons"].values()) == COUNTS["n_not_scored"]
         assert said["bundle"].startswith("tiny@")
         assert said["message"].startswith(
             "31 files found = 22 scored + 7 not scored + 2 skipped; 21 patients"
@@ -232,7 +234,7 @@ def test_no_patient_data_in_the_log(form: str, tmp_path: Path, tiny_bundle: Path
     options = ("--out", out, "--bundle", tiny_bundle, "--state", tmp_path / "s.sqlite", "--log-format", form)
     result = screen(folder, *options, PYTHONWARNINGS="always")
     assert result.returncode == 3, result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) == (4 if form == "text" else 1)
     for text in (*PLANTED.values(), "Quasimodo", "Esmeralda"):
         assert text not in result.stderr + result.stdout
     assert PLANTED["PatientID"] in out.read_text()
@@ -247,11 +249,12 @@ def test_verbose_names_every_stage_and_quiet_none(
     night: list[str | Path] = [sample_night, "--out", tmp_path / "r.csv", "--bundle", tiny_bundle]
     shown = screen(*night, "-v").stderr.splitlines()
     assert [line.split()[0] for line in shown[:-1]] == [
-        *("verified", "discovered", "0", "started", "resolved", "listed", "wrote")
+        *("verified", "discovered", "31", "0", "started", "resolved", "listed", "wrote", "31", "Not")
     ]
-    assert shown[1] == "discovered 31 files"
-    assert shown[2] == "0 files remembered, 29 images to read"
-    assert shown[-1].startswith("31 files found = ")
+    assert shown[1:3] == ["discovered 31 files", "31 files found; starting…"]
+    assert shown[3] == "0 files remembered, 29 images to read"
+    assert shown[-3].startswith("31 files found = ")
+    assert shown[-1] == f"Page: {tmp_path / 'r.html'}"
     assert "SAMPLE" not in "".join(shown)
     assert screen(*night, "--quiet").stderr == ""
 

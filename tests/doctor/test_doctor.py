@@ -72,9 +72,12 @@ def test_text_says_what_to_do(recipe: Path) -> None:
     code, text = doctor("--recipe", recipe)
     assert code == 1
     lines = text.splitlines()
-    (at,) = [number for number, line in enumerate(lines) if line.startswith("PROBLEM")]
-    assert lines[at].split()[1] == "export"
-    assert lines[at + 1].strip() == "to do: mount the export, or correct the name"
+    levels = [line.split()[0] for line in lines[:-1] if not line.startswith(" ")]
+    assert levels[0] == "PROBLEM"
+    assert levels == sorted(levels, key=["PROBLEM", "WARNING", "ok"].index)
+    assert levels.count("PROBLEM") == 1
+    assert lines[0].split()[1] == "export"
+    assert lines[1].strip() == "to do: mount the export, or correct the name"
     assert ", 1 problem, " in lines[-1]
 
 
@@ -212,7 +215,7 @@ def test_shown() -> None:
         Observation(check="bcd", level=Level.WARNING, found="hm", advice="look"),
     ]
     assert as_text(items) == (
-        "ok      a    fine\nWARNING bcd  hm\n             to do: look\n2 checks, 0 problems, 1 warning"
+        "WARNING bcd  hm\n             to do: look\nok      a    fine\n2 checks, 0 problems, 1 warning"
     )
     assert is_healthy(items)
     assert json.loads(as_json(items)) == {

@@ -93,6 +93,15 @@ def test_a_run_after_a_kill_ends_at_the_weights_of_one_without(
     assert runs == {"without north, seed 0", "bundle, seed 0"}
 
 
+def test_train_says_what_the_bundle_is_worth(
+    killed_and_trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("train", folder / "small.toml", "--out", killed_and_trained)
+    assert capsys.readouterr().out == f"{load_bundle(killed_and_trained).worth}\n"
+    run("train", folder / "small.toml", "--out", folder / "alone", "--no-folds")
+    assert capsys.readouterr().out == "Nothing was measured: what its scores are worth is not known.\n"
+
+
 def test_fresh_trains_again(
     killed_and_trained: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
