@@ -24,6 +24,9 @@ _ESCAPED = re.compile(r"\\(?:[\\nrt]|x[0-9A-Fa-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5
 CSV_ENCODINGS = ("utf-8", "utf-8-sig")
 """Encodings of tables; the second one begins with a byte order mark, by which Excel knows UTF-8."""
 
+TABLE_FORMATS = ("csv", "json", "parquet")
+"""Formats of tables; the CSV is always written."""
+
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
 
 

@@ -77,6 +77,8 @@ def main() -> None:
         code = log_failure(line, EXIT_INTERRUPTED, started, event="interrupted")
     except CxrbatchError as error:
         code = log_failure(f"Error: {error}", error.exit_code, started, error=type(error).__name__)
+    except BrokenPipeError:
+        code = log_failure("Error: whoever reads the output has ended", 1, started, event="broken_pipe")
     except ImportError as error:
         line = f"Error: {error.name or 'a package'} cannot be imported; install cxrbatch again, with pip"
         code = log_failure(line, 1, started, error=type(error).__name__)
@@ -87,4 +89,13 @@ def main() -> None:
         kind = type(error).__name__
         line = f"Error: internal error ({kind}); set CXRBATCH_DEBUG=1 to see where, and report it"
         code = log_failure(line, 1, started, event="internal_error", error=kind)
+    _end_stdout()
     sys.exit(code or 0)
+
+
+def _end_stdout() -> None:
+    """Flush stdout; what nobody can take is dropped, so that Python does not complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

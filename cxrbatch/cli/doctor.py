@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import MODEL, PATH, SCREEN, WORDS, screen_options
+from cxrbatch.cli.options import MODEL, PATH, SCREEN, STDOUT, WORDS, screen_options
 from cxrbatch.cli.recipe import recipe_option
 
 
@@ -42,9 +42,8 @@ def doctor(shape: str, **stated: Any) -> int:
     from_recipe = click.get_current_context().default_map
     night = click.Command("screen", params=list(SCREEN))
     night_options = night.make_context("screen", [], default_map=from_recipe).params | stated
-    setup = Setup(
-        folder=night_options["folder"], out=night_options["out"], options=screen_options(night_options)
-    )
+    out = None if night_options["out"] == STDOUT else night_options["out"]
+    setup = Setup(folder=night_options["folder"], out=out, options=screen_options(night_options))
     observations = list(examine(setup))
     click.echo((as_json if shape == "json" else as_text)(observations))
     return 0 if is_healthy(observations) else 1

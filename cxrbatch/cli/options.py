@@ -10,7 +10,7 @@ import click
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
 from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
-from cxrbatch._lib.text import CSV_ENCODINGS
+from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 EXIT_INCOMPLETE = 3
 """Exit code: done, but something was left out, such as files without a score or rows that match no patient."""
+
+STDOUT = Path("-")
+"""Value of ``--out`` that stands for standard output."""
 
 PATH = click.Path(path_type=Path)
 
@@ -44,6 +47,24 @@ class BundleFolder(click.ParamType):  # type: ignore[type-arg]
         from cxrbatch.bundle import DEFAULT_BUNDLE
 
         return DEFAULT_BUNDLE if value == SHIPPED else Path(value)
+
+
+class Formats(click.ParamType):  # type: ignore[type-arg]
+    """Formats of tables, separated by commas; the CSV is always among them."""
+
+    name = "text"
+    kind_in_recipe = str
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Split, and refuse what is no format."""
+        if isinstance(value, tuple):
+            return value
+        wanted = [word.strip() for word in str(value).split(",")]
+        if unknown := [word for word in wanted if word not in TABLE_FORMATS]:
+            self.fail(f"{unknown[0]!r} is none of {', '.join(TABLE_FORMATS)}.", param, ctx)
+        return tuple(name for name in TABLE_FORMATS if name in (*wanted, "csv"))
 
 
 class NewBundle(click.ParamType):  # type: ignore[type-arg]
@@ -229,7 +250,17 @@ SCREEN: tuple[click.Parameter, ...] = (
     click.Option(
         ["-o", "--out"],
         type=PATH,
-        help="CSV to write; .files.csv and .html are written beside it.  [required, here or in the recipe]",
+        help="CSV to write; .files.csv and .html are written beside it; - writes the CSV alone to stdout.  "
+        "[required, here or in the recipe]",
+    ),
+    click.Option(
+        ["--format"],
+        type=Formats(),
+        default="csv",
+        show_default=True,
+        metavar="csv,json,parquet",
+        help="Formats of both tables, separated by commas. The CSV is always written; parquet needs the extra "
+        "cxrbatch[parquet].",
     ),
     *MODEL,
     *MEANING,
@@ -281,6 +312,7 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
         pending_days=stated["pending_days"],
         capacity=stated["capacity"],
         csv_encoding=stated["csv_encoding"],
+        formats=stated["format"],
         show_progress=show_progress,
     )
 

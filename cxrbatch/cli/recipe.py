@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.cli.options import PATH, SCREEN, SHIPPED, BundleFolder
+from cxrbatch.cli.options import PATH, SCREEN, SHIPPED, STDOUT, BundleFolder
 from cxrbatch.errors import RecipeError
 
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")
@@ -64,7 +64,7 @@ def screen_defaults(path: Path) -> dict[str, Any]:
 
 
 def _expanded(text: str, recipe: Path, key: str) -> str:
-    if (key, text) == ("bundle", SHIPPED):
+    if (key, text) in (("bundle", SHIPPED), ("out", str(STDOUT))):
         return text
     expanded = os.path.expandvars(Path(text).expanduser())
     if unset := _UNSET.search(expanded):

@@ -5,12 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from cxrbatch.cli.log import LogFormat, is_shown, log_event, log_for_people, show_log
-from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, screen_options
+from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, STDOUT, screen_options
 from cxrbatch.cli.recipe import recipe_option
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def screen(
 
     show_log(LogFormat(log_format))
     with_progress = log_format == LogFormat.TEXT and is_shown(logging.INFO) and sys.stderr.isatty()
-    run = run_screen(folder, out, screen_options(stated, show_progress=with_progress))
+    place: Path | BinaryIO = sys.stdout.buffer if out == STDOUT else out
+    run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
     code = 0 if exit_zero_if_unscored else _exit_code(run)
     for warning in run.warnings:
         log_event(warning, event="warning", level=logging.WARNING)
@@ -72,7 +73,8 @@ def _details(run: "TriageRun", out: Path) -> Iterator[str]:
     """Say what people want to know after the counts: the reasons by count, and which page to open."""
     if reasons := _reasons(run):
         yield "Not scored: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items())
-    yield f"Page: {_page(out)}"
+    if page := _page(out):
+        yield f"Page: {page}"
 
 
 def _reasons(run: "TriageRun") -> dict[str, int]:
@@ -81,8 +83,8 @@ def _reasons(run: "TriageRun") -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _page(out: Path) -> Path:
-    return out.with_suffix(".html")
+def _page(out: Path) -> Path | None:
+    return None if out == STDOUT else out.with_suffix(".html")
 
 
 def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
@@ -100,6 +102,6 @@ def _counts(run: "TriageRun", out: Path) -> dict[str, Any]:
         "reasons": _reasons(run),
         "duration_s": round(run.duration_s, 3),
         "out": str(out),
-        "page": str(_page(out)),
+        "page": str(_page(out) or ""),
         "bundle": run.provenance.bundle_id,
     }

@@ -148,4 +148,8 @@ def _series(column: str, values: list[Any]) -> "pd.Series[Any]":
 
     if column in NUMBER_TYPES:
         return pd.Series(values, dtype=NUMBER_TYPES[column])
-    return pd.Series(["" if value is None else str(value) for value in values], dtype=str)
+    text = ["" if value is None else str(value) for value in values]
+    try:
+        return pd.Series(text, dtype=str)
+    except UnicodeEncodeError:  # a file name that is not UTF-8, where pandas keeps text in pyarrow
+        return pd.Series(text, dtype=object)

@@ -4,12 +4,14 @@ For ``report.csv`` the other files are ``report.files.csv`` and ``report.html`` 
 """
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cxrbatch._lib.atomic import TRIAL, check_csv_name, check_places, remove_leftovers, write_together
 from cxrbatch.errors import OutputError
 from cxrbatch.records import TriageRun
+from cxrbatch.report.formats import check_formats, more_paths, more_tables
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
 
@@ -34,20 +36,24 @@ def report_paths(out: Path) -> ReportPaths:
     return ReportPaths(out.with_suffix(".files.csv"), out.with_suffix(".html"), out)
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: Path, formats: Collection[str] = ()) -> None:
     """Check before the work starts whether the report can be written.
 
     Raises
     ------
     UsageProblem
-        `out` does not end in ``.csv``, its folder is missing, or one of the three files is something else.
+        `out` does not end in ``.csv``, its folder is missing, one of the files is something else, or a format needs a
+        package that is not installed.
     OutputError
         No file can be made in the folder.
     """
-    check_places(report_paths(out))
+    check_formats(formats)
+    check_places((*report_paths(out), *more_paths(out, formats)))
 
 
-def write_report(run: TriageRun, out: Path, csv_encoding: str = "utf-8") -> None:
+def write_report(
+    run: TriageRun, out: Path, csv_encoding: str = "utf-8", formats: Collection[str] = ()
+) -> None:
     """Write the report; replace an earlier report of that name, and remove the remains of a killed run.
 
     The same run gives the same bytes. If `out` exists, the report is complete: this file appears last. The page
@@ -59,7 +65,9 @@ def write_report(run: TriageRun, out: Path, csv_encoding: str = "utf-8") -> None
     out : Path
         Path of the table of patients, ``….csv``.
     csv_encoding : str
-        ``utf-8``, or ``utf-8-sig`` for tables that begin with a byte order mark.
+        ``utf-8``, or ``utf-8-sig`` for CSVs that begin with a byte order mark.
+    formats : collection of str
+        Of ``json`` and ``parquet``: further files with the same tables.
 
     Raises
     ------
@@ -73,10 +81,27 @@ def write_report(run: TriageRun, out: Path, csv_encoding: str = "utf-8") -> None
     tables = {paths.files: files_csv(run, csv_encoding), paths.patients: patients_csv(run, csv_encoding)}
     sha256 = {path.name: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
     page = render_page(run, sha256)
+    more = more_tables(run, out, formats)
     write_together(
-        {paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}
+        {**more, paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}
     )
-    remove_leftovers((*paths, out.with_name(TRIAL)))
+    remove_leftovers((*more, *paths, out.with_name(TRIAL)))
+
+
+def write_csv(run: TriageRun, stream: BinaryIO, csv_encoding: str = "utf-8") -> None:
+    """Write the table of patients alone to a stream, such as standard output.
+
+    Raises
+    ------
+    OutputError
+        The stream cannot be written, or the counts of the run do not reconcile.
+    """
+    reconcile(run)
+    try:
+        stream.write(patients_csv(run, csv_encoding))
+        stream.flush()
+    except OSError as error:
+        raise OutputError(f"the table cannot be written to the stream: {error.strerror}") from error
 
 
 def reconcile(run: TriageRun) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS, Clock, system_clock
 from cxrbatch._lib.ranges import check_count, check_seconds, check_share
-from cxrbatch._lib.text import CSV_ENCODINGS
+from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
 from cxrbatch.errors import UsageProblem
@@ -52,6 +52,8 @@ class ScreenOptions:
         Number of available swabs.
     csv_encoding : str
         Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
+    formats : tuple of str
+        Formats of the tables: ``csv``, which is always written, ``json`` and ``parquet``.
     show_progress : bool
         Show a progress bar on stderr.
     clock : callable
@@ -73,6 +75,7 @@ class ScreenOptions:
     pending_days: int = PENDING_DAYS
     capacity: int | None = None
     csv_encoding: str = "utf-8"
+    formats: tuple[str, ...] = ("csv",)
     show_progress: bool = False
     clock: Clock = system_clock
 
@@ -89,6 +92,8 @@ class ScreenOptions:
             raise UsageProblem(
                 f"csv_encoding {self.csv_encoding!r}: has to be one of {', '.join(CSV_ENCODINGS)}"
             )
+        if unknown := sorted(set(self.formats) - set(TABLE_FORMATS)):
+            raise UsageProblem(f"formats: {unknown[0]!r} is none of {', '.join(TABLE_FORMATS)}")
         check_share("prevalence", self.prevalence)
         check_seconds("settle_s", self.settle_s)
 

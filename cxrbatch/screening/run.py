@@ -14,7 +14,7 @@ from dataclasses import replace
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cxrbatch._lib.clock import after, night_of
 from cxrbatch._lib.log import FOR_PEOPLE
@@ -26,7 +26,7 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
-from cxrbatch.report import Pseudonymiser, check_writable, write_report
+from cxrbatch.report import Pseudonymiser, check_writable, write_csv, write_report
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
@@ -50,7 +50,7 @@ THUMBNAIL_PX = 88
 
 def screen(
     folder: str | PathLike[str],
-    out: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | BinaryIO | None = None,
     options: ScreenOptions = ScreenOptions(),
     **changes: Any,
 ) -> TriageRun:
@@ -60,8 +60,9 @@ def screen(
     ----------
     folder : path
         Only read, never written to.
-    out : path, optional
-        The CSV; ``.files.csv`` and ``.html`` are written beside it. By default nothing is written.
+    out : path or binary stream, optional
+        The CSV; ``.files.csv`` and ``.html`` are written beside it. A stream gets the CSV, and no other
+        file is written. By default nothing is written.
     options : ScreenOptions
     **changes : any
         Fields of `ScreenOptions` and of its `EngineOptions`, instead of those in `options`.
@@ -82,11 +83,17 @@ def screen(
         There is no such option.
     """
     options = options.with_changes(**changes)
-    return _screen(Path(folder), None if out is None else Path(out), options)
+    if isinstance(out, str | PathLike):
+        return _screen(Path(folder), Path(out), None, options)
+    return _screen(Path(folder), None, out, options)
 
 
-def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun:
-    _check_places(folder, out, options.state)
+def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: ScreenOptions) -> TriageRun:
+    _check_places(folder, out, options)
+    if stream and set(options.formats) != {"csv"}:
+        raise UsageProblem(
+            "--format: only files have further formats; give a name that ends in .csv as --out"
+        )
     if options.max_nights and not options.state:
         raise UsageProblem("--max-nights: nights are only counted with --state FILE")
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
@@ -100,9 +107,12 @@ def _screen(folder: Path, out: Path | None, options: ScreenOptions) -> TriageRun
         run = _run_folder(folder, bundle, options, state, context, words)
         warnings = (*warnings, *_max_wait_warnings(run.patients, options.capacity))
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
+        shown = pseudonymise(run) if pseudonymise else run
         if out:
-            write_report(pseudonymise(run) if pseudonymise else run, out, options.csv_encoding)
+            write_report(shown, out, options.csv_encoding, options.formats)
             _LOG.debug("wrote the report %s", out)
+        elif stream:
+            write_csv(shown, stream, options.csv_encoding)
         state.finish(run_id, run, options.clock())
     return run
 
@@ -278,7 +288,8 @@ def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
     return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
 
 
-def _check_places(folder: Path, out: Path | None, state: Path | None) -> None:
+def _check_places(folder: Path, out: Path | None, options: ScreenOptions) -> None:
+    state = options.state
     if folder.is_file():
         raise UsageProblem(
             f"{folder}: is a file; give the folder, or score single images with cxrbatch predict"
@@ -293,4 +304,4 @@ def _check_places(folder: Path, out: Path | None, state: Path | None) -> None:
                 f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
             )
     if out:
-        check_writable(out)
+        check_writable(out, options.formats)

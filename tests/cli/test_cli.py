@@ -465,3 +465,46 @@ def test_version() -> None:
     from cxrbatch import __version__
 
     assert __version__ in CliRunner().invoke(cli, ["--version"]).output
+
+
+def test_out_to_stdout_is_the_csv_alone(sample_night: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    out = tmp_path / "report.csv"
+    options = ("--bundle", tiny_bundle, "--format", "json")
+    assert quickly("screen", sample_night, "-o", out, *options)[0] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("report.csv", "report.files.csv", "report.files.json", "report.html", "report.json")
+    ]
+    command = [sys.executable, "-m", "cxrbatch", "screen", str(sample_night), "-o", "-"]
+    result = subprocess.run(
+        [*command, "--bundle", str(tiny_bundle)],
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.returncode == 3, result.stderr
+    assert result.stdout == out.read_bytes()
+    assert b"Page" not in result.stderr
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "-", "--format", "json"), "only files have further formats"),
+        (("-o", "report.csv", "--format", "csv,xlsx"), "'xlsx' is none of csv, json, parquet"),
+    ],
+)
+def test_formats_that_cannot_be(options: tuple[str, ...], message: str, sample_night: Path) -> None:
+    with pytest.raises((CxrbatchError, click.BadParameter), match=message):
+        quickly("screen", sample_night, *options)
+
+
+def test_whoever_reads_stdout_may_end(sample_night: Path, tiny_bundle: Path) -> None:
+    command = [sys.executable, "-m", "cxrbatch", "screen", str(sample_night), "-o", "-"]
+    command += ["--bundle", str(tiny_bundle)]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    result = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: the table cannot be written to the stream")
