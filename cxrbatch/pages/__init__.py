@@ -1,12 +1,13 @@
 """Shared parts of every HTML page: templates, style, plots, tables, wording."""
 
-from cxrbatch.pages.environment import make_environment
+from cxrbatch.pages.environment import TOKENS, make_environment
 from cxrbatch.pages.svg import CHANCE, Dot, Figure, Plot, Points, dot, line
 from cxrbatch.pages.tables import Cell, Section, Table, section, table
 from cxrbatch.pages.wording import figure, interval, percent
 
 __all__ = [
     "CHANCE",
+    "TOKENS",
     "Cell",
     "Dot",
     "Figure",

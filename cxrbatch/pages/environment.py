@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +30,21 @@ class Asset:
     source: Markup
 
 
-def load_asset(path: Path) -> Asset:
-    """Read a style sheet or script of the package, UTF-8."""
-    content = path.read_bytes()
+def load_asset(*paths: Path) -> Asset:
+    """Read style sheets or scripts of the package, UTF-8, as one."""
+    content = b"".join(path.read_bytes() for path in paths)
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
     return Asset(Markup(content.decode("utf-8")), Markup(f"'sha256-{digest}'"))  # noqa: S704  the package's own file
 
 
 _SHARED = Path(__file__).parent
 
+TOKENS = _SHARED / "tokens.css"
+"""Colours, type scale and controls of every page, to embed or to serve."""
+
 
 def make_environment(
-    folder: Path, style: Path = _SHARED / "page.css", script: Path | None = None
+    folder: Path, style: Path = _SHARED / "page.css", scripts: Sequence[Path] = ()
 ) -> Environment:
     """Set up the templates of a folder, and the templates that pages share.
 
@@ -51,8 +55,10 @@ def make_environment(
     ----------
     folder : Path
         Folder with ``page.html``.
-    style, script : Path, optional
-        Files of the package; by default the style that pages share, and no script.
+    style : Path, optional
+        Style sheet of the package that follows `TOKENS`; by default that of pages of figures.
+    scripts : sequence of Path
+        Scripts of the package, embedded as one.
     """
     made = Environment(
         loader=FileSystemLoader((folder, _SHARED)),
@@ -62,9 +68,9 @@ def make_environment(
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    made.globals.update(style=load_asset(style), caution=CAUTION, side=SIDE)
-    if script:
-        made.globals.update(script=load_asset(script))
+    made.globals.update(style=load_asset(TOKENS, style), caution=CAUTION, side=SIDE)
+    if scripts:
+        made.globals.update(script=load_asset(*scripts))
     return made
 
 

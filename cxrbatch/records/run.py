@@ -57,6 +57,8 @@ class TriageRun:
         Sorted by name.
     failures : tuple of Failure
         Sorted by name; skipped files are included.
+    worth : str
+        What the scores are worth by the bundle's evaluation, in one sentence; also one of the notes.
     prevalence : float or None
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     warnings : tuple of str
@@ -77,6 +79,7 @@ class TriageRun:
     failures: tuple[Failure, ...]
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
+    worth: str = ""
     prevalence: float | None = None
     warnings: tuple[str, ...] = ()
     n_remembered: int = 0

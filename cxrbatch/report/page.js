@@ -1,6 +1,13 @@
 "use strict";
-// Sorting and filtering. Without it the page is the same list in its own order.
+// Sorting, filtering and the theme. Without it the page is the same list in its own order.
 (() => {
+  const WORDS = JSON.parse(document.getElementById("words").textContent);
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const stored = {
+    get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
+    set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } },
+  };
+
   const PRIORITIES = ["urgent", "high", "routine"];
   // Headings of groups and the line of the capacity mean something in the order of the list only.
   const marks = Array.from(document.querySelectorAll(".group, .line"), (mark) => {
@@ -48,38 +55,53 @@
   const form = document.getElementById("filter");
   const shown = document.getElementById("shown");
   const find = document.getElementById("find");
-  const NAMES = { look: "patients not scored", ranking: "patients ranked", swabbed: "patients waiting for a result" };
-  const lists = Array.from(document.querySelectorAll("#look, #ranking, #swabbed"), (section) => ({
-    name: NAMES[section.id],
+  const NAMES = { ranking: "part_ranked", look: "part_human", swabbed: "part_waiting" };
+  const lists = Array.from(document.querySelectorAll("#ranking, #look, #swabbed"), (section) => ({
+    words: WORDS[NAMES[section.id]],
     rows: Array.from(section.querySelectorAll("tbody tr:not(.line, .group)")),
-  }));
+  })).filter(({ rows }) => rows.length);
   const texts = new Map();
 
   function text(row) {
-    if (!texts.has(row)) {
-      texts.set(row, `${row.textContent} ${row.querySelector("img")?.title ?? ""}`.toLowerCase());
-    }
+    if (!texts.has(row)) texts.set(row, `${row.textContent} ${row.querySelector("img")?.title ?? ""}`.toLowerCase());
     return texts.get(row);
   }
 
   function filter() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = new Set(Array.from(form.querySelectorAll(":checked"), (box) => box.value));
-    const counts = lists.map(({ name, rows }) => {
-      for (const row of rows) {
+    const counts = lists.map((list) => {
+      for (const row of list.rows) {
         const priority = row.dataset.priority;
         row.hidden = (priority && !wanted.has(priority)) || !words.every((word) => text(row).includes(word));
       }
-      return { name, n: rows.filter((row) => !row.hidden).length, all: rows.length };
+      return { words: list.words, n: list.rows.filter((row) => !row.hidden).length, all: list.rows.length };
     });
-    shown.hidden = counts.every(({ n, all }) => n === all);
-    shown.textContent = `Filtered: ${counts.map(({ name, n, all }) => `${n} of ${all} ${name}`).join(", ")}`;
+    const isWhole = counts.every(({ n, all }) => n === all);
+    const parts = counts.map(({ words: part, n, all }) => fill(part, { n, all })).join(", ");
+    shown.textContent = isWhole ? "" : fill(WORDS.filtered, { parts });
   }
+
+  const theme = document.getElementById("theme");
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  function showTheme(chosen) {
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    theme.setAttribute("aria-pressed", String((chosen ?? (prefersDark.matches ? "dark" : "light")) === "dark"));
+  }
+  theme.addEventListener("click", () => {
+    const chosen = theme.getAttribute("aria-pressed") === "true" ? "light" : "dark";
+    stored.set("cxrbatch-theme", chosen);
+    showTheme(chosen);
+  });
+  prefersDark.addEventListener("change", () => showTheme(stored.get("cxrbatch-theme")));
+  showTheme(stored.get("cxrbatch-theme"));
 
   for (const header of document.querySelectorAll("th[data-sort]")) makeSortable(header);
   document.querySelector(".ranking th[data-sort]")?.setAttribute("aria-sort", "ascending");
+  document.getElementById("print").addEventListener("click", () => print());
   form.addEventListener("input", filter);
   form.addEventListener("reset", () => setTimeout(filter));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
+  document.querySelector(".tools").hidden = false;
 })();

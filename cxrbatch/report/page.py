@@ -6,21 +6,24 @@ the page's own style and script, by hash.
 """
 
 import base64
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
+from cxrbatch.report.columns import choose_columns, notes
+from cxrbatch.report.words import OF_THE_SCRIPT, TEXTS, say
 from cxrbatch.triage import capacity_note, state_percent
 
-_WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT})
 _HERE = Path(__file__).parent
 
 _PIECE = 1000
@@ -58,11 +61,25 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
             n_by_flag=_count(Flag, (flag for patient in run.patients for flag in patient.flags)),
             n_not_scored=_count(Reason, (failure.reason for failure in run.failures if not failure.skipped)),
             n_skipped=_count(Reason, (failure.reason for failure in run.failures if failure.skipped)),
+            todo=_todo(run, len(ranked)),
             sha256=sha256,
         )
     )
     pieces.enable_buffering(_PIECE)
     return (piece.encode("utf-8") for piece in pieces)
+
+
+def _todo(run: TriageRun, n_ranked: int) -> str:
+    """Write what to do, in one line."""
+    if not n_ranked:
+        return say("none_ranked")
+    if run.capacity is None:
+        return say("swab_from_top")
+    return (
+        say("swab_all", n_ranked)
+        if run.capacity.n_swabs >= n_ranked
+        else say("swab_first", run.capacity.n_swabs)
+    )
 
 
 def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:
@@ -73,19 +90,33 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 
 @cache
 def _environment() -> Environment:
-    made = make_environment(_HERE, style=_HERE / "page.css", script=_HERE / "page.js")
+    made = make_environment(_HERE, style=_HERE / "page.css", scripts=[_HERE / "page.js"])
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)
-    made.globals.update(
-        flag_meaning=FLAG_MEANING,
-        reason_meaning=REASON_MEANING,
-        who_is_this=_WHO_IS_THIS,
+    made.filters.update(
+        choose_columns=choose_columns, notes=notes, without=_without, folder_name=_folder_name
     )
+    made.globals.update(flag_meaning=FLAG_MEANING, reason_meaning=REASON_MEANING, say=say)
+    made.globals.update(script_words={key: TEXTS[key] for key in OF_THE_SCRIPT})
+    made.filters.update(json=_json)
     return made
 
 
 def _words(code: StrEnum) -> str:
     return code.replace("_", " ")
+
+
+def _without(flags: Iterable[Flag], common: Collection[Flag]) -> list[Flag]:
+    return [flag for flag in flags if flag not in common]
+
+
+def _folder_name(folder: str) -> str:
+    return folder.rstrip("/").rpartition("/")[2] or folder
+
+
+def _json(value: object) -> Markup:
+    """Write JSON that cannot end the element which it stands in (HTML standard, 4.12.1.3)."""
+    return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704  no "<" is left
 
 
 def _data_uri(jpeg: bytes) -> str:

@@ -211,6 +211,7 @@ def _run_folder(
         failures=tuple(sorted(failures, key=attrgetter("name"))),
         provenance=resolved.provenance,
         notes=_notes(bundle, options.prevalence),
+        worth=bundle.worth,
         prevalence=options.prevalence,
         n_remembered=resolved.n_remembered,
         capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)

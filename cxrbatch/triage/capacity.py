@@ -15,7 +15,7 @@ import numpy as np
 from cxrbatch.reasons import Flag
 from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
 from cxrbatch.stats import Floats
-from cxrbatch.triage.probability import state_percent
+from cxrbatch.triage.probability import state_percent, without_places
 
 ASSUMPTION = (
     "All of this takes tonight's patients to be like those on whom it was measured, which nobody has checked; "
@@ -224,8 +224,8 @@ def _grounds(found: CapacityYield, prevalence: float) -> Iterator[str]:
         yield f"{found.n_max_wait} {who} first because of the wait, whatever the score, and {count} as random order."
     yield (
         f"The prevalence of {state_percent(prevalence)} was stated and not measured. The list was measured on "
-        f"{found.measured_on}, within each of these places; in brackets the 95 % interval. Patients without a "
-        f"score are not counted. {ASSUMPTION}"
+        f"{without_places(found.measured_on)}, within each hospital; in brackets the 95 % interval. Patients "
+        f"without a score are not counted. {ASSUMPTION}"
     )
 
 

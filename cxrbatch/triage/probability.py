@@ -35,6 +35,11 @@ def state_percent(share: float) -> str:
     return f"{100 * share:.6g} %"
 
 
+def without_places(measured_on: str) -> str:
+    """Remove the names of hospitals and data sets from the description of those a bundle was measured on."""
+    return measured_on.partition(", of ")[0]
+
+
 def with_probabilities(
     patients: Iterable[PatientTriage], calibration: ScoreCalibration, prevalence: float
 ) -> tuple[PatientTriage, ...]:
@@ -55,7 +60,7 @@ def with_probabilities(
 
 def prevalence_note(calibration: ScoreCalibration, prevalence: float) -> str:
     """Write what users of the probabilities must know."""
-    measured = calibration.measured_on or "data that the bundle does not name"
+    measured = without_places(calibration.measured_on) or "data that the bundle does not name"
     return (
         f"The probabilities hold for a prevalence of {state_percent(prevalence)}, which was stated with "
         "--prevalence and not measured: prior odds times the likelihood ratio of the score (Bayes' rule). The "

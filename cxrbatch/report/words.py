@@ -1,0 +1,104 @@
+"""The texts of the page of a report, in one place: a key and values in, a sentence out.
+
+Templates and the script take every word that people read from here, so that a translation is one more table. A text
+with ``|`` has two forms, for one and for any other number ``n``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+TEXTS: Mapping[str, str] = {
+    # first screen
+    "title": "Swab list",
+    "of_night": "night of",
+    "swab_first": "Swab this patient first|Swab these {n} first",
+    "swab_from_top": "Swab in this order, from the top",
+    "swab_all": "There is a swab for the one ranked patient|There is a swab for each of the {n} ranked patients",
+    "none_ranked": "Nobody can be ranked tonight",
+    "need_human": "{n} needs a human|{n} need a human",
+    "waiting": "{n} waits for a result|{n} wait for a result",
+    "no_rule_out": "A low score does not rule out COVID-19",
+    "n_patients": "{n} patient|{n} patients",
+    "n_files": "{n} file|{n} files",
+    "n_ranked": "{n} ranked",
+    "n_no_image": "{n} no radiograph|{n} no radiographs",
+    "since_earlier": "{n} of them since an earlier night",
+    "more": "What these figures mean, and where they come from",
+    # controls
+    "find": "Find",
+    "find_hint": "patient, accession number, flag, file",
+    "priority": "Priority",
+    "show_all": "Show all",
+    "dark": "Dark",
+    "print": "Print",
+    "filtered": "Filtered: {parts}",
+    "part_ranked": "{n} of {all} ranked",
+    "part_human": "{n} of {all} for a human",
+    "part_waiting": "{n} of {all} waiting for a result",
+    # ranking
+    "ranking": "Ranking",
+    "ranking_note": "Rank 1 is swabbed first. A score orders the list; it is no probability.",
+    "tick": "Tick the box when the swab is taken.",
+    "line": "Rank 1 first: there is one swab|Ranks 1 to {n} first: there are {n} swabs",
+    "max_wait_group": "First because of the wait, whatever the score: {n} patient|"
+    "First because of the wait, whatever the score: {n} patients",
+    "score_group": "By score: {n} patient|By score: {n} patients",
+    "same_for_all": "The same for all:",
+    "no_score_at_all": "No patient has a score.",
+    "rank": "Rank",
+    "image": "Image",
+    "patient": "Patient",
+    "accession": "Accession number",
+    "study_date": "Study date",
+    "score": "Score",
+    "pneumonia": "Other pneumonia",
+    "normal": "Normal",
+    "probability": "Probability at a prevalence of {share}",
+    "n_images": "Images",
+    "nights": "Nights waiting",
+    "flags": "Note",
+    "issuer": "issuer of the patient number",
+    "not_stated": "age, view not stated",
+    "not_stated_meaning": "age, view and body part are not stated: make sure that this is an adult, and a frontal view",
+    # a human must look
+    "human": "A human must look at these",
+    "human_note": "{n} patient without a score. A missing score is neither a high nor a low one.|"
+    "{n} patients without a score. A missing score is neither a high nor a low one.",
+    "no_human": "None tonight: every patient has a score.",
+    "why": "Why there is no score",
+    "found": "What was found, in which file",
+    "one_of": "one of {n} images",
+    # swabbed
+    "swabbed": "Waiting for the result",
+    "swabbed_note": "{n} patient swabbed already: no further swab is needed while the result is on its way.|"
+    "{n} patients swabbed already: no further swab is needed while the result is on its way.",
+    "swabbed_on": "Swabbed on",
+    "score_flags": "Score, notes",
+    # end of the page
+    "flags_title": "What the notes mean",
+    "flag": "Note",
+    "meaning": "Meaning",
+    "reasons_title": "Files without a score",
+    "reasons_note": "By reason; each file is named in {file}.",
+    "reason": "Reason",
+    "not_scored": "Not scored",
+    "no_radiograph": "No radiograph",
+    "all": "all",
+    "origin": "How this list was made",
+}
+"""Every text of the page, by key; what comes from a bundle or a file is not here."""
+
+OF_THE_SCRIPT = ("filtered", "part_ranked", "part_human", "part_waiting")
+"""Texts that the script fills in."""
+
+
+def say(key: str, n: int | None = None, **values: Any) -> str:
+    """Return a text with its values filled in, in the form for `n`.
+
+    Raises
+    ------
+    KeyError
+        There is no such text, or a value is missing.
+    """
+    one, _, many = TEXTS[key].partition("|")
+    return (one if n == 1 or not many else many).format(n=n, **values)
