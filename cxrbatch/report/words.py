@@ -59,7 +59,7 @@ TEXTS: Mapping[str, str] = {
     "flags": "Note",
     "issuer": "issuer of the patient number",
     "not_stated": "age, view not stated",
-    "not_stated_meaning": "age, view and body part are not stated: make sure that this is an adult, and a frontal view",
+    "not_stated_meaning": "age, view and body part are not stated: make sure that it is a frontal view of an adult",
     # a human must look
     "human": "A human must look at these",
     "human_note": "{n} patient without a score. A missing score is neither a high nor a low one.|"
