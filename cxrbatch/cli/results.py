@@ -178,8 +178,13 @@ def undo(number: int, state: Path) -> int:
 @click.argument("patient", metavar="PATIENT")
 @state_option
 @click.option("--issuer", metavar="NAME", help="Issuer of the PatientID, where several patients have it.")
+@click.option(
+    "--accession",
+    metavar="NUMBER",
+    help="Accession number of one of the patient's images, where PATIENT is a placeholder such as ANONYMOUS.",
+)
 @click.option("--dry-run", is_flag=True, help="Only see whether there is one such patient; remove nothing.")
-def forget(patient: str, state: Path, issuer: str | None, dry_run: bool) -> int:
+def forget(patient: str, state: Path, issuer: str | None, accession: str | None, dry_run: bool) -> int:
     """Remove the person with the PatientID PATIENT from the state: images, thumbnails, results and lines of lists.
 
     What went is written to stdout. Files in the export, reports and backups are not touched: a file that is still in
@@ -191,7 +196,7 @@ def forget(patient: str, state: Path, issuer: str | None, dry_run: bool) -> int:
     from cxrbatch._lib.text import visible
     from cxrbatch.results import forget_patient
 
-    removed = forget_patient(state, patient, issuer, dry_run=dry_run)
+    removed = forget_patient(state, patient, issuer, accession, dry_run=dry_run)
     if removed is None:
         log_event("dry run: there is one such patient; nothing was removed", event="forgotten")
         return 0

@@ -21,7 +21,7 @@ PCR_TESTS = frozenset(("94500-6", "94309-2", "94759-8", "94565-9", "94845-5", "9
 """LOINC codes (loinc.org) of tests for RNA of SARS-CoV-2, presence as a whole; those of single genes are not here."""
 
 _BEGINNING = re.compile(rb"[\s\x0b]*(?:\xef\xbb\xbf)?(?:MSH|FHS|BHS)\W")
-_NEW_MESSAGE = re.compile(r"(?:^|[\r\n\x0b])(?=MSH\W)")
+_NEW_MESSAGE = re.compile(r"(?:^|[\r\n\x0b])[ \t]*(?=MSH\W)")
 _CHARACTER_SETS = {"8859/1": "latin-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8"}
 _SNOMED: Mapping[str, Answer] = {
     **dict.fromkeys(("260373001", "10828004"), Answer.POSITIVE),  # Detected, Positive
@@ -83,8 +83,9 @@ def _results(content: bytes, how: LabFormat) -> Iterator[dict[str, Any]]:
 
 
 def _text(content: bytes, encoding: str) -> str:
-    first = re.split(rb"[\r\n]", content[content.index(b"MSH") :], maxsplit=1)[0].decode("latin-1")
-    fields = first.split(first[3])
+    header = re.search(rb"MSH\W[^\r\n]*", content)  # there is none in an empty batch
+    first = header[0].decode("latin-1") if header else ""
+    fields = first.split(first[3:4] or None)
     stated = _CHARACTER_SETS.get(fields[17]) if len(fields) > 17 else None
     try:
         return content.decode(stated or encoding)
@@ -126,24 +127,34 @@ class _Message:
         if kind[:2] != ["ORU", "R01"]:
             yield _nothing(other_test=True) if kind[0] else _nothing(fault="a message without a type")
             return
-        patient = self._patient(how)
-        for order in self._orders():
-            for segment in order:
-                if segment[0] == "OBX":
-                    yield {**_nothing(), **patient, **self._observation(segment, order, how)}
+        rows = [row for patient, order in self._orders() for row in self._of_order(patient, order, how)]
+        yield from rows or [_nothing(fault="a message without any result (OBX)")]
 
-    def _orders(self) -> list[list[list[str]]]:
-        orders: list[list[list[str]]] = []
+    def _orders(self) -> Iterator[tuple[list[str], list[list[str]]]]:
+        """Split the segments before each patient (PID) and order (OBR); each part comes with its patient.
+
+        A message may hold several patients (HL7 v2.5.1, 7.3.1: PATIENT_RESULT repeats).
+        """
+        patient, order = ["PID"], list[list[str]]()
         for segment in self.segments:
-            if segment[0] == "OBR":
-                orders.append([])
-            if orders:
-                orders[-1].append(segment)
-        return orders
+            if segment[0] in ("PID", "OBR"):
+                yield patient, order
+                order = []
+            if segment[0] == "PID":
+                patient = segment
+            order.append(segment)
+        yield patient, order
 
-    def _patient(self, how: LabFormat) -> dict[str, Any]:
+    def _of_order(
+        self, patient: Sequence[str], order: Sequence[Sequence[str]], how: LabFormat
+    ) -> Iterator[dict[str, Any]]:
+        for segment in order:
+            if segment[0] == "OBX":
+                yield {**_nothing(), **self._patient(patient, how), **self._observation(segment, order, how)}
+
+    def _patient(self, pid: Sequence[str], how: LabFormat) -> dict[str, Any]:
         """Find the identifiers of PID-3; all of its repetitions are looked for, and have to be of one patient."""
-        ids = [self._split(item) for item in _field(self._first("PID"), 3).split(self.separators[2])]
+        ids = [self._split(item) for item in _field(pid, 3).split(self.separators[2])]
         texts = [self._plain(one[0]).strip() for one in ids if one[0].strip()]
         issuer = ids[0][3].split(self.separators[4])[0] if len(ids[0]) > 3 and len(texts) == 1 else ""
         return {
@@ -171,8 +182,10 @@ class _Message:
 
     def _date(self, segment: Sequence[str], order: Sequence[Sequence[str]]) -> str:
         """Find when the specimen was taken: SPM-17, else OBR-7, else OBX-14."""
-        specimen = next((one for one in order if one[0] == "SPM"), ["SPM"])
-        candidates = (self._components(specimen, 17)[0], _field(order[0], 7), _field(segment, 14))
+        specimen, request = (
+            next((one for one in order if one[0] == name), [name]) for name in ("SPM", "OBR")
+        )
+        candidates = (self._components(specimen, 17)[0], _field(request, 7), _field(segment, 14))
         return next((text for text in candidates if text), "")
 
     def _first(self, name: str) -> list[str]:

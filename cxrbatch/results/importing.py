@@ -134,7 +134,12 @@ def imports_csv(imports: Iterable[Import]) -> bytes:
 
 
 def forget_patient(
-    state_path: Path, patient_id: str, issuer: str | None = None, *, dry_run: bool = False
+    state_path: Path,
+    patient_id: str,
+    issuer: str | None = None,
+    accession_number: str | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Removed | None:
     """Remove one patient from the state: images and thumbnails, results, lines of lists.
 
@@ -144,6 +149,8 @@ def forget_patient(
         Exactly as in the header.
     issuer : str or None
         Issuer of the PatientID; None is any.
+    accession_number : str or None
+        Accession number of one of the patient's images; None is any, or none.
     dry_run : bool
         Remove nothing; only check whether there is one such patient.
 
@@ -161,14 +168,19 @@ def forget_patient(
     """
     _check_state(state_path)
     with _state(state_path, dry_run=dry_run) as state:
-        keys = state.removal.keys(patient_id, issuer)
+        keys = state.removal.keys(patient_id, issuer, accession_number)
         if not keys:
+            others = (
+                ""
+                if issuer is None and accession_number is None
+                else " with this issuer and accession number"
+            )
             raise UsageProblem(
-                "PATIENT: nobody in the state has this PatientID; zeros at the start and case count"
+                f"PATIENT: nobody in the state has this PatientID{others}; zeros at the start and case count"
             )
         if len(keys) > 1:
             raise UsageProblem(
-                f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer"
+                f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer or --accession"
             )
         return None if dry_run else state.removal.forget(keys[0])
 

@@ -198,15 +198,29 @@ def _text(content: bytes, path: Path, encoding: str) -> str:
             "workbook, whatever its name, export the results once more as CSV"
         )
     try:
-        return content.decode(encoding).removeprefix("\ufeff")
+        text = content.decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
         raise UsageProblem(f"--encoding {encoding!r}: unknown; such as utf-8, cp1252, utf-16") from error
     except UnicodeError as error:  # its own message would show the content of the file
-        likely = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "cp1252"
-        raise CxrbatchError(
-            f"{_shown(path)}: is not {encoding.removesuffix('-sig')}; save it as UTF-8, or say what it is, "
-            f"probably --encoding {likely}"
-        ) from error
+        raise _other_encoding(content, path, encoding) from error
+    if "\0" in re.split(r"[\r\n]", text, maxsplit=1)[0]:
+        raise _other_encoding(content, path, encoding)
+    return text
+
+
+def _other_encoding(content: bytes, path: Path, encoding: str) -> CxrbatchError:
+    return CxrbatchError(
+        f"{_shown(path)}: is not {encoding.removesuffix('-sig')}; save it as UTF-8, or say what it is, "
+        f"probably --encoding {_likely_encoding(content)}"
+    )
+
+
+def _likely_encoding(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if b"\0" in content[:4]:
+        return "utf-16-be" if content.startswith(b"\0") else "utf-16-le"
+    return "cp1252"
 
 
 def _detected_delimiter(text: str, columns: Columns) -> str:

@@ -71,15 +71,23 @@ class Removal:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def keys(self, patient_id: str, issuer: str | None = None) -> list[PatientKey]:
-        """Find the patients with a PatientID in images, results and lists, in a fixed order; None is any issuer."""
+    def keys(
+        self, patient_id: str, issuer: str | None = None, accession_number: str | None = None
+    ) -> list[PatientKey]:
+        """Find the patients with a PatientID in images, results and lists, in a fixed order.
+
+        None is any issuer, and any accession number or none; a placeholder needs the number of one of the images.
+        """
         rows = self._connection.execute(
             "SELECT DISTINCT patient_key, issuer_of_patient_id AS issuer FROM image WHERE patient_id = ?",
             (searchable(patient_id),),
         )
-        by_image = {row["patient_key"] for row in rows if issuer in (None, row["issuer"])}
-        by_key = {key for key in self._all_keys() if _is_of(decode_key(key), patient_id, issuer)}
-        return [decode_key(key) for key in sorted(by_image | by_key)]
+        found = {row["patient_key"] for row in rows if issuer in (None, row["issuer"])}
+        found |= {key for key in self._all_keys() if _is_of(decode_key(key), patient_id, issuer)}
+        if accession_number is not None:
+            query = "SELECT DISTINCT patient_key FROM image WHERE accession_number = ?"
+            found &= {row[0] for row in self._connection.execute(query, (searchable(accession_number),))}
+        return [decode_key(key) for key in sorted(found)]
 
     def forget(self, patient: PatientKey) -> Removed:
         """Remove a patient from images, results and lists."""

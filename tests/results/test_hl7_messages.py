@@ -130,6 +130,20 @@ def test_many_messages_in_a_batch_and_in_frames(state: Path, end: str) -> None:
     assert classes(run(state, content)) == [(1, "new"), (2, "new")]
 
 
+def test_each_result_is_of_the_patient_before_it(state: Path) -> None:
+    """Several patients in one message, the last of them without an order; and a batch that holds none."""
+    next_one = message("0042", "^negative").partition("\r")[2]
+    last = f"PID|1||A9\rOBX|1|CWE|{COVID}||^positive||||||F|||20261121\r"
+    rows = run(state, "\r\n " + message() + next_one + last)
+    assert [(row.row.patient_id, row.row.answer, row.row.day) for row in rows] == [
+        ("82", "positive", DAY),
+        ("0042", "negative", DAY),
+        ("A9", "positive", DAY),
+    ]
+    assert classes(run(state, message().partition("OBX")[0])) == [(1, "not_understood")]  # cut off
+    assert run(state, "FHS|^~\\&|LIS\rBHS|^~\\&|LIS\rBTS|0\rFTS|1\r") == []
+
+
 def test_a_folder_of_messages_is_one_import(state: Path) -> None:
     folder = state.with_name("lab")
     folder.mkdir()

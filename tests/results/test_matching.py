@@ -524,10 +524,18 @@ def test_encodings(state: Path, encoding: str) -> None:
     assert classes(rows) == [(2, "new")]
 
 
-@pytest.mark.parametrize(("encoding", "likely"), [("latin-1", "cp1252"), ("utf-16", "utf-16")])
-def test_another_encoding_than_stated(state: Path, encoding: str, likely: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "name", "likely"),
+    [
+        ("latin-1", "Müller", "cp1252"),
+        ("utf-16", "Müller", "utf-16"),
+        ("utf-16-le", "Miller", "utf-16-le"),
+        ("utf-16-be", "Miller", "utf-16-be"),
+    ],
+)
+def test_another_encoding_than_stated(state: Path, encoding: str, name: str, likely: str) -> None:
     with pytest.raises(CxrbatchError, match=f"is not utf-8; .* probably --encoding {likely}$") as error:
-        run(state, "patient_id,name,date,result\n82,Müller,2026-11-21,pos\n".encode(encoding))
+        run(state, f"patient_id,name,date,result\n82,{name},2026-11-21,pos\n".encode(encoding))
     assert error.value.exit_code == 1
     assert stored(state) == []
 

@@ -13,6 +13,7 @@ from cxrbatch.errors import StateError, UsageProblem
 from cxrbatch.records import FoundFile, Outcome
 from cxrbatch.results import forget_patient
 from cxrbatch.state import back_up
+from cxrbatch.state.codec import encode_key
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult
 from cxrbatch.state.store import State
@@ -85,6 +86,8 @@ def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="2 patients have this PatientID; say which one with --issuer"):
         forget_patient(path, "7")
     assert forget_patient(path, "7", "Y", dry_run=True) is None
+    with pytest.raises(UsageProblem, match="nobody in the state has this PatientID with this issuer"):
+        forget_patient(path, "7", "Z", dry_run=True)
     cases: list[tuple[str, str | None, int]] = [("7", "Y", 1), ("9", None, 0)]
     for patient, whose, n_images in cases:
         removed = forget_patient(path, patient, whose)
@@ -94,24 +97,62 @@ def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
         assert state.removal.keys("7") == [key("7", "X")]
 
 
+def test_one_of_many_with_a_placeholder_is_named_by_accession_number(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        for number in range(2):
+            outcome = image_score(f"{number}.dcm", 0.5, "ANONYMOUS", accession_number=f"A{number}")
+            header = replace(outcome.header, patient_key=("study", f"1.2.{number}"))
+            state.put(found(f"{number}.dcm"), replace(outcome, header=header), context())
+    with pytest.raises(UsageProblem, match=r"2 patients have this PatientID; .* or --accession"):
+        forget_patient(tmp_path / "state", "ANONYMOUS")
+    with pytest.raises(UsageProblem, match="nobody in the state"):
+        forget_patient(tmp_path / "state", "ANONYMOUS", accession_number="")
+    assert forget_patient(tmp_path / "state", "ANONYMOUS", accession_number="A1") is not None
+    with open_state(tmp_path / "state") as state:
+        assert [item.patient_key for item in state.images()] == [("study", "1.2.0")]
+
+
+def test_what_others_have_of_a_forgotten_patient_goes_and_nothing_else_of_theirs(tmp_path: Path) -> None:
+    """The key of before, and the name of the first copy; a copy of another file keeps its name."""
+    path = tmp_path / "state"
+    with open_state(path) as state:
+        ids = {
+            name: state.put(found(name), image_score(name, 0.5, name[0]), context()).id
+            for name in ("F", "B1", "B2")
+        }
+        state.mark_duplicates({ids["B1"]: "F", ids["B2"]: "B1"})
+    with closing(sqlite3.connect(path)) as connection:
+        for name, former in (("B1", "F"), ("B2", "G")):
+            connection.execute(
+                "UPDATE image SET former_key = ? WHERE id = ?", (encode_key(key(former)), ids[name])
+            )
+        connection.commit()
+    assert forget_patient(path, "F") is not None
+    with open_state(path) as state:
+        left = {item.name: (item.duplicate_of, item.former_key) for item in state.stored_images(night(-1))}
+    assert left == {"B1": ("a file that was deleted from the state", ()), "B2": ("B1", key("G"))}
+
+
 def test_old_lists_and_whoever_is_long_gone_are_pruned(tmp_path: Path) -> None:
     root = tmp_path / "export"
     root.mkdir()
     with open_state(tmp_path / "state") as state:
         for number, patient, uid in (
-            (0, "gone", ""),
+            (0, "gone", "1.4"),
             (0, "its file is there", ""),
             (0, "of one image with the last", "1.2"),
             (5, "came in lately", "1.2"),
+            (0, "of one file name with the last", "1.3"),
         ):
             where = replace(context(number), root=str(root))
             outcome = image_score(f"{patient}.dcm", 0.5, patient, sop_instance_uid=uid, picture="x")
-            state.put(found(f"{patient}.dcm"), outcome, where)
+            name = "came in lately" if uid == "1.3" else patient
+            state.put(found(f"{name}.dcm", len(patient)), outcome, where)
         for number, patients in ((0, ["gone", "listed lately"]), (5, ["listed lately"])):
             run_id = state.begin(context(number))
             lines = [Line(patient=patient, score=0.5) for patient in patients]
             state.finish(run_id, _run(lines, moment(number)), moment(number))
-        for number, patient in ((0, "gone"), (6, "swabbed lately")):
+        for number, patient in ((0, "gone"), (5, "swabbed lately")):
             state.pcr.add(
                 [PcrResult(patient_key=key(patient), date=night(number), positive=None)], moment(number)
             )
@@ -121,7 +162,8 @@ def test_old_lists_and_whoever_is_long_gone_are_pruned(tmp_path: Path) -> None:
         removed = state.removal.prune(night(5))
         assert (removed.n_patients, removed.n_images, removed.n_results, removed.n_runs) == (1, 1, 1, 1)
         assert {item.patient_key[2] for item in state.images()} == {
-            *("its file is there", "of one image with the last", "came in lately")
+            *("its file is there", "of one image with the last", "came in lately"),
+            "of one file name with the last",
         }
         assert [(e.night, e.patient_key[2]) for e in state.lists.entries()] == [(night(5), "listed lately")]
         assert [swab.patient_key[2] for swab in state.pcr.swabs()] == ["swabbed lately"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
-from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield
+from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning
 
 GRID = np.linspace(0, 1, 51)
 NORMAL = NormalDist()
@@ -247,6 +247,22 @@ def test_the_wait_is_said(waited: int, said: str) -> None:
     note = capacity_note(capacity_yield(20, night(100, waited), evaluation(), 0.1))
     assert said in note
     assert ("because of the wait" in note) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("waited", "swabs", "begins"),
+    [
+        (4, None, ""),
+        (3, 4, ""),
+        (4, 4, "4 patients come first because of the wait (--max-nights), and there are 4 swabs: "),
+        (1, 1, "1 patient comes first because of the wait (--max-nights), and there is 1 swab: "),
+        (2, 1, "2 patients come first because of the wait (--max-nights), and there is 1 swab: "),
+    ],
+)
+def test_a_warning_when_the_wait_needs_all_swabs(waited: int, swabs: int | None, begins: str) -> None:
+    warning = max_wait_warning(waited, swabs)
+    assert warning.startswith(begins)
+    assert bool(warning) == bool(begins)
 
 
 @pytest.mark.parametrize(
