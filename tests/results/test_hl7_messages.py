@@ -144,6 +144,11 @@ def test_each_result_is_of_the_patient_before_it(state: Path) -> None:
     assert run(state, "FHS|^~\\&|LIS\rBHS|^~\\&|LIS\rBTS|0\rFTS|1\r") == []
 
 
+def test_escaped_separators_are_part_of_an_identifier(state: Path) -> None:
+    (row,) = run(state, message(r"a\S\b\R\c\E\d\T\e\F\f"))
+    assert row.row.patient_id == "a^b~c\\d&e|f"
+
+
 def test_a_folder_of_messages_is_one_import(state: Path) -> None:
     folder = state.with_name("lab")
     folder.mkdir()

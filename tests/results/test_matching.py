@@ -361,10 +361,11 @@ def test_a_list_of_the_swabbed_needs_no_results(state: Path) -> None:
 
 
 def test_imports_are_listed_and_undone_in_any_order(state: Path) -> None:
-    for content in ("82,2026-11-20,pos\n82,2026-11-21,pending", "82,2026-11-21,neg", "82,2026-11-21,neg"):
+    first_file = "82,2026-11-20,pos\n82,2026-11-19,neg\n82,2026-11-21,pending"
+    for content in (first_file, "82,2026-11-21,neg", "82,2026-11-21,neg"):
         run(state, f"patient_id,date,result\n{content}\n")
     first, second = list_imports(state)
-    assert (first.id, first.n_positive, first.n_negative, first.n_swabbed) == (1, 1, 0, 1)
+    assert (first.id, first.n_positive, first.n_negative, first.n_swabbed) == (1, 1, 1, 1)
     assert (second.id, second.n_negative, second.imported, second.undone) == (2, 1, NOW, None)
     assert second.source_sha256 == hashlib.sha256(state.with_name("pcr.csv").read_bytes()).hexdigest()
     assert second.imported_by == user_name()

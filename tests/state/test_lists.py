@@ -2,8 +2,10 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+from cxrbatch.reasons import Reason
 from cxrbatch.state import schema
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.store import State
@@ -32,6 +34,26 @@ def test_whoever_a_finished_run_listed_was_listed_where_the_last_such_run_says(t
         (second, night(0), "C", 1),
         (second, night(0), "B", 2),
         (third, night(1), "B", 1),
+    ]
+
+
+def test_lines_hold_what_the_report_said_and_the_last_run_who_came_first(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        for number, waited in ((0, 2), (1, 1), (2, None)):
+            lines = [Line(patient=f"{i}", score=0.5, max_wait=i < (waited or 0)) for i in range(3)]
+            run = _run(lines, moment(number))
+            failed = replace(run.patients[2], rank=None, score=None, priority=None, reason=Reason.TRUNCATED)
+            run = replace(run, patients=(*run.patients[:2], failed))
+            run_id = state.begin(context(number))
+            if waited is not None:
+                state.finish(run_id, run, moment(number))
+        assert state.lists.n_put_first() == 1
+        entries = [(e.priority, e.reason, e.flags, e.status) for e in state.lists.entries()][-3:]
+    priority = run.patients[0].priority or ""
+    assert entries == [
+        (priority, "", ("max_wait",), "ranked"),
+        (priority, "", (), "ranked"),
+        ("", "truncated", (), "not_scored"),
     ]
 
 

@@ -121,6 +121,7 @@ def test_what_others_have_of_a_forgotten_patient_goes_and_nothing_else_of_theirs
             for name in ("F", "B1", "B2")
         }
         state.mark_duplicates({ids["B1"]: "F", ids["B2"]: "B1"})
+        state.pcr.add([PcrResult(patient_key=key("F"), date=night(0), positive=True)], moment(0))
     with closing(sqlite3.connect(path)) as connection:
         for name, former in (("B1", "F"), ("B2", "G")):
             connection.execute(
@@ -130,6 +131,9 @@ def test_what_others_have_of_a_forgotten_patient_goes_and_nothing_else_of_theirs
     assert forget_patient(path, "F") is not None
     with open_state(path) as state:
         left = {item.name: (item.duplicate_of, item.former_key) for item in state.stored_images(night(-1))}
+        assert [(one.id, one.n_positive) for one in state.pcr.imports()] == [
+            (1, 0)
+        ]  # an import without a row
     assert left == {"B1": ("a file that was deleted from the state", ()), "B2": ("B1", key("G"))}
 
 
@@ -210,8 +214,17 @@ def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
         fill(state, tmp_path)
     with pytest.raises(UsageProblem, match="is the state itself"):
         back_up(path, path)
-    with pytest.raises(StateError, match="cannot be copied"):
+    with pytest.raises(StateError, match=r"cannot be copied to .*copy: No such file or directory"):
         back_up(path, tmp_path / "nowhere" / "copy")
+    with closing(sqlite3.connect(tmp_path / "foreign")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    with pytest.raises(StateError, match="is no state of cxrbatch"):
+        back_up(tmp_path / "foreign", tmp_path / "copy")
+    (tmp_path / ".copy.partial").write_bytes(b"left by a killed one")
+    back_up(path, tmp_path / "copy")
+    with closing(sqlite3.connect(tmp_path / "copy")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    (tmp_path / "copy").unlink()
     (tmp_path / "other").write_bytes(b"no database" * 100)
     with pytest.raises(StateError):
         back_up(tmp_path / "other", tmp_path / "copy")
