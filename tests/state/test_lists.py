@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxrbatch.reasons import Reason
+from cxrbatch.records import Priority
 from cxrbatch.state import schema
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.store import State
@@ -43,16 +44,16 @@ def test_lines_hold_what_the_report_said_and_the_last_run_who_came_first(tmp_pat
             lines = [Line(patient=f"{i}", score=0.5, max_wait=i < (waited or 0)) for i in range(3)]
             run = _run(lines, moment(number))
             failed = replace(run.patients[2], rank=None, score=None, priority=None, reason=Reason.TRUNCATED)
-            run = replace(run, patients=(*run.patients[:2], failed))
+            ranked = (replace(patient, priority=Priority.HIGH) for patient in run.patients[:2])
+            run = replace(run, patients=(*ranked, failed))
             run_id = state.begin(context(number))
             if waited is not None:
                 state.finish(run_id, run, moment(number))
         assert state.lists.n_put_first() == 1
         entries = [(e.priority, e.reason, e.flags, e.status) for e in state.lists.entries()][-3:]
-    priority = run.patients[0].priority or ""
     assert entries == [
-        (priority, "", ("max_wait",), "ranked"),
-        (priority, "", (), "ranked"),
+        ("high", "", ("max_wait",), "ranked"),
+        ("high", "", (), "ranked"),
         ("", "truncated", (), "not_scored"),
     ]
 
