@@ -34,11 +34,16 @@ def _literal_runs(data: bytes) -> bytes:
 
 
 def _htj2k(stored: Stored, bits: int) -> bytes:
-    """Of this precision, which the encoder cannot be told: the header is changed, and the level shift with it."""
+    """Of this precision, which the encoder cannot be told: the header is changed, and the level shift with it.
+
+    Signed values have no level shift (ISO/IEC 15444-1 G.1): they are coded like unsigned ones with the middle added.
+    """
+    is_signed = stored.dtype.kind == "i"
     container = stored.dtype.itemsize * 8
-    shift = (1 << (container - 1)) - (1 << (bits - 1))
-    codestream = bytearray(imagecodecs.htj2k_encode((stored + shift).astype(stored.dtype)))
-    codestream[codestream.index(b"\xff\x51") + 40] = bits - 1
+    shift = (1 << (container - 1)) - (0 if is_signed else 1 << (bits - 1))
+    moved = (stored.astype(np.int64) + shift).astype(f"u{stored.dtype.itemsize}")
+    codestream = bytearray(imagecodecs.htj2k_encode(moved))
+    codestream[codestream.index(b"\xff\x51") + 40] = bits - 1 | is_signed << 7
     return bytes(codestream)
 
 

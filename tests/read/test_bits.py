@@ -212,7 +212,8 @@ SIGNS: dict[str, tuple[str, int, int, int, bool]] = {
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("case", SIGNS)
-def test_the_sign_of_the_codestream(tmp_path: Path, case: str, photometric: str) -> None:
+@pytest.mark.parametrize("syntax", WITH_SIGN, ids=lambda syntax: syntax.name)
+def test_the_sign_of_the_codestream(tmp_path: Path, syntax: uid.UID, case: str, photometric: str) -> None:
     """Its own where the header contradicts it, unless the greys would wrap around; always flagged."""
     dtype, representation, bits, stored, means_signed = SIGNS[case]
     grey = phantom(bits=bits)
@@ -223,7 +224,7 @@ def test_the_sign_of_the_codestream(tmp_path: Path, case: str, photometric: str)
     path = write_dicom(
         tmp_path / "a",
         (as_signed if dtype == "i2" else pattern).astype(f"<{dtype}"),
-        syntax=uid.JPEG2000Lossless,
+        syntax=syntax,
         bits_stored=bits,
         photometric=photometric,
         PixelRepresentation=representation,
@@ -242,11 +243,12 @@ def test_the_sign_of_the_codestream(tmp_path: Path, case: str, photometric: str)
     assert reduced.extent is not None
 
 
-def test_a_window_applies_to_values_of_the_right_sign(tmp_path: Path) -> None:
+@pytest.mark.parametrize("syntax", WITH_SIGN, ids=lambda syntax: syntax.name)
+def test_a_window_applies_to_values_of_the_right_sign(tmp_path: Path, syntax: uid.UID) -> None:
     values = (GREY - 2048).astype("<i2")
     window: dict[str, Any] = {"WindowCenter": 0, "WindowWidth": 3000, "VOILUTFunction": "LINEAR_EXACT"}
-    plain = write_dicom(tmp_path / "a", values, syntax=uid.JPEG2000Lossless, bits_stored=12, **window)
+    plain = write_dicom(tmp_path / "a", values, syntax=syntax, bits_stored=12, **window)
     wrong = write_dicom(
-        tmp_path / "b", values, syntax=uid.JPEG2000Lossless, bits_stored=12, PixelRepresentation=0, **window
+        tmp_path / "b", values, syntax=syntax, bits_stored=12, PixelRepresentation=0, **window
     )
     assert np.array_equal(read(plain).pixels, read(wrong).pixels)
