@@ -30,6 +30,8 @@ from cxrbatch.records import FINDINGS, Priority
 
 T = TypeVar("T")
 FORMAT = 1
+AGGREGATIONS = ("mean", "max")
+"""Names of the rules in `cxrbatch.triage.RULES`."""
 DEFAULT_BUNDLE = Path(__file__).parent / "default"
 _FILES = ("bundle.json", "gate.npz", "model.keras")
 _SUMS = "SHA256SUMS"
@@ -293,19 +295,31 @@ def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
         raise BundleError(f"bundle {path}: format {content['format']}, this version reads format {FORMAT}")
     if tuple(content["findings"]) != FINDINGS:
         raise BundleError(f"bundle {path}: scores {content['findings']}, expected {list(FINDINGS)}")
-    state_worth(content["evaluation"])  # what is malformed shows now, not after a night of scoring
+    # What is malformed shows now, not after a night of scoring.
+    _check_kinds(content)
+    state_worth(content["evaluation"])
     return Bundle(
         path=path,
-        name=str(content["name"]),
+        name=content["name"],
         sha256=sha256,
         preprocess=PreprocessSpec(**content["preprocess"]),
-        aggregation=str(content["aggregation"]),
+        aggregation=content["aggregation"],
         operating_points=_optional(OperatingPoints, content["operating_points"]),
         training=content["training"],
         evaluation=content["evaluation"],
         calibration=_optional(ScoreCalibration, content.get("calibration")),
         licence=None if content.get("licence") is None else read_licence(content["licence"]),
     )
+
+
+def _check_kinds(content: Mapping[str, Any]) -> None:
+    expected = {"name": str, "training": Mapping, "evaluation": Mapping}
+    if wrong := [key for key, kind in expected.items() if not isinstance(content[key], kind)]:
+        raise ValueError(f"{wrong[0]} is {content[wrong[0]]!r:.40}")
+    if content["aggregation"] not in AGGREGATIONS:
+        raise ValueError(
+            f"aggregation {content['aggregation']!r:.40}, expected one of {', '.join(AGGREGATIONS)}"
+        )
 
 
 def _optional(kind: Callable[..., T], content: Mapping[str, Any] | None) -> T | None:
