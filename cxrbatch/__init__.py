@@ -7,9 +7,10 @@ The stages of the package, from a folder of files to a list of patients::
     └──────────────── engines ────────────────┘
     └──────────────────────── screening ────────────────────────┘
 
-``screening`` screens a folder, ``prediction`` scores single images. ``engines`` run the slow part, in worker
-processes and on the GPU. ``state`` stores outcomes from night to night, ``results`` reads PCR results, ``audit``
-compares past lists with them. ``datasets`` and ``training`` make a ``bundle``, ``evaluation`` measures it.
+``screening`` screens a folder, ``prediction`` scores single images, ``embedding`` computes features. ``engines``
+run the slow part, in worker processes and on the GPU. ``state`` stores outcomes from night to night, ``results``
+reads PCR results, ``audit`` compares past lists with them. ``datasets`` and ``training`` make a ``bundle``,
+``evaluation`` measures it.
 
 Each entry imports only from the layers below it:
 
@@ -18,7 +19,7 @@ outermost   cli
             training
             audit
             evaluation, doctor
-            screening, prediction, datasets
+            screening, prediction, embedding, datasets
             report
             engines
             infer, prepare, triage, results
@@ -38,6 +39,7 @@ from cxrbatch._lib.version import __version__
 
 if TYPE_CHECKING:
     from cxrbatch.bundle import Bundle, load_bundle
+    from cxrbatch.embedding import embed
     from cxrbatch.engines import EngineOptions
     from cxrbatch.errors import CxrbatchError
     from cxrbatch.limits import Limits
@@ -58,6 +60,7 @@ __all__ = [
     "ScreenOptions",
     "TriageRun",
     "__version__",
+    "embed",
     "load_bundle",
     "predict",
     "screen",
@@ -71,6 +74,7 @@ def __dir__() -> list[str]:
 __getattr__ = lazy_names(
     __name__,
     bundle=("Bundle", "load_bundle"),
+    embedding=("embed",),
     engines=("EngineOptions",),
     errors=("CxrbatchError",),
     limits=("Limits",),

@@ -27,7 +27,7 @@ LAYERS = (
     ("infer", "prepare", "triage", "results"),
     ("engines",),
     ("report",),
-    ("screening", "prediction", "datasets"),
+    ("screening", "prediction", "embedding", "datasets"),
     ("evaluation", "doctor"),
     ("audit",),
     ("training",),

@@ -19,7 +19,7 @@ from cxrbatch.bundle.worth import state_worth
 
 if TYPE_CHECKING:
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
-    from cxrbatch.bundle.network import load_network, scores_only
+    from cxrbatch.bundle.network import features_only, load_network, scores_only
     from cxrbatch.bundle.outputs import OutputActivation
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_replaceable",
     "choose_bundle",
     "describe",
+    "features_only",
     "find_bundles",
     "import_bundle",
     "load_bundle",
@@ -50,6 +51,6 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     import_model=("ImportSpec", "Pixels", "import_bundle", "parse_size"),
-    network=("load_network", "scores_only"),
+    network=("features_only", "load_network", "scores_only"),
     outputs=("OutputActivation",),
 )

@@ -6,6 +6,7 @@ CVE-2026-1462), so nothing depends on it alone.
 
 import json
 import zipfile
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras
 
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
 from cxrbatch.errors import BundleError
+from cxrbatch.records import FINDINGS
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 PARTS = (CONFIG, METADATA, WEIGHTS)
@@ -58,6 +60,26 @@ def scores_only(network: keras.Model) -> keras.Model:
     """
     outputs = getattr(network, "output", None)  # a Sequential that was never called has none
     return keras.Model(network.input, outputs["scores"]) if isinstance(outputs, dict) else network
+
+
+def features_only(network: keras.Model) -> keras.Model | None:
+    """Cut a network before its last layers: values 0–255 → features (batch, n).
+
+    Features are the inputs of every layer that is the first to have no more values than findings, side by side.
+    None where the network does not expose them (a model within a model, or no such layer).
+    """
+    scorer = scores_only(network)
+    layers = [] if any(isinstance(layer, keras.Model) for layer in scorer.layers) else scorer.layers
+    last = [layer for layer in layers if _n_values(layer.output) <= len(FINDINGS) < _n_values(layer.input)]
+    flat = [keras.layers.Flatten(name=f"features_{index}")(layer.input) for index, layer in enumerate(last)]
+    if not flat:
+        return None
+    return keras.Model(scorer.inputs[0], keras.layers.Concatenate()(flat) if len(flat) > 1 else flat[0])
+
+
+def _n_values(tensor: Any) -> int:
+    """Count the values per image; a list of tensors counts as 0."""
+    return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0
 
 
 def read_config(path: Path) -> Any:

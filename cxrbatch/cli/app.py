@@ -14,6 +14,7 @@ from cxrbatch._lib.version import __version__
 from cxrbatch.cli.audit import audit
 from cxrbatch.cli.bundle import bundle
 from cxrbatch.cli.doctor import doctor
+from cxrbatch.cli.embed import embed
 from cxrbatch.cli.log import format_of, log_failure, log_options, log_wrong_usage, show_log
 from cxrbatch.cli.predict import predict
 from cxrbatch.cli.results import results
@@ -58,7 +59,7 @@ def _add(group: click.Group, command: click.Command) -> None:
         leaf.params += log_options()
 
 
-for _command in (screen, predict, results, state, audit, doctor, train, evaluate, bundle):
+for _command in (screen, predict, embed, results, state, audit, doctor, train, evaluate, bundle):
     _add(cli, _command)
 
 

@@ -16,8 +16,8 @@ from cxrbatch.records.images import (
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
 from cxrbatch.records.patients import PatientTriage, Priority
-from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, patient_row
-from cxrbatch.records.run import Provenance, TriageRun
+from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, header_cells, patient_row
+from cxrbatch.records.run import Provenance, TriageRun, table_frame
 
 __all__ = [
     "ADULT_YEARS",
@@ -45,5 +45,7 @@ __all__ = [
     "file_row",
     "has_issuer",
     "has_patient_id",
+    "header_cells",
     "patient_row",
+    "table_frame",
 ]

@@ -55,13 +55,14 @@ def patient_row(patient: PatientTriage) -> Row:
 
 def file_row(record: ImageScore | Failure) -> Row:
     """Return the values of a file, by column of `FILE_COLUMNS`; those of empty cells may be missing."""
-    known = {"file": record.name, "status": record.status, **_header(record.header)}
+    known = {"file": record.name, "status": record.status, **header_cells(record.header)}
     if isinstance(record, ImageScore):
         return {**known, **_scores(record.scores)}
     return {**known, "reason": record.reason, "detail": record.detail}
 
 
-def _header(header: ImageHeader | None) -> Row:
+def header_cells(header: ImageHeader | None) -> Row:
+    """Return the values that a header gives to the row of a file; none where it could not be read."""
     if header is None:
         return {}
     return {column: getattr(header, column) for column in _HEADER_COLUMNS} | {

@@ -121,7 +121,7 @@ class TriageRun:
             other columns are ``str`` as in the file: identifiers keep their leading zeros, and nothing is neutralised
             for spreadsheets.
         """
-        return _frame(PATIENT_COLUMNS, map(patient_row, self.patients))
+        return table_frame(PATIENT_COLUMNS, map(patient_row, self.patients))
 
     def files_frame(self) -> "pd.DataFrame":
         """Make a table with the columns of ``report.files.csv``, one row for each file found, by name.
@@ -131,7 +131,7 @@ class TriageRun:
         DataFrame
             Types as in `patients_frame`.
         """
-        return _frame(FILE_COLUMNS, map(file_row, self.files()))
+        return table_frame(FILE_COLUMNS, map(file_row, self.files()))
 
     def files(self) -> "list[ImageScore | Failure]":
         """List the outcome of every file found, by name."""
@@ -139,7 +139,8 @@ class TriageRun:
         return sorted(records, key=attrgetter("name"))
 
 
-def _frame(columns: Sequence[str], rows: Iterable[Row]) -> "pd.DataFrame":
+def table_frame(columns: Sequence[str], rows: Iterable[Row]) -> "pd.DataFrame":
+    """Make a table of rows; types as in `TriageRun.patients_frame`."""
     import pandas as pd  # noqa: PLC0415 - takes long, and only these tables need it
 
     listed = list(rows)

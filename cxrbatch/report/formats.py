@@ -28,7 +28,7 @@ def check_formats(formats: Collection[str]) -> None:
         Parquet is wanted, and the package that writes it is not installed.
     """
     if "parquet" in formats and not importlib.util.find_spec("pyarrow"):
-        raise UsageProblem("--format parquet needs the package pyarrow: pip install 'cxrbatch[parquet]'")
+        raise UsageProblem("Parquet needs the package pyarrow: pip install 'cxrbatch[parquet]'")
 
 
 def more_paths(out: Path, formats: Collection[str]) -> list[Path]:
@@ -54,7 +54,7 @@ def more_tables(run: TriageRun, out: Path, formats: Collection[str]) -> dict[Pat
     """
     frames = {"": run.patients_frame(), ".files": run.files_frame()} if more_paths(out, formats) else {}
     return {
-        out.with_suffix(f"{infix}.{name}"): write(_escaped(frame))
+        out.with_suffix(f"{infix}.{name}"): write(frame)
         for name, write in _WRITERS.items()
         for infix, frame in frames.items()
         if name in formats
@@ -62,15 +62,15 @@ def more_tables(run: TriageRun, out: Path, formats: Collection[str]) -> dict[Pat
 
 
 def table_parquet(frame: "pd.DataFrame") -> bytes:
-    """Make a Parquet file of a table; its text must be valid Unicode."""
+    """Make a Parquet file of a table."""
     stream = io.BytesIO()
-    frame.to_parquet(stream, engine="pyarrow", index=False)
+    _escaped(frame).to_parquet(stream, engine="pyarrow", index=False)
     return stream.getvalue()
 
 
 def _table_json(frame: "pd.DataFrame") -> bytes:
     """Make a list of objects, one a line; a missing number is null."""
-    records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    records = _escaped(frame).astype(object).where(frame.notna(), None).to_dict("records")
     lines = ",\n".join(json.dumps(record) for record in records)
     return f"[\n{lines}\n]\n".encode()
 
@@ -81,7 +81,9 @@ def _escaped(frame: "pd.DataFrame") -> "pd.DataFrame":
     def escape(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return column if is_numeric_dtype(column) else column.map(visible).astype(str)
 
-    return frame.apply(escape)
+    escaped = frame.apply(escape)
+    escaped.attrs = frame.attrs
+    return escaped
 
 
 _WRITERS: Mapping[str, Callable[["pd.DataFrame"], bytes]] = {"json": _table_json, "parquet": table_parquet}
