@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _end_stdout() -> None:
-    """Flush stdout; what nobody can take is dropped, so that Python does not complain of it at its end."""
+    """Write what is left to stdout, or drop it where nobody takes it: Python would complain of it at its end."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -76,11 +76,11 @@ def start_runtime(
         import tensorflow as tf  # noqa: PLC0415 - seconds, and the reader processes never need it
 
         gpus = [] if device is Device.CPU else tf.config.list_physical_devices("GPU")
-        if device is Device.GPU and not gpus:
-            raise UsageProblem(
-                "--device gpu: TensorFlow sees no GPU; install tensorflow[and-cuda] or use --device cpu"
-            )
         _configure(tf, gpus, n_threads)
+    if device is Device.GPU and not gpus:  # not above: an error there shows the output of the libraries
+        raise UsageProblem(
+            "--device gpu: TensorFlow sees no GPU; install tensorflow[and-cuda] or use --device cpu"
+        )
     if precision is Precision.AUTO:
         precision = Precision.MIXED_FLOAT16 if gpus else Precision.FLOAT32
     return Runtime(
