@@ -175,17 +175,17 @@ READ = {
 }
 """Formats that are read, whatever their names."""
 FORMATS = {
-    "a GIF picture": [drawn("GIF"), b"GIF87a\x40\1\xc8\0\xf7\0\0", b"GIF89a"],
-    "a JPEG XL picture": [b"\xff\x0a\xfa\x1f\x44" + REST, b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n" + REST],
-    "a JPEG XR picture": [b"II\xbc\1\x20\0\0\0" + REST, b"II\xbc\1"],
-    "a HEIF (HEIC) picture": [
+    "a GIF image": [drawn("GIF"), b"GIF87a\x40\1\xc8\0\xf7\0\0", b"GIF89a"],
+    "a JPEG XL image": [b"\xff\x0a\xfa\x1f\x44" + REST, b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n" + REST],
+    "a JPEG XR image": [b"II\xbc\1\x20\0\0\0" + REST, b"II\xbc\1"],
+    "a HEIF (HEIC) image": [
         *(
             box(b"ftyp", brand + b"\0\0\0\0mif1heic")
             for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
         ),
         b"\0\0\0\x18ftypheic",
     ],
-    "an AVIF picture": [
+    "an AVIF image": [
         *(box(b"ftyp", brand + b"\0\0\0\0mif1avifmiaf") for brand in (b"avif", b"avis", b"mif1")),
         b"\0\0\0\x20ftypavif",
     ],

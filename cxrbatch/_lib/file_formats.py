@@ -24,7 +24,7 @@ class FileFormat:
     Attributes
     ----------
     name : str
-        With its article: "a TIFF picture".
+        With its article: "a TIFF image".
     content : Content
     """
 
@@ -44,18 +44,18 @@ def _video(name: str) -> FileFormat:
     return FileFormat(name, Content.VIDEO)
 
 
-TIFF, BMP, WEBP = _picture("a TIFF picture"), _picture("a BMP picture"), _picture("a WebP picture")
+TIFF, BMP, WEBP = _picture("a TIFF image"), _picture("a BMP image"), _picture("a WebP image")
 JPEG_2000, JPEG_2000_CODESTREAM = (
-    _picture("a JPEG 2000 picture"),
+    _picture("a JPEG 2000 image"),
     _picture("a bare JPEG 2000 codestream"),
 )
-_JPEG_XL = _picture("a JPEG XL picture")
+_JPEG_XL = _picture("a JPEG XL image")
 _HEIF, _AVIF, _NIFTI = (
-    _picture("a HEIF (HEIC) picture"),
-    _picture("an AVIF picture"),
+    _picture("a HEIF (HEIC) image"),
+    _picture("an AVIF image"),
     _picture("a NIfTI volume"),
 )
-_GIF, _JPEG_XR = _picture("a GIF picture"), _picture("a JPEG XR picture")
+_GIF, _JPEG_XR = _picture("a GIF image"), _picture("a JPEG XR image")
 APPLE_DOUBLE = FileFormat("what macOS keeps beside a file", Content.DOCUMENT)
 _MP4, _ZIP = _video("an MP4 or QuickTime video"), _packed("a ZIP archive")
 

@@ -162,13 +162,13 @@ def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
 def _input_shape(foreign: keras.Model, size: tuple[int, int] | None, where: str) -> tuple[int, int, int]:
     if len(foreign.inputs) != 1 or len(foreign.inputs[0].shape) != 4:
         shapes = [tuple(tensor.shape) for tensor in foreign.inputs]
-        raise BundleError(f"{where}: takes {shapes}, expected one picture (batch, height, width, channels)")
+        raise BundleError(f"{where}: takes {shapes}, expected one image (batch, height, width, channels)")
     _, *stated, channels = foreign.inputs[0].shape
     if channels not in (1, 3):
         raise BundleError(f"{where}: takes {channels} channels, expected 1 or 3 in the last dimension")
     height, width = (own or asked for own, asked in zip(stated, size or (None, None), strict=True))
     if height is None or width is None:
-        raise BundleError(f"{where}: takes pictures of any size; say with --size on which it was taught")
+        raise BundleError(f"{where}: takes images of any size; say with --size on which it was trained")
     if size and size != (height, width):
         raise BundleError(f"{where}: takes {height}×{width} pixels, and --size says {size[0]}×{size[1]}")
     return height, width, channels
@@ -183,7 +183,7 @@ def _check_scores(network: keras.Model, where: str) -> None:
     sums_to_one = np.abs(scores.sum(axis=1) - 1).max() <= _SUM_TOLERANCE
     if not (np.isfinite(scores).all() and scores.min() >= 0 and sums_to_one):
         raise BundleError(
-            f"{where}: gives {np.round(scores.max(axis=0), 3).tolist()} on test pictures, which are no scores that "
+            f"{where}: gives {np.round(scores.max(axis=0), 3).tolist()} on test images, which are no scores that "
             "sum to 1; say with --activation how the outputs are made"
         )
 

@@ -153,7 +153,7 @@ def _read_by_all(ref: ImageRef | Failure, n_workers: int) -> Observation:
         return problem("readers", str(failed), "install cxrbatch again; is there memory left?")
     if results and not any(isinstance(result, Failure) for result in results):
         return ok("readers", f"{n_workers} processes")
-    return problem("readers", "a reader process read no picture", "try --workers 1, or report this")
+    return problem("readers", "a reader process read no image", "try --workers 1, or report this")
 
 
 def make_image(bits: int) -> Stored:
@@ -194,7 +194,7 @@ def _observe(name: str, way: Way, path: Path) -> Observation:
     try:
         way.write(path, stored)
     except Exception as error:
-        return warning("decoder", f"{name}: no picture to try it on ({type(error).__name__})", _INSTALL)
+        return warning("decoder", f"{name}: no image to try it on ({type(error).__name__})", _INSTALL)
     try:
         difference = largest_difference(path, stored)
     except Refusal as refusal:

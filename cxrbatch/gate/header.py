@@ -59,7 +59,7 @@ def check_header(
         raise Refusal(Reason.LATERAL_VIEW, f"view {_code(header.view_position)}, expected PA or AP")
     if header.age_years is not None and header.age_years < ADULT_YEARS:
         raise Refusal(
-            Reason.PAEDIATRIC, f"{int(header.age_years)} years old; the model has learnt from adults"
+            Reason.PAEDIATRIC, f"{int(header.age_years)} years old; the model was trained on adults"
         )
     check_size(header, limits)
 

@@ -107,10 +107,10 @@ class ChestCheck:
             Share of clearly coloured pixels, 0–1.
         """
         if colourfulness > _MOST_COLOUR:
-            return f"colour picture ({colourfulness:.0%} of it)"
+            return f"colour image ({colourfulness:.0%} of it)"
         thumbnail = preprocess(image, _SPEC)
         if np.bincount(thumbnail.ravel()).max() > _MOST_OF_ONE_GREY * thumbnail.size:
-            return "blank picture"
+            return "blank image"
         if _neighbour_correlation(thumbnail) < _LEAST_NEIGHBOUR_CORRELATION:
             return "noise or writing without anatomy"
         return self._shape_rejection(thumbnail)

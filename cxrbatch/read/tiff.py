@@ -26,7 +26,7 @@ from cxrbatch.reasons import Reason, Refusal
 
 _OTHER_GREYS = Refusal(
     Reason.UNSUPPORTED_FORMAT,
-    "a TIFF picture whose values are signed, real, or of 32 bits; export it as DICOM, PNG or JPEG",
+    "a TIFF image whose values are signed, real, or of 32 bits; export it as DICOM, PNG or JPEG",
 )
 _UNSIGNED = frozenset((1, 4))
 """SampleFormat: unsigned, or undefined (TIFF 6.0, section 19)."""

@@ -562,8 +562,8 @@ def four_pixels() -> keras.Model:
     ("build", "message"),
     [
         (any_size, "--size"),
-        (two_inputs, "expected one picture"),
-        (tabular, "expected one picture"),
+        (two_inputs, "expected one image"),
+        (tabular, "expected one image"),
         (four_channels, "4 channels"),
         (channels_first, "16 channels"),
         (two_outputs, "expected one score per label"),

@@ -131,9 +131,9 @@ def test_noise_of_any_grain_is_refused(scale: int, gaussian: bool) -> None:
 @pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
 def test_blank_pages_are_called_blank(grey: float) -> None:
     page = np.full((300, 200), grey, np.float32)
-    assert CHECK.rejection(page) == "blank picture"
+    assert CHECK.rejection(page) == "blank image"
     page[120:124, 50:90] = 1 - grey
-    assert CHECK.rejection(page) == "blank picture"
+    assert CHECK.rejection(page) == "blank image"
 
 
 def test_noise_is_called_noise() -> None:
@@ -156,7 +156,7 @@ def test_radial_gradients_are_refused(x: float, y: float, bright: bool) -> None:
 
 
 def test_colour_pictures_are_refused_whatever_they_show() -> None:
-    assert CHECK.rejection(FILM, colourfulness=0.4) == "colour picture (40% of it)"
+    assert CHECK.rejection(FILM, colourfulness=0.4) == "colour image (40% of it)"
     assert CHECK.rejection(FILM, colourfulness=0.02) == ""
 
 

@@ -168,10 +168,10 @@ def jp2_rejection(data: bytes) -> str | None:
         return "a JPEG 2000 file with no or several images"
     inner = [box for kind, *place in outer if kind == b"jp2h" for box in _boxes(data, *place)]
     if any(kind in _PALETTE_BOXES for kind, _, _ in inner):
-        return "a JPEG 2000 picture with a palette"
+        return "a JPEG 2000 image with a palette"
     colours = [data[begin:end] for kind, begin, end in inner if kind == b"colr"]
     if any(colour[:1] == _ENUMERATED and colour[3:7] not in _COLOUR_SPACES for colour in colours):
-        return "a JPEG 2000 picture in other colours than grey and RGB"
+        return "a JPEG 2000 image in other colours than grey and RGB"
     return None
 
 
