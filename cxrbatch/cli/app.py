@@ -90,11 +90,11 @@ def main() -> None:
         kind = type(error).__name__
         line = f"Error: internal error ({kind}); set CXRBATCH_DEBUG=1 to see where, and report it"
         code = log_failure(line, 1, started, event="internal_error", error=kind)
-    _end_stdout()
+    _flush_stdout()
     sys.exit(code or 0)
 
 
-def _end_stdout() -> None:
+def _flush_stdout() -> None:
     """Write what is left to stdout, or drop it where nobody takes it: Python would complain of it at its end."""
     try:
         sys.stdout.flush()
