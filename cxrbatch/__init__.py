@@ -21,7 +21,7 @@ outermost   cli
             evaluation, doctor
             screening, prediction, embedding, datasets
             report
-            engines
+            engines, explain
             infer, prepare, triage, results
             bundle, discover, gate, read, state
             records, limits, preprocess, pages, terms

@@ -20,12 +20,14 @@ from cxrbatch import gate, read
 from cxrbatch._lib.safe_open import NotRegular, has_changed, hold_open
 from cxrbatch.discover import classify
 from cxrbatch.limits import Limits
-from cxrbatch.preprocess import PreprocessSpec, preprocess
+from cxrbatch.preprocess import GreyImage, PreprocessSpec, content_box, full_box, preprocess
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
 from cxrbatch.terms import HeaderWords
 
 _JPEG_QUALITY = 60
+_DISPLAY_QUALITY = 80
+_LEAST_SIDE_PX = 8
 
 P = TypeVar("P", bound=ModelInput | Failure)
 
@@ -46,6 +48,9 @@ class PrepareOptions:
         Words of the hospital for body parts and views.
     thumbnail_px : int
         Long side of the JPEG thumbnail; 0 for none.
+    display_px : int
+        Long side of a JPEG with the image's own aspect ratio, in place of the thumbnail, to look at; 0 for none. Such
+        an image is held to the limits, and not refused for what it shows.
     identify_files : bool
         Add the content of a file (SHA-256) to its patient key, where the file itself counts as the patient.
     full_size : bool
@@ -59,6 +64,7 @@ class PrepareOptions:
     patients: read.PatientRule = read.PatientRule()
     header_words: HeaderWords = HeaderWords()
     thumbnail_px: int = 0
+    display_px: int = 0
     identify_files: bool = False
     full_size: bool = False
     limits: Limits = Limits()
@@ -108,7 +114,10 @@ def _prepared(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
         gate.check_file(ref, options.limits)
         opened = _open(ref, options)
         header = opened.header
-        gate.check_header(header, ref.kind, options.limits, options.header_words)
+        if options.display_px:
+            gate.check_size(header, options.limits)
+        else:
+            gate.check_header(header, ref.kind, options.limits, options.header_words)
         return _checked(opened.decode(options.least_px, as_displayed=options.spec.as_displayed), options)
     except Refusal as refusal:
         return _failure(ref, header, refusal)
@@ -143,7 +152,10 @@ def _checked(image: CxrImage, options: PrepareOptions) -> ModelInput | Failure:
     """Preprocess and check the image; a refused one keeps its thumbnail, so that a person sees what it is."""
     grey = image.grey_image
     pixels = preprocess(grey, options.spec)
-    small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
+    if options.display_px:
+        small = _to_display(grey, options)
+    else:
+        small = thumbnail(pixels, options.thumbnail_px) if options.thumbnail_px else b""
     try:
         if options.pixel_check:
             gate.check_pixels(grey, image.colourfulness, options.pixel_check)
@@ -191,7 +203,17 @@ def decode_image(path: Path, check: Callable[[ImageHeader], None] | None = None)
     return opened.decode()
 
 
-def thumbnail(pixels: NDArray[np.uint8], long_side_px: int) -> bytes:
+def _to_display(grey: GreyImage, options: PrepareOptions) -> bytes:
+    """Make a JPEG of what the network gets of an image, in its own aspect ratio."""
+    tolerance = options.spec.trim_tolerance
+    left, upper, right, lower = content_box(grey, tolerance) if tolerance else full_box(grey)
+    scale = options.display_px / max(right - left, lower - upper)
+    height, width = (max(round(scale * side), _LEAST_SIDE_PX) for side in (lower - upper, right - left))
+    spec = replace(options.spec, height=height, width=width)
+    return thumbnail(preprocess(grey, spec), options.display_px, _DISPLAY_QUALITY)
+
+
+def thumbnail(pixels: NDArray[np.uint8], long_side_px: int, quality: int = _JPEG_QUALITY) -> bytes:
     """Make a small JPEG of the network's input.
 
     Parameters
@@ -199,9 +221,11 @@ def thumbnail(pixels: NDArray[np.uint8], long_side_px: int) -> bytes:
     pixels : ndarray of uint8, shape (height, width)
     long_side_px : int
         Longest side of the JPEG in pixels.
+    quality : int
+        Of the JPEG, 1–95.
     """
     image = Image.fromarray(pixels)
     image.thumbnail((long_side_px, long_side_px), Image.Resampling.BOX)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    image.save(stream, "JPEG", quality=quality)
     return stream.getvalue()

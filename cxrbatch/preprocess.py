@@ -195,6 +195,13 @@ def content_box(image: GreyImage, tolerance: float) -> Box:
     return left + begin * scale_x, upper + top * scale_y, left + end * scale_x, upper + bottom * scale_y
 
 
+def full_box(image: GreyImage) -> Box:
+    """Return the region of all of an image."""
+    if isinstance(image, ReducedImage):
+        return image.extent
+    return 0.0, 0.0, float(image.shape[1]), float(image.shape[0])
+
+
 def _coarse(image: GreyImage) -> tuple[NDArray[np.float32], Box]:
     if isinstance(image, ReducedImage):
         return image.coarse, image.extent

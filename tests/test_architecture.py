@@ -25,7 +25,7 @@ LAYERS = (
     ("records", "limits", "preprocess", "pages", "terms"),
     ("bundle", "discover", "gate", "read", "state"),
     ("infer", "prepare", "triage", "results"),
-    ("engines",),
+    ("engines", "explain"),
     ("report",),
     ("screening", "prediction", "embedding", "datasets"),
     ("evaluation", "doctor"),

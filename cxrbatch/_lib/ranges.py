@@ -9,6 +9,12 @@ MOST_WORKERS = 256
 MOST_IN_BATCH = 4096
 
 
+MOST_EXPLAINED = 500
+"""Most patients with a large image on the page: each takes some 60 KB."""
+EXPLAINED = 50
+"""Patients with a large image on the page, unless stated otherwise."""
+
+
 def check_count(name: str, value: Any, most: int | None = None) -> None:
     """Check that a value is None or an int of 1 or more, and no more than `most`.
 

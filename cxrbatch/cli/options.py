@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
-from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
+from cxrbatch._lib.ranges import EXPLAINED, MOST_EXPLAINED, MOST_IN_BATCH, MOST_WORKERS
 from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 
 if TYPE_CHECKING:
@@ -269,6 +269,14 @@ SCREEN: tuple[click.Parameter, ...] = (
     *NIGHT,
     *LIMITS,
     click.Option(
+        ["--explain"],
+        type=click.IntRange(0, MOST_EXPLAINED),
+        default=EXPLAINED,
+        show_default=True,
+        metavar="N",
+        help="Patients for whom the page shows a large image, and where the network looked.",
+    ),
+    click.Option(
         ["--csv-encoding"],
         type=click.Choice(CSV_ENCODINGS),
         default=CSV_ENCODINGS[0],
@@ -286,6 +294,12 @@ SCREEN: tuple[click.Parameter, ...] = (
 )
 """All parameters of ``cxrbatch screen`` except the recipe."""
 
+_SAME_NAME = (
+    *("bundle", "header_words", "operating_points", "state", "rescore"),
+    *("max_nights", "pending_days", "capacity", "csv_encoding"),
+)
+"""Options of ``cxrbatch screen`` that are fields of `ScreenOptions` as they are."""
+
 state_option = click.option(
     "--state", type=PATH, required=True, metavar="FILE", help="What cxrbatch screen --state remembers."
 )
@@ -297,21 +311,14 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
     from cxrbatch.screening import ScreenOptions
 
     return ScreenOptions(
-        bundle=stated["bundle"],
+        **{name: stated[name] for name in _SAME_NAME},
         engine=engine_options(stated),
         patients=PatientRule(stated["patient_from"]),
-        header_words=stated["header_words"],
-        operating_points=stated["operating_points"],
         prevalence=prevalence(stated),
         pseudonym_key=stated["pseudonymise"],
-        state=stated["state"],
-        rescore=stated["rescore"],
         settle_s=stated["settle"],
         expire_nights=stated["expire"],
-        max_nights=stated["max_nights"],
-        pending_days=stated["pending_days"],
-        capacity=stated["capacity"],
-        csv_encoding=stated["csv_encoding"],
+        n_explained=stated["explain"],
         formats=stated["format"],
         show_progress=show_progress,
     )

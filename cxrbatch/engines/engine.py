@@ -7,7 +7,7 @@ depend on which engine it is.
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.engines.options import EngineOptions
@@ -56,6 +56,10 @@ class Engine(Protocol):
         CxrbatchError
             The engine itself failed: workers that cannot start, a bundle that cannot be loaded, no such device.
         """
+
+    @property
+    def network(self) -> Any:
+        """The bundle's network on this machine, a `keras.Model` with all of its outputs; starts it if need be."""
 
     @property
     def provenance(self) -> Provenance:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cxrbatch._lib.prefetch import prefetch
 from cxrbatch._lib.version import __version__
@@ -78,6 +78,11 @@ class LocalEngine:
             header_words_sha256=self._prepare.header_words.digest,
             decode=Decode.REDUCED if self._prepare.least_px else Decode.FULL,
         )
+
+    @property
+    def network(self) -> Any:
+        """The bundle's network with all of its outputs."""
+        return self._network[1].network
 
     @cached_property
     def _network(self) -> tuple[Runtime, KerasPredictor]:

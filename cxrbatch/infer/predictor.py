@@ -38,6 +38,11 @@ class KerasPredictor:
     batch_size : int, optional
         By default that of the runtime. At least 2 at first; halved for good when a batch does not fit into memory.
 
+    Attributes
+    ----------
+    network : keras.Model
+        The network with all of its outputs, in float32.
+
     Raises
     ------
     BundleError
@@ -47,7 +52,7 @@ class KerasPredictor:
     def __init__(self, bundle: Bundle, runtime: Runtime, batch_size: int | None = None) -> None:
         self._tf = runtime.tensorflow
         self._shape = (bundle.preprocess.height, bundle.preprocess.width, 1)
-        self._model = _load(bundle, runtime)
+        self.network, self._model = _load(bundle, runtime)
         self.batch_size = max(batch_size or runtime.batch_size, _LEAST_ROWS)
         self._function = self._compile()
         self({"pixels": np.zeros((1, *self._shape[:2]), np.uint8)})  # compiles while the first files are read
@@ -181,18 +186,20 @@ def _image_score(image: ModelInput, row: NDArray[np.float32]) -> ImageScore:
     )
 
 
-def _load(bundle: Bundle, runtime: Runtime) -> Any:
+def _load(bundle: Bundle, runtime: Runtime) -> tuple[Any, Any]:
+    """Load the network; second: the same with its scores only, in the precision of the runtime."""
     from cxrbatch.bundle import load_network, scores_only  # noqa: PLC0415 - they import Keras
 
-    model = scores_only(load_network(bundle.model_path))
+    network = load_network(bundle.model_path)
+    model = scores_only(network)
     expected = (None, bundle.preprocess.height, bundle.preprocess.width, 1), (None, len(FINDINGS))
     if (tuple(model.input_shape), tuple(model.output_shape)) != expected:
         raise BundleError(
             f"bundle {bundle.path}: network {model.input_shape} → {model.output_shape}, expected {expected}"
         )
     if runtime.precision is Precision.FLOAT32:
-        return model
-    return with_precision(runtime.tensorflow.keras, model, runtime.precision)
+        return network, model
+    return network, with_precision(runtime.tensorflow.keras, model, runtime.precision)
 
 
 def with_precision(keras: Any, model: Any, precision: Precision) -> Any:

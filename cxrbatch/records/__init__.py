@@ -15,7 +15,7 @@ from cxrbatch.records.images import (
 )
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
-from cxrbatch.records.patients import PatientTriage, Priority
+from cxrbatch.records.patients import EarlierEntry, Evidence, PatientImage, PatientTriage, Priority
 from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, header_cells, patient_row
 from cxrbatch.records.run import Provenance, TriageRun, table_frame
 
@@ -26,6 +26,8 @@ __all__ = [
     "PATIENT_COLUMNS",
     "CapacityYield",
     "CxrImage",
+    "EarlierEntry",
+    "Evidence",
     "Expected",
     "Failure",
     "FileKind",
@@ -35,6 +37,7 @@ __all__ = [
     "ImageScore",
     "ModelInput",
     "Outcome",
+    "PatientImage",
     "PatientKey",
     "PatientTriage",
     "Priority",

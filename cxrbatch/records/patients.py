@@ -17,6 +17,59 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatientImage:
+    """One image of a patient, as the page of a report lists it.
+
+    Attributes
+    ----------
+    name : str
+        As in `cxrbatch.records.ImageRef`.
+    scores : tuple of float or None
+        One per entry of `FINDINGS`, each 0–1; None where it was not scored.
+    reason, detail : Reason or None, str
+        Reason for having no score.
+    night : datetime.date or None
+        Night on which it came in, if that was an earlier one.
+    is_here : bool
+        True if it is in the folder tonight.
+    """
+
+    name: str
+    scores: tuple[float, float, float] | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    view_position: str = ""
+    flags: tuple[Flag, ...] = ()
+    night: dt.date | None = None
+    is_here: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierEntry:
+    """Entry of a patient in the list of an earlier night."""
+
+    night: dt.date
+    position: int
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where the network looked: one question, what each place of the image adds to it, as an image.
+
+    Attributes
+    ----------
+    question : str
+        ``abnormal``, ``covid``, or ``attention`` for networks that state no evidence.
+    png : bytes
+        Translucent colours, one pixel for each cell; to be laid over the whole image.
+    """
+
+    question: str
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PatientTriage:
     """One patient on the list.
 
@@ -42,6 +95,16 @@ class PatientTriage:
         Day of the swab that has no result yet; None where there is none.
     patient_key : PatientKey
         Key of the patient in the state; in no report.
+    images : tuple of PatientImage
+        All images that count for the patient; on the page only.
+    earlier : tuple of EarlierEntry
+        The patient's entries in lists of earlier nights; on the page only.
+    large_image : bytes
+        JPEG of the top image to look at, for the first patients; empty for the others. On the page only.
+    evidence : tuple of Evidence
+        Where the network looked in the top image; empty where it was not asked.
+    outside_lungs : float or None
+        Share of the evidence of the top image that lies outside the lungs, 0–1; None where it was not measured.
     """
 
     rank: int | None
@@ -62,6 +125,11 @@ class PatientTriage:
     probability: float | None = None
     swabbed: dt.date | None = None
     patient_key: PatientKey = ()
+    images: tuple[PatientImage, ...] = ()
+    earlier: tuple[EarlierEntry, ...] = ()
+    large_image: bytes = b""
+    evidence: tuple[Evidence, ...] = ()
+    outside_lungs: float | None = None
 
     @property
     def status(self) -> str:

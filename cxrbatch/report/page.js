@@ -1,8 +1,9 @@
 "use strict";
 // Sorting, filtering and the theme. Without it the page is the same list in its own order.
+const WORDS = JSON.parse(document.getElementById("words").textContent);
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
 (() => {
-  const WORDS = JSON.parse(document.getElementById("words").textContent);
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const stored = {
     get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
     set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } },

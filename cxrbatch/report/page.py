@@ -6,7 +6,6 @@ the page's own style and script, by hash.
 """
 
 import base64
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from jinja2 import Environment
-from markupsafe import Markup
 
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
 from cxrbatch.report.columns import choose_columns, notes
+from cxrbatch.report.details import details, to_json
 from cxrbatch.report.words import OF_THE_SCRIPT, TEXTS, say
 from cxrbatch.triage import capacity_note, state_percent
 
@@ -90,7 +89,9 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 
 @cache
 def _environment() -> Environment:
-    made = make_environment(_HERE, style=_HERE / "page.css", scripts=[_HERE / "page.js"])
+    made = make_environment(
+        _HERE, style=_HERE / "page.css", scripts=[_HERE / "page.js", _HERE / "page_patient.js"]
+    )
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)
     made.filters.update(
@@ -98,7 +99,7 @@ def _environment() -> Environment:
     )
     made.globals.update(flag_meaning=FLAG_MEANING, reason_meaning=REASON_MEANING, say=say)
     made.globals.update(script_words={key: TEXTS[key] for key in OF_THE_SCRIPT})
-    made.filters.update(json=_json)
+    made.filters.update(json=to_json, details=details)
     return made
 
 
@@ -112,11 +113,6 @@ def _without(flags: Iterable[Flag], common: Collection[Flag]) -> list[Flag]:
 
 def _folder_name(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[2] or folder
-
-
-def _json(value: object) -> Markup:
-    """Write JSON that cannot end the element which it stands in (HTML standard, 4.12.1.3)."""
-    return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704  no "<" is left
 
 
 def _data_uri(jpeg: bytes) -> str:

@@ -70,6 +70,7 @@ class Pseudonymiser:
             accession_number=self._hash(patient.accession_number),
             top_image=self._hash(patient.top_image),
             detail="",
+            images=tuple(replace(image, name=self._hash(image.name), detail="") for image in patient.images),
         )
 
     def _image(self, image: ImageScore) -> ImageScore:

@@ -74,6 +74,29 @@ TEXTS: Mapping[str, str] = {
     "{n} patients swabbed already: no further swab is needed while the result is on its way.",
     "swabbed_on": "Swabbed on",
     "score_flags": "Score, notes",
+    # one patient
+    "open": "Show {name}",
+    "previous": "Previous patient (k)",
+    "next": "Next patient (j)",
+    "close": "Close (Esc)",
+    "large_note": "What the network gets of the image, at 512 pixels and 8 bits: not for reading",
+    "small_note": "Only a small preview: large ones are kept for the first patients of the list",
+    "no_image": "No image: it could not be decoded",
+    "brightness": "Brightness",
+    "contrast": "Contrast",
+    "as_it_was": "As it was",
+    "no_map": "No map",
+    "map_note": "Where the network looked, not where disease is",
+    "map_abnormal": "Any pneumonia",
+    "map_covid": "COVID-19 against other pneumonia",
+    "map_attention": "COVID-19",
+    "outside_lungs": "{share} of the evidence lies outside the lungs",
+    "map_outside_lungs": "More than {share} of it lies outside the lungs: do not trust this score",
+    "images_title": "Images of this patient",
+    "earlier_title": "On earlier nights",
+    "earlier_row": "{night}: place {place}, score {score}",
+    "not_here": "not in the export",
+    "keys": "Keys: j and k or arrows move, Enter opens, Esc closes, / finds",
     # end of the page
     "flags_title": "What the notes mean",
     "flag": "Note",
@@ -88,7 +111,10 @@ TEXTS: Mapping[str, str] = {
 }
 """Every text of the page, by key; what comes from a bundle or a file is not here."""
 
-OF_THE_SCRIPT = ("filtered", "part_ranked", "part_human", "part_waiting")
+OF_THE_SCRIPT = (
+    *("filtered", "part_ranked", "part_human", "part_waiting"),
+    *("open", "large_note", "small_note", "no_image", "no_map", "earlier_row"),
+)
 """Texts that the script fills in."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS, Clock, system_clock
-from cxrbatch._lib.ranges import check_count, check_seconds, check_share
+from cxrbatch._lib.ranges import EXPLAINED, MOST_EXPLAINED, check_count, check_seconds, check_share
 from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
@@ -50,6 +50,8 @@ class ScreenOptions:
         Days after a swab for which its result is waited for, before the patient is put back on the list.
     capacity : int or None
         Number of available swabs.
+    n_explained : int
+        Number of patients for whom the page shows a large image and where the network looked.
     csv_encoding : str
         Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
     formats : tuple of str
@@ -74,6 +76,7 @@ class ScreenOptions:
     max_nights: int | None = None
     pending_days: int = PENDING_DAYS
     capacity: int | None = None
+    n_explained: int = EXPLAINED
     csv_encoding: str = "utf-8"
     formats: tuple[str, ...] = ("csv",)
     show_progress: bool = False
@@ -87,6 +90,8 @@ class ScreenOptions:
             object.__setattr__(self, "patients", PatientRule(self.patients))
         for name in ("expire_nights", "max_nights", "pending_days"):
             check_count(name, getattr(self, name), MOST_NIGHTS)
+        if self.n_explained:
+            check_count("n_explained", self.n_explained, MOST_EXPLAINED)
         check_count("capacity", self.capacity, None)
         if self.csv_encoding not in CSV_ENCODINGS:
             raise UsageProblem(

@@ -27,6 +27,11 @@ from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import Pseudonymiser, check_writable, write_csv, write_report
+from cxrbatch.screening.large_images import (
+    with_earlier_entries,
+    with_kept_images,
+    with_large_images,
+)
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
@@ -104,7 +109,9 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         settings = _settings(bundle, options, words)
         context, warnings = _begin(folder, bundle, options, state, settings)
         run_id = state.begin(context)
-        run = _run_folder(folder, bundle, options, state, context, words)
+        run = _run_folder(
+            folder, bundle, options if out else replace(options, n_explained=0), state, context, words
+        )
         warnings = (*warnings, *_max_wait_warnings(run.patients, options.capacity))
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         shown = pseudonymise(run) if pseudonymise else run
@@ -192,15 +199,26 @@ def _run_folder(
         if found:
             _LOG.info("%s found; starting…", plural(len(found), "file"), extra=FOR_PEOPLE)
         resolved = OutcomeResolver(engine, options, state, context)(found)
-    outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
-    images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
-    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
-    _LOG.debug("resolved %d files: %d scored, %d without a score", len(found), len(images), len(failures))
+        outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
+        images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
+        failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+        _LOG.debug("resolved %d files: %d scored, %d without a score", len(found), len(images), len(failures))
+        if options.state:
+            patients = _waiting(outcomes, bundle, options, state, context)
+        else:
+            patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
+        _LOG.debug("listed %d patients", len(patients))
+        patients = with_large_images(
+            patients,
+            {file.name: file for file in found},
+            options.n_explained,
+            bundle,
+            engine,
+            options.engine,
+        )
     if options.state:
-        patients = _waiting(outcomes, bundle, options, state, context)
-    else:
-        patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
-    _LOG.debug("listed %d patients", len(patients))
+        patients = with_kept_images(patients, state, options.n_explained)
+        patients = with_earlier_entries(patients, state.lists.entries(), context.night)
     return TriageRun(
         folder=str(folder),
         n_found=len(found),

@@ -35,6 +35,7 @@ _DELETE = {
     "n_copies": """UPDATE image SET duplicate_of = :gone WHERE duplicate_of <> '' AND duplicate_of IN
         (SELECT name FROM image WHERE patient_key IN going)""",
     "n_former_keys": "UPDATE image SET former_key = '' WHERE former_key <> '' AND former_key IN going",
+    "n_large_images": "DELETE FROM large_image WHERE patient_key IN going",
     "n_images": "DELETE FROM image WHERE patient_key IN going",
     "n_results": "DELETE FROM result WHERE patient_key IN going",
     "n_list_entries": """DELETE FROM listed WHERE patient_key IN going
@@ -119,11 +120,11 @@ class Removal:
         self._connection.commit()
         for command in ("DROP TABLE going", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
             self._connection.execute(command)
-        del counts["n_copies"], counts["n_former_keys"]
+        del counts["n_copies"], counts["n_former_keys"], counts["n_large_images"]
         return Removed(n_patients=len(keys), n_thumbnails=n_thumbnails, files=files, **counts)
 
     def _all_keys(self) -> list[str]:
-        tables = ("image", "result", "listed")
+        tables = ("image", "result", "listed", "large_image")
         query = " UNION ".join(f"SELECT patient_key FROM {table}" for table in tables)  # noqa: S608
         return [row[0] for row in self._connection.execute(query)]
 

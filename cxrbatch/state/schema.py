@@ -137,7 +137,16 @@ INSERT INTO result SELECT patient_key, date, import.id, positive
 DROP TABLE result_of_day;
 """
 
-STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS)
+_LARGE_IMAGES = """
+-- The large images of the first patients of the last list; who is not among them any more has none.
+CREATE TABLE large_image (
+    patient_key TEXT PRIMARY KEY,     -- JSON
+    name TEXT NOT NULL,               -- JSON; of its file
+    jpeg BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS, _LARGE_IMAGES)
 """``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 

@@ -13,6 +13,7 @@ from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
 from cxrbatch.state.changed_keys import compared, follow_new_keys
 from cxrbatch.state.codec import decode, decode_key
+from cxrbatch.state.large_images import LargeImages
 from cxrbatch.state.lists import Lists
 from cxrbatch.state.pcr_results import PcrResults
 from cxrbatch.state.records import (
@@ -87,6 +88,8 @@ class State:
         PCR results and their imports.
     removal : Removal
         Removes people.
+    large_images : LargeImages
+        Large images of the first patients of the last list.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -95,6 +98,7 @@ class State:
         self.lists = Lists(connection)
         self.pcr = PcrResults(connection)
         self.removal = Removal(connection)
+        self.large_images = LargeImages(connection)
 
     # --- runs
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage
+from cxrbatch.records import Failure, ImageScore, PatientImage, PatientKey, PatientTriage
 
 Item = TypeVar("Item", ImageScore, Failure)
 Scores = tuple[float, float, float]
@@ -104,6 +105,24 @@ def triage(
         flags=_flags(images, failures),
         thumbnail=top.thumbnail,
         patient_key=key,
+        images=_described(images, failures),
+    )
+
+
+def _described(images: Sequence[ImageScore], failures: Sequence[Failure]) -> tuple[PatientImage, ...]:
+    found = (*map(describe_image, images), *map(describe_image, failures))
+    return tuple(sorted(found, key=attrgetter("name")))
+
+
+def describe_image(image: ImageScore | Failure) -> PatientImage:
+    """Describe an image of a patient for the page."""
+    return PatientImage(
+        name=image.name,
+        scores=image.scores if isinstance(image, ImageScore) else None,
+        reason=image.reason if isinstance(image, Failure) else None,
+        detail=image.detail if isinstance(image, Failure) else "",
+        view_position=image.header.view_position if image.header else "",
+        flags=tuple(sorted(image.flags)) if isinstance(image, ImageScore) else (),
     )
 
 
@@ -184,4 +203,5 @@ def _not_scored(key: PatientKey, failures: Sequence[Failure]) -> PatientTriage:
         detail=first.detail,
         thumbnail=first.thumbnail,
         patient_key=key,
+        images=tuple(map(describe_image, failures)),
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageScore, PatientKey, PatientTriage, Priority
+from cxrbatch.records import Failure, ImageScore, PatientImage, PatientKey, PatientTriage, Priority
 from cxrbatch.state import StoredImage
-from cxrbatch.triage.aggregate import rank, triage
+from cxrbatch.triage.aggregate import describe_image, rank, triage
 from cxrbatch.triage.duplicates import second_copy
 
 _SETTLES_WITHIN = dt.timedelta(hours=1)
@@ -258,12 +258,18 @@ def _patient(key: PatientKey, wait: list[_Image], swabbed: dt.date | None, rules
     failures.sort(key=lambda failure: failure.reason is Reason.OTHER_BUNDLE)
     patient = triage(key, list(nights.values()), failures, rules.aggregation, rules.operating_points)
     n_nights = (rules.tonight - in_order[0].night).days
-    patient = replace(patient, nights_waiting=n_nights, swabbed=swabbed)
+    images = tuple(_described(image, rules.tonight) for image in in_order)
+    patient = replace(patient, nights_waiting=n_nights, swabbed=swabbed, images=images)
     if swabbed is not None:
         if (rules.tonight - swabbed).days < rules.pending_days:
             return patient
         patient = replace(patient, flags=tuple(sorted({*patient.flags, Flag.RESULT_OVERDUE})))
     return _put_first(patient) if rules.max_nights and n_nights >= rules.max_nights else patient
+
+
+def _described(image: _Image, tonight: dt.date) -> PatientImage:
+    night = None if image.night == tonight else image.night
+    return replace(describe_image(image.outcome), night=night, is_here=image.found)
 
 
 def _put_first(patient: PatientTriage) -> PatientTriage:

@@ -39,6 +39,10 @@ class MadeUpEngine:
             batch_size=1,
         )
 
+    @property
+    def network(self) -> Any:
+        raise NotImplementedError
+
     def __enter__(self) -> Self:
         return self
 
@@ -55,5 +59,9 @@ class MadeUpEngine:
 
 
 def screening_with(make: Callable[..., Engine]) -> Any:
-    """Let `cxrbatch.screening` use another engine; `make` gets what `open_engine` gets."""
-    return mock.patch.object(run, "open_engine", side_effect=make)
+    """Let `cxrbatch.screening` use another engine; `make` gets what `open_engine` gets. No image is read again."""
+    return mock.patch.multiple(
+        run,
+        open_engine=mock.Mock(side_effect=make),
+        with_large_images=lambda patients, *_: patients,
+    )

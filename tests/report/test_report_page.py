@@ -3,18 +3,21 @@ import dataclasses
 import datetime as dt
 import hashlib
 import itertools
+import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cxrbatch._lib.text import visible
 from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.pages.wording import CAUTION
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
-from cxrbatch.records import Failure, PatientTriage, TriageRun
+from cxrbatch.records import EarlierEntry, Evidence, Failure, PatientImage, PatientTriage, TriageRun
 from cxrbatch.report.page import render_page
 from cxrbatch.triage.capacity import capacity_yield
 from cxrbatch.triage.probability import prevalence_note, with_probabilities
@@ -454,13 +457,61 @@ def test_five_thousand_patients_stay_below_20_mb(run: TriageRun, ranked: Patient
     assert sum(map(len, render_page(_crowd(run, ranked), SHA256))) < 20e6
 
 
+def _details(page: bytes) -> dict[int, dict[str, Any]]:
+    found = re.findall(
+        rb'<script type="application/json" class="patient" data-row="(\d+)">(.*?)</script>', page
+    )
+    return {int(row): json.loads(content) for row, content in found}
+
+
+def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> None:
+    images = (
+        PatientImage(name="a/1", scores=(0.875, 0.1, 0.025), view_position="PA", flags=(Flag.LOSSY,)),
+        PatientImage(name="a/2", reason=Reason.LATERAL_VIEW, night=dt.date(2026, 11, 20), is_here=False),
+    )
+    opened = dataclasses.replace(
+        ranked,
+        images=images,
+        earlier=(EarlierEntry(night=dt.date(2026, 11, 20), position=7, score=0.25),),
+        large_image=b"jpeg",
+        evidence=(Evidence(question="covid", png=b"png"),),
+        outside_lungs=0.51,
+    )
+    page = b"".join(render_page(dataclasses.replace(run, patients=(opened, *run.patients[1:])), SHA256))
+    assert _details(page) == {
+        0: {
+            "large": "data:image/jpeg;base64,anBlZw==",
+            "maps": [["COVID-19 against other pneumonia", "data:image/png;base64,cG5n"]],
+            "outside": [
+                "51 % of the evidence lies outside the lungs",
+                "More than 50 % of it lies outside the lungs: do not trust this score",
+            ],
+            "images": [
+                ["a/1", "0.875 / 0.100 / 0.025, PA, lossy", ""],
+                ["a/2", REASON_MEANING[Reason.LATERAL_VIEW], "2026-11-20, not in the export"],
+            ],
+            "earlier": [["2026-11-20", "7", "0.250"]],
+        }
+    }
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_details_cannot_end_their_element(text: str, run: TriageRun, ranked: PatientTriage) -> None:
+    images = tuple(PatientImage(name=name, view_position=text) for name in (text, "b"))
+    hostile = dataclasses.replace(run, patients=(dataclasses.replace(ranked, images=images),))
+    page = b"".join(render_page(hostile, SHA256))
+    details = _details(page)[0]["images"][0]
+    assert details[0] == visible(text)
+    assert details[1] in {"(not a code)", text}
+
+
 @pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     page = _in_a_browser(b"".join(render_page(run, SHA256)), tmp_path)
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
-    assert [tag for tag, _ in page.elements].count("button") == len(sortable) + 3
+    assert [tag for tag, _ in page.elements].count("button") == len(sortable) + 3 + 4 + len(run.patients)
     assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
 
 

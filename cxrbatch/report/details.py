@@ -1,0 +1,69 @@
+"""Collect what the page shows of one patient when the row is opened: patient in, JSON out.
+
+The script takes figures and notes from the row itself; here is only what no row has. Texts are made visible; the
+script puts them into the page as text.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from markupsafe import Markup
+
+from cxrbatch._lib.text import as_code, visible
+from cxrbatch.reasons import REASON_MEANING
+from cxrbatch.records import PatientImage, PatientTriage
+from cxrbatch.report.columns import notes
+from cxrbatch.report.words import say
+
+MAP_OUTSIDE_LUNGS = 0.5
+"""Share of the evidence outside the lungs above which the page says so."""
+
+
+def details(patient: PatientTriage) -> dict[str, Any]:
+    """Collect the details of a patient; empty where the row says all."""
+    found = {
+        "large": _data(patient.large_image, "jpeg"),
+        "maps": [[say(f"map_{one.question}"), _data(one.png, "png")] for one in patient.evidence],
+        "outside": list(_outside(patient)),
+        "images": [_image(image) for image in patient.images] if _is_told_apart(patient) else [],
+        "earlier": [
+            [entry.night.isoformat(), str(entry.position), _number(entry.score)] for entry in patient.earlier
+        ],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _outside(patient: PatientTriage) -> Iterator[str]:
+    if patient.outside_lungs is None:
+        return
+    yield say("outside_lungs", share=f"{100 * patient.outside_lungs:.0f} %")
+    if patient.outside_lungs > MAP_OUTSIDE_LUNGS:
+        yield say("map_outside_lungs", share=f"{100 * MAP_OUTSIDE_LUNGS:.0f} %")
+
+
+def _is_told_apart(patient: PatientTriage) -> bool:
+    return len(patient.images) > 1 or any(image.night or image.view_position for image in patient.images)
+
+
+def _image(image: PatientImage) -> list[str]:
+    scores = " / ".join(f"{score:.3f}" for score in image.scores) if image.scores else ""
+    what = REASON_MEANING[image.reason] if image.reason else scores
+    said = [what, as_code(image.view_position), *(note.text for note in notes(image.flags))]
+    night = image.night.isoformat() if image.night else ""
+    here = "" if image.is_here else say("not_here")
+    return [visible(image.name), ", ".join(filter(None, said)), ", ".join(filter(None, (night, here)))]
+
+
+def _number(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}" if content else ""
+
+
+def to_json(value: object) -> Markup:
+    """Write JSON that cannot end the element in which it stands (HTML standard, 4.12.1.3)."""
+    return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704  no "<" is left

@@ -1,0 +1,130 @@
+// One patient: a row opens to its large image, map, figures and notes. Everything is set as text, never as HTML.
+(() => {
+  const dialog = document.getElementById("patient");
+  const part = (id) => document.getElementById(id);
+  const rows = Array.from(document.querySelectorAll(".ranking tbody tr:not(.line, .group), .look tbody tr"));
+  const more = new Map(Array.from(document.querySelectorAll("script.patient"), (one) => [rows[one.dataset.row], one]));
+  const details = (row) => (more.has(row) ? JSON.parse(more.get(row).textContent) : {});
+  const opener = (row) => row.querySelector("th button");
+  const inOrder = () => Array.from(document.querySelectorAll(".ranking tbody tr:not(.line, .group), .look tbody tr"))
+    .filter((row) => !row.hidden);
+  const image = (id, alt) => Object.assign(new Image(), { id, alt });
+  const large = image("large", "Radiograph");
+  const map = image("map", "");
+  let current = null;
+
+  function element(tag, text) {
+    const made = document.createElement(tag);
+    made.textContent = text;
+    return made;
+  }
+
+  function list(id, texts) {
+    const place = part(id).querySelector("ul") ?? part(id);
+    place.replaceChildren(...texts.map((text) => element("li", text)));
+    part(id).hidden = !texts.length;
+  }
+
+  function facts(row) {
+    const heads = Array.from(row.closest("table").tHead.rows).at(-1).cells;
+    const pairs = Array.from(row.cells).map((cell, index) => [heads[index].textContent, cell])
+      .filter(([, cell]) => cell.textContent.trim() && !cell.matches(".c-flags, .c-image"));
+    part("facts").replaceChildren(...pairs.flatMap(([name, cell]) => [
+      element("dt", name),
+      element("dd", Array.from(cell.querySelectorAll("bdi, b, code, small, span").length ? cell.childNodes : [cell],
+        (node) => node.textContent.trim()).filter(Boolean).join(", ")),
+    ]));
+  }
+
+  function picture(row, found) {
+    const small = row.querySelector("img");
+    large.hidden = !(found.large || small);
+    large.src = found.large || small?.src || "data:,";
+    large.title = small?.title ?? "";
+    dialog.classList.toggle("small", !found.large);
+    part("picture-note").textContent = found.large ? WORDS.large_note : small ? WORDS.small_note : WORDS.no_image;
+    asItWas();
+  }
+
+  function maps(found) {
+    const choices = [[WORDS.no_map, ""], ...(found.maps ?? [])];
+    const buttons = choices.map(([name, source]) => {
+      const button = element("button", name);
+      button.type = "button";
+      button.addEventListener("click", () => showMap(button, source, buttons));
+      return button;
+    });
+    part("maps").replaceChildren(...(choices.length > 1 ? buttons : []));
+    showMap(buttons[0], "", buttons);
+    list("outside", found.outside ?? []);
+  }
+
+  function showMap(button, source, buttons) {
+    map.hidden = part("map-note").hidden = !source;
+    if (source) map.src = source;
+    for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+  }
+
+  function adjust() {
+    large.style.filter = `brightness(${part("brightness").value}%) contrast(${part("contrast").value}%)`;
+  }
+
+  function asItWas() {
+    part("brightness").value = part("contrast").value = 100;
+    adjust();
+  }
+
+  function open(row) {
+    current = row;
+    const found = details(row);
+    part("patient-title").textContent = row.querySelector("th bdi").textContent;
+    facts(row);
+    picture(row, found);
+    maps(found);
+    list("notes", Array.from(row.querySelectorAll("span[title]"), (note) => note.title));
+    list("images", (found.images ?? []).map((texts) => texts.filter(Boolean).join(": ")));
+    list("earlier", (found.earlier ?? []).map(([night, place, score]) => fill(WORDS.earlier_row, { night, place, score })));
+    if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+  }
+
+  function move(step) {
+    const shown = inOrder();
+    const from = shown.indexOf(dialog.open ? current : document.activeElement.closest("tr"));
+    const row = shown[Math.min(Math.max(from + step, 0), shown.length - 1)];
+    if (!row) return;
+    if (dialog.open) open(row);
+    row.scrollIntoView({ block: "nearest" });
+    if (!dialog.open) opener(row).focus();
+  }
+
+  function press(event) {
+    const isTyping = event.target.matches("input[type=search], input[type=number], input[type=range]");
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+    const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+    if (step) move(step);
+    else if (event.key === "/" && !dialog.open) part("find").focus();
+    else return;
+    event.preventDefault();
+  }
+
+  part("frame").append(large, map);
+  for (const row of rows) {
+    const button = element("button", "");
+    button.type = "button";
+    const name = row.querySelector("th bdi");
+    name.before(button);
+    button.append(name);
+    row.addEventListener("click", (event) => {
+      if (!event.target.closest("a, input, label") && getSelection().isCollapsed) open(row);
+    });
+  }
+  document.addEventListener("keydown", press);
+  dialog.addEventListener("close", () => opener(current)?.focus());
+  part("previous").addEventListener("click", () => move(-1));
+  part("next").addEventListener("click", () => move(1));
+  part("close").addEventListener("click", () => dialog.close());
+  part("brightness").addEventListener("input", adjust);
+  part("contrast").addEventListener("input", adjust);
+  part("as-it-was").addEventListener("click", asItWas);
+})();

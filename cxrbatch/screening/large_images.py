@@ -1,0 +1,163 @@
+"""Read again the images of the first patients of a list, to look at: the list in, the list with large images out.
+
+Runs after the list is made, in worker processes and within the limits. What cannot be read again keeps its thumbnail.
+"""
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cxrbatch.bundle import Bundle
+from cxrbatch.discover import classify
+from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
+from cxrbatch.explain import Explanation, explain
+from cxrbatch.prepare import PrepareOptions
+from cxrbatch.reasons import Reason
+from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
+from cxrbatch.state import ListEntry, State
+
+_LOG = logging.getLogger(__name__)
+
+LARGE_PX = 512
+"""Long side of the large image of a patient."""
+_PER_WORKER = 6
+_NOT_READ_AGAIN = frozenset(
+    {Reason.CORRUPT, Reason.TRUNCATED, Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREADABLE}
+)
+
+Patients = tuple[PatientTriage, ...]
+
+
+def first_patients(patients: Iterable[PatientTriage], n: int) -> list[PatientTriage]:
+    """Choose the first `n` ranked patients, and the first `n` without a score whose image might be decoded."""
+    listed = list(patients)
+    ranked = [patient for patient in listed if patient.is_ranked]
+    unscored = [
+        patient
+        for patient in listed
+        if patient.status == "not_scored" and patient.reason not in _NOT_READ_AGAIN
+    ]
+    return [*ranked[:n], *unscored[:n]]
+
+
+def with_large_images(
+    patients: Patients,
+    found: Mapping[str, FoundFile],
+    n: int,
+    bundle: Bundle,
+    engine: Engine,
+    options: EngineOptions,
+) -> Patients:
+    """Add large images, and maps of where the network looked, to the first patients.
+
+    Parameters
+    ----------
+    found : mapping of str to FoundFile
+        Files that are in the folder tonight, by name.
+    n : int
+        Number of ranked patients, and of patients without a score; 0 for none.
+    """
+    chosen = [patient for patient in first_patients(patients, n) if _is_here(patient, found)]
+    refs = [_ref(found[patient.top_image]) for patient in chosen]
+    prepare = PrepareOptions(
+        spec=bundle.preprocess,
+        display_px=LARGE_PX,
+        full_size=options.decode is Decode.FULL,
+        limits=options.limits,
+    )
+    readable = [ref for ref in refs if ref is not None]
+    prepared = {item.name: item for item in _prepared(readable, prepare, options)}
+    maps = _explained(
+        [prepared[p.top_image] for p in chosen if p.is_ranked and p.top_image in prepared], engine
+    )
+    _LOG.debug("read %d large images, made %d maps", len(prepared), len(maps))
+    return tuple(_with(patient, prepared, maps) for patient in patients)
+
+
+def with_kept_images(patients: Patients, state: State, n: int) -> Patients:
+    """Add the kept large images of patients whose file is gone, and keep those of tonight's first `n` patients.
+
+    Whoever is not among them any more has none kept.
+    """
+    kept = state.large_images.get()
+    shown = tuple(_with_kept(patient, kept) for patient in patients)
+    first = [patient for patient in shown if patient.is_ranked][:n]
+    state.large_images.replace(
+        (patient.patient_key, patient.top_image, patient.large_image)
+        for patient in first
+        if patient.large_image
+    )
+    return shown
+
+
+def _with_kept(patient: PatientTriage, kept: Mapping[PatientKey, tuple[str, bytes]]) -> PatientTriage:
+    name, jpeg = kept.get(patient.patient_key, ("", b""))
+    if patient.large_image or name != patient.top_image or not patient.is_ranked:
+        return patient
+    return replace(patient, large_image=jpeg)
+
+
+def with_earlier_entries(patients: Patients, entries: Iterable[ListEntry], tonight: dt.date) -> Patients:
+    """Add to patients who wait since an earlier night where they stood on the lists of earlier nights."""
+    waiting = {patient.patient_key for patient in patients if patient.nights_waiting}
+    earlier: defaultdict[PatientKey, list[EarlierEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.patient_key in waiting and entry.night < tonight:
+            found = EarlierEntry(night=entry.night, position=entry.position, score=entry.score)
+            earlier[entry.patient_key].append(found)
+    return tuple(
+        replace(patient, earlier=tuple(earlier[patient.patient_key]))
+        if patient.patient_key in earlier
+        else patient
+        for patient in patients
+    )
+
+
+def _is_here(patient: PatientTriage, found: Mapping[str, FoundFile]) -> bool:
+    return patient.top_image in found and all(
+        image.is_here for image in patient.images if image.name == patient.top_image
+    )
+
+
+def _ref(file: FoundFile) -> ImageRef | None:
+    ref = file.failure or classify(file.path, file.name, file.version)
+    return ref if isinstance(ref, ImageRef) else None
+
+
+def _prepared(
+    refs: Sequence[ImageRef], prepare: PrepareOptions, options: EngineOptions
+) -> Iterator[ModelInput]:
+    if not refs:
+        return
+    most = options.n_workers or default_workers()
+    few = replace(options, n_workers=min(most, -(-len(refs) // _PER_WORKER)))
+    for item in prepare_in_order(refs, prepare, few):
+        if isinstance(item, ModelInput):
+            yield item
+
+
+def _explained(inputs: Sequence[ModelInput], engine: Engine) -> dict[str, Explanation]:
+    if not inputs:
+        return {}
+    found = explain(np.stack([item.pixels for item in inputs]), engine.network)
+    return {item.name: explanation for item, explanation in zip(inputs, found, strict=True)}
+
+
+def _with(
+    patient: PatientTriage, prepared: Mapping[str, ModelInput], maps: Mapping[str, Explanation]
+) -> PatientTriage:
+    if patient.awaits_result or patient.top_image not in prepared:
+        return patient
+    large, explanation = prepared[patient.top_image].thumbnail, maps.get(patient.top_image)
+    if explanation is None:
+        return replace(patient, large_image=large)
+    return replace(
+        patient,
+        large_image=large,
+        evidence=explanation.evidence,
+        outside_lungs=explanation.outside_lungs,
+    )
