@@ -29,7 +29,8 @@ from tests.fuzz.mutations import mutated
 _RADIOGRAPHS = {"CR", "DX", "RG"}
 _SCORED = "scored"
 _VAGUE = re.compile(r"^$|while reading$")
-_SUMMARY_LINES = 1
+_SUMMARY_LINES = 4
+"""What was found, the summary, the reasons, the page."""
 _MANY = 500
 
 
