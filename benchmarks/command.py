@@ -73,8 +73,13 @@ def _run(command: Sequence[str]) -> Run:
     if done.returncode not in (0, _NOT_ALL_SCORED):
         sys.stderr.write(done.stderr)
         done.check_returncode()
-    summary = done.stderr.strip().splitlines()[-1]
+    summary = summary_line(done.stderr)
     return Run(wall=wall, processor=processor, others=max(busy - processor, 0), summary=summary)
+
+
+def summary_line(stderr: str) -> str:
+    """Find the line of ``cxrbatch screen`` with the counts."""
+    return next(line for line in stderr.splitlines() if " files found = " in line or " file found = " in line)
 
 
 def _processor_s() -> float:

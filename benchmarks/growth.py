@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from phantom import radiograph
 
+from benchmarks.command import summary_line
 from benchmarks.growth_plot import Growth, sentence, svg
 
 _ROWS, _COLUMNS, _N_DRAWN = 512, 448, 12
@@ -47,7 +48,7 @@ def screen(folder: Path, out: Path, workers: int | None, *more: str) -> tuple[fl
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     peak = _Peak(process.pid)
     _, stderr = process.communicate()
-    return time.monotonic() - started, peak.stop(), stderr.strip().splitlines()[-1]
+    return time.monotonic() - started, peak.stop(), summary_line(stderr)
 
 
 class _Peak:

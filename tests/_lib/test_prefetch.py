@@ -149,4 +149,4 @@ def test_files_are_read_while_tensorflow_starts(
         folder, tmp_path / "report.csv", ScreenOptions(bundle=tiny_bundle, engine=EngineOptions(n_workers=1))
     )
     assert len(run.images) + len(run.failures) == run.n_found == 60
-    assert read == sorted(read)
+    assert read[:60] == sorted(read[:60])  # later: the large images of the page

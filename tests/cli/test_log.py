@@ -249,7 +249,7 @@ def test_verbose_names_every_stage_and_quiet_none(
     night: list[str | Path] = [sample_night, "--out", tmp_path / "r.csv", "--bundle", tiny_bundle]
     shown = screen(*night, "-v").stderr.splitlines()
     assert [line.split()[0] for line in shown[:-1]] == [
-        *("verified", "discovered", "31", "0", "started", "resolved", "listed", "wrote", "31", "Not")
+        *("verified", "discovered", "31", "0", "started", "resolved", "listed", "read", "wrote", "31", "Not")
     ]
     assert shown[1:3] == ["discovered 31 files", "31 files found; starting…"]
     assert shown[3] == "0 files remembered, 29 images to read"

@@ -65,7 +65,7 @@ def run(folder: Path, out: Path, decode: Decode) -> TriageRun:
 
 
 def assert_within_bounds(folder: Path, scratch: Path, n_scored: int) -> None:
-    """The network's input moves by at most 1/255 on average, scores by at most 0.01, and no outcome changes."""
+    """The network's input moves by at most 1/255 on average, scores by at most 0.02, and no outcome changes."""
     runs = {decode: run(folder, scratch / f"{decode}.csv", decode) for decode in Decode}
     assert {decode: run.provenance.decode for decode, run in runs.items()} == {d: d for d in Decode}
     reduced, full = (rows(scratch / f"{decode}.files.csv") for decode in ("reduced", "full"))
@@ -75,7 +75,7 @@ def assert_within_bounds(folder: Path, scratch: Path, n_scored: int) -> None:
         assert (row["status"], row["reason"]) == (reduced[name]["status"], reduced[name]["reason"]), name
         for key in ("score_covid", "score_pneumonia", "score_normal"):
             if row[key]:
-                assert abs(float(row[key]) - float(reduced[name][key])) <= 0.01, name
+                assert abs(float(row[key]) - float(reduced[name][key])) <= 0.02, name
     assert any(row["score_covid"] != reduced[name]["score_covid"] for name, row in full.items())
     assert np.mean([moved(folder / name) for name in full]) <= 1
 
