@@ -79,7 +79,7 @@ def _run(command: Sequence[str]) -> Run:
 
 def summary_line(stderr: str) -> str:
     """Find the line of ``cxrbatch screen`` with the counts."""
-    return next(line for line in stderr.splitlines() if " files found = " in line or " file found = " in line)
+    return next(line for line in stderr.splitlines() if " files found = " in line)
 
 
 def _processor_s() -> float:

@@ -206,7 +206,7 @@ def _coarse(image: GreyImage) -> tuple[NDArray[np.float32], Box]:
     if isinstance(image, ReducedImage):
         return image.coarse, image.extent
     rows, columns = image.shape
-    return area_resize(image, min(rows, COARSE_PX), min(columns, COARSE_PX)), (0, 0, columns, rows)
+    return area_resize(image, min(rows, COARSE_PX), min(columns, COARSE_PX)), full_box(image)
 
 
 def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from cxrbatch.errors import UsageProblem
 MOST_WORKERS = 256
 MOST_IN_BATCH = 4096
 
-
 MOST_EXPLAINED = 500
 """Most patients with a large image on the page: each takes some 60 KB."""
 EXPLAINED = 50

@@ -4,20 +4,18 @@ Features are the input of its last layer or layers.
 """
 
 from collections.abc import Iterator
-from math import prod
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxrbatch.records import FINDINGS
+from cxrbatch.bundle import features_only
+
+_AT_ONCE = 64
 
 
 def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Compute the features of images.
-
-    These are the inputs of every layer that is the first to have no more values than findings, side by side.
 
     Parameters
     ----------
@@ -28,26 +26,10 @@ def compute_features(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[n
     Returns
     -------
     ndarray of float32, shape (n, features), or None
-        None where the network does not expose them (a model within a model, or no such layer).
+        None where the network does not expose them, see `cxrbatch.bundle.features_only`.
     """
-    if any(isinstance(layer, keras.Model) for layer in model.layers):
-        return None
-    decisive = [layer for layer in model.layers if _size(layer.output) <= len(FINDINGS) < _size(layer.input)]
-    if not decisive:
-        return None
-    flat = [
-        keras.layers.Flatten(name=f"features_{index}")(layer.input) for index, layer in enumerate(decisive)
-    ]
-    together = keras.layers.Concatenate(name="features")(flat) if len(flat) > 1 else flat[0]
-    return compute_outputs(keras.Model(model.input, together), images)
-
-
-def _size(tensor: Any) -> int:
-    """Count the values per image; a list of tensors counts as 0."""
-    return prod(tensor.shape[1:]) if hasattr(tensor, "shape") else 0
-
-
-_AT_ONCE = 64
+    network = features_only(model)
+    return None if network is None else compute_outputs(network, images)
 
 
 def compute_outputs(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:

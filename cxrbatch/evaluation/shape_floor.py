@@ -51,15 +51,15 @@ def shape_floor(
     here = scored.labelled(*contrast.positive, contrast.negative)
     sample = contrast.sample(scored)
     domains = sample.domains if by_domain else np.full(sample.domains.shape, "")
-    divisions = [deal_folds(sample.patients, sample.y_true, seed) for seed in range(N_DIVISIONS)]
-    predicted = [_predicted(shapes[here], sample.y_true, domains, fold) for fold in divisions]
+    predictions = _predictions(shapes[here], sample.y_true, sample.patients, domains)
     areas = [
-        _auroc_within(sample, one, _strata(domains, fold), 0)["value"]
-        for one, fold in zip(predicted, divisions, strict=True)
+        _auroc_within(sample, predicted, _strata(domains, fold), 0)["value"]
+        for fold, predicted in predictions
     ]
+    mean = np.mean([predicted for _, predicted in predictions], axis=0)
     return {
         "shape_alone": float(np.mean(areas)),
-        "within_shape_fifths": _within_fifths(sample, np.mean(predicted, axis=0), domains, bootstraps),
+        "within_shape_fifths": _within_fifths(sample, mean, domains, bootstraps),
     }
 
 
@@ -78,9 +78,16 @@ def shape_score(shapes: Floats, y_true: Bools, patients: Names) -> Floats:
         Any real number; the mean over several divisions of the patients into folds.
     """
     everywhere = np.full(patients.shape, "")
-    divisions = [deal_folds(patients, y_true, seed) for seed in range(N_DIVISIONS)]
-    predicted = [_predicted(shapes, y_true, everywhere, fold) for fold in divisions]
-    return np.round(np.stack(predicted).mean(axis=0), _DIGITS)
+    predictions = _predictions(shapes, y_true, patients, everywhere)
+    return np.round(np.stack([predicted for _, predicted in predictions]).mean(axis=0), _DIGITS)
+
+
+def _predictions(
+    shapes: Floats, y_true: Bools, patients: Names, domains: Names
+) -> list[tuple[NDArray[np.intp], Floats]]:
+    """Divide the patients into folds in several ways; each way with its predictions."""
+    divisions = (deal_folds(patients, y_true, seed) for seed in range(N_DIVISIONS))
+    return [(fold, _predicted(shapes, y_true, domains, fold)) for fold in divisions]
 
 
 def _predicted(shapes: Floats, y_true: Bools, domains: Names, fold: NDArray[np.intp]) -> Floats:

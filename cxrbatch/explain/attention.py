@@ -37,8 +37,9 @@ def attention(batch: NDArray[np.float32], network: Any, layer: Any) -> NDArray[n
     import keras  # noqa: PLC0415 - takes seconds
     import tensorflow as tf  # noqa: PLC0415
 
-    scores = network.output["scores"] if isinstance(network.output, dict) else network.output
-    both = keras.Model(network.input, [layer.output, scores])
+    from cxrbatch.bundle import scores_only  # noqa: PLC0415 - imports Keras
+
+    both = keras.Model(network.input, [layer.output, scores_only(network).output])
     seen = tf.constant(batch)
     with tf.GradientTape() as tape:
         tape.watch(seen)  # else nothing is recorded of a network whose weights are frozen

@@ -92,9 +92,9 @@ def _explain_batch(batch: NDArray[np.float32], network: Any) -> Iterator[Explana
         for index in range(len(batch)):
             yield Explanation(strengths={} if maps is None else {"attention": _strength(maps[index])})
         return
-    evidence = np.asarray(network(batch, training=False)["evidence"], np.float32)
-    outside = _outside_lungs(batch, network)
-    for cells, share in zip(evidence, outside, strict=True):
+    found = _outputs(batch, network)
+    outside = _outside_lungs(batch, network, found)
+    for cells, share in zip(found["evidence"], outside, strict=True):
         strengths = {name: _strength(cells[..., index]) for index, name in enumerate(QUESTIONS)}
         yield Explanation(strengths=strengths, outside_lungs=share)
 
@@ -108,19 +108,30 @@ def _strength(cells: Maps) -> Maps:
     return np.asarray(positive / max(float(positive.max()), _CERTAIN), np.float32)
 
 
-def _outside_lungs(batch: NDArray[np.float32], network: Any) -> list[float | None]:
+def _outputs(batch: NDArray[np.float32], network: Any) -> dict[str, Maps]:
+    """Compute all outputs, and where the network finds the lungs if it looks for them, in one pass."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    wanted = dict(network.output)
+    if _LUNG_LAYER in {layer.name for layer in network.layers}:
+        wanted[_LUNG_LAYER] = network.get_layer(_LUNG_LAYER).output
+    found = keras.Model(network.input, wanted)(batch, training=False)
+    return {name: np.asarray(values, np.float32) for name, values in found.items()}
+
+
+def _outside_lungs(batch: NDArray[np.float32], network: Any, found: Mapping[str, Maps]) -> list[float | None]:
     """Measure by occlusion what changes the score more: the lungs made even, or all but the lungs.
 
     What is occluded gets its own mean grey: a lung that is greyer than a lung would look ill.
     The share is that of the change without the surroundings in the sum of both changes, in logits of the score.
     """
-    lungs = _lungs(batch, network)
-    if lungs is None:
+    if _LUNG_LAYER not in found:
         return [None] * len(batch)
-    as_is, without_surroundings, without_lungs = (
+    lungs = _at_size_of(batch, found[_LUNG_LAYER][..., 0]) > _IS_LUNG
+    as_is = _logit(found["scores"])
+    without_surroundings, without_lungs = (
         _logit(network(seen, training=False)["scores"])
         for seen in (
-            batch,
             np.where(lungs, batch, _mean(batch, ~lungs)),
             np.where(lungs, _mean(batch, lungs), batch),
         )
@@ -139,17 +150,11 @@ def _mean(batch: NDArray[np.float32], region: NDArray[np.bool_]) -> NDArray[np.f
     return np.asarray((batch * region).sum(axis=(1, 2, 3), keepdims=True) / counts, np.float32)
 
 
-def _lungs(batch: NDArray[np.float32], network: Any) -> NDArray[np.bool_] | None:
-    """Find the lungs at the size of the input, as the network itself finds them."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    if _LUNG_LAYER not in {layer.name for layer in network.layers}:
-        return None
-    finder = keras.Model(network.input, network.get_layer(_LUNG_LAYER).output)
-    coarse = np.asarray(finder(batch, training=False), np.float32)[..., 0]
+def _at_size_of(batch: NDArray[np.float32], coarse: Maps) -> Maps:
+    """Enlarge maps, (n, rows, columns), to the size of the input, (n, height, width, 1)."""
     size = batch.shape[2], batch.shape[1]
     fine = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in coarse]
-    return np.asarray(np.stack(fine)[..., None] > _IS_LUNG)
+    return np.stack(fine)[..., None]
 
 
 def _logit(scores: Any) -> NDArray[np.float64]:

@@ -104,6 +104,8 @@ def _with_kept(patient: PatientTriage, kept: Mapping[PatientKey, tuple[str, byte
 def with_earlier_entries(patients: Patients, entries: Iterable[ListEntry], tonight: dt.date) -> Patients:
     """Add to patients who wait since an earlier night where they stood on the lists of earlier nights."""
     waiting = {patient.patient_key for patient in patients if patient.nights_waiting}
+    if not waiting:  # else the lists of all nights are read for nobody
+        return patients
     earlier: defaultdict[PatientKey, list[EarlierEntry]] = defaultdict(list)
     for entry in entries:
         if entry.patient_key in waiting and entry.night < tonight:
