@@ -1,5 +1,6 @@
 """Open a state: path in, `State` out. The file is made, checked and updated to the latest version if needed."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -89,10 +90,15 @@ def make_parent(path: Path) -> None:
 def _make_private(path: Path) -> None:
     """Make the file before SQLite does, so that its mode is never weaker.
 
-    SQLite gives the same mode to the files that it makes beside it.
+    SQLite gives the same mode to the files that it makes beside it. A file that is there is not opened: closing it
+    would release the locks of other connections of this process (https://sqlite.org/howtocorrupt.html, 2.2).
     """
     make_parent(path)
     try:
+        if path.is_file():
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
     except OSError as error:
         raise StateError(

@@ -19,6 +19,7 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore, Outcome
 from cxrbatch.state import schema
 from cxrbatch.state.codec import decode, decode_key, encode, encode_key
+from cxrbatch.state.connection import _connect as connection_of
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult
 from tests.factories.records import failure, image_score
@@ -345,3 +346,29 @@ def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) 
         assert state.put(copied(9), cut, context(9)).first_night == night(6)
         assert state.put(copied(9, size_bytes=11), cut, context(9)).first_night == night(9)
         assert state.n_images() == 6
+
+
+def test_opening_a_state_releases_no_lock_of_this_process(tmp_path: Path) -> None:
+    """POSIX locks end when any descriptor of the file is closed (https://sqlite.org/howtocorrupt.html, 2.2)."""
+    path = tmp_path / "state"
+    with open_state(path) as first:
+        first.n_images()
+        with open_state(path, read_only=True) as second:
+            second.n_images()
+        code = (
+            "import fcntl, sys\n"
+            "with open(sys.argv[1], 'r+b') as file:\n"
+            "    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)\n"
+        )
+        with pytest.raises(
+            subprocess.CalledProcessError
+        ):  # SQLite's shared lock, as long as the database is open
+            subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True)
+        connection = _writable(path)
+        with pytest.raises(subprocess.CalledProcessError):
+            subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True)
+        connection.close()
+
+
+def _writable(path: Path) -> sqlite3.Connection:
+    return connection_of(path, durable=True, read_only=False)
