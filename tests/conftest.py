@@ -58,3 +58,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluation={},
     )
     return folder / "tiny"
+
+
+@pytest.fixture(scope="session")
+def lite_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle with its network for LiteRT, so in format 2."""
+    from cxrbatch.bundle import convert_bundle, load_bundle
+
+    return convert_bundle(load_bundle(tiny_bundle), tmp_path_factory.mktemp("lite") / "tiny").path

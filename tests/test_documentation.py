@@ -184,7 +184,7 @@ def test_files_of_the_typical_changes_exist() -> None:
         for line in table.splitlines()
         if line.startswith("| a") or line.startswith("| the size")
     ]
-    assert len(rows) == 11
+    assert len(rows) == 12
     for row in rows:
         for name in re.findall(r"`([a-z_]+/[\w/]*(?:\.\w+)?|\w+\.py)`", row[2]):
             assert (REPOSITORY / "cxrbatch" / name).exists(), name

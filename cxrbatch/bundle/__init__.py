@@ -12,19 +12,23 @@ from cxrbatch.bundle.bundle import (
     write_bundle,
 )
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.converted import Agreement, ConvertedNetwork
 from cxrbatch.bundle.licence import DataLicence, WeightsLicence
 from cxrbatch.bundle.operating_points import choose_bundle, write_operating_points
 from cxrbatch.bundle.overview import describe, find_bundles, table_row
 from cxrbatch.bundle.worth import state_worth
 
 if TYPE_CHECKING:
+    from cxrbatch.bundle.convert_network import convert_bundle, convert_if_possible
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
     from cxrbatch.bundle.network import features_only, load_network, scores_only
     from cxrbatch.bundle.outputs import OutputActivation
 
 __all__ = [
     "DEFAULT_BUNDLE",
+    "Agreement",
     "Bundle",
+    "ConvertedNetwork",
     "DataLicence",
     "ImportSpec",
     "OperatingPoints",
@@ -34,6 +38,8 @@ __all__ = [
     "WeightsLicence",
     "check_replaceable",
     "choose_bundle",
+    "convert_bundle",
+    "convert_if_possible",
     "describe",
     "features_only",
     "find_bundles",
@@ -50,6 +56,7 @@ __all__ = [
 
 __getattr__ = lazy_names(
     __name__,
+    convert_network=("convert_bundle", "convert_if_possible"),
     import_model=("ImportSpec", "Pixels", "import_bundle", "parse_size"),
     network=("features_only", "load_network", "scores_only"),
     outputs=("OutputActivation",),

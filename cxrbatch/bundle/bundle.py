@@ -5,16 +5,17 @@ A bundle is loaded only if its hashes match. Its files::
     bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation,
                    licence of the weights
     model.keras    the network: uint8 (batch, height, width, 1) → scores (batch, 3)
+    model.tflite   the same network for LiteRT: uint8 (1, height, width, 1) → scores (1, 3); only in format 2
     gate.npz       parameters of the pixel check (see `cxrbatch.gate.pixel_check`)
-    SHA256SUMS     hashes of the three files above, for ``sha256sum -c``; the bundle's hash is the hash of this file
+    SHA256SUMS     hashes of the files above, for ``sha256sum -c``; the bundle's hash is the hash of this file
+
+Format 1 has no ``model.tflite``: its network runs on TensorFlow only. It is still written where a network cannot be
+converted.
 """
 
 import dataclasses
 import hashlib
 import json
-import shutil
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cxrbatch.bundle.calibration import ScoreCalibration
+from cxrbatch.bundle.converted import Agreement, ConvertedNetwork
+from cxrbatch.bundle.files import LITE, SUMS, check_files, write_whole
 from cxrbatch.bundle.licence import WeightsLicence, read_licence
 from cxrbatch.bundle.worth import state_worth
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
@@ -29,12 +32,9 @@ from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS, Priority
 
 T = TypeVar("T")
-FORMAT = 1
 AGGREGATIONS = ("mean", "max")
 """Names of the rules in `cxrbatch.triage.RULES`."""
 DEFAULT_BUNDLE = Path(__file__).parent / "default"
-_FILES = ("bundle.json", "gate.npz", "model.keras")
-_SUMS = "SHA256SUMS"
 _NOT_EVALUATED = (
     "Nothing was measured of this bundle: what its scores are worth is unknown. cxrbatch evaluate finds out."
 )
@@ -87,6 +87,8 @@ class Bundle:
         How the model came about and what was measured, as `cxrbatch train` or `cxrbatch bundle import` wrote it.
     licence : WeightsLicence or None
         What the weights may be used for; None where the bundle does not state it.
+    agreement : Agreement or None
+        How far LiteRT's scores are from TensorFlow's; None where the bundle has no network for LiteRT.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class Bundle:
     evaluation: Mapping[str, Any]
     calibration: ScoreCalibration | None = None
     licence: WeightsLicence | None = None
+    agreement: Agreement | None = None
 
     @property
     def id(self) -> str:
@@ -131,6 +134,11 @@ class Bundle:
     def model_path(self) -> Path:
         """Path of the Keras model."""
         return self.path / "model.keras"
+
+    @property
+    def lite_path(self) -> Path | None:
+        """Path of the network for LiteRT; None where the bundle has none."""
+        return self.path / LITE if self.agreement else None
 
     @property
     def gate_path(self) -> Path:
@@ -180,11 +188,9 @@ def load_bundle(path: str | PathLike[str] = DEFAULT_BUNDLE) -> Bundle:
     if not path.is_dir():
         raise BundleError(f"bundle {path}: no such folder")
     try:
-        _check_plain(path)
-        sums = (path / _SUMS).read_bytes()
-        _verify(path, sums.decode("ascii"))
+        sums, number = check_files(path)
         return _from_json(
-            path, hashlib.sha256(sums).hexdigest(), json.loads((path / "bundle.json").read_bytes())
+            path, hashlib.sha256(sums).hexdigest(), number, json.loads((path / "bundle.json").read_bytes())
         )
     except OSError as error:
         raise BundleError(f"bundle {path}: {error.strerror}: {Path(error.filename or '').name}") from error
@@ -205,6 +211,7 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
     evaluation: Mapping[str, Any],
     calibration: ScoreCalibration | None = None,
     licence: WeightsLicence | None = None,
+    converted: ConvertedNetwork | None = None,
 ) -> Bundle:
     """Write a bundle completely or not at all; an existing bundle at `path` is replaced.
 
@@ -212,6 +219,8 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
     ----------
     model, gate : Path
         Files to copy into the bundle.
+    converted : ConvertedNetwork, optional
+        The network for LiteRT, of the same `model`; with it the bundle has format 2, else format 1.
 
     Raises
     ------
@@ -222,7 +231,7 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
     """
     check_replaceable(path)
     content = {
-        "format": FORMAT,
+        "format": 2 if converted else 1,
         "name": name,
         "findings": list(FINDINGS),
         "preprocess": dataclasses.asdict(preprocess),
@@ -232,67 +241,44 @@ def write_bundle(  # noqa: PLR0913 - keyword-only: a bundle has this many parts
         "licence": licence and dataclasses.asdict(licence),
         "training": training,
         "evaluation": evaluation,
+        **({"litert": dataclasses.asdict(converted.agreement)} if converted else {}),
     }
+    files: dict[str, Path | bytes] = {"model.keras": model, "gate.npz": gate}
+    if converted:
+        files[LITE] = converted.content
     try:
-        _write_whole(path, content, {"model.keras": model, "gate.npz": gate})
+        write_whole(path, content, files)
     except OSError as error:
         raise OutputError(f"bundle {path}: {error.strerror}") from error
     return load_bundle(path)
 
 
-def check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path, *, replace: bool = True) -> None:
     """Check before hours of work that nothing but a bundle would be replaced.
+
+    Parameters
+    ----------
+    replace : bool
+        Allow that a bundle is replaced.
 
     Raises
     ------
     UsageProblem
-        There is something else at `path`.
+        There is something else at `path`, or a bundle that must not be replaced.
     """
-    if path.is_dir() and ((path / _SUMS).is_file() or not any(path.iterdir())):
+    if not replace and path.exists():
+        raise UsageProblem(f"--out {path}: is there already; --force replaces a bundle")
+    if path.is_dir() and ((path / SUMS).is_file() or not any(path.iterdir())):
         return
     if path.exists():
         raise UsageProblem(f"--out {path}: is there already and no bundle; choose another name")
 
 
-def _write_whole(path: Path, content: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-        folder = Path(scratch) / "bundle"
-        folder.mkdir()
-        for name, file in files.items():
-            shutil.copyfile(file, folder / name)
-        (folder / "bundle.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        lines = [f"{_sha256(folder / file)}  {file}\n" for file in _FILES]
-        (folder / _SUMS).write_text("".join(lines), encoding="ascii")
-        if path.exists():
-            path.replace(Path(scratch) / "old")
-        folder.replace(path)
-
-
-def _check_plain(path: Path) -> None:
-    """Refuse files that are not regular: a link may point anywhere and change later, and a pipe would block."""
-    for file in (_SUMS, *_FILES):
-        if not stat.S_ISREG((path / file).lstat().st_mode):
-            raise BundleError(f"bundle {path}: {file} is a link or no file; put the file itself there")
-
-
-def _verify(path: Path, sums: str) -> None:
-    expected = {name: digest for digest, name in (line.split(maxsplit=1) for line in sums.splitlines())}
-    if sorted(expected) != sorted(_FILES):
-        raise BundleError(f"bundle {path}: {_SUMS} must name exactly {', '.join(_FILES)}")
-    for file, digest in expected.items():
-        if _sha256(path / file) != digest:
-            raise BundleError(f"bundle {path}: {file} differs from its hash; install the bundle again")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
-    if content["format"] != FORMAT:
-        raise BundleError(f"bundle {path}: format {content['format']}, this version reads format {FORMAT}")
+def _from_json(path: Path, sha256: str, number: int, content: Mapping[str, Any]) -> Bundle:
+    if content["format"] not in (1, 2):
+        raise BundleError(f"bundle {path}: format {content['format']}, this version reads formats 1 and 2")
+    if content["format"] != number:
+        raise BundleError(f"bundle {path}: format {content['format']} with the files of format {number}")
     if tuple(content["findings"]) != FINDINGS:
         raise BundleError(f"bundle {path}: scores {content['findings']}, expected {list(FINDINGS)}")
     # What is malformed shows now, not after a night of scoring.
@@ -309,6 +295,7 @@ def _from_json(path: Path, sha256: str, content: Mapping[str, Any]) -> Bundle:
         evaluation=content["evaluation"],
         calibration=_optional(ScoreCalibration, content.get("calibration")),
         licence=None if content.get("licence") is None else read_licence(content["licence"]),
+        agreement=_optional(Agreement, content["litert"] if number > 1 else None),
     )
 
 

@@ -18,6 +18,7 @@ from keras import layers
 
 from cxrbatch.bundle.archive import save_reproducibly
 from cxrbatch.bundle.bundle import DEFAULT_BUNDLE, Bundle, check_replaceable, write_bundle
+from cxrbatch.bundle.convert_network import convert_if_possible
 from cxrbatch.bundle.foreign import load_foreign
 from cxrbatch.bundle.outputs import OutputActivation, check_labels, to_findings, with_scores
 from cxrbatch.errors import BundleError, UsageProblem
@@ -105,9 +106,7 @@ def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "", *, re
     UsageProblem
         There is something at `out` that must not be replaced.
     """
-    check_replaceable(out)
-    if not replace and out.exists():
-        raise UsageProblem(f"--out {out}: is there already; --force replaces a bundle")
+    check_replaceable(out, replace=replace)
     with tempfile.TemporaryDirectory() as scratch:
         network = wrap(load_foreign(path, Path(scratch)), spec, str(path))
         _check_scores(network, str(path))
@@ -122,6 +121,7 @@ def import_bundle(path: Path, out: Path, spec: ImportSpec, name: str = "", *, re
             operating_points=None,
             training=_training(path, spec, network),
             evaluation={},
+            converted=convert_if_possible(saved),
         )
 
 

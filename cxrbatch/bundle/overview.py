@@ -50,6 +50,7 @@ def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield "sha256", bundle.sha256
     yield "findings", ", ".join(FINDINGS)
     yield "input", f"{spec.height}×{spec.width} pixels, resize {spec.resize}, normalise {spec.normalise}"
+    yield "runtimes", _runtimes(bundle)
     yield "aggregation", bundle.aggregation
     yield "bands", _bands(bundle.operating_points)
     yield "calibration", str(bundle.calibration.measured_on or "measured") if bundle.calibration else "none"
@@ -60,3 +61,13 @@ def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 def _bands(points: OperatingPoints | None) -> str:
     return f"urgent from {points.urgent:g}, high from {points.high:g}" if points else "no bands"
+
+
+def _runtimes(bundle: Bundle) -> str:
+    agreement = bundle.agreement
+    if agreement is None:
+        return "TensorFlow"
+    return (
+        f"TensorFlow, LiteRT (scores of {agreement.n_images} test images differ by at most "
+        f"{agreement.largest_difference:g})"
+    )

@@ -76,6 +76,26 @@ def import_model(model: Path, out: Path, name: str | None, *, force: bool, **opt
     return 0
 
 
+@bundle.command("convert")
+@click.argument("bundle_folder", type=BundleFolder(), metavar="[BUNDLE]", default=SHIPPED)
+@click.option("--out", type=NewBundle(), required=True, help="Folder of the bundle to write.")
+@click.option("--force", is_flag=True, help="Replace the bundle that is there already.")
+def convert_command(bundle_folder: Path, out: Path, *, force: bool) -> int:
+    """Write BUNDLE once more, with its network for LiteRT beside the original; without BUNDLE, the shipped one.
+
+    Scores of test images must be the same in both to 1e-5. The new bundle has another hash, so that a state reads
+    files again, and operating points measured for the old one are refused.
+    """
+    from cxrbatch.infer import Device, start_runtime
+
+    start_runtime(Device.CPU)  # before anything else imports TensorFlow
+    from cxrbatch.bundle import convert_bundle, load_bundle
+
+    converted = convert_bundle(load_bundle(bundle_folder), out, replace=force)
+    log_event(f"bundle {converted.id} written to {out}; it runs on TensorFlow and LiteRT", event="written")
+    return 0
+
+
 @bundle.command("list")
 @click.argument("folder", type=PATH, default=".")
 def list_command(folder: Path) -> int:

@@ -93,6 +93,13 @@ MODEL = (
         help="Folder of the model bundle; default is the one shipped.",
     ),
     click.Option(
+        ["--runtime"],
+        type=click.Choice(["auto", "tensorflow", "litert"]),
+        default="auto",
+        show_default=True,
+        help="What runs the network; auto is LiteRT where it is installed, in the bundle, and there is no GPU.",
+    ),
+    click.Option(
         ["--device"],
         type=click.Choice(["auto", "cpu", "gpu"]),
         default="auto",
@@ -140,7 +147,7 @@ EXECUTION = (
     click.Option(
         ["--batch-size"],
         type=click.IntRange(1, MOST_IN_BATCH),
-        help="Images per batch.  [default: 32 on a CPU, 64 on a GPU]",
+        help="Images per batch of TensorFlow.  [default: 32 on a CPU, 64 on a GPU]",
     ),
     click.Option(
         ["--workers"],
@@ -327,13 +334,14 @@ def screen_options(stated: dict[str, Any], *, show_progress: bool = False) -> "S
 def engine_options(stated: dict[str, Any]) -> "EngineOptions":
     """Make the options of execution; an option that the command does not have keeps its default."""
     from cxrbatch.engines import Decode, EngineOptions
-    from cxrbatch.infer import Device, Precision
+    from cxrbatch.infer import Device, Precision, RuntimeChoice
     from cxrbatch.limits import parse_bytes, parse_limits
 
     memory = stated.get("max_memory")
     return EngineOptions(
         n_workers=stated.get("workers"),
         batch_size=stated.get("batch_size"),
+        runtime=RuntimeChoice(stated["runtime"]),
         device=Device(stated["device"]),
         precision=Precision(stated["precision"]),
         decode=Decode(stated.get("decode", Decode.REDUCED)),

@@ -8,7 +8,7 @@ from cxrbatch.bundle import choose_bundle, load_bundle
 from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.gate import ChestCheck
-from cxrbatch.infer import KerasPredictor, start_runtime
+from cxrbatch.infer import start_network
 
 _INSTALL = "install cxrbatch again, or name another bundle with --bundle"
 
@@ -33,12 +33,21 @@ def network(setup: Setup) -> Iterator[Observation]:
     except CxrbatchError as error:
         yield from_error(error, "network", _INSTALL)
         return
-    started = start_runtime(options.engine.device, options.engine.precision)
-    predictor = KerasPredictor(chosen, started, options.engine.batch_size)
-    black = np.zeros((predictor.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
-    scores = predictor({"pixels": black})["scores"]
-    where = f"{started.device}, {started.precision}, {predictor.batch_size} images per batch"
+    network = start_network(
+        chosen,
+        runtime=options.engine.runtime,
+        device=options.engine.device,
+        precision=options.engine.precision,
+        batch_size=options.engine.batch_size,
+    )
+    black = np.zeros((network.batch_size, chosen.preprocess.height, chosen.preprocess.width), np.uint8)
+    scores = network.predictor({"pixels": black})["scores"]
+    where = f"{network.runtime}, {network.device}, {network.precision}, batches of {network.batch_size}"
     if np.isfinite(scores).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
         yield ok("network", f"scores on {where}")
     else:
-        yield problem("network", f"gives no scores on {where}", "try --precision float32, then --device cpu")
+        yield problem(
+            "network",
+            f"gives no scores on {where}",
+            "try --runtime tensorflow, --precision float32, then --device cpu",
+        )

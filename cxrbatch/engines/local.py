@@ -1,6 +1,6 @@
 """Engine of one machine: image references in, outcomes out.
 
-Worker processes read, the network runs in this process. Files are read while TensorFlow starts.
+Worker processes read, the network runs in this process. Files are read while the network starts.
 """
 
 import logging
@@ -17,7 +17,7 @@ from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Result
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.engines.pool import default_workers, open_pool
-from cxrbatch.infer import KerasPredictor, Runtime, score_images, start_runtime
+from cxrbatch.infer import Network, start_network
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FoundFile, ImageRef, Provenance
@@ -65,16 +65,16 @@ class LocalEngine:
 
     @property
     def provenance(self) -> Provenance:
-        """Provenance of the scores; starts TensorFlow if it is not started yet."""
-        started, predictor = self._network
+        """Provenance of the scores; starts the network if it is not started yet."""
+        network = self._network
         return Provenance(
             bundle_id=self._bundle.id,
             bundle_sha256=self._bundle.sha256,
             cxrbatch_version=__version__,
-            tensorflow_version=started.tensorflow.__version__,
-            device=started.device,
-            precision=started.precision,
-            batch_size=predictor.batch_size,
+            runtime=network.runtime,
+            device=network.device,
+            precision=network.precision,
+            batch_size=network.batch_size,
             header_words_sha256=self._prepare.header_words.digest,
             decode=Decode.REDUCED if self._prepare.least_px else Decode.FULL,
         )
@@ -82,21 +82,28 @@ class LocalEngine:
     @property
     def network(self) -> Any:
         """The bundle's network with all of its outputs."""
-        return self._network[1].network
+        return self._network.keras_model
 
     @cached_property
-    def _network(self) -> tuple[Runtime, KerasPredictor]:
-        started = start_runtime(self._options.device, self._options.precision, network_threads())
-        _LOG.debug("started TensorFlow on %s in %s", started.device, started.precision)
-        return started, KerasPredictor(self._bundle, started, self._options.batch_size)
+    def _network(self) -> Network:
+        options = self._options
+        network = start_network(
+            self._bundle,
+            runtime=options.runtime,
+            device=options.device,
+            precision=options.precision,
+            batch_size=options.batch_size,
+            n_threads=network_threads(),
+        )
+        _LOG.debug("started %s on %s in %s", network.runtime, network.device, network.precision)
+        return network
 
     def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:
         with (
             open_pool(self._prepare, self._options) as pool,
             prefetch(pool.prepare(refs), n_ahead(self._prepare.spec), pool.stop) as prepared,
         ):
-            started, predictor = self._network
-            yield from score_images(prepared, predictor, predictor.batch_size, started, pool.stop)
+            yield from self._network.score(prepared, pool.stop)
 
 
 def network_threads() -> int:

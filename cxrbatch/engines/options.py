@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS, check_count
 from cxrbatch.errors import UsageProblem
-from cxrbatch.infer import Device, Precision
+from cxrbatch.infer import Device, Precision, RuntimeChoice
 from cxrbatch.limits import Limits
 
 
@@ -20,8 +20,9 @@ class Decode(StrEnum):
 class EngineOptions:
     """Options of an engine.
 
-    ``n_workers`` and ``batch_size`` change no score by more than 1e-5; precision, which a device chooses where it is
-    ``auto``, and ``decode`` move scores by up to hundredths; limits turn scores into failures.
+    ``n_workers`` and ``batch_size`` change no score by more than 1e-5, ``runtime`` few by more; precision, which
+    a device chooses where it is ``auto``, and ``decode`` move scores by up to hundredths; limits turn scores into
+    failures.
 
     Attributes
     ----------
@@ -30,7 +31,9 @@ class EngineOptions:
     n_workers : int or None
         Worker processes that read files; None: one per processor.
     batch_size : int or None
-        Images per batch of the network; None: the default of the device.
+        Images per batch of TensorFlow; None: the default of the device. LiteRT scores one image at a time.
+    runtime : RuntimeChoice
+        What runs the network; see `cxrbatch.infer.choose_runtime`.
     device : Device
         Device on which the network runs.
     precision : Precision
@@ -46,6 +49,7 @@ class EngineOptions:
     name: str = "local"
     n_workers: int | None = None
     batch_size: int | None = None
+    runtime: RuntimeChoice = RuntimeChoice.AUTO
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
     decode: Decode = Decode.REDUCED
@@ -53,7 +57,12 @@ class EngineOptions:
     max_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        for name, kind in (("device", Device), ("precision", Precision), ("decode", Decode)):
+        for name, kind in (
+            ("runtime", RuntimeChoice),
+            ("device", Device),
+            ("precision", Precision),
+            ("decode", Decode),
+        ):
             object.__setattr__(self, name, _one_of(kind, getattr(self, name), name))
         for name, most in (
             ("n_workers", MOST_WORKERS),

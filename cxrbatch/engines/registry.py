@@ -8,6 +8,7 @@ from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
+from cxrbatch.infer import choose_runtime
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
 from cxrbatch.terms import HeaderWords
@@ -35,10 +36,11 @@ def open_engine(
     Raises
     ------
     UsageProblem
-        There is no engine of this name.
+        There is no engine of this name, or the runtime that was asked for cannot run this bundle.
     """
     if options.name not in ENGINES:
         raise UsageProblem(f"engine {options.name!r}: give one of {', '.join(ENGINES)}")
+    choose_runtime(bundle, options.runtime, options.device, options.precision)
     prepare = PrepareOptions(
         spec=bundle.preprocess,
         pixel_check=StoredCheck(bundle.gate_path),

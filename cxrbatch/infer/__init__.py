@@ -1,6 +1,17 @@
 """Score batches of images with the network of a bundle."""
 
-from cxrbatch.infer.predictor import KerasPredictor, score_images
-from cxrbatch.infer.runtime import Device, Precision, Runtime, start_runtime
+from cxrbatch.infer.choice import RuntimeChoice, choose_runtime
+from cxrbatch.infer.network import Network, start_network
+from cxrbatch.infer.predictor import KerasPredictor
+from cxrbatch.infer.runtime import Device, Precision, start_runtime
 
-__all__ = ["Device", "KerasPredictor", "Precision", "Runtime", "score_images", "start_runtime"]
+__all__ = [
+    "Device",
+    "KerasPredictor",
+    "Network",
+    "Precision",
+    "RuntimeChoice",
+    "choose_runtime",
+    "start_network",
+    "start_runtime",
+]

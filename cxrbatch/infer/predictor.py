@@ -1,7 +1,7 @@
 """Score images in batches with the bundle's network: `ModelInput` in, `ImageScore` out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,8 +19,13 @@ _LEAST_ROWS = 2
 _MOST_FAILURES = 256
 """Most failures in a window: with more of them, outcomes do not wait for a full batch of images."""
 
+_WINDOWS_AHEAD = 2
+"""Windows that wait for the network: while one is scored, the next one is made."""
+
 Key = TypeVar("Key")
 Arrays = dict[str, NDArray[Any]]
+Window = tuple[int, int, Sequence[int], NDArray[np.uint8]]
+"""Inputs in a row: number of the first, number after the last; numbers and pixels of the images among them."""
 Predictor = Callable[[Arrays], Arrays]
 """``{"pixels": uint8 (n, height, width)}`` → ``{"scores": float32 (n, 3)}``, row for row."""
 
@@ -103,20 +108,22 @@ def score_images(
     inputs: Iterable[tuple[Key, ModelInput | Failure]],
     predictor: Predictor,
     batch_size: int,
-    runtime: Runtime,
+    runtime: Runtime | None,
     stop: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[Key, Outcome]]:
-    """Batch images through tf.data and score them.
+    """Batch images and score them.
 
     Parameters
     ----------
     inputs : iterable of (key, ModelInput or Failure)
-        Consumed in a thread of tf.data, ahead of the network; it may be endless. The key of an image stays with its
+        Consumed in another thread, ahead of the network; it may be endless. The key of an image stays with its
         pixels. A failure is passed on unchanged.
     predictor : callable
         See `Predictor`.
     batch_size : int
-        Images per batch of tf.data.
+        Images per batch.
+    runtime : Runtime or None
+        TensorFlow, whose tf.data makes the batches; without it they are made of NumPy arrays alone.
     stop : callable, optional
         Makes `inputs` end; called when no more scores are needed.
 
@@ -126,9 +133,12 @@ def score_images(
         In the order of `inputs`.
     """
     waiting: dict[int, tuple[Key, ModelInput | Failure]] = {}
+    windows = _windows(inputs, waiting, batch_size)
+    if runtime:
+        windows = _through_tf_data(windows, runtime.tensorflow)
     # In a thread: a wait inside TensorFlow handles no signal, and Ctrl-C would have to wait for a slow file.
-    with prefetch(_windows(inputs, waiting, batch_size, runtime.tensorflow), 1, stop) as windows:
-        for first, end, numbers, pixels in windows:
+    with prefetch(windows, _WINDOWS_AHEAD, stop) as ahead:
+        for first, end, numbers, pixels in ahead:
             scores = predictor({"pixels": pixels})["scores"] if len(numbers) else ()
             row_of = {int(number): row for number, row in zip(numbers, scores, strict=True)}
             for number in range(int(first), int(end)):
@@ -140,22 +150,20 @@ def _windows(
     inputs: Iterable[tuple[Key, ModelInput | Failure]],
     waiting: dict[int, tuple[Key, ModelInput | Failure]],
     batch_size: int,
-    tf: Any,
-) -> Any:
-    """Make windows of inputs: number of the first and after the last; numbers and pixels of the images among them."""
+) -> Iterator[Window]:
+    # Whole batches cost tf.data a tenth of the time of single images.
+    numbered = enumerate(inputs)
+    while window := _next_window(numbered, batch_size):
+        waiting.update(window)
+        images = {n: item.pixels for n, (_, item) in window.items() if isinstance(item, ModelInput)}
+        pixels = np.stack([*images.values()]) if images else np.empty((0, 0, 0), np.uint8)
+        yield min(window), max(window) + 1, list(images), pixels
 
-    def windows() -> Iterator[tuple[int, int, list[int], NDArray[np.uint8]]]:
-        # Whole batches cost tf.data a tenth of the time of single images.
-        numbered = enumerate(inputs)
-        while window := _next_window(numbered, batch_size):
-            waiting.update(window)
-            images = {n: item.pixels for n, (_, item) in window.items() if isinstance(item, ModelInput)}
-            pixels = np.stack([*images.values()]) if images else np.empty((0, 0, 0), np.uint8)
-            yield min(window), max(window) + 1, list(images), pixels
 
+def _through_tf_data(windows: Iterator[Window], tf: Any) -> Iterator[Window]:
     number, pixels = tf.TensorSpec((), tf.int64), tf.TensorSpec((None, None, None), tf.uint8)
     signature = (number, number, tf.TensorSpec((None,), tf.int64), pixels)
-    dataset = tf.data.Dataset.from_generator(windows, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(lambda: windows, output_signature=signature)
     return dataset.prefetch(2).as_numpy_iterator()
 
 

@@ -2,14 +2,13 @@
 
 import gc
 import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from cxrbatch._lib.quiet import quiet_stderr
 from cxrbatch.errors import UsageProblem
 
 _BATCH_SIZE_CPU = 32
@@ -72,7 +71,7 @@ def start_runtime(
         A GPU was requested and there is none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _quiet_stderr(), _without_collection():
+    with quiet_stderr(), _without_collection():
         import tensorflow as tf  # noqa: PLC0415 - seconds, and the reader processes never need it
 
         gpus = [] if device is Device.CPU else tf.config.list_physical_devices("GPU")
@@ -89,24 +88,6 @@ def start_runtime(
         precision=precision,
         batch_size=_BATCH_SIZE_GPU if gpus else _BATCH_SIZE_CPU,
     )
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Suppress the output of TensorFlow's libraries while they load, unless they fail: no setting does this."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            noise.seek(0)
-            os.write(kept, noise.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ class Provenance:
 
     Attributes
     ----------
+    runtime : str
+        Name and version of what ran the network: TensorFlow or LiteRT.
     header_words_sha256 : str
         Digest of the words of the hospital for body parts and views; empty where there were none.
     decode : str
@@ -31,7 +33,7 @@ class Provenance:
     bundle_id: str
     bundle_sha256: str
     cxrbatch_version: str
-    tensorflow_version: str
+    runtime: str
     device: str
     precision: str
     batch_size: int

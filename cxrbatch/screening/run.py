@@ -23,6 +23,7 @@ from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle, choose_bundle
 from cxrbatch.engines import Engine, open_engine
 from cxrbatch.errors import UsageProblem
+from cxrbatch.infer import RuntimeChoice, choose_runtime
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
@@ -168,6 +169,7 @@ def _max_wait_warnings(patients: Iterable[PatientTriage], capacity: int | None) 
 def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = HeaderWords()) -> str:
     """Hash everything except the file that an outcome depends on; the name of the engine is not part of it."""
     engine = options.engine
+    runtime = choose_runtime(bundle, engine.runtime, engine.device, engine.precision)
     parts = (
         bundle.sha256,
         __version__,
@@ -178,7 +180,8 @@ def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = Heade
         engine.decode,
         *dataclasses.astuple(replace(engine.limits, seconds=0)),  # a timeout is always tried again
         engine.max_memory_bytes,
-        *filter(None, [words.digest]),  # without words the hash is that of earlier versions
+        # without words and on TensorFlow the hash is that of earlier versions
+        *filter(None, [words.digest, runtime is RuntimeChoice.LITERT and runtime]),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -22,6 +22,7 @@ from cxrbatch.bundle import (
     OperatingPoints,
     ScoreCalibration,
     check_replaceable,
+    convert_if_possible,
     scores_only,
     write_bundle,
 )
@@ -152,6 +153,7 @@ def train_on(
                 "aggregation": comparison,
             },
             licence=licence_of_weights(recipe, count(splits.training_set)),
+            converted=convert_if_possible(saved),
         )
 
 
@@ -186,6 +188,7 @@ def train_only(
             training={**_training(dataset, splits, recipe, origin, model), "measured": False},
             evaluation={},
             licence=licence_of_weights(recipe, count(splits.training_set)),
+            converted=convert_if_possible(saved),
         )
 
 

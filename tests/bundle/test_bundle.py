@@ -93,7 +93,7 @@ def rewrite(folder: Path, **changes: object) -> None:
     (folder / "bundle.json").write_text(json.dumps(content))
     lines = [
         f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in ("bundle.json", "gate.npz", "model.keras")
+        for name in sorted(path.name for path in folder.iterdir() if path.name != "SHA256SUMS")
     ]
     (folder / "SHA256SUMS").write_text("".join(lines))
 

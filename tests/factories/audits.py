@@ -102,7 +102,7 @@ def _run(lines: Iterable[Line], moment: dt.datetime) -> TriageRun:
             bundle_id="b",
             bundle_sha256=BUNDLE,
             cxrbatch_version="1",
-            tensorflow_version="1",
+            runtime="TensorFlow 1",
             device="cpu",
             precision="float32",
             batch_size=1,

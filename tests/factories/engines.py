@@ -33,7 +33,7 @@ class MadeUpEngine:
             bundle_id="made up",
             bundle_sha256=bundle_sha256,
             cxrbatch_version="",
-            tensorflow_version="",
+            runtime="",
             device="",
             precision="",
             batch_size=1,

@@ -1,0 +1,134 @@
+"""LiteRT scores as TensorFlow does, and without it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from phantom import radiograph
+from PIL import Image
+
+from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.errors import BundleError
+from cxrbatch.infer import KerasPredictor, RuntimeChoice, start_network, start_runtime
+from cxrbatch.infer.litert import LitePredictor
+from cxrbatch.infer.runtime import Device
+from cxrbatch.prediction import predict
+from cxrbatch.records import ImageScore
+from cxrbatch.screening import ScreenOptions, screen
+from cxrbatch.screening.run import _settings
+from tests.bundle.test_bundle import rewrite
+from tests.infer.test_predictor import pictures
+
+pytest.importorskip("ai_edge_litert")
+pytestmark = pytest.mark.litert
+
+
+@pytest.fixture(scope="module")
+def bundle(lite_bundle: Path) -> Bundle:
+    return load_bundle(lite_bundle)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve phantoms of different exposure, a blank image and a note."""
+    folder = tmp_path_factory.mktemp("films")
+    phantom = radiograph(320, 280, seed=7)
+    for number in range(12):
+        pixels = np.rint(255 * phantom ** (0.7 + 0.03 * number)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(folder / "blank.png")
+    (folder / "note.txt").write_text("no image")
+    return folder
+
+
+def test_scores_are_those_of_tensorflow(bundle: Bundle) -> None:
+    pixels = pictures(40)
+    expected = KerasPredictor(bundle, start_runtime(Device.CPU))({"pixels": pixels})["scores"]
+    found = LitePredictor(bundle)({"pixels": pixels})["scores"]
+    assert found.shape == (40, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.ptp(expected[:, 0]) > 0.05
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+def test_neighbours_and_threads_change_no_bit(n_threads: int, bundle: Bundle) -> None:
+    pixels = pictures(21)
+    together = LitePredictor(bundle)({"pixels": pixels})["scores"]
+    predictor = LitePredictor(bundle, n_threads)
+    alone = np.concatenate([predictor({"pixels": pixels[i : i + 1]})["scores"] for i in range(21)])
+    assert np.array_equal(together, alone)
+    assert np.array_equal(predictor({"pixels": pixels[::-1]})["scores"][::-1], together)
+    assert predictor({"pixels": pixels[:0]})["scores"].shape == (0, 3)
+
+
+def test_a_night_names_its_runtime_and_differs_in_the_last_digits_only(bundle: Bundle, films: Path) -> None:
+    options = ScreenOptions(bundle=bundle.path)
+    by = {name: screen(films, options=options, runtime=name) for name in ("auto", "litert", "tensorflow")}
+    assert by["auto"].images == by["litert"].images
+    assert by["auto"].failures == by["tensorflow"].failures
+    names = {name: run.provenance.runtime.split()[0] for name, run in by.items()}
+    assert names == {"auto": "LiteRT", "litert": "LiteRT", "tensorflow": "TensorFlow"}
+    assert by["auto"].provenance.batch_size == 1
+    pairs = zip(by["litert"].images, by["tensorflow"].images, strict=True)
+    assert (
+        max(abs(a - b) for one, other in pairs for a, b in zip(one.scores, other.scores, strict=True)) <= 1e-5
+    )
+    assert by["litert"].n_scored == 12
+
+
+def test_single_images_have_the_scores_of_the_night(bundle: Bundle, films: Path) -> None:
+    night = {image.name: image.scores for image in screen(films, bundle=bundle.path).images}
+    paths = sorted(films.glob("??.png"), reverse=True)
+    found = {
+        Path(outcome.name).name: outcome.scores
+        for outcome in predict(paths, bundle)
+        if isinstance(outcome, ImageScore)
+    }
+    assert found == night
+
+
+def test_the_runtime_is_a_setting(bundle: Bundle, tiny_bundle: Path) -> None:
+    """A state reads files again when it changes, and not where ``auto`` chooses what was asked for."""
+    options = ScreenOptions(bundle=bundle.path)
+    by = {name: _settings(bundle, options.with_changes(runtime=name)) for name in RuntimeChoice}
+    assert by[RuntimeChoice.AUTO] == by[RuntimeChoice.LITERT] != by[RuntimeChoice.TENSORFLOW]
+    only_tensorflow = load_bundle(tiny_bundle)
+    assert _settings(only_tensorflow, options) == _settings(
+        only_tensorflow, options.with_changes(runtime="tensorflow")
+    )
+
+
+def test_tensorflow_is_not_imported(bundle: Bundle, films: Path) -> None:
+    code = f"""
+import json, sys
+from cxrbatch import screen
+if __name__ == "__main__":
+    run = screen({str(films)!r}, bundle={str(bundle.path)!r}, n_workers=1)
+    heavy = {{"tensorflow", "keras", "h5py", "pandas", "jax"}} & sys.modules.keys()
+    print(json.dumps([run.n_scored, sorted(heavy)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (json.loads(done.stdout), done.stderr) == ([12, []], "")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense" * 100])
+def test_rubbish_under_a_right_hash_ends_the_run(content: bytes, bundle: Bundle, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(bundle.path, tmp_path / "broken"))
+    (broken / "model.tflite").write_bytes(content)
+    rewrite(broken)
+    with pytest.raises(BundleError, match="network for LiteRT cannot be loaded"):
+        start_network(load_bundle(broken))
+
+
+def test_a_network_of_another_shape(bundle: Bundle, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle.path, tmp_path / "other"))
+    stated = json.loads((other / "bundle.json").read_text())
+    stated["preprocess"] |= {"height": 32}
+    (other / "bundle.json").write_text(json.dumps(stated))
+    rewrite(other)
+    with pytest.raises(BundleError, match="network for LiteRT cannot be loaded"):
+        LitePredictor(load_bundle(other))
