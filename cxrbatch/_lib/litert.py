@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 _PACKAGE, _MODULE = "ai-edge-litert", "ai_edge_litert"
 
-Function = Callable[[NDArray[Any]], NDArray[Any]]
-"""Input tensor → output tensor, of the shapes and types in the file."""
+Function = Callable[[NDArray[Any]], tuple[NDArray[Any], ...]]
+"""Input tensor → output tensors, of the shapes and types in the file."""
 
 
 def is_installed() -> bool:
@@ -35,7 +35,7 @@ def interpreter_class() -> Any:
 
 
 def open_network(interpreter: Any, content: bytes, n_threads: int = 1) -> Function:
-    """Open a network with one input and one output.
+    """Open a network with one input.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ def open_network(interpreter: Any, content: bytes, n_threads: int = 1) -> Functi
     """
     network = interpreter(model_content=content, num_threads=n_threads)
     network.allocate_tensors()
-    (given,), (found,) = network.get_input_details(), network.get_output_details()
+    (given,), found = network.get_input_details(), network.get_output_details()
 
-    def run(tensor: NDArray[Any]) -> NDArray[Any]:
+    def run(tensor: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         network.set_tensor(given["index"], tensor)
         network.invoke()
-        return np.asarray(network.get_tensor(found["index"]))  # a copy
+        return tuple(np.asarray(network.get_tensor(one["index"])) for one in found)  # copies
 
     return run

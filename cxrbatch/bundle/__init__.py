@@ -21,7 +21,7 @@ from cxrbatch.bundle.worth import state_worth
 if TYPE_CHECKING:
     from cxrbatch.bundle.convert_network import convert_bundle, convert_if_possible
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
-    from cxrbatch.bundle.network import features_only, load_network, scores_only
+    from cxrbatch.bundle.network import explainable, features_only, load_network, scores_only
     from cxrbatch.bundle.outputs import OutputActivation
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "convert_bundle",
     "convert_if_possible",
     "describe",
+    "explainable",
     "features_only",
     "find_bundles",
     "import_bundle",
@@ -58,6 +59,6 @@ __getattr__ = lazy_names(
     __name__,
     convert_network=("convert_bundle", "convert_if_possible"),
     import_model=("ImportSpec", "Pixels", "import_bundle", "parse_size"),
-    network=("features_only", "load_network", "scores_only"),
+    network=("explainable", "features_only", "load_network", "scores_only"),
     outputs=("OutputActivation",),
 )

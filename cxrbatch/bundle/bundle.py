@@ -5,7 +5,7 @@ A bundle is loaded only if its hashes match. Its files::
     bundle.json    name, findings, preprocessing, aggregation, operating points, calibration, training, evaluation,
                    licence of the weights
     model.keras    the network: uint8 (batch, height, width, 1) → scores (batch, 3)
-    model.tflite   the same network for LiteRT: uint8 (1, height, width, 1) → scores (1, 3); only in format 2
+    model.tflite   the same network for LiteRT, for one image at a time; only in format 2
     gate.npz       parameters of the pixel check (see `cxrbatch.gate.pixel_check`)
     SHA256SUMS     hashes of the files above, for ``sha256sum -c``; the bundle's hash is the hash of this file
 

@@ -6,6 +6,7 @@ Standard operations and float32 weights only: float16 weights moved scores of th
 import importlib
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from cxrbatch._lib.litert import interpreter_class, is_installed, open_network
 from cxrbatch._lib.quiet import quiet_stderr
 from cxrbatch.bundle.bundle import Bundle, check_replaceable, write_bundle
 from cxrbatch.bundle.converted import Agreement, ConvertedNetwork
-from cxrbatch.bundle.network import load_network, scores_only
+from cxrbatch.bundle.network import explainable, load_network, scores_only
 from cxrbatch.errors import BundleError
 from cxrbatch.records import FINDINGS
 
@@ -88,27 +89,36 @@ def convert_network(path: Path) -> ConvertedNetwork:
         The network cannot be loaded, needs an operation that LiteRT does not have, or scores differ by more than
         `MOST_DIFFERENCE`.
     """
-    model = scores_only(load_network(path))
+    network = load_network(path)
+    with_evidence = explainable(network)
+    model = with_evidence or scores_only(network)
+    outputs = tuple(with_evidence.output) if with_evidence else ("scores",)
     tf = importlib.import_module("tensorflow")
-    content = _converted(tf, model, path)
-    difference = _largest_difference(tf, model, content, path)
+    content = _converted(tf, model, outputs, path)
+    difference = _largest_difference(tf, scores_only(network), content, path)
     if not difference <= MOST_DIFFERENCE:
         raise BundleError(
             f"{path}: scores of LiteRT differ by {difference:.1e} from those of TensorFlow, "
             f"more than {MOST_DIFFERENCE:g}"
         )
     agreement = Agreement(
-        largest_difference=float(f"{difference:.2g}"), n_images=_N_IMAGES, tensorflow=tf.__version__
+        largest_difference=float(f"{difference:.2g}"),
+        n_images=_N_IMAGES,
+        tensorflow=tf.__version__,
+        outputs=outputs,
     )
     return ConvertedNetwork(content=content, agreement=agreement)
 
 
-def _converted(tf: Any, model: Any, path: Path) -> bytes:
+def _converted(tf: Any, model: Any, outputs: Sequence[str], path: Path) -> bytes:
     """Convert for one image at a time: neighbours cannot matter, and batches are hardly faster."""
-    signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8)]
-    function = tf.function(
-        lambda image: model(tf.cast(image, tf.float32), training=False), signature, autograph=False
-    )
+
+    def in_order(image: Any) -> Any:
+        found = model(image, training=False)
+        return [found[name] for name in outputs] if isinstance(found, dict) else [found]
+
+    signature = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)]
+    function = tf.function(in_order, signature, autograph=False)
     try:
         with quiet_stderr(also_failing=True):
             # Not with `model` as the object to track: of a Keras 3 model the converter then loses the weights.
@@ -121,8 +131,8 @@ def _converted(tf: Any, model: Any, path: Path) -> bytes:
 
 
 def _largest_difference(tf: Any, model: Any, content: bytes, path: Path) -> float:
-    images = test_images(*model.input_shape[1:3])
-    expected = np.asarray(model(images.astype(np.float32), training=False))
+    images = test_images(*model.input_shape[1:3]).astype(np.float32)
+    expected = np.asarray(model(images, training=False))
     try:
         with (
             quiet_stderr(also_failing=True),
@@ -130,7 +140,7 @@ def _largest_difference(tf: Any, model: Any, content: bytes, path: Path) -> floa
         ):
             interpreter = interpreter_class() if is_installed() else tf.lite.Interpreter
             run = open_network(interpreter, content)
-            found = np.concatenate([run(image[None]) for image in images])
+            found = np.concatenate([run(image[None])[0] for image in images])
     except (RuntimeError, ValueError) as error:
         raise BundleError(
             f"{path}: LiteRT cannot run the converted network ({type(error).__name__})"

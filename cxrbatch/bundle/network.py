@@ -19,6 +19,8 @@ from cxrbatch.records import FINDINGS
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 PARTS = (CONFIG, METADATA, WEIGHTS)
 """Parts that Keras writes into an archive (``.keras``)."""
+LUNG_LAYER = "is_lung"
+"""Name of the layer that gives the probability of lung."""
 _MOST_CONFIG_BYTES = 16 << 20
 
 
@@ -60,6 +62,24 @@ def scores_only(network: keras.Model) -> keras.Model:
     """
     outputs = getattr(network, "output", None)  # a Sequential that was never called has none
     return keras.Model(network.input, outputs["scores"]) if isinstance(outputs, dict) else network
+
+
+def explainable(network: keras.Model) -> keras.Model | None:
+    """Return a network with the outputs that explain a score; None where it does not state its evidence.
+
+    Returns
+    -------
+    keras.Model or None
+        Values 0–255 → mapping of ``scores``, ``evidence`` and, where the network finds the lungs, ``lungs``: their
+        probability, shape (batch, rows, columns, 1).
+    """
+    outputs = getattr(network, "output", None)
+    if not isinstance(outputs, dict) or "evidence" not in outputs:
+        return None
+    named = {name: outputs[name] for name in ("scores", "evidence")}
+    if LUNG_LAYER in {layer.name for layer in network.layers}:
+        named["lungs"] = network.get_layer(LUNG_LAYER).output
+    return keras.Model(network.input, named)
 
 
 def features_only(network: keras.Model) -> keras.Model | None:

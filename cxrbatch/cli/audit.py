@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, SHIPPED, BundleFolder, state_option
+from cxrbatch.cli.options import EXIT_INCOMPLETE, state_option
+from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder
 
 
 @click.command()

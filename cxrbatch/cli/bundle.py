@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, SHIPPED, BundleFolder, NewBundle
+from cxrbatch.cli.options import EXIT_INCOMPLETE
+from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, NewBundle
 
 
 @click.group()

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import MODEL, PATH, SCREEN, STDOUT, WORDS, screen_options
+from cxrbatch.cli.options import MODEL, SCREEN, WORDS, screen_options
 from cxrbatch.cli.recipe import recipe_option
+from cxrbatch.cli.types import PATH, STDOUT
 
 
 @click.command(

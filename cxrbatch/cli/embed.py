@@ -16,10 +16,10 @@ from cxrbatch.cli.options import (
     LIMITS,
     MODEL,
     NIGHT,
-    PATH,
     WORDS,
     engine_options,
 )
+from cxrbatch.cli.types import PATH
 
 if TYPE_CHECKING:
     import pandas as pd

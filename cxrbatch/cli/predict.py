@@ -5,16 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cxrbatch.cli.options import (
-    EXIT_INCOMPLETE,
-    EXIT_ZERO,
-    MEANING,
-    MODEL,
-    PATH,
-    WORDS,
-    engine_options,
-    prevalence,
-)
+from cxrbatch.cli.options import EXIT_INCOMPLETE, EXIT_ZERO, MEANING, MODEL, WORDS, engine_options, prevalence
+from cxrbatch.cli.types import PATH
 
 if TYPE_CHECKING:
     from cxrbatch.bundle import Bundle, OperatingPoints

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from cxrbatch._lib.toml import load_recipe
-from cxrbatch.cli.options import PATH, SCREEN, SHIPPED, STDOUT, BundleFolder
+from cxrbatch.cli.options import SCREEN
+from cxrbatch.cli.types import PATH, SHIPPED, STDOUT, BundleFolder
 from cxrbatch.errors import RecipeError
 
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import EXIT_INCOMPLETE, PATH, state_option
+from cxrbatch.cli.options import EXIT_INCOMPLETE, state_option
+from cxrbatch.cli.types import PATH
 
 if TYPE_CHECKING:
     from cxrbatch.results import LabFormat

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from cxrbatch.cli.log import LogFormat, is_shown, log_event, log_for_people, show_log
-from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, STDOUT, screen_options
+from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, screen_options
 from cxrbatch.cli.recipe import recipe_option
+from cxrbatch.cli.types import STDOUT
 
 if TYPE_CHECKING:
     from cxrbatch.records import TriageRun

@@ -7,7 +7,8 @@ import click
 
 from cxrbatch._lib.clock import MOST_NIGHTS
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import PATH, state_option
+from cxrbatch.cli.options import state_option
+from cxrbatch.cli.types import PATH
 
 _FEWEST_NIGHTS = 30
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cxrbatch.cli.log import log_event
-from cxrbatch.cli.options import PATH, BundleFolder, NewBundle
+from cxrbatch.cli.types import PATH, BundleFolder, NewBundle
 
 _DATA = click.option(
     "--data",

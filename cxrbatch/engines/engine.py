@@ -59,7 +59,7 @@ class Engine(Protocol):
 
     @property
     def network(self) -> Any:
-        """The bundle's network on this machine, a `keras.Model` with all of its outputs; starts it if need be."""
+        """What `cxrbatch.explain.explain` takes: the bundle's network on this machine; starts it if need be."""
 
     @property
     def provenance(self) -> Provenance:

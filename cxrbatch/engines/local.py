@@ -81,8 +81,8 @@ class LocalEngine:
 
     @property
     def network(self) -> Any:
-        """The bundle's network with all of its outputs."""
-        return self._network.keras_model
+        """What explains scores; see `cxrbatch.engines.Engine.network`."""
+        return self._network.explained_by
 
     @cached_property
     def _network(self) -> Network:

@@ -4,8 +4,9 @@ Networks with the output ``evidence`` state what each place adds to each logit. 
 places of the last convolution the COVID-19 score hangs on (Grad-CAM: Selvaraju et al. 2017, arXiv:1610.02391).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,16 @@ from PIL import Image
 
 from cxrbatch.explain.attention import attention, last_map
 from cxrbatch.explain.colours import to_png
+from cxrbatch.infer import LitePredictor
 from cxrbatch.records import Evidence
 
 Maps = NDArray[np.float32]
+Outputs = Callable[[Maps], Mapping[str, NDArray[Any]]]
+"""Batch, 0–255, shape (n, height, width, 1) → outputs by name, see `cxrbatch.bundle.explainable`."""
 
 QUESTIONS = ("abnormal", "covid")
 """Questions of the output ``evidence``, in its order: any pneumonia, and COVID-19 against other pneumonia."""
 _BATCH = 16
-_LUNG_LAYER = "is_lung"
 _IS_LUNG = 0.5
 _CERTAIN = 1e-6
 
@@ -71,29 +74,43 @@ def explain(pixels: NDArray[np.uint8], network: Any) -> Iterator[Explanation]:
     ----------
     pixels : ndarray of uint8, shape (n, height, width)
         Inputs of the network, from `cxrbatch.preprocess.preprocess`.
-    network : keras.Model
-        The bundle's network with all of its outputs.
+    network : keras.Model or LitePredictor
+        The bundle's network with all of its outputs; on LiteRT, one that states evidence.
 
     Yields
     ------
     Explanation
         One for each image; without maps where the network allows none.
     """
-    network = _functional(network)
+    explain_batch = _explainer(network)
     for start in range(0, len(pixels), _BATCH):
-        batch = pixels[start : start + _BATCH].astype(np.float32)[..., None]
-        yield from _explain_batch(batch, network)
+        yield from explain_batch(pixels[start : start + _BATCH].astype(np.float32)[..., None])
 
 
-def _explain_batch(batch: NDArray[np.float32], network: Any) -> Iterator[Explanation]:
-    if not _states_evidence(network):
-        layer = last_map(network)
-        maps = attention(batch, network, layer) if layer is not None else None
-        for index in range(len(batch)):
-            yield Explanation(strengths={} if maps is None else {"attention": _strength(maps[index])})
-        return
-    found = _outputs(batch, network)
-    outside = _outside_lungs(batch, network, found)
+def _explainer(network: Any) -> Callable[[Maps], Iterator[Explanation]]:
+    if isinstance(network, LitePredictor):
+        return partial(_by_evidence, network.outputs)
+    from cxrbatch.bundle import explainable  # noqa: PLC0415 - it imports Keras
+
+    model = explainable(network)
+    if model is None:
+        return partial(_by_attention, _functional(network))
+    return partial(
+        _by_evidence,
+        lambda batch: {name: np.asarray(found) for name, found in model(batch, training=False).items()},
+    )
+
+
+def _by_attention(network: Any, batch: Maps) -> Iterator[Explanation]:
+    layer = last_map(network)
+    maps = attention(batch, network, layer) if layer is not None else None
+    for index in range(len(batch)):
+        yield Explanation(strengths={} if maps is None else {"attention": _strength(maps[index])})
+
+
+def _by_evidence(outputs: Outputs, batch: Maps) -> Iterator[Explanation]:
+    found = outputs(batch)
+    outside = _outside_lungs(batch, found, outputs)
     for cells, share in zip(found["evidence"], outside, strict=True):
         strengths = {name: _strength(cells[..., index]) for index, name in enumerate(QUESTIONS)}
         yield Explanation(strengths=strengths, outside_lungs=share)
@@ -108,29 +125,18 @@ def _strength(cells: Maps) -> Maps:
     return np.asarray(positive / max(float(positive.max()), _CERTAIN), np.float32)
 
 
-def _outputs(batch: NDArray[np.float32], network: Any) -> dict[str, Maps]:
-    """Compute all outputs, and where the network finds the lungs if it looks for them, in one pass."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    wanted = dict(network.output)
-    if _LUNG_LAYER in {layer.name for layer in network.layers}:
-        wanted[_LUNG_LAYER] = network.get_layer(_LUNG_LAYER).output
-    found = keras.Model(network.input, wanted)(batch, training=False)
-    return {name: np.asarray(values, np.float32) for name, values in found.items()}
-
-
-def _outside_lungs(batch: NDArray[np.float32], network: Any, found: Mapping[str, Maps]) -> list[float | None]:
+def _outside_lungs(batch: Maps, found: Mapping[str, Maps], outputs: Outputs) -> list[float | None]:
     """Measure by occlusion what changes the score more: the lungs made even, or all but the lungs.
 
     What is occluded gets its own mean grey: a lung that is greyer than a lung would look ill.
     The share is that of the change without the surroundings in the sum of both changes, in logits of the score.
     """
-    if _LUNG_LAYER not in found:
+    if "lungs" not in found:
         return [None] * len(batch)
-    lungs = _at_size_of(batch, found[_LUNG_LAYER][..., 0]) > _IS_LUNG
+    lungs = _at_size_of(batch, found["lungs"][..., 0]) > _IS_LUNG
     as_is = _logit(found["scores"])
     without_surroundings, without_lungs = (
-        _logit(network(seen, training=False)["scores"])
+        _logit(outputs(seen)["scores"])
         for seen in (
             np.where(lungs, batch, _mean(batch, ~lungs)),
             np.where(lungs, _mean(batch, lungs), batch),
@@ -144,13 +150,13 @@ def _outside_lungs(batch: NDArray[np.float32], network: Any, found: Mapping[str,
     ]
 
 
-def _mean(batch: NDArray[np.float32], region: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _mean(batch: Maps, region: NDArray[np.bool_]) -> Maps:
     """Compute the mean grey of a region of each image, (n, 1, 1, 1)."""
     counts = np.maximum(region.sum(axis=(1, 2, 3), keepdims=True), 1)
     return np.asarray((batch * region).sum(axis=(1, 2, 3), keepdims=True) / counts, np.float32)
 
 
-def _at_size_of(batch: NDArray[np.float32], coarse: Maps) -> Maps:
+def _at_size_of(batch: Maps, coarse: Maps) -> Maps:
     """Enlarge maps, (n, rows, columns), to the size of the input, (n, height, width, 1)."""
     size = batch.shape[2], batch.shape[1]
     fine = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in coarse]

@@ -44,10 +44,15 @@ class Network:
         return self.predictor.batch_size
 
     @property
-    def keras_model(self) -> Any:
-        """The network with all of its outputs in float32, a `keras.Model`; where LiteRT scores, TensorFlow starts."""
+    def explained_by(self) -> Any:
+        """What explains scores: a `LitePredictor` that states evidence, or a `keras.Model` with all outputs, float32.
+
+        A network that LiteRT runs and that states no evidence is loaded by TensorFlow once more, which has gradients.
+        """
         if isinstance(self.predictor, KerasPredictor):
             return self.predictor.network
+        if self.predictor.explains:
+            return self.predictor
         start_runtime(Device.CPU, Precision.FLOAT32)
         from cxrbatch.bundle import load_network  # noqa: PLC0415 - it imports Keras
 

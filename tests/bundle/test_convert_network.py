@@ -80,7 +80,7 @@ def test_scores_that_differ_are_no_conversion(
 ) -> None:
     monkeypatch.setattr(
         "cxrbatch.bundle.convert_network.open_network",
-        lambda *given: lambda image: open_network(*given)(image) + np.float32(wrong),
+        lambda *given: lambda image: (open_network(*given)(image)[0] + np.float32(wrong),),
     )
     with pytest.raises(BundleError, match="differ by"):
         convert_bundle(load_bundle(tiny_bundle), tmp_path / "b")

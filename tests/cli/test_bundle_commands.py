@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from cxrbatch.bundle import DEFAULT_BUNDLE, load_bundle
 from cxrbatch.cli import cli
-from cxrbatch.cli.options import BundleFolder, NewBundle
 from cxrbatch.cli.recipe import screen_defaults
+from cxrbatch.cli.types import BundleFolder, NewBundle
 
 SHIPPED = load_bundle()
 

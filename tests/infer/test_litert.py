@@ -11,8 +11,9 @@ import pytest
 from phantom import radiograph
 from PIL import Image
 
-from cxrbatch.bundle.bundle import Bundle, load_bundle
+from cxrbatch.bundle import Bundle, convert_bundle, load_bundle, load_network
 from cxrbatch.errors import BundleError
+from cxrbatch.explain import explain
 from cxrbatch.infer import KerasPredictor, RuntimeChoice, start_network, start_runtime
 from cxrbatch.infer.litert import LitePredictor
 from cxrbatch.infer.runtime import Device
@@ -30,6 +31,12 @@ pytestmark = pytest.mark.litert
 @pytest.fixture(scope="module")
 def bundle(lite_bundle: Path) -> Bundle:
     return load_bundle(lite_bundle)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The shipped bundle, in format 2."""
+    return convert_bundle(load_bundle(), tmp_path_factory.mktemp("shipped") / "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +87,26 @@ def test_a_night_names_its_runtime_and_differs_in_the_last_digits_only(bundle: B
     assert by["litert"].n_scored == 12
 
 
+def test_maps_of_the_shipped_network_are_those_of_tensorflow(shipped: Bundle) -> None:
+    size = shipped.preprocess.height, shipped.preprocess.width
+    pixels = np.stack([np.rint(radiograph(*size, seed=seed) * 255).astype(np.uint8) for seed in range(3)])
+    predictor = LitePredictor(shipped)
+    assert predictor.explains
+    found, expected = (list(explain(pixels, by)) for by in (predictor, load_network(shipped.model_path)))
+    for one, other in zip(found, expected, strict=True):
+        assert one.strengths.keys() == other.strengths.keys() == {"abnormal", "covid"}
+        for question, strength in other.strengths.items():
+            np.testing.assert_allclose(one.strengths[question], strength, atol=1e-2)
+        assert one.outside_lungs == pytest.approx(other.outside_lungs, abs=1e-2)
+
+
+def test_a_network_without_evidence_is_explained_by_tensorflow(bundle: Bundle, shipped: Bundle) -> None:
+    assert isinstance(start_network(shipped).explained_by, LitePredictor)
+    network = start_network(bundle)
+    assert isinstance(network.predictor, LitePredictor)
+    assert network.explained_by.output_shape == (None, 3)
+
+
 def test_single_images_have_the_scores_of_the_night(bundle: Bundle, films: Path) -> None:
     night = {image.name: image.scores for image in screen(films, bundle=bundle.path).images}
     paths = sorted(films.glob("??.png"), reverse=True)
@@ -102,12 +129,13 @@ def test_the_runtime_is_a_setting(bundle: Bundle, tiny_bundle: Path) -> None:
     )
 
 
-def test_tensorflow_is_not_imported(bundle: Bundle, films: Path) -> None:
+def test_tensorflow_is_not_imported(shipped: Bundle, films: Path, tmp_path: Path) -> None:
+    """By a whole night with its page and its maps."""
     code = f"""
 import json, sys
 from cxrbatch import screen
 if __name__ == "__main__":
-    run = screen({str(films)!r}, bundle={str(bundle.path)!r}, n_workers=1)
+    run = screen({str(films)!r}, {str(tmp_path / "night.csv")!r}, bundle={str(shipped.path)!r}, n_workers=1)
     heavy = {{"tensorflow", "keras", "h5py", "pandas", "jax"}} & sys.modules.keys()
     print(json.dumps([run.n_scored, sorted(heavy)]))
 """
