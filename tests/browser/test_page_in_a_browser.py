@@ -1,0 +1,266 @@
+"""The page of a report in Debian's Chromium, as its readers use it; a smoke test in Firefox ESR.
+
+Needs what ``.ci/run`` installs: chromium, firefox-esr, playwright, and axe-core and puppeteer-core under
+``CXRBATCH_NODE_MODULES``.
+"""
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrbatch.explain.colours import to_png
+from cxrbatch.reasons import Flag, Reason
+from cxrbatch.records import Evidence, PatientImage, PatientTriage, Priority, TriageRun
+from cxrbatch.report.page import render_page
+from cxrbatch.triage.capacity import capacity_yield
+from tests.factories.triage_runs import made_run
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+pytestmark = pytest.mark.browser
+NODE_MODULES = Path(os.environ.get("CXRBATCH_NODE_MODULES", "node_modules"))
+SCREENSHOTS = os.environ.get("CXRBATCH_SCREENSHOTS")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "=HYPERLINK(1)",
+    "\u202eevil\u05de\u05d8",
+    "long " * 2000,
+)
+
+
+def _jpeg(side_px: int, seed: int) -> bytes:
+    grey = np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(grey).resize((side_px, side_px)).save(stream, "JPEG", quality=60)
+    return stream.getvalue()
+
+
+def _patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = "") -> PatientTriage:
+    score = round(0.9 / rank**0.3, 6)
+    name = f"2026-11-21/{rank:05}.dcm"
+    evidence = Evidence(question="abnormal", png=to_png(np.random.default_rng(rank).random((16, 16))))
+    return PatientTriage(
+        rank=rank,
+        priority=(Priority.URGENT, Priority.HIGH, Priority.ROUTINE)[min(rank // 6, 2)],
+        patient_id=patient_id or f"P{rank:06}",
+        accession_number=f"ACC{rank:05}",
+        study_date=f"2026-11-{20 + rank % 2}",
+        score=score,
+        scores=(score, round((1 - score) / 2, 6), round((1 - score) / 2, 6)),
+        n_images=1 + rank % 2,
+        top_image=name,
+        nights_waiting=rank % 3,
+        flags=(Flag.LOSSY,) if rank % 4 else (),
+        thumbnail=small,
+        large_image=large,
+        evidence=(evidence,) if large else (),
+        outside_lungs=0.6 if large else None,
+        images=(
+            PatientImage(name=name, scores=(score, 0.0, 0.0)),
+            PatientImage(name="b.dcm", reason=Reason.CORRUPT),
+        ),
+    )
+
+
+def _night(n: int, names: tuple[str, ...] = ()) -> TriageRun:
+    small, large = _jpeg(88, 0), _jpeg(512, 1)
+    ranked = [
+        _patient(rank, small, large if rank <= 50 else b"", names[rank - 1] if rank <= len(names) else "")
+        for rank in range(1, n + 1)
+    ]
+    human = dataclasses.replace(
+        ranked[0], rank=None, priority=None, score=None, scores=None, patient_id="HUMAN", reason=Reason.LATERAL_VIEW,
+        evidence=(), outside_lungs=None,
+    )  # fmt: skip
+    run = made_run(patients=(*ranked, human))
+    return dataclasses.replace(run, capacity=capacity_yield(30, run.patients, {}, None))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium")
+    assert chromium, "apt-get install chromium"
+    arguments = ["--no-sandbox", "--disable-background-networking"]
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()
+
+
+Opened = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(browser: Any, tmp_path: Path) -> Iterator[Opened]:
+    """Open the page of a run; no console message is allowed, and no request but for the file itself."""
+    said: list[str] = []
+    pages = []
+
+    def opened(run: TriageRun, **options: Any) -> Any:
+        path = tmp_path / "é report.html"
+        path.write_bytes(b"".join(render_page(run, {"report.csv": 64 * "a"})))
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
+        pages.append(page)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(("file:", "data:")) else said.append(request.url),
+        )
+        page.on("dialog", lambda dialog: said.append("dialog"))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    if SCREENSHOTS:
+        for number, page in enumerate(pages):
+            page.screenshot(
+                path=Path(SCREENSHOTS)
+                / f"{os.environ['PYTEST_CURRENT_TEST'].split('::')[1][:60].split(' ')[0]}_{number}.png"
+            )
+    for page in pages:
+        page.close()
+    assert said == []
+
+
+def test_the_first_five_are_on_the_first_screen(open_page: Opened) -> None:
+    page = open_page(_night(40))
+    boxes = [row.bounding_box() for row in page.locator(".ranking tbody tr").all()[:5]]
+    assert all(box["y"] + box["height"] <= 800 for box in boxes)
+    assert page.locator(".todo .first").inner_text() == "Swab these 30 first"
+    assert page.locator(".todo .human").inner_text() == "1 needs a human"
+
+
+def test_sort_filter_and_find(open_page: Opened) -> None:
+    page = open_page(_night(40))
+    page.locator("thead .c-score button").click()
+    page.locator("thead .c-score button").click()
+    assert page.locator(".ranking tbody .c-rank").first.inner_text() == "40"
+    assert page.locator(".ranking .line").count() == 0
+    page.locator("thead .c-rank button").click()
+    assert page.locator(".ranking .line").text_content() == "Ranks 1 to 30 first: there are 30 swabs"
+    page.keyboard.press("/")
+    page.keyboard.type("P000031")
+    assert page.locator(".ranking tbody tr:visible:not(.line)").count() == 1
+    assert page.locator("#shown").inner_text() == "Filtered: 1 of 40 ranked, 0 of 1 for a human"
+
+
+def test_a_patient_by_keyboard_alone(open_page: Opened) -> None:
+    page = open_page(_night(40))
+    for key in ("j", "j", "k", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator("#patient-title").inner_text() == "P000002"
+    for key, expected in (("j", "P000003"), ("ArrowUp", "P000002"), ("k", "P000001"), ("k", "P000001")):
+        page.keyboard.press(key)
+        assert page.locator("#patient-title").inner_text() == expected
+    page.keyboard.press("Escape")
+    assert not page.locator("#patient").is_visible()
+    page.wait_for_function("document.activeElement.textContent === 'P000001'")
+
+
+def test_large_image_map_and_adjustment(open_page: Opened) -> None:
+    page = open_page(_night(60))
+    page.locator(".ranking tbody tr .c-score").first.click()
+    assert page.evaluate("[large.naturalWidth, large.naturalHeight]") == [512, 512]
+    assert not page.locator("#map").is_visible()
+    page.get_by_role("button", name="Any pneumonia").click()
+    assert page.evaluate("map.naturalWidth") == 16
+    assert page.locator("#map").bounding_box() == page.locator("#large").bounding_box()
+    assert page.locator("#map-note").inner_text().strip() == "Where the network looked, not where disease is"
+    assert "do not trust this score" in page.locator("#outside").inner_text()
+    page.locator("#brightness").fill("150")
+    assert page.evaluate("large.style.filter") == "brightness(150%) contrast(100%)"
+    page.get_by_role("button", name="As it was").click()
+    assert page.evaluate("large.style.filter") == "brightness(100%) contrast(100%)"
+    page.keyboard.press("Escape")
+    page.locator(".ranking tbody tr .c-score").nth(54).click()
+    assert page.locator("#picture-note").inner_text().startswith("Only a small preview")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 640, 1280])
+def test_nothing_spills_and_nothing_serious_is_found(open_page: Opened, scheme: str, width: int) -> None:
+    """640 px stands for 1280 px at 200 %. axe-core: no violation that is serious or critical."""
+    page = open_page(_night(40), viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = _violations(page)
+    page.locator(".ranking tbody th button").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert found + _violations(page) == []
+
+
+def _violations(page: Any) -> list[str]:
+    page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    result = page.evaluate("axe.run()")
+    serious = [found for found in result["violations"] if found["impact"] in ("serious", "critical")]
+    return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in serious]
+
+
+def test_the_switch_beats_the_system(open_page: Opened) -> None:
+    page = open_page(_night(3), color_scheme="light")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate(colour) == "rgb(18, 23, 28)"
+
+
+def test_the_first_printed_page_holds_25_patients(open_page: Opened, tmp_path: Path) -> None:
+    page = open_page(_night(100), color_scheme="dark")
+    page.pdf(path=tmp_path / "list.pdf", prefer_css_page_size=True)
+    text = subprocess.run(
+        ["pdftotext", "-f", "1", "-l", "1", "-layout", tmp_path / "list.pdf", "-"],
+        capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    assert sum(f"P{rank:06}" in text for rank in range(1, 101)) >= 25
+    assert "A low score is never a rule-out" in text
+
+
+def test_five_thousand_patients_open_within_two_seconds(open_page: Opened) -> None:
+    night = _night(5000)
+    began = time.monotonic()
+    page = open_page(night)
+    rendered = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert rendered < 2000
+    assert page.locator(".ranking tbody tr:not(.line)").count() == 5000
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=["script", "image", "formula", "direction", "long"])
+def test_names_are_inert(open_page: Opened, name: str) -> None:
+    page = open_page(_night(3, (name, name, name)), viewport={"width": 390, "height": 800})
+    assert page.locator("img[onerror], body > script[src]").count() == 0
+    page.locator(".ranking tbody th button").first.click()
+    assert page.locator("#patient img").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_firefox_opens_a_patient(tmp_path: Path) -> None:
+    firefox = shutil.which("firefox-esr")
+    assert firefox, "apt-get install firefox-esr"
+    path = tmp_path / "report.html"
+    path.write_bytes(b"".join(render_page(_night(5), {"report.csv": 64 * "a"})))
+    smoke = Path(__file__).with_name("firefox_smoke.cjs")
+    environment = os.environ | {"NODE_PATH": str(NODE_MODULES.resolve()), "HOME": str(tmp_path)}
+    ran = subprocess.run(
+        ["node", smoke, path.as_uri(), firefox],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert json.loads(ran.stdout or ran.stderr) == {
+        "opened": True, "title": "P000001", "closed": True, "messages": [],
+    }  # fmt: skip
