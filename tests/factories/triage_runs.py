@@ -19,7 +19,7 @@ def made_run(**fields: Any) -> TriageRun:
             bundle_id="default@0123456789ab",
             bundle_sha256="0123456789ab" + 52 * "0",
             cxrbatch_version="0.1.0",
-            tensorflow_version="2.21.0",
+            runtime="TensorFlow 2.21.0",
             device="CPU",
             precision="float32",
             batch_size=16,
