@@ -4,7 +4,7 @@ PYTHON ?= python3
 OUT ?= report.csv
 BIN = $(VENV)/bin
 
-.PHONY: install dev test check lock audit format sample sample-data bench fuzz
+.PHONY: install dev test check documents lock audit format sample sample-data bench fuzz
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ check: dev  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+documents: dev  ## write again what is generated: docs/reference.md, MODEL_CARD.md
+	$(BIN)/python -m cxrbatch.cli.reference > docs/reference.md
+	$(BIN)/python -m cxrbatch.evaluation.model_card > MODEL_CARD.md
 
 lock: dev  ## pin the newest of what setup.cfg asks for, with hashes
 	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --generate-hashes --quiet \

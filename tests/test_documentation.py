@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from cxrbatch import errors, load_bundle
-from cxrbatch.cli.app import cli
+from cxrbatch.cli.app import EXIT_INTERRUPTED, cli
+from cxrbatch.cli.exit_codes import EXIT_CODES
 from cxrbatch.cli.options import EXIT_INCOMPLETE
+from cxrbatch.cli.reference import reference
 from cxrbatch.errors import CxrbatchError
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING
 from cxrbatch.records import PATIENT_COLUMNS
@@ -190,7 +192,7 @@ def test_files_of_the_typical_changes_exist() -> None:
             assert (REPOSITORY / "cxrbatch" / name).exists(), name
 
 
-# --- tables of the README
+# --- tables
 
 
 def rows_of_table(page: str, heading: str) -> dict[str, str]:
@@ -202,16 +204,17 @@ def rows_of_table(page: str, heading: str) -> dict[str, str]:
     return {first: second for first, second, *_ in cells[2:]}
 
 
-def test_the_readme_has_every_reason_and_flag_in_the_words_of_the_report() -> None:
-    assert rows_of_table("README.md", "### Reasons for no score") == dict(REASON_MEANING)
-    assert rows_of_table("README.md", "### Flags on a score") == dict(FLAG_MEANING)
-
-
-def test_the_readme_has_every_column() -> None:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    named = text.split("### Columns of `report.csv`", 1)[1].split("###", 1)[0]
-    found = [word for word in re.findall(r"`(\w+)`", named) if word in PATIENT_COLUMNS]
-    assert tuple(dict.fromkeys(found)) == PATIENT_COLUMNS
+def test_the_reference_is_what_the_program_says() -> None:
+    """Else: make documents."""
+    text = (REPOSITORY / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert text == reference()
+    assert rows_of_table("docs/reference.md", "## Reasons for no score") == dict(REASON_MEANING)
+    assert rows_of_table("docs/reference.md", "## Flags on a score") == dict(FLAG_MEANING)
+    assert tuple(rows_of_table("docs/reference.md", "## Columns of `report.csv`")) == PATIENT_COLUMNS
+    assert {f"cxrbatch {' '.join(name)}" for name in LEAVES} == set(re.findall("^### `(.*)`$", text, re.M))
+    assert {option for option in OPTIONS if option[0] == "-"} - set(
+        re.findall(r"--?[a-z][a-z-]*", text)
+    ) == set()
 
 
 def error_kinds(kind: type[CxrbatchError] = CxrbatchError) -> Iterator[type[CxrbatchError]]:
@@ -222,8 +225,7 @@ def error_kinds(kind: type[CxrbatchError] = CxrbatchError) -> Iterator[type[Cxrb
 
 def test_exit_codes_are_documented_and_nothing_else_is() -> None:
     codes = {str(kind.exit_code) for kind in error_kinds()} | {"0", str(EXIT_INCOMPLETE)}
-    assert set(rows_of_table("README.md", "| exit code | means |")) | {"0"} == codes
-    assert set(rows_of_table("docs/running.md", "## Exit codes, and what to do")) - {"130"} == codes
+    assert {str(code) for code in EXIT_CODES} - {str(EXIT_INTERRUPTED)} == codes
     assert set(re.findall(r"(\d) [a-z]", cli.help or "")) >= codes
 
 

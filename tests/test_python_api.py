@@ -25,8 +25,7 @@ from cxrbatch import (
     screen,
 )
 from cxrbatch.errors import NoImageFound, UsageProblem
-from cxrbatch.records import file_row, patient_row
-from cxrbatch.records.rows import NUMBER_TYPES
+from cxrbatch.records import NUMBER_TYPES, file_row, patient_row
 from cxrbatch.report.table import files_csv, patients_csv
 
 REPOSITORY = Path(__file__).parents[1]

@@ -5,6 +5,13 @@ All are frozen: a stage makes a new record and never changes the one that it rec
 """
 
 from cxrbatch.records.capacity import CapacityYield, Expected, Reach
+from cxrbatch.records.columns import (
+    FILE_COLUMN_MEANING,
+    FILE_COLUMNS,
+    NUMBER_TYPES,
+    PATIENT_COLUMN_MEANING,
+    PATIENT_COLUMNS,
+)
 from cxrbatch.records.images import (
     ADULT_YEARS,
     CxrImage,
@@ -16,14 +23,17 @@ from cxrbatch.records.images import (
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
 from cxrbatch.records.patients import EarlierEntry, Evidence, PatientImage, PatientTriage, Priority
-from cxrbatch.records.rows import FILE_COLUMNS, PATIENT_COLUMNS, file_row, header_cells, patient_row
+from cxrbatch.records.rows import file_row, header_cells, patient_row
 from cxrbatch.records.run import Provenance, TriageRun, table_frame
 
 __all__ = [
     "ADULT_YEARS",
     "FILE_COLUMNS",
+    "FILE_COLUMN_MEANING",
     "FINDINGS",
+    "NUMBER_TYPES",
     "PATIENT_COLUMNS",
+    "PATIENT_COLUMN_MEANING",
     "CapacityYield",
     "CxrImage",
     "EarlierEntry",

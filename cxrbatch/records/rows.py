@@ -2,33 +2,12 @@
 
 from cxrbatch._lib.csv import Row
 from cxrbatch._lib.text import as_code
+from cxrbatch.records.columns import SCORE_COLUMNS
 from cxrbatch.records.images import ImageHeader
-from cxrbatch.records.outcomes import FINDINGS, Failure, ImageScore
+from cxrbatch.records.outcomes import Failure, ImageScore
 from cxrbatch.records.patients import PatientTriage
 
-_SCORES = tuple(f"score_{finding}" for finding in FINDINGS)
-
-PATIENT_COLUMNS = (
-    *("rank", "status", "priority", "patient_id", "accession_number", "study_date", "score", *_SCORES),
-    *("n_images", "top_image", "nights_waiting", "flags", "reason", "issuer_of_patient_id", "probability"),
-    "swabbed",
-)
-"""Columns of ``report.csv``. Scripts of users depend on them: append only."""
-
-FILE_COLUMNS = (
-    *("file", "status", "reason", "detail", "patient_id", "study_instance_uid", "sop_instance_uid"),
-    *("view_position", *_SCORES),
-)
-"""Columns of ``report.files.csv``. Scripts of users depend on them: append only."""
-
 _HEADER_COLUMNS = ("patient_id", "study_instance_uid", "sop_instance_uid")
-
-NUMBER_TYPES = {
-    "rank": "Int64",
-    **dict.fromkeys(("n_images", "nights_waiting"), "int64"),
-    **dict.fromkeys(("score", *_SCORES, "probability"), "float64"),
-}
-"""Columns with numbers, and their pandas type; the other columns contain text."""
 
 
 def patient_row(patient: PatientTriage) -> Row:
@@ -71,4 +50,4 @@ def header_cells(header: ImageHeader | None) -> Row:
 
 
 def _scores(scores: tuple[float, ...] | None) -> Row:
-    return dict(zip(_SCORES, scores, strict=True)) if scores else {}
+    return dict(zip(SCORE_COLUMNS, scores, strict=True)) if scores else {}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbatch._lib.csv import Row
 from cxrbatch.records.capacity import CapacityYield
+from cxrbatch.records.columns import FILE_COLUMNS, NUMBER_TYPES, PATIENT_COLUMNS
 from cxrbatch.records.outcomes import Failure, ImageScore
 from cxrbatch.records.patients import PatientTriage
-from cxrbatch.records.rows import FILE_COLUMNS, NUMBER_TYPES, PATIENT_COLUMNS, file_row, patient_row
+from cxrbatch.records.rows import file_row, patient_row
 
 if TYPE_CHECKING:
     import pandas as pd
