@@ -13,7 +13,7 @@ from cxrbatch.bundle import Bundle, DataLicence, WeightsLicence, load_bundle, st
 from cxrbatch.datasets import IMAGENET, licences_of, weights_licence
 from cxrbatch.evaluation.checklists import reporting_items
 from cxrbatch.evaluation.matched import site_auroc
-from cxrbatch.evaluation.plain_words import plain_words
+from cxrbatch.evaluation.plain_words import HOW_GOOD, plain_words
 from cxrbatch.evaluation.score_sections import confound_floor
 from cxrbatch.evaluation.sections import all_sections, headline_row
 from cxrbatch.evaluation.site_scores import Exposure
@@ -88,12 +88,14 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
         whose training is not known, gets a card that states this.
     """
     shown = bundle.evaluation if evaluation is None else evaluation
+    answers = plain_words(bundle, shown)
     return "\n".join(
         (
             f"# Model card: bundle `{_code(bundle.name)}`\n",
             f"Bundle `{_code(bundle.id)}`. Generated from what was measured; not edited by hand.\n",
-            _plain_words(bundle, shown),
+            _plain_words(answers, shown),
             _weaknesses(shown),
+            *_how_good(answers),
             *([_headline(shown)] if shown else []),
             *map(_section, all_sections(bundle, shown)),
             _training(bundle.training),
@@ -103,14 +105,22 @@ def model_card(bundle: Bundle, evaluation: Mapping[str, Any] | None = None) -> s
     )
 
 
-def _plain_words(bundle: Bundle, evaluation: Mapping[str, Any]) -> str:
-    worth = f"**{_text(state_worth(evaluation))}**\n" if evaluation else ""
-    answers = [
-        "\n".join([f"**{heading}.**\n", *(f"* {_text(line)}" for line in lines)]) + "\n"
-        for heading, lines in plain_words(bundle, evaluation).items()
-        if lines
-    ]
-    return "\n".join(["## In plain words\n", *([worth] if worth else []), *answers])
+def _plain_words(answers: Mapping[str, Sequence[str]], evaluation: Mapping[str, Any]) -> str:
+    """Write half a page: what the bundle is worth in one sentence, then all answers but the many figures."""
+    worth = [f"**{_text(state_worth(evaluation))}**\n"] if evaluation else []
+    shown = {heading: lines for heading, lines in answers.items() if lines and heading != HOW_GOOD}
+    return "\n".join(
+        ["## In plain words\n", *worth, *(f"**{name}.**\n\n{_list(lines)}" for name, lines in shown.items())]
+    )
+
+
+def _how_good(answers: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if lines := answers.get(HOW_GOOD):
+        yield f"## {HOW_GOOD}\n\n{_list(lines)}"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "".join(f"* {_text(line)}\n" for line in lines)
 
 
 def _weaknesses(evaluation: Mapping[str, Any]) -> str:

@@ -23,6 +23,9 @@ from cxrbatch.evaluation.queries import (
 from cxrbatch.evaluation.site_scores import UNSEEN, Exposure
 from cxrbatch.evaluation.targets import KIND, URGENT_HEALTHY, USEFUL_AUROC, WITHOUT_LUNGS, targets
 
+HOW_GOOD = "How good it is at a hospital never seen"
+"""Heading of the answer with the most figures."""
+
 _FOR_WHOM = (
     "For research only; not a medical device.",
     "It ranks the adult patients of one hospital by a frontal chest radiograph, so that PCR swabs reach the "
@@ -52,7 +55,7 @@ def plain_words(bundle: Bundle, evaluation: Evaluation) -> dict[str, list[str]]:
         return {"For whom": list(_FOR_WHOM), "How good it is": [unknown]}
     return {
         "For whom": list(_FOR_WHOM),
-        "How good it is at a hospital never seen": [
+        HOW_GOOD: [
             *_within_a_person(evaluation),
             *_at_hospitals(evaluation),
             *_called_urgent(bundle, evaluation),

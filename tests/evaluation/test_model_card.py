@@ -10,7 +10,7 @@ from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.bundle.worth import state_worth
 from cxrbatch.datasets.licences import IMAGENET, weights_licence
 from cxrbatch.evaluation.model_card import model_card
-from cxrbatch.evaluation.plain_words import plain_words
+from cxrbatch.evaluation.plain_words import HOW_GOOD, plain_words
 from cxrbatch.evaluation.targets import targets
 from cxrbatch.pages.wording import interval
 from tests.factories.evaluations import evaluated, made_bundle, scored_site, scored_sites
@@ -43,10 +43,17 @@ def test_the_card_opens_in_plain_words_with_what_the_bundle_is_worth(
     lines = part(card, "In plain words").splitlines()
     assert lines[1] == f"**{state_worth(evaluation)}**"
     answers = plain_words(made_bundle(), evaluation)
+    figures = [f"* {sentence}" for sentence in answers.pop(HOW_GOOD)]
     assert [line for line in lines[2:] if line.startswith("**")] == [f"**{heading}.**" for heading in answers]
     assert [line for line in lines if line.startswith("* ")] == [
         f"* {sentence}" for answer in answers.values() for sentence in answer
     ]
+    assert [line for line in part(card, HOW_GOOD).splitlines() if line] == figures
+
+
+def test_the_card_of_the_shipped_bundle_opens_with_half_a_page() -> None:
+    shown = part(model_card(load_bundle()), "In plain words")
+    assert len(shown.split()) <= 300
 
 
 def test_weaknesses_come_before_tables_and_missed_targets_before_all_else(
