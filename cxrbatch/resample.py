@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 COARSE_PX = 256
 """Side in pixels of the coarse image in which borders are found."""
 
+_PADDING = 16
+
 Box = tuple[float, float, float, float]
 """left, upper, right, lower in pixels, in the order of Pillow."""
 
@@ -50,13 +52,21 @@ class ReducedImage:
         """
         left, upper, right, lower = box or self.extent
         rows = _mean_rows(self.pixels, upper, lower, height)
-        columns = np.ascontiguousarray(rows.T)  # whole rows are gathered faster
+        columns = _transposed(rows)  # whole rows are gathered faster
         return _mean_rows(columns, left, right, width).T
 
     @cached_property
     def coarse(self) -> NDArray[np.float32]:
         """The image at 256 × 256, in which its borders are found; computed once."""
         return self.area_mean(COARSE_PX, COARSE_PX)
+
+
+def _transposed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Copy columns to rows: of rows that are not a power of two apart, more stay in the processor's cache."""
+    height, width = pixels.shape
+    apart = np.empty((height, width + _PADDING), np.float32)[:, :width]
+    apart[:] = pixels
+    return np.ascontiguousarray(apart.T)
 
 
 def _mean_rows(pixels: NDArray[np.float32], begin: float, end: float, n: int) -> NDArray[np.float32]:

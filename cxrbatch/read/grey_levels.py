@@ -24,11 +24,11 @@ def hides_chest(values: Values, mapped: Values, valid: NDArray[np.bool_] | None)
     valid : ndarray of bool, same shape, or None
         False where a pixel is padding or outside the shutter.
     """
-    before, after = _middle(values, valid), _middle(mapped, valid)
-    if before.size < _LEAST_PIXELS:
+    after = _middle(mapped, valid)
+    if after.size < _LEAST_PIXELS:
         return False
     left = n_levels(after)
-    return left < _FEW_LEVELS and left < _SHARE_LEFT * n_levels(before)
+    return left < _FEW_LEVELS and left < _SHARE_LEFT * n_levels(_middle(values, valid))
 
 
 def _middle(values: Values, valid: NDArray[np.bool_] | None) -> Values:
@@ -52,7 +52,9 @@ def n_levels(values: Values) -> float:
     lowest, span = values.min(), np.ptp(values)
     if not span > 0:
         return 1.0
-    levels = ((values - lowest) / span * np.float32(_N_LEVELS - 1)).astype(np.intp)
-    shares = np.bincount(levels) / levels.size
+    levels = values - lowest
+    levels /= span
+    levels *= np.float32(_N_LEVELS - 1)
+    shares = np.bincount(levels.astype(np.intp)) / levels.size
     used = shares[shares > 0]
     return float(np.exp(-(used * np.log(used)).sum()))

@@ -128,8 +128,7 @@ def full_range(values: Stored | Values | NDArray[np.bool_], lowest: float, highe
     ndarray of float32, shape of `values`
     """
     span = np.float32(max(highest - lowest, float(np.finfo(np.float32).tiny)))
-    shares = values.astype(np.float32)
-    shares -= np.float32(lowest)
+    shares = np.subtract(values, np.float32(lowest), dtype=np.float32, casting="same_kind")
     shares /= span
     return np.clip(shares, 0, 1, out=shares)
 
@@ -148,7 +147,9 @@ def data_range(values: Values, valid: NDArray[np.bool_] | None) -> Values:
     Refusal
         ``corrupt``: the transforms of the header made infinite values.
     """
-    return full_range(values, *_extremes(values if valid is None else values[valid]))
+    extremes = _extremes(values if valid is None else values[valid])
+    is_as_wanted = extremes == (0, 1) and valid is None
+    return values if is_as_wanted else full_range(values, *extremes)
 
 
 def _extremes(values: Values) -> tuple[float, float]:

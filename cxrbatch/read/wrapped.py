@@ -43,6 +43,8 @@ def require_unwrapped(pixels: NDArray[Any], valid: NDArray[np.bool_] | None = No
         ``corrupt``.
     """
     sample = _sample(pixels, valid, _SAMPLE_PIXELS)
+    if not sample.has_larger(_WHOLE_RANGE):  # as of nearly all images
+        return
     steps = sample.steps
     circular = np.minimum(steps, 1 - steps)
     most = _MOST_STEPS * float(circular.sum())
@@ -62,17 +64,30 @@ def may_be_wrapped(means: NDArray[np.float32]) -> bool:
     means : ndarray of float32, shape (rows, columns)
         Means over squares of pixels, in which lines are blurred.
     """
-    steps = _sample(means, None, _SAMPLE_MEANS).steps
+    sample = _sample(means, None, _SAMPLE_MEANS)
+    if not sample.has_larger(_HALF_RANGE):
+        return False
+    steps = sample.steps
     return int((steps > _HALF_RANGE).sum()) > _SUSPECT_SHARE * steps.size
 
 
 class _Sample(NamedTuple):
-    """Some rows of an image; `steps` are by what share of the range pixels differ from their right neighbours."""
+    """Some rows of an image; `differences` are those of pixels from their right neighbours."""
 
     values: Values
-    steps: Values
+    differences: Values
     lowest: float
     highest: float
+
+    @property
+    def steps(self) -> Values:
+        """Differences as shares of the range."""
+        return self.differences / np.float32(self.highest - self.lowest)
+
+    def has_larger(self, share: float) -> bool:
+        """Check whether one of the steps is larger."""
+        largest = self.differences.max(initial=0)
+        return bool(largest > 0 and largest / np.float32(self.highest - self.lowest) > share)
 
     @property
     def from_an_end(self) -> NDArray[np.bool_]:
@@ -83,14 +98,15 @@ class _Sample(NamedTuple):
 
 def _sample(pixels: NDArray[Any], valid: NDArray[np.bool_] | None, n_pixels: int) -> _Sample:
     step = max(pixels.size // n_pixels, 1)
-    values = pixels[::step].astype(np.float32)
-    steps = np.abs(values[:, 1:] - values[:, :-1])
+    values = pixels[::step].astype(np.float32, copy=False)
+    differences = values[:, 1:] - values[:, :-1]
+    np.abs(differences, out=differences)
     known = values
     if valid is not None:
         is_known = valid[::step]
-        steps[~(is_known[:, 1:] & is_known[:, :-1])] = 0
+        differences[~(is_known[:, 1:] & is_known[:, :-1])] = 0
         known = values[is_known]
     lowest, highest = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     if pixels.size < _LEAST_PIXELS or not highest > lowest:
-        return _Sample(values, np.zeros_like(steps), lowest, highest)
-    return _Sample(values, steps / np.float32(highest - lowest), lowest, highest)
+        differences[:] = 0
+    return _Sample(values, differences, lowest, highest)

@@ -54,6 +54,7 @@ _LOSSY = frozenset(
 
 _WITHOUT_END = frozenset((uid.RLELossless,))
 _END_MARKER = b"\xff\xd9"
+_USUAL_ENDS = (_END_MARKER, _END_MARKER + b"\0")
 _PADDING = b"\0\xff"
 _MOST_OTHER_BYTES = 64
 """How far from the end the marker may begin, after bytes of padding are taken off."""
@@ -202,14 +203,15 @@ def cut_at_end(codestream: bytes, transfer_syntax: str) -> bytes:
     Returns
     -------
     bytes
-        The codestream with its end marker; of RLE, all of it.
+        The codestream with its end marker, and at most one byte of padding, as all decoders expect it: a copy would
+        take longer than anything else here. Of RLE, all of it.
 
     Raises
     ------
     Refusal
         ``truncated``.
     """
-    if transfer_syntax in _WITHOUT_END:
+    if transfer_syntax in _WITHOUT_END or codestream.endswith(_USUAL_ENDS):
         return codestream
     plain = codestream.rstrip(_PADDING)
     place = plain.rfind(_END_MARKER, max(len(plain) - _MOST_OTHER_BYTES, 0))

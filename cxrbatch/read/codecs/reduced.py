@@ -93,26 +93,31 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
     block = 1 << halvings
     if form.signed or len(form.shape) != 2:
         raise NotReducible
-    planes = _within(rle_planes(frame, form.shape[0] * form.shape[1]), form)
-    means = [block_means(strips(plane.reshape(form.shape), block), block, bits) for plane, bits in planes]
+    planes = _bits_used(rle_planes(frame, form.shape[0] * form.shape[1]), form)
+    means = [
+        block_means(_within(strips(plane.reshape(form.shape), block), bits), block, bits)
+        for plane, bits in planes
+    ]
     if len(means) * 8 != form.allocated:
         raise NotReducible
     stored = reduce(lambda high, low: high * np.float32(256) + low, means)
     return ReducedImage(stored, extent_in_blocks(form.shape, block))
 
 
-def _within(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """Yield planes with the number of bits that belong to the grey value.
-
-    Raise `NotReducible` where another bit is set: only the full image shows what it means.
-    """
+def _bits_used(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[tuple[NDArray[np.uint8], int]]:
+    """Yield planes with the number of bits that belong to the grey value."""
     if form.high != form.stored - 1:
         raise NotReducible
     for place, plane in zip(range(form.allocated - 8, -1, -8), planes, strict=True):
-        n_used = min(max(form.stored - place, 0), 8)
-        if n_used < 8 and int(plane.max(initial=0)) >= 1 << n_used:
+        yield plane, min(max(form.stored - place, 0), 8)
+
+
+def _within(strips: Iterator[NDArray[np.uint8]], n_bits: int) -> Iterator[NDArray[np.uint8]]:
+    """Raise `NotReducible` where a higher bit is set: only the full image shows what it means."""
+    for strip in strips:
+        if n_bits < 8 and int(strip.max(initial=0)) >= 1 << n_bits:
             raise NotReducible
-        yield plane, n_used
+        yield strip
 
 
 def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:

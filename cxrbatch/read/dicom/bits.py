@@ -20,8 +20,8 @@ from cxrbatch.read.greyscale import Stored
 from cxrbatch.reasons import Flag, Reason, Refusal
 
 Mask = NDArray[np.bool_]
-_OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
-_BIT_POSITION = 0x0102
+_OVERLAY_BITS = tuple(f"{group:04X}0102" for group in range(0x6000, 0x6020, 2))
+"""OverlayBitPosition of all overlay groups (PS3.5 7.6)."""
 _SAMPLE_PIXELS = 1 << 18
 
 
@@ -73,11 +73,7 @@ def stated_bits(dataset: Dataset) -> Bits:
 
 
 def _overlay_bits(dataset: Dataset) -> Iterator[int]:
-    return (
-        el.integer(dataset, f"{group:04X}{_BIT_POSITION:04X}", 0)
-        for group in _OVERLAY_GROUPS
-        if (group, _BIT_POSITION) in dataset
-    )
+    return (el.integer(dataset, tag, 0) for tag in _OVERLAY_BITS if el.tag_of(tag) in dataset)
 
 
 def grey_values(

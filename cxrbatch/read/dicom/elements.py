@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
@@ -15,6 +16,7 @@ from pydicom.tag import BaseTag, Tag
 _DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _NO_TEXT = (bytes, Sequence, Dataset)
 _LARGEST = 1 << 32
+_PADDING = " \0"
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -46,7 +48,9 @@ def numbers_by_position(dataset: Dataset, keyword: str) -> Iterator[float | None
 
 def integer(dataset: Dataset, keyword: str, default: int) -> int:
     """Read the first value as an integer, limited to ±2**32; `default` where missing or unusable."""
-    value = number(dataset, keyword)
+    value = value_of(dataset, keyword)
+    if type(value) is not int:  # US or SS, as nearly all are
+        value = number(dataset, keyword)
     return default if value is None else int(max(-_LARGEST, min(value, _LARGEST)))
 
 
@@ -69,9 +73,11 @@ def is_stated(dataset: Dataset, keyword: str) -> bool:
 
 def date(dataset: Dataset, keyword: str) -> dt.date | None:
     """Read a DA value, also in the old form with dots (PS3.5 6.2, ACR-NEMA); None where missing or unusable."""
-    digits = text(dataset, keyword).replace(".", "").replace("-", "")
+    digits = text(dataset, keyword).replace(".", "").replace("-", "")[:8]
     try:
-        return dt.datetime.strptime(digits[:8], "%Y%m%d").date()
+        if len(digits) == 8 and digits.isdecimal():  # at a quarter of the time
+            return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        return dt.datetime.strptime(digits, "%Y%m%d").date()
     except ValueError:
         return None
 
@@ -87,8 +93,12 @@ def age_years(value: str) -> float | None:
 def value_of(dataset: Dataset, keyword: str) -> Any:
     """Return the value as pydicom gives it; None where it is missing or cannot be parsed."""
     tag = tag_of(keyword)
+    element = dataset.get_item(tag, keep_deferred=True)
     try:
-        return dataset[tag].value if tag in dataset else None
+        if element is None:
+            return None
+        # An element that is converted already need not be found a second time.
+        return dataset[tag].value if isinstance(element, RawDataElement) else element.value
     except MemoryError:
         raise
     except Exception:
@@ -104,8 +114,12 @@ def tag_of(keyword: str) -> BaseTag:
 def _texts(dataset: Dataset, keyword: str) -> Iterator[str]:
     """Convert values to text without padding, one by one: there may be many, and often only the first is used."""
     value = value_of(dataset, keyword)
+    if isinstance(value, str):
+        return iter((value.strip(_PADDING),))
     values = value if isinstance(value, MultiValue | list) else (value,)
-    return (str(item).strip(" \0") for item in values if item is not None and not isinstance(item, _NO_TEXT))
+    return (
+        str(item).strip(_PADDING) for item in values if item is not None and not isinstance(item, _NO_TEXT)
+    )
 
 
 def _finite(text: str) -> float | None:

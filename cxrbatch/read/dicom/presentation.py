@@ -13,6 +13,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from cxrbatch.read.codecs.decode import decodes_to_rgb
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import voi
+from cxrbatch.read.dicom.bits import stated_bits
 from cxrbatch.read.dicom.shutter import inside_share
 from cxrbatch.read.dicom.stored_values import (
     is_signed,
@@ -105,17 +106,18 @@ def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int, *, as_disp
     stored, flags = stored_values(dataset, frame)
     valid = valid_mask(dataset, stored)
     require_unwrapped(stored, _used(valid, inside_share(dataset, stored.shape, None)[0]))
-    found = _averaged(dataset, stored, halvings) or _presented(
+    found = _averaged(dataset, stored, halvings, flags) or _presented(
         dataset, stored, valid, signed=_has_sign(stored), as_displayed=as_displayed
     )
     return replace(found, flags=found.flags | flags)
 
 
-def _averaged(dataset: Dataset, stored: Stored, halvings: int) -> Presentation | None:
+def _averaged(dataset: Dataset, stored: Stored, halvings: int, flags: frozenset[Flag]) -> Presentation | None:
     if not halvings:
         return None
+    bits = None if Flag.BITS_CONFLICT in flags else stated_bits(dataset).stored
     try:
-        means = reduced_from_pixels(dataset, stored, halvings)
+        means = reduced_from_pixels(dataset, stored, halvings, bits)
     except NotReducible:
         return None
     return _of_means(dataset, means, signed=_has_sign(stored))

@@ -24,8 +24,8 @@ from cxrbatch.resample import NotReducible, ReducedImage
 
 def transfer_syntax(dataset: Dataset) -> str:
     """Return TransferSyntaxUID; without meta information, the syntax by which the file was parsed (PS3.5 10.1)."""
-    stated = el.text(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID")
-    if stated:
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and (stated := el.text(meta, "TransferSyntaxUID")):
         return stated
     implicit, little = dataset.original_encoding
     if implicit:
@@ -199,8 +199,15 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     return reduced.decode_reduced(frame, syntax, form, halvings)
 
 
-def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> ReducedImage:
+def reduced_from_pixels(
+    dataset: Dataset, stored: Stored, halvings: int, bits: int | None = None
+) -> ReducedImage:
     """Average decoded stored values.
+
+    Parameters
+    ----------
+    bits : int, optional
+        As in `cxrbatch.read.block_means.block_means`.
 
     Raises
     ------
@@ -208,7 +215,7 @@ def reduced_from_pixels(dataset: Dataset, stored: Stored, halvings: int) -> Redu
         Some of the pixels are padding.
     """
     values = block_means.strips(stored, 1 << halvings)
-    return _means(dataset, values, stored.shape, halvings)
+    return _means(dataset, values, stored.shape, halvings, bits)
 
 
 def _each(strips: Iterator[Stored], bits: Bits) -> Iterator[Stored]:

@@ -43,8 +43,9 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
     if not max(abs(slope), abs(intercept)) < _ABSURD:
         raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
     values = stored.astype(np.float32)
-    values *= slope
-    values += intercept
+    if slope != 1 or intercept != 0:
+        values *= slope
+        values += intercept
     return values
 
 
@@ -110,7 +111,9 @@ def voi_values(dataset: Dataset, values: Values) -> Values:
 
 
 def _transform(attributes: Dataset, values: Values) -> Lut | Window | None:
-    return _lut(attributes, "VOILUTSequence", signed=bool(values.min() < 0)) or _window(attributes)
+    has_lut = bool(el.items(attributes, "VOILUTSequence"))
+    lut = _lut(attributes, "VOILUTSequence", signed=bool(values.min() < 0)) if has_lut else None
+    return lut or _window(attributes)
 
 
 def _has_voi(dataset: Dataset) -> bool:
