@@ -1,8 +1,9 @@
 """Combine images to patients: scored images and failures in, patients ranked by COVID-19 score out."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TypeVar
 
@@ -31,6 +32,25 @@ RULES: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {"me
 data."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """What is known of a patient's stay on the list, beside scores.
+
+    Attributes
+    ----------
+    images : tuple of PatientImage
+        All images that count, as the page shows them.
+    nights : int
+        Nights since the first of them.
+    swabbed : datetime.date or None
+        Day of the swab that has no result yet.
+    """
+
+    images: tuple[PatientImage, ...]
+    nights: int = 0
+    swabbed: dt.date | None = None
+
+
 def aggregate_patients(
     images: Iterable[ImageScore],
     failures: Iterable[Failure],
@@ -57,15 +77,28 @@ def aggregate_patients(
     scored = _grouped(images)
     unscored = _grouped(failure for failure in failures if not failure.skipped)
     return rank(
-        triage(key, [scored[key]] if key in scored else [], unscored.get(key, []), rule, operating_points)
+        _of_one_night(key, scored.get(key, []), unscored.get(key, []), rule, operating_points)
         for key in scored.keys() | unscored.keys()
     )
+
+
+def _of_one_night(
+    key: PatientKey,
+    images: Sequence[ImageScore],
+    failures: Sequence[Failure],
+    rule: str,
+    operating_points: OperatingPoints | None,
+) -> PatientTriage:
+    described = (*map(describe_image, images), *map(describe_image, failures))
+    stay = Stay(images=tuple(sorted(described, key=attrgetter("name"))))
+    return triage(key, [images] if images else [], failures, stay, rule, operating_points)
 
 
 def triage(
     key: PatientKey,
     groups: Sequence[Sequence[ImageScore]],
     failures: Sequence[Failure],
+    stay: Stay,
     rule: str,
     operating_points: OperatingPoints | None,
 ) -> PatientTriage:
@@ -79,13 +112,14 @@ def triage(
         decides, the first one of equal groups. So a later image can raise a score, and never lowers it.
     failures : sequence of Failure
         Images of the patient without a score; the first one gives the reason if there is no group.
+    stay : Stay
     rule : str
         Key of `RULES`.
     operating_points : OperatingPoints or None
         None: the patient gets no priority.
     """
     if not groups:
-        return _not_scored(key, failures)
+        return _not_scored(key, failures, stay)
     scores, decisive = max(
         ((_combined(group, RULES[rule]), group) for group in groups), key=lambda one: one[0][0]
     )
@@ -105,17 +139,16 @@ def triage(
         flags=_flags(images, failures),
         thumbnail=top.thumbnail,
         patient_key=key,
-        images=_described(images, failures),
+        images=stay.images,
+        nights_waiting=stay.nights,
+        swabbed=stay.swabbed,
     )
 
 
-def _described(images: Sequence[ImageScore], failures: Sequence[Failure]) -> tuple[PatientImage, ...]:
-    found = (*map(describe_image, images), *map(describe_image, failures))
-    return tuple(sorted(found, key=attrgetter("name")))
-
-
-def describe_image(image: ImageScore | Failure) -> PatientImage:
-    """Describe an image of a patient for the page."""
+def describe_image(
+    image: ImageScore | Failure, night: dt.date | None = None, *, is_here: bool = True
+) -> PatientImage:
+    """Describe an image of a patient for the page; the last two are as in `PatientImage`."""
     return PatientImage(
         name=image.name,
         scores=image.scores if isinstance(image, ImageScore) else None,
@@ -123,6 +156,8 @@ def describe_image(image: ImageScore | Failure) -> PatientImage:
         detail=image.detail if isinstance(image, Failure) else "",
         view_position=image.header.view_position if image.header else "",
         flags=tuple(sorted(image.flags)) if isinstance(image, ImageScore) else (),
+        night=night,
+        is_here=is_here,
     )
 
 
@@ -165,9 +200,14 @@ def _combined(
 ) -> Scores:
     """Combine the scores of a group, and round them as they are printed.
 
-    So the order of the list can be checked against its figures.
+    So the order of the list can be checked against its figures. Most groups hold one image, and every rule leaves
+    its scores as they are.
     """
-    covid, pneumonia, normal = rule(np.array([image.scores for image in group], dtype=np.float64))
+    covid, pneumonia, normal = (
+        group[0].scores
+        if len(group) == 1
+        else rule(np.array([image.scores for image in group], dtype=np.float64))
+    )
     return round(float(covid), _DECIMALS), round(float(pneumonia), _DECIMALS), round(float(normal), _DECIMALS)
 
 
@@ -185,7 +225,7 @@ def _uid(failure: Failure) -> str:
     return failure.header.sop_instance_uid if failure.header else ""
 
 
-def _not_scored(key: PatientKey, failures: Sequence[Failure]) -> PatientTriage:
+def _not_scored(key: PatientKey, failures: Sequence[Failure], stay: Stay) -> PatientTriage:
     first = failures[0]
     header = first.header
     return PatientTriage(
@@ -203,5 +243,7 @@ def _not_scored(key: PatientKey, failures: Sequence[Failure]) -> PatientTriage:
         detail=first.detail,
         thumbnail=first.thumbnail,
         patient_key=key,
-        images=tuple(map(describe_image, failures)),
+        images=stay.images,
+        nights_waiting=stay.nights,
+        swabbed=stay.swabbed,
     )

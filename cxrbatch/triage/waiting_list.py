@@ -11,7 +11,7 @@ from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientImage, PatientKey, PatientTriage, Priority
 from cxrbatch.state import StoredImage
-from cxrbatch.triage.aggregate import describe_image, rank, triage
+from cxrbatch.triage.aggregate import Stay, describe_image, rank, triage
 from cxrbatch.triage.duplicates import second_copy
 
 _SETTLES_WITHIN = dt.timedelta(hours=1)
@@ -192,12 +192,13 @@ def _flagged(image: _Image) -> _Image:
     return replace(image, outcome=replace(image.outcome, flags=image.outcome.flags | {Flag.PATIENT_CHANGED}))
 
 
-def _unsettled(stored_images: Iterable[StoredImage], found: AbstractSet[int]) -> Iterator[_Image]:
+def _unsettled(stored_images: Sequence[StoredImage], found: AbstractSet[int]) -> Iterator[_Image]:
     """Apply rule 4: select the images that were not scored and that no later version replaces."""
-    versions: defaultdict[tuple[str, str], list[StoredImage]] = defaultdict(list)
-    for item in stored_images:
-        versions[item.root, item.name].append(item)
-    for item in stored_images:
+    not_scored = [item for item in stored_images if isinstance(item.outcome, Failure)]
+    versions: dict[tuple[str, str], list[StoredImage]] = {(item.root, item.name): [] for item in not_scored}
+    for item in stored_images if not_scored else ():
+        versions.get((item.root, item.name), []).append(item)
+    for item in not_scored:
         outcome = item.outcome
         if not isinstance(outcome, Failure) or outcome.skipped or outcome.header is None:
             continue
@@ -256,25 +257,31 @@ def _patient(key: PatientKey, wait: list[_Image], swabbed: dt.date | None, rules
             failures.append(image.outcome)
     # An image scored by another bundle gives the reason only if no other image does.
     failures.sort(key=lambda failure: failure.reason is Reason.OTHER_BUNDLE)
-    patient = triage(key, list(nights.values()), failures, rules.aggregation, rules.operating_points)
-    n_nights = (rules.tonight - in_order[0].night).days
-    images = tuple(_described(image, rules.tonight) for image in in_order)
-    patient = replace(patient, nights_waiting=n_nights, swabbed=swabbed, images=images)
-    if swabbed is not None:
-        if (rules.tonight - swabbed).days < rules.pending_days:
-            return patient
-        patient = replace(patient, flags=tuple(sorted({*patient.flags, Flag.RESULT_OVERDUE})))
-    return _put_first(patient) if rules.max_nights and n_nights >= rules.max_nights else patient
+    stay = Stay(
+        images=tuple(_described(image, rules.tonight) for image in in_order),
+        nights=(rules.tonight - in_order[0].night).days,
+        swabbed=swabbed,
+    )
+    patient = triage(key, list(nights.values()), failures, stay, rules.aggregation, rules.operating_points)
+    return _in_its_group(patient, rules)
 
 
 def _described(image: _Image, tonight: dt.date) -> PatientImage:
     night = None if image.night == tonight else image.night
-    return replace(describe_image(image.outcome), night=night, is_here=image.found)
+    return describe_image(image.outcome, night, is_here=image.found)
 
 
-def _put_first(patient: PatientTriage) -> PatientTriage:
-    return replace(
-        patient,
-        flags=tuple(sorted({*patient.flags, Flag.MAX_WAIT})),
-        priority=patient.priority if patient.score is None else Priority.URGENT,
-    )
+def _in_its_group(patient: PatientTriage, rules: ListRules) -> PatientTriage:
+    """Apply rule 10, and rule 11 to whoever does not wait for a result."""
+    if patient.swabbed is not None:
+        if (rules.tonight - patient.swabbed).days < rules.pending_days:
+            return patient
+        patient = _with_flag(patient, Flag.RESULT_OVERDUE)
+    if not rules.max_nights or patient.nights_waiting < rules.max_nights:
+        return patient
+    priority = patient.priority if patient.score is None else Priority.URGENT
+    return replace(_with_flag(patient, Flag.MAX_WAIT), priority=priority)
+
+
+def _with_flag(patient: PatientTriage, flag: Flag) -> PatientTriage:
+    return replace(patient, flags=tuple(sorted({*patient.flags, flag})))
