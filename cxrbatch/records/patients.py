@@ -98,7 +98,7 @@ class PatientTriage:
     images : tuple of PatientImage
         All images that count for the patient; on the page only.
     earlier : tuple of EarlierEntry
-        The patient's entries in lists of earlier nights; on the page only.
+        The patient's entries in lists of the earlier nights of this wait; on the page only.
     large_image : bytes
         JPEG of the top image to look at, for the first patients; empty for the others. On the page only.
     evidence : tuple of Evidence

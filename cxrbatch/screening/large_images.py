@@ -18,7 +18,7 @@ from cxrbatch.explain import Explanation, explain
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
 from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
-from cxrbatch.state import ListEntry, State
+from cxrbatch.state import State
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +75,10 @@ def with_large_images(
         [prepared[p.top_image] for p in chosen if p.is_ranked and p.top_image in prepared], engine
     )
     _LOG.debug("read %d large images, made %d maps", len(prepared), len(maps))
-    return tuple(_with(patient, prepared, maps) for patient in patients)
+    asked = {patient.patient_key for patient in chosen}  # a file of another night may have the same name
+    return tuple(
+        _with(patient, prepared, maps) if patient.patient_key in asked else patient for patient in patients
+    )
 
 
 def with_kept_images(patients: Patients, state: State, n: int) -> Patients:
@@ -101,14 +104,12 @@ def _with_kept(patient: PatientTriage, kept: Mapping[PatientKey, tuple[str, byte
     return replace(patient, large_image=jpeg)
 
 
-def with_earlier_entries(patients: Patients, entries: Iterable[ListEntry], tonight: dt.date) -> Patients:
-    """Add to patients who wait since an earlier night where they stood on the lists of earlier nights."""
-    waiting = {patient.patient_key for patient in patients if patient.nights_waiting}
-    if not waiting:  # else the lists of all nights are read for nobody
-        return patients
+def with_earlier_entries(patients: Patients, state: State, tonight: dt.date) -> Patients:
+    """Add to patients who wait since an earlier night where they stood on the lists of the nights of their wait."""
+    since = {patient.patient_key: tonight - dt.timedelta(days=patient.nights_waiting) for patient in patients}
     earlier: defaultdict[PatientKey, list[EarlierEntry]] = defaultdict(list)
-    for entry in entries:
-        if entry.patient_key in waiting and entry.night < tonight:
+    for entry in state.lists.entries(since=min(since.values(), default=tonight)):
+        if since.get(entry.patient_key, tonight) <= entry.night < tonight:
             found = EarlierEntry(night=entry.night, position=entry.position, score=entry.score)
             earlier[entry.patient_key].append(found)
     return tuple(
@@ -152,7 +153,7 @@ def _explained(inputs: Sequence[ModelInput], engine: Engine) -> dict[str, Explan
 def _with(
     patient: PatientTriage, prepared: Mapping[str, ModelInput], maps: Mapping[str, Explanation]
 ) -> PatientTriage:
-    if patient.awaits_result or patient.top_image not in prepared:
+    if patient.top_image not in prepared:
         return patient
     large, explanation = prepared[patient.top_image].thumbnail, maps.get(patient.top_image)
     if explanation is None:

@@ -221,7 +221,7 @@ def _run_folder(
         )
     if options.state:
         patients = with_kept_images(patients, state, options.n_explained)
-        patients = with_earlier_entries(patients, state.lists.entries(), context.night)
+        patients = with_earlier_entries(patients, state, context.night)
     return TriageRun(
         folder=str(folder),
         n_found=len(found),

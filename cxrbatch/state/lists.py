@@ -10,10 +10,11 @@ from cxrbatch.records import PatientTriage
 from cxrbatch.state.codec import decode_key, encode_key
 from cxrbatch.state.records import ListEntry
 
-# Where max() is the only aggregate, SQLite takes the other columns from the row that holds the maximum.
+# Where max() is the only aggregate, SQLite takes the other columns from the row that holds the maximum. CROSS JOIN
+# makes it look for runs first: the lines of the nights before are not read.
 _LAST_OF_NIGHT = """
 SELECT max(run.id) AS run, night, patient_key, position, status, score, priority, nights_waiting, flags, reason,
-    bundle_sha256 FROM listed JOIN run ON run.id = listed.run WHERE finished IS NOT NULL
+    bundle_sha256 FROM run CROSS JOIN listed ON listed.run = run.id WHERE finished IS NOT NULL AND night >= ?
     GROUP BY night, patient_key ORDER BY night, position, patient_key
 """
 
@@ -31,13 +32,13 @@ class Lists:
             ((run_id, *_row(position, patient)) for position, patient in enumerate(patients, start=1)),
         )
 
-    def entries(self) -> Iterator[ListEntry]:
-        """Read who was listed on which night, sorted by night and position.
+    def entries(self, since: dt.date = dt.date.min) -> Iterator[ListEntry]:
+        """Read who was listed on which night, that date or later, sorted by night and position.
 
         A patient was listed on a night if any of its finished runs listed the patient; the line is that of the last
         such run. So two patients of a night may have the same position.
         """
-        for row in self._connection.execute(_LAST_OF_NIGHT):
+        for row in self._connection.execute(_LAST_OF_NIGHT, (since.isoformat(),)):
             content = dict(row)
             content["night"] = dt.date.fromisoformat(row["night"])
             content["patient_key"] = decode_key(row["patient_key"])

@@ -103,7 +103,10 @@ def _night(number: int) -> Any:
 def test_a_large_image_is_kept_while_the_patient_is_among_the_first(
     night: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    """The export is emptied: whoever is carried over is still to be seen, and no longer after leaving the first."""
+    """The export is emptied: whoever is carried over is still to be seen, and no longer after leaving the first.
+
+    Also where the file of another patient has the same name now.
+    """
     folder, state = tmp_path / "export", tmp_path / "state.sqlite"
     shutil.copytree(night, folder)
     asked = {"state": state, "n_explained": 3}
@@ -112,6 +115,9 @@ def test_a_large_image_is_kept_while_the_patient_is_among_the_first(
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)
     Image.fromarray(pixels).save(folder / "of_tonight.png")
+    somebody_else = folder / next(p.top_image for p in before.patients if p.rank == 1)
+    somebody_else.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels[::-1]).save(somebody_else, format="png")  # an old name, another patient
     after = _screened(folder, tmp_path / "b.csv", tiny_bundle, clock=_night(1), **asked)
     first = {p.patient_key: p.large_image for p in before.patients if p.is_ranked and p.large_image}
     again = {p.patient_key: p for p in after.patients if p.is_ranked and p.patient_key in first}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Priority
+from cxrbatch.screening.large_images import with_earlier_entries
 from cxrbatch.state import schema
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.store import State
@@ -30,12 +31,31 @@ def test_whoever_a_finished_run_listed_was_listed_where_the_last_such_run_says(t
         run_lists(state, 0, finished=False)
         third = run_lists(state, 1, "B")
         entries = [(e.run, e.night, e.patient_key[2], e.position) for e in state.lists.entries()]
+        later = [(e.run, e.patient_key[2]) for e in state.lists.entries(since=night(1))]
     assert entries == [
         (first, night(0), "A", 1),
         (second, night(0), "C", 1),
         (second, night(0), "B", 2),
         (third, night(1), "B", 1),
     ]
+    assert later == [(third, "B")]
+
+
+def test_places_on_earlier_nights_are_those_of_this_wait(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        run_lists(state, 0, "A", "B")
+        run_lists(state, 2, "C", "B", "A")
+        run_lists(state, 3, "A", "B", "C")
+        run_lists(state, 4, "A", "B", "C")
+        waited = {"A": 2, "B": 4, "C": 0}
+        patients = tuple(_patient(1, Line(patient=p, score=0.5, nights_waiting=n)) for p, n in waited.items())
+        shown = with_earlier_entries(patients, state, night(4))
+    places = {p.patient_id: [(one.night, one.position) for one in p.earlier] for p in shown}
+    assert places == {
+        "A": [(night(2), 3), (night(3), 1)],
+        "B": [(night(0), 2), (night(2), 2), (night(3), 2)],
+        "C": [],
+    }
 
 
 def test_lines_hold_what_the_report_said_and_the_last_run_who_came_first(tmp_path: Path) -> None:
