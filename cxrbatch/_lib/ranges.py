@@ -1,6 +1,7 @@
 """State the ranges of options, and check what a caller gives from Python; click checks the command line."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from cxrbatch.errors import UsageProblem
@@ -12,6 +13,8 @@ MOST_EXPLAINED = 500
 """Most patients with a large image on the page: each takes some 60 KB."""
 EXPLAINED = 50
 """Patients with a large image on the page, unless stated otherwise."""
+SHOWABLE = ("name", "birth-date", "sex", "station", "study-time")
+"""What the page shows of a header only where it is asked to."""
 
 
 def check_count(name: str, value: Any, most: int | None = None) -> None:
@@ -26,6 +29,17 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
     if type(value) is not int or value < 1 or (most is not None and value > most):
         limits = "1 or more" if most is None else f"1 to {most}"
         raise UsageProblem(f"{name} {value!r}: give an int, {limits}")
+
+
+def check_names(name: str, values: Collection[str], known: Collection[str]) -> None:
+    """Check that values are known names.
+
+    Raises
+    ------
+    UsageProblem
+    """
+    if unknown := sorted(set(values) - set(known)):
+        raise UsageProblem(f"{name}: {unknown[0]!r} is none of {', '.join(known)}")
 
 
 def check_share(name: str, value: Any) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
-from cxrbatch._lib.ranges import EXPLAINED, MOST_EXPLAINED, MOST_IN_BATCH, MOST_WORKERS
-from cxrbatch._lib.text import CSV_ENCODINGS
-from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, Formats, Share
+from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
+from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
+from cxrbatch.cli.page_options import PAGE
+from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, Names, Share
 
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
@@ -197,7 +198,7 @@ SCREEN: tuple[click.Parameter, ...] = (
     ),
     click.Option(
         ["--format"],
-        type=Formats(),
+        type=Names(TABLE_FORMATS, always=("csv",)),
         default="csv",
         show_default=True,
         metavar="csv,json,parquet",
@@ -210,14 +211,7 @@ SCREEN: tuple[click.Parameter, ...] = (
     *EXECUTION,
     *NIGHT,
     *LIMITS,
-    click.Option(
-        ["--explain"],
-        type=click.IntRange(0, MOST_EXPLAINED),
-        default=EXPLAINED,
-        show_default=True,
-        metavar="N",
-        help="Patients for whom the page shows a large image, and where the network looked.",
-    ),
+    *PAGE,
     click.Option(
         ["--csv-encoding"],
         type=click.Choice(CSV_ENCODINGS),
@@ -238,7 +232,7 @@ SCREEN: tuple[click.Parameter, ...] = (
 
 _SAME_NAME = (
     *("bundle", "header_words", "operating_points", "state", "rescore"),
-    *("max_nights", "pending_days", "capacity", "csv_encoding"),
+    *("max_nights", "pending_days", "capacity", "csv_encoding", "show"),
 )
 """Options of ``cxrbatch screen`` that are fields of `ScreenOptions` as they are."""
 

@@ -5,8 +5,6 @@ from typing import Any
 
 import click
 
-from cxrbatch._lib.text import TABLE_FORMATS
-
 STDOUT = Path("-")
 """Value of ``--out`` that stands for standard output."""
 
@@ -37,22 +35,34 @@ class BundleFolder(click.ParamType):  # type: ignore[type-arg]
         return DEFAULT_BUNDLE if value == SHIPPED else Path(value)
 
 
-class Formats(click.ParamType):  # type: ignore[type-arg]
-    """Formats of tables, separated by commas; the CSV is always among them."""
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names out of a few, separated by commas.
+
+    Parameters
+    ----------
+    known : tuple of str
+        The names that there are; a value has them in this order.
+    always : tuple of str
+        Those that are in every value.
+    """
 
     name = "text"
     kind_in_recipe = str
 
+    def __init__(self, known: tuple[str, ...], always: tuple[str, ...] = ()) -> None:
+        self._known = known
+        self._always = always
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Split, and refuse what is no format."""
+        """Split, and refuse what is none of the names."""
         if isinstance(value, tuple):
             return value
-        wanted = [word.strip() for word in str(value).split(",")]
-        if unknown := [word for word in wanted if word not in TABLE_FORMATS]:
-            self.fail(f"{unknown[0]!r} is none of {', '.join(TABLE_FORMATS)}.", param, ctx)
-        return tuple(name for name in TABLE_FORMATS if name in (*wanted, "csv"))
+        wanted = [word.strip() for word in str(value).split(",") if word.strip() or self._always]
+        if unknown := [word for word in wanted if word not in self._known]:
+            self.fail(f"{unknown[0]!r} is none of {', '.join(self._known)}.", param, ctx)
+        return tuple(name for name in self._known if name in (*wanted, *self._always))
 
 
 class NewBundle(click.ParamType):  # type: ignore[type-arg]

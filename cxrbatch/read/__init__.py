@@ -5,10 +5,19 @@ in every worker process.
 """
 
 from cxrbatch.read.dicom.open import NotAnImage
+from cxrbatch.read.dicom.shown import ShownHeader, read_shown
 from cxrbatch.read.image import OpenImage, open_image
 from cxrbatch.read.patient_rule import PatientRule
 
-__all__ = ["READING_VERSION", "NotAnImage", "OpenImage", "PatientRule", "open_image"]
+__all__ = [
+    "READING_VERSION",
+    "NotAnImage",
+    "OpenImage",
+    "PatientRule",
+    "ShownHeader",
+    "open_image",
+    "read_shown",
+]
 
 READING_VERSION = 3
 """Raise it with every change of what is read of a file: pixels, header, patient, flags, reasons, pixel check.

@@ -1,11 +1,13 @@
 """Write the report of a run: `TriageRun` in, two CSV tables and one HTML page out, together or not at all."""
 
 from cxrbatch.report.annotate import annotated
+from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.report.write import check_writable, write_csv, write_report
 
 __all__ = [
+    "PageExtras",
     "Pseudonymiser",
     "annotated",
     "check_formats",

@@ -20,6 +20,7 @@ from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import Priority, TriageRun
 from cxrbatch.report.columns import choose_columns, notes
 from cxrbatch.report.details import details, to_json
+from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.words import OF_THE_SCRIPT, TEXTS, say
 from cxrbatch.triage import capacity_note, state_percent
 
@@ -31,7 +32,9 @@ _PIECE = 1000
 Kind = TypeVar("Kind", bound=StrEnum)
 
 
-def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
+def render_page(
+    run: TriageRun, sha256: Mapping[str, str], extras: PageExtras = PageExtras()
+) -> Iterator[bytes]:
     """Render the page in pieces: with a thumbnail for each patient it may have a hundred megabytes.
 
     Parameters
@@ -39,6 +42,7 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
     run : TriageRun
     sha256 : mapping of str to str
         SHA-256 of the tables that belong to the page, in hexadecimal, by file name.
+    extras : PageExtras
 
     Yields
     ------
@@ -62,6 +66,8 @@ def render_page(run: TriageRun, sha256: Mapping[str, str]) -> Iterator[bytes]:
             n_skipped=_count(Reason, (failure.reason for failure in run.failures if failure.skipped)),
             todo=_todo(run, len(ranked)),
             sha256=sha256,
+            extras=extras,
+            show_title=_show_title(extras),
         )
     )
     pieces.enable_buffering(_PIECE)
@@ -79,6 +85,11 @@ def _todo(run: TriageRun, n_ranked: int) -> str:
         if run.capacity.n_swabs >= n_ranked
         else say("swab_first", run.capacity.n_swabs)
     )
+
+
+def _show_title(extras: PageExtras) -> str:
+    title = ", ".join(say(f"show_{name}") for name in extras.show)
+    return title[:1].upper() + title[1:]
 
 
 def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:

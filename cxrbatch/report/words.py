@@ -58,6 +58,11 @@ TEXTS: Mapping[str, str] = {
     "nights": "Nights waiting",
     "flags": "Note",
     "issuer": "issuer of the patient number",
+    "show_name": "Name",
+    "show_birth-date": "birth date",
+    "show_sex": "sex",
+    "show_station": "station",
+    "show_study-time": "study time",
     "not_stated": "age, view not stated",
     "not_stated_meaning": "age, view and body part are not stated: make sure that it is a frontal view of an adult",
     # a human must look

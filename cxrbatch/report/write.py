@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 from cxrbatch._lib.atomic import TRIAL, check_csv_name, check_places, remove_leftovers, write_together
 from cxrbatch.errors import OutputError
 from cxrbatch.records import TriageRun
+from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, more_paths, more_tables
 from cxrbatch.report.page import render_page
 from cxrbatch.report.table import files_csv, patients_csv
@@ -52,7 +53,11 @@ def check_writable(out: Path, formats: Collection[str] = ()) -> None:
 
 
 def write_report(
-    run: TriageRun, out: Path, csv_encoding: str = "utf-8", formats: Collection[str] = ()
+    run: TriageRun,
+    out: Path,
+    csv_encoding: str = "utf-8",
+    formats: Collection[str] = (),
+    extras: PageExtras = PageExtras(),
 ) -> None:
     """Write the report; replace an earlier report of that name, and remove the remains of a killed run.
 
@@ -68,6 +73,8 @@ def write_report(
         ``utf-8``, or ``utf-8-sig`` for CSVs that begin with a byte order mark.
     formats : collection of str
         Of ``json`` and ``parquet``: further files with the same tables.
+    extras : PageExtras
+        What the page alone shows.
 
     Raises
     ------
@@ -80,7 +87,7 @@ def write_report(
     reconcile(run)
     tables = {paths.files: files_csv(run, csv_encoding), paths.patients: patients_csv(run, csv_encoding)}
     sha256 = {path.name: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
-    page = render_page(run, sha256)
+    page = render_page(run, sha256, extras)
     more = more_tables(run, out, formats)
     write_together(
         {**more, paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}

@@ -16,8 +16,8 @@ from cxrbatch.discover import classify
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
 from cxrbatch.explain import Explanation, explain
 from cxrbatch.prepare import PrepareOptions
-from cxrbatch.reasons import Reason
 from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
+from cxrbatch.screening.page_extras import NOT_READ_AGAIN
 from cxrbatch.state import State
 
 _LOG = logging.getLogger(__name__)
@@ -25,9 +25,6 @@ _LOG = logging.getLogger(__name__)
 LARGE_PX = 512
 """Long side of the large image of a patient."""
 _PER_WORKER = 6
-_NOT_READ_AGAIN = frozenset(
-    {Reason.CORRUPT, Reason.TRUNCATED, Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREADABLE}
-)
 
 Patients = tuple[PatientTriage, ...]
 
@@ -39,7 +36,7 @@ def first_patients(patients: Iterable[PatientTriage], n: int) -> list[PatientTri
     unscored = [
         patient
         for patient in listed
-        if patient.status == "not_scored" and patient.reason not in _NOT_READ_AGAIN
+        if patient.status == "not_scored" and patient.reason not in NOT_READ_AGAIN
     ]
     return [*ranked[:n], *unscored[:n]]
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS, Clock, system_clock
-from cxrbatch._lib.ranges import EXPLAINED, MOST_EXPLAINED, check_count, check_seconds, check_share
+from cxrbatch._lib.ranges import (
+    EXPLAINED,
+    MOST_EXPLAINED,
+    SHOWABLE,
+    check_count,
+    check_names,
+    check_seconds,
+    check_share,
+)
 from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 from cxrbatch.bundle import DEFAULT_BUNDLE
 from cxrbatch.engines import EngineOptions
@@ -52,6 +60,8 @@ class ScreenOptions:
         Number of available swabs.
     n_explained : int
         Number of patients for whom the page shows a large image and where the network looked.
+    show : tuple of str
+        What the page alone shows of the header: names of `cxrbatch._lib.ranges.SHOWABLE`.
     csv_encoding : str
         Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
     formats : tuple of str
@@ -77,6 +87,7 @@ class ScreenOptions:
     pending_days: int = PENDING_DAYS
     capacity: int | None = None
     n_explained: int = EXPLAINED
+    show: tuple[str, ...] = ()
     csv_encoding: str = "utf-8"
     formats: tuple[str, ...] = ("csv",)
     show_progress: bool = False
@@ -97,8 +108,8 @@ class ScreenOptions:
             raise UsageProblem(
                 f"csv_encoding {self.csv_encoding!r}: has to be one of {', '.join(CSV_ENCODINGS)}"
             )
-        if unknown := sorted(set(self.formats) - set(TABLE_FORMATS)):
-            raise UsageProblem(f"formats: {unknown[0]!r} is none of {', '.join(TABLE_FORMATS)}")
+        check_names("formats", self.formats, TABLE_FORMATS)
+        check_names("show", self.show, SHOWABLE)
         check_share("prevalence", self.prevalence)
         check_seconds("settle_s", self.settle_s)
 

@@ -35,6 +35,7 @@ from cxrbatch.screening.large_images import (
 )
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
+from cxrbatch.screening.page_extras import check_page_options, page_extras
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
 from cxrbatch.terms import HeaderWords, load_header_words
 from cxrbatch.triage import (
@@ -100,6 +101,7 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         raise UsageProblem(
             "--format: only files have further formats; give a name that ends in .csv as --out"
         )
+    check_page_options(options)
     if options.max_nights and not options.state:
         raise UsageProblem("--max-nights: nights are only counted with --state FILE")
     pseudonymise = Pseudonymiser.from_file(options.pseudonym_key) if options.pseudonym_key else None
@@ -117,7 +119,8 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         shown = pseudonymise(run) if pseudonymise else run
         if out:
-            write_report(shown, out, options.csv_encoding, options.formats)
+            extras = page_extras(shown, folder, options)
+            write_report(shown, out, options.csv_encoding, options.formats, extras)
             _LOG.debug("wrote the report %s", out)
         elif stream:
             write_csv(shown, stream, options.csv_encoding)

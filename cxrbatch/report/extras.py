@@ -1,0 +1,26 @@
+"""Hold what the page shows beside the run; it is no part of the run, so no table, state or log gets it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cxrbatch.records import PatientKey, PatientTriage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageExtras:
+    """What the page shows beside the run.
+
+    Attributes
+    ----------
+    show : tuple of str
+        Names of `cxrbatch._lib.ranges.SHOWABLE`, in their order: one column holds them.
+    shown : mapping of PatientKey to tuple of str
+        Their values for each patient; a patient whose file is not there any more is missing.
+    """
+
+    show: tuple[str, ...] = ()
+    shown: Mapping[PatientKey, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    def of(self, patient: PatientTriage) -> tuple[str, ...] | None:
+        """Return the values of a patient; None where no file of the patient is there."""
+        return self.shown.get(patient.patient_key)

@@ -1,0 +1,68 @@
+"""Collect what the page alone shows: the run and its folder in, `PageExtras` out."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cxrbatch.discover import classify
+from cxrbatch.errors import UsageProblem
+from cxrbatch.limits import Limits
+from cxrbatch.read import ShownHeader, read_shown
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.records import ImageRef, PatientImage, PatientKey, PatientTriage, TriageRun
+from cxrbatch.report import PageExtras
+from cxrbatch.screening.options import ScreenOptions
+
+NOT_READ_AGAIN = frozenset(
+    {Reason.CORRUPT, Reason.TRUNCATED, Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREADABLE}
+)
+"""Reasons of files that may harm who reads them again, or cannot be read."""
+
+
+def check_page_options(options: ScreenOptions) -> None:
+    """Check that what the page shows does not undo the pseudonyms.
+
+    Raises
+    ------
+    UsageProblem
+    """
+    if options.pseudonym_key and options.show:
+        raise UsageProblem(
+            "--show: with --pseudonymise a report tells nobody who a patient is; leave one out"
+        )
+
+
+def page_extras(run: TriageRun, folder: Path, options: ScreenOptions) -> PageExtras:
+    """Collect what the page shows beside the run."""
+    return PageExtras(show=options.show, shown=dict(_shown(run, folder, options)))
+
+
+def _shown(
+    run: TriageRun, folder: Path, options: ScreenOptions
+) -> Iterator[tuple[PatientKey, tuple[str, ...]]]:
+    """Read the headers of files that are still there, one for each patient."""
+    for patient in run.patients if options.show else ():
+        for image in _by_use(patient):
+            header = _header(folder / image.name, image.name, options.engine.limits)
+            if header and _is_of(header, patient):
+                yield patient.patient_key, tuple(header.values.get(name, "") for name in options.show)
+                break
+
+
+def _by_use(patient: PatientTriage) -> Iterable[PatientImage]:
+    """Choose the images of a patient whose headers can be read, that of the score first."""
+    here = [image for image in patient.images if image.is_here and image.reason not in NOT_READ_AGAIN]
+    return sorted(here, key=lambda image: image.name != patient.top_image)
+
+
+def _header(path: Path, name: str, limits: Limits) -> ShownHeader | None:
+    try:
+        found = classify(path, name)
+        return read_shown(found, limits) if isinstance(found, ImageRef) else None
+    except (Refusal, OSError, MemoryError):
+        return None
+
+
+def _is_of(header: ShownHeader, patient: PatientTriage) -> bool:
+    """Check that the file is still that of the patient: the name of another one must not stand there."""
+    key = header.patient_key
+    return not key or key == patient.patient_key[: len(key) if key[0] == "file" else None]

@@ -1,0 +1,142 @@
+"""What the page alone shows: names and birth dates on request, and nowhere else."""
+
+import datetime as dt
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from phantom import radiograph
+from PIL import Image
+
+from cxrbatch._lib.ranges import SHOWABLE
+from cxrbatch.errors import UsageProblem
+from cxrbatch.records import TriageRun
+from cxrbatch.screening import ScreenOptions, screen
+from cxrbatch.screening.page_extras import page_extras
+from tests.factories.dicom_files import write_dicom
+
+STORED = np.rint(radiograph(200, 200, seed=1) * 4095).astype(np.uint16)
+PLANTED = {
+    "PatientName": "Quasimodo^Esmeralda=\u9418\u697c",
+    "PatientBirthDate": "19110317",
+    "PatientSex": "F",
+    "StationName": "STATION-NDP",
+    "StudyTime": "031733.125",
+}
+SHOWN = ("Quasimodo, Esmeralda / \u9418\u697c", "1911-03-17", "F", "STATION-NDP", "03:17")
+SECRET = ("Quasimodo", "Esmeralda", "\u9418\u697c", "19110317", "1911-03-17", "STATION-NDP", "031733")
+TABLES = ("report.csv", "report.files.csv", "report.json", "report.files.json")
+HOSTILE = "<script>alert(1)</script>^+HYPERLINK(1)"
+
+
+def _planted(path: Path, number: int, **elements: Any) -> None:
+    known = {
+        "PatientID": f"P{number}",
+        "SOPInstanceUID": f"1.2.3.{number}",
+        "SpecificCharacterSet": "ISO_IR 192",
+    }
+    write_dicom(path, np.roll(STORED, number), **(known | PLANTED | elements))
+
+
+def _export(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    _planted(folder / "a.dcm", 1)
+    _planted(folder / "b.dcm", 2, ViewPosition="LL")
+    _planted(folder / "c.dcm", 3, PatientName=HOSTILE, StudyTime="", PatientBirthDate="unknown")
+    Image.fromarray((STORED >> 4).astype(np.uint8)).save(folder / "d.png")
+    return folder
+
+
+def _screened(folder: Path, out: Path, bundle: Path, **options: Any) -> TriageRun:
+    return screen(folder, out, bundle=bundle, device="cpu", n_workers=1, n_explained=1, **options)
+
+
+def _night(number: int) -> Any:
+    return lambda: dt.datetime(2026, 3, 1 + number, 23, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    return _export(tmp_path / "export")
+
+
+def _cells(page: Path) -> dict[str, str]:
+    """Content of the column by the patient before it."""
+    row = re.compile(r'class="c-id"><bdi>([^<]*)</bdi>.*?</th>\s*<td class="c-shown">(.*?)</td>', re.DOTALL)
+    found = row.findall(page.read_text("utf-8"))
+    return {patient: re.sub(r"(<[^>]*>)+", "|", cell).strip("|") for patient, cell in found}
+
+
+def test_the_page_shows_what_was_asked_for_and_nothing_else_does(
+    export: Path,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    state, out = tmp_path / "state.sqlite", tmp_path / "out" / "report.csv"
+    out.parent.mkdir()
+    caplog.set_level(logging.DEBUG)
+    asked = {"state": state, "show": SHOWABLE, "formats": ("csv", "json")}
+    run = _screened(export, out, tiny_bundle, clock=_night(0), **asked)
+    page = out.with_suffix(".html")
+    cells = _cells(page)
+    assert cells["P1"] == cells["P2"] == f"{SHOWN[0]}|{'| · |'.join(SHOWN[1:])}"
+    assert (
+        cells["P3"]
+        == "&lt;script&gt;alert(1)&lt;/script&gt;, +HYPERLINK(1)|unknown| · |F| · |STATION-NDP| · |–"
+    )
+    assert cells["d.png"] == "–|–| · |–| · |–| · |–"
+    said = caplog.text + "".join(capfd.readouterr()) + repr(run)
+    others = [
+        path for path in tmp_path.rglob("*") if path.is_file() and path != page and export not in path.parents
+    ]
+    assert {path.name for path in others} >= {*TABLES, "state.sqlite"}
+    for value in SECRET:
+        assert value not in said
+        assert not [path for path in others if value.encode() in path.read_bytes()]
+    for path in export.iterdir():
+        path.unlink()
+    Image.fromarray((STORED >> 5).astype(np.uint8)).save(export / "e.png")
+    _screened(export, out, tiny_bundle, clock=_night(1), **asked)
+    assert _cells(page) == {"P1": "not in the export", "P2": "not in the export", "P3": "not in the export",
+                            "d.png": "not in the export", "e.png": "–|–| · |–| · |–| · |–"}  # fmt: skip
+    assert not [value for value in SECRET if value in page.read_text("utf-8")]
+
+
+def test_a_file_that_is_another_patients_meanwhile_is_not_shown(
+    export: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    run = _screened(export, tmp_path / "report.csv", tiny_bundle)
+    _planted(export / "a.dcm", 9, PatientName="Someone^Else")
+    (export / "c.dcm").write_bytes(b"no radiograph")
+    shown = page_extras(run, export, ScreenOptions(show=("name",))).shown
+    by_id = {patient.patient_id: shown.get(patient.patient_key) for patient in run.patients}
+    assert by_id == {"P1": None, "P2": (SHOWN[0],), "P3": None, "d.png": ("",)}
+
+
+def test_tables_have_the_same_bytes_with_every_option_of_the_page(
+    export: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    options: dict[str, dict[str, Any]] = {"without": {}, "with": {"show": SHOWABLE}}
+    written = {}
+    for name, asked in options.items():
+        out = tmp_path / name / "report.csv"
+        out.parent.mkdir()
+        _screened(export, out, tiny_bundle, formats=("csv", "json"), **asked)
+        written[name] = {table: (out.parent / table).read_bytes() for table in TABLES}
+    assert written["without"] == written["with"]
+    pages = [(tmp_path / name / "report.html").read_bytes() for name in options]
+    assert pages[0] != pages[1]
+
+
+def test_names_and_pseudonyms_exclude_each_other(export: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 64)
+    with pytest.raises(UsageProblem, match=r"--show: with --pseudonymise"):
+        screen(export, tmp_path / "report.csv", show=("name",), pseudonym_key=key)
+    with pytest.raises(UsageProblem, match=r"show: 'address' is none of name, birth-date"):
+        ScreenOptions(show=("address",))
