@@ -232,7 +232,8 @@ SCREEN: tuple[click.Parameter, ...] = (
 
 _SAME_NAME = (
     *("bundle", "header_words", "operating_points", "state", "rescore"),
-    *("max_nights", "pending_days", "capacity", "csv_encoding", "show"),
+    *("max_nights", "pending_days", "capacity", "csv_encoding"),
+    *("show", "viewer_url", "viewer_scheme"),
 )
 """Options of ``cxrbatch screen`` that are fields of `ScreenOptions` as they are."""
 

@@ -22,5 +22,19 @@ PAGE = (
         help="What the page, and nothing else, shows of the headers of files that are still there, for use at the "
         "bedside.  [default: nothing]",
     ),
+    click.Option(
+        ["--viewer-url"],
+        metavar="URL",
+        help="Address of the hospital's viewer, to which the page links each patient, such as "
+        "'https://pacs.example/study/{accession_number}'; also {patient_id}, {issuer_of_patient_id}, "
+        "{study_instance_uid}.  [default: no links]",
+    ),
+    click.Option(
+        ["--viewer-scheme"],
+        default="https",
+        show_default=True,
+        metavar="NAME",
+        help="What --viewer-url begins with, if not https; never javascript or data.",
+    ),
 )
 """Options of the page of ``cxrbatch screen``."""

@@ -95,6 +95,8 @@ class PatientTriage:
         Day of the swab that has no result yet; None where there is none.
     patient_key : PatientKey
         Key of the patient in the state; in no report.
+    study_instance_uid : str
+        Study of the top image, for links on the page.
     images : tuple of PatientImage
         All images that count for the patient; on the page only.
     earlier : tuple of EarlierEntry
@@ -125,6 +127,7 @@ class PatientTriage:
     probability: float | None = None
     swabbed: dt.date | None = None
     patient_key: PatientKey = ()
+    study_instance_uid: str = ""
     images: tuple[PatientImage, ...] = ()
     earlier: tuple[EarlierEntry, ...] = ()
     large_image: bytes = b""

@@ -4,11 +4,13 @@ from cxrbatch.report.annotate import annotated
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
+from cxrbatch.report.viewer import ViewerUrl
 from cxrbatch.report.write import check_writable, write_csv, write_report
 
 __all__ = [
     "PageExtras",
     "Pseudonymiser",
+    "ViewerUrl",
     "annotated",
     "check_formats",
     "check_writable",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cxrbatch.records import PatientKey, PatientTriage
+from cxrbatch.report.viewer import ViewerUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +17,18 @@ class PageExtras:
         Names of `cxrbatch._lib.ranges.SHOWABLE`, in their order: one column holds them.
     shown : mapping of PatientKey to tuple of str
         Their values for each patient; a patient whose file is not there any more is missing.
+    viewer : ViewerUrl or None
+        Address of the hospital's viewer.
     """
 
     show: tuple[str, ...] = ()
     shown: Mapping[PatientKey, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    viewer: ViewerUrl | None = None
 
     def of(self, patient: PatientTriage) -> tuple[str, ...] | None:
         """Return the values of a patient; None where no file of the patient is there."""
         return self.shown.get(patient.patient_key)
+
+    def link(self, patient: PatientTriage) -> str:
+        """Make the link to the viewer; empty where there is none."""
+        return self.viewer.link(patient) if self.viewer else ""

@@ -32,8 +32,14 @@
     part("facts").replaceChildren(...pairs.flatMap(([name, cell]) => [
       element("dt", name),
       element("dd", Array.from(cell.querySelectorAll("bdi, b, code, small, span").length ? cell.childNodes : [cell],
-        (node) => node.textContent.trim()).filter(Boolean).join(", ")),
+        (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter(Boolean).join(", ")),
     ]));
+  }
+
+  function viewer(row) {
+    const link = row.querySelector("a.viewer");
+    part("viewer").hidden = !link;
+    part("viewer").replaceChildren(...(link ? [link.cloneNode(true)] : []));
   }
 
   function picture(row, found) {
@@ -79,6 +85,7 @@
     const found = details(row);
     part("patient-title").textContent = row.querySelector("th bdi").textContent;
     facts(row);
+    viewer(row);
     picture(row, found);
     maps(found);
     list("notes", Array.from(row.querySelectorAll("span[title]"), (note) => note.title));

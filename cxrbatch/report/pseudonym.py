@@ -68,6 +68,7 @@ class Pseudonymiser:
             patient_id=self._hash(patient.patient_id),
             issuer_of_patient_id=self._hash(patient.issuer_of_patient_id),
             accession_number=self._hash(patient.accession_number),
+            study_instance_uid=self._hash(patient.study_instance_uid),
             top_image=self._hash(patient.top_image),
             detail="",
             images=tuple(replace(image, name=self._hash(image.name), detail="") for image in patient.images),

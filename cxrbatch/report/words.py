@@ -58,6 +58,7 @@ TEXTS: Mapping[str, str] = {
     "nights": "Nights waiting",
     "flags": "Note",
     "issuer": "issuer of the patient number",
+    "viewer": "Viewer",
     "show_name": "Name",
     "show_birth-date": "birth date",
     "show_sex": "sex",

@@ -62,6 +62,8 @@ class ScreenOptions:
         Number of patients for whom the page shows a large image and where the network looked.
     show : tuple of str
         What the page alone shows of the header: names of `cxrbatch._lib.ranges.SHOWABLE`.
+    viewer_url, viewer_scheme : str or None, str
+        Address of the hospital's viewer, see `cxrbatch.report.ViewerUrl`, and its scheme.
     csv_encoding : str
         Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
     formats : tuple of str
@@ -88,6 +90,8 @@ class ScreenOptions:
     capacity: int | None = None
     n_explained: int = EXPLAINED
     show: tuple[str, ...] = ()
+    viewer_url: str | None = None
+    viewer_scheme: str = "https"
     csv_encoding: str = "utf-8"
     formats: tuple[str, ...] = ("csv",)
     show_progress: bool = False

@@ -9,7 +9,7 @@ from cxrbatch.limits import Limits
 from cxrbatch.read import ShownHeader, read_shown
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import ImageRef, PatientImage, PatientKey, PatientTriage, TriageRun
-from cxrbatch.report import PageExtras
+from cxrbatch.report import PageExtras, ViewerUrl
 from cxrbatch.screening.options import ScreenOptions
 
 NOT_READ_AGAIN = frozenset(
@@ -19,21 +19,28 @@ NOT_READ_AGAIN = frozenset(
 
 
 def check_page_options(options: ScreenOptions) -> None:
-    """Check that what the page shows does not undo the pseudonyms.
+    """Check what the page is to show, before the run.
 
     Raises
     ------
     UsageProblem
+        It would undo the pseudonyms, or is no address of a viewer.
     """
-    if options.pseudonym_key and options.show:
-        raise UsageProblem(
-            "--show: with --pseudonymise a report tells nobody who a patient is; leave one out"
-        )
+    for name, asked in (("--show", options.show), ("--viewer-url", options.viewer_url)):
+        if asked and options.pseudonym_key:
+            raise UsageProblem(
+                f"{name}: with --pseudonymise a report tells nobody who a patient is; leave one out"
+            )
+    _viewer(options)
+
+
+def _viewer(options: ScreenOptions) -> ViewerUrl | None:
+    return ViewerUrl.parse(options.viewer_url, options.viewer_scheme) if options.viewer_url else None
 
 
 def page_extras(run: TriageRun, folder: Path, options: ScreenOptions) -> PageExtras:
     """Collect what the page shows beside the run."""
-    return PageExtras(show=options.show, shown=dict(_shown(run, folder, options)))
+    return PageExtras(show=options.show, shown=dict(_shown(run, folder, options)), viewer=_viewer(options))
 
 
 def _shown(

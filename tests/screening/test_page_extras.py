@@ -29,6 +29,7 @@ PLANTED = {
 SHOWN = ("Quasimodo, Esmeralda / \u9418\u697c", "1911-03-17", "F", "STATION-NDP", "03:17")
 SECRET = ("Quasimodo", "Esmeralda", "\u9418\u697c", "19110317", "1911-03-17", "STATION-NDP", "031733")
 TABLES = ("report.csv", "report.files.csv", "report.json", "report.files.json")
+VIEWER = "https://pacs.example/{accession_number}"
 HOSTILE = "<script>alert(1)</script>^+HYPERLINK(1)"
 
 
@@ -121,7 +122,7 @@ def test_a_file_that_is_another_patients_meanwhile_is_not_shown(
 def test_tables_have_the_same_bytes_with_every_option_of_the_page(
     export: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    options: dict[str, dict[str, Any]] = {"without": {}, "with": {"show": SHOWABLE}}
+    options: dict[str, dict[str, Any]] = {"without": {}, "with": {"show": SHOWABLE, "viewer_url": VIEWER}}
     written = {}
     for name, asked in options.items():
         out = tmp_path / name / "report.csv"
@@ -138,5 +139,9 @@ def test_names_and_pseudonyms_exclude_each_other(export: Path, tmp_path: Path) -
     key.write_bytes(b"k" * 64)
     with pytest.raises(UsageProblem, match=r"--show: with --pseudonymise"):
         screen(export, tmp_path / "report.csv", show=("name",), pseudonym_key=key)
+    with pytest.raises(UsageProblem, match=r"--viewer-url: with --pseudonymise"):
+        screen(export, tmp_path / "report.csv", viewer_url=VIEWER, pseudonym_key=key)
+    with pytest.raises(UsageProblem, match=r"--viewer-url javascript:x: has to begin with https:"):
+        screen(export, tmp_path / "report.csv", viewer_url="javascript:x")
     with pytest.raises(UsageProblem, match=r"show: 'address' is none of name, birth-date"):
         ScreenOptions(show=("address",))
