@@ -53,7 +53,9 @@ class Explanation:
 
 
 def has_maps(network: Any) -> bool:
-    """Check whether maps can be made of a network."""
+    """Check whether maps can be made of a network, as `explain` takes it."""
+    if isinstance(network, LitePredictor):
+        return True
     known = _functional(network)
     return _states_evidence(known) or last_map(known) is not None
 

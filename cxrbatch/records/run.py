@@ -66,6 +66,8 @@ class TriageRun:
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     warnings : tuple of str
         Those of the notes that the technician must see too.
+    has_maps : bool
+        False where the bundle's network allows no map of where it looked.
     n_remembered : int
         Number of files that were not read because an earlier run had resolved them. Not in the report, which must be
         the same after a killed and resumed run.
@@ -85,6 +87,7 @@ class TriageRun:
     worth: str = ""
     prevalence: float | None = None
     warnings: tuple[str, ...] = ()
+    has_maps: bool = True
     n_remembered: int = 0
     capacity: CapacityYield | None = None
 

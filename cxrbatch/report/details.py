@@ -21,11 +21,19 @@ MAP_OUTSIDE_LUNGS = 0.5
 """Share of the evidence outside the lungs above which the page says so."""
 
 
-def details(patient: PatientTriage) -> dict[str, Any]:
-    """Collect the details of a patient; empty where the row says all."""
+def details(patient: PatientTriage, *, has_maps: bool = True) -> dict[str, Any]:
+    """Collect the details of a patient; empty where the row says all.
+
+    Parameters
+    ----------
+    patient : PatientTriage
+    has_maps : bool
+        False where the network allows no map.
+    """
     found = {
         "large": _data(patient.large_image, "jpeg"),
         "maps": [[say(f"map_{one.question}"), _data(one.png, "png")] for one in patient.evidence],
+        "no_map": _without_map(patient, has_maps=has_maps),
         "outside": list(_outside(patient)),
         "images": [_image(image) for image in patient.images] if _is_told_apart(patient) else [],
         "earlier": [
@@ -33,6 +41,13 @@ def details(patient: PatientTriage) -> dict[str, Any]:
         ],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _without_map(patient: PatientTriage, *, has_maps: bool) -> str:
+    """Say why there is no map beside a large image with a score; empty where there is one, or none is looked for."""
+    if patient.evidence or not patient.large_image or patient.score is None:
+        return ""
+    return say("no_map_gone") if has_maps else say("no_map_network")
 
 
 def _outside(patient: PatientTriage) -> Iterator[str]:

@@ -62,6 +62,8 @@
     });
     part("maps").replaceChildren(...(choices.length > 1 ? buttons : []));
     showMap(buttons[0], "", buttons);
+    part("no-map").textContent = found.no_map ?? "";
+    part("no-map").hidden = !found.no_map;
     list("outside", found.outside ?? []);
   }
 

@@ -92,6 +92,8 @@ TEXTS: Mapping[str, str] = {
     "contrast": "Contrast",
     "as_it_was": "As it was",
     "no_map": "No map",
+    "no_map_network": "No map: this model does not say where in the image it looked",
+    "no_map_gone": "No map: the file is not in the export any more",
     "map_note": "Where the network looked, not where disease is",
     "map_abnormal": "Any pneumonia",
     "map_covid": "COVID-19 against other pneumonia",

@@ -14,7 +14,7 @@ import numpy as np
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import classify
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
-from cxrbatch.explain import Explanation, explain
+from cxrbatch.explain import Explanation, explain, has_maps
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
 from cxrbatch.screening.page_extras import NOT_READ_AGAIN
@@ -75,6 +75,13 @@ def with_large_images(
     asked = {patient.patient_key for patient in chosen}  # a file of another night may have the same name
     return tuple(
         _with(patient, prepared, maps) if patient.patient_key in asked else patient for patient in patients
+    )
+
+
+def allows_maps(patients: Iterable[PatientTriage], engine: Engine) -> bool:
+    """Check whether the network allows maps, if there is a patient who could have one."""
+    return not any(patient.large_image and patient.is_ranked for patient in patients) or has_maps(
+        engine.network
     )
 
 

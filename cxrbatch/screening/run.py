@@ -29,6 +29,7 @@ from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import Pseudonymiser, check_writable, write_csv, write_report
 from cxrbatch.screening.large_images import (
+    allows_maps,
     with_earlier_entries,
     with_kept_images,
     with_large_images,
@@ -222,6 +223,7 @@ def _run_folder(
             engine,
             options.engine,
         )
+        with_maps = allows_maps(patients, engine)
     if options.state:
         patients = with_kept_images(patients, state, options.n_explained)
         patients = with_earlier_entries(patients, state, context.night)
@@ -237,6 +239,7 @@ def _run_folder(
         notes=_notes(bundle, options.prevalence),
         worth=bundle.worth,
         prevalence=options.prevalence,
+        has_maps=with_maps,
         n_remembered=resolved.n_remembered,
         capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)
         if options.capacity

@@ -12,8 +12,11 @@ from phantom import radiograph
 from PIL import Image
 
 from cxrbatch._lib.ranges import SHOWABLE
+from cxrbatch.bundle import DEFAULT_BUNDLE, write_bundle
 from cxrbatch.errors import UsageProblem
+from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import TriageRun
+from cxrbatch.report.words import TEXTS
 from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.screening.page_extras import page_extras
 from tests.factories.dicom_files import write_dicom
@@ -145,3 +148,35 @@ def test_names_and_pseudonyms_exclude_each_other(export: Path, tmp_path: Path) -
         screen(export, tmp_path / "report.csv", viewer_url="javascript:x")
     with pytest.raises(UsageProblem, match=r"show: 'address' is none of name, birth-date"):
         ScreenOptions(show=("address",))
+
+
+@pytest.mark.parametrize("with_places", [True, False])
+def test_the_page_says_when_the_network_allows_no_map(
+    export: Path, tmp_path: Path, *, with_places: bool
+) -> None:
+    import keras
+
+    places = [keras.layers.Conv2D(2, 5, strides=8)] if with_places else []
+    layers = [
+        keras.layers.Input((64, 64, 1)),
+        *places,
+        keras.layers.Flatten(),
+        keras.layers.Dense(3, "softmax"),
+    ]
+    keras.Sequential(layers).save(tmp_path / "model.keras")
+    write_bundle(
+        tmp_path / "other",
+        name="other",
+        model=tmp_path / "model.keras",
+        gate=DEFAULT_BUNDLE / "gate.npz",
+        preprocess=PreprocessSpec(height=64, width=64),
+        aggregation="mean",
+        operating_points=None,
+        training={},
+        evaluation={},
+    )
+    run = _screened(export, tmp_path / "report.csv", tmp_path / "other")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert run.has_maps == with_places
+    assert page.count(f"<p>{TEXTS['no_map_network']}.</p>") == (not with_places)
+    assert page.count(f'"no_map": "{TEXTS["no_map_network"]}"') == (not with_places)
