@@ -1,14 +1,19 @@
 "use strict";
 // Sorting, filtering and the theme. Without it the page is the same list in its own order.
 const WORDS = JSON.parse(document.getElementById("words").textContent);
+const stored = { // a browser may keep nothing
+  get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
+  set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* it is full, or forbidden */ } },
+  remove: (key) => { try { localStorage.removeItem(key); } catch { /* forbidden */ } },
+  names: () => { try { return Object.keys(localStorage); } catch { return []; } },
+};
+const visibleRows = (list) => Array.from(document.querySelectorAll(list + " tbody tr:not(.line, .group)")).filter((row) => !row.hidden);
+// The text of a cell, its parts separated by commas.
+const textOf = (cell) => Array.from(cell.querySelectorAll("bdi, b, code, small, span").length ? cell.childNodes : [cell],
+  (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter(Boolean).join(", ");
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 (() => {
-  const stored = {
-    get: (key) => { try { return localStorage.getItem(key); } catch { return null; } },
-    set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } },
-  };
-
   const PRIORITIES = ["urgent", "high", "routine"];
   // Headings of groups and the line of the capacity mean something in the order of the list only.
   const marks = Array.from(document.querySelectorAll(".group, .line"), (mark) => {
@@ -99,7 +104,6 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
 
   for (const header of document.querySelectorAll("th[data-sort]")) makeSortable(header);
   document.querySelector(".ranking th[data-sort]")?.setAttribute("aria-sort", "ascending");
-  document.getElementById("print").addEventListener("click", () => print());
   form.addEventListener("input", filter);
   form.addEventListener("reset", () => setTimeout(filter));
   form.addEventListener("submit", (event) => event.preventDefault());

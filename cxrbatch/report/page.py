@@ -26,6 +26,8 @@ from cxrbatch.triage import capacity_note, state_percent
 
 _HERE = Path(__file__).parent
 
+_PRINTED = 30
+"""Patients that are printed first where the number of swabs is not stated."""
 _PIECE = 1000
 """Number of strings of the template that are written at a time."""
 
@@ -66,6 +68,8 @@ def render_page(
             n_skipped=_count(Reason, (failure.reason for failure in run.failures if failure.skipped)),
             todo=_todo(run, len(ranked)),
             sha256=sha256,
+            report_id=list(sha256.values())[-1][:16],
+            n_printed=_n_printed(run, len(ranked)),
             extras=extras,
             show_title=_show_title(extras),
         )
@@ -87,6 +91,11 @@ def _todo(run: TriageRun, n_ranked: int) -> str:
     )
 
 
+def _n_printed(run: TriageRun, n_ranked: int) -> int:
+    """Choose how many ranked patients are printed first: those for whom there are swabs."""
+    return min(run.capacity.n_swabs if run.capacity else _PRINTED, n_ranked)
+
+
 def _show_title(extras: PageExtras) -> str:
     title = ", ".join(say(f"show_{name}") for name in extras.show)
     return title[:1].upper() + title[1:]
@@ -101,7 +110,9 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, i
 @cache
 def _environment() -> Environment:
     made = make_environment(
-        _HERE, style=_HERE / "page.css", scripts=[_HERE / "page.js", _HERE / "page_patient.js"]
+        _HERE,
+        style=_HERE / "page.css",
+        scripts=[_HERE / "page.js", _HERE / "page_patient.js", _HERE / "page_round.js"],
     )
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)

@@ -6,8 +6,7 @@
   const more = new Map(Array.from(document.querySelectorAll("script.patient"), (one) => [rows[one.dataset.row], one]));
   const details = (row) => (more.has(row) ? JSON.parse(more.get(row).textContent) : {});
   const opener = (row) => row.querySelector("th button");
-  const inOrder = () => Array.from(document.querySelectorAll(".ranking tbody tr:not(.line, .group), .look tbody tr"))
-    .filter((row) => !row.hidden);
+  const inOrder = () => [...visibleRows(".ranking"), ...visibleRows(".look")];
   const image = (id, alt) => Object.assign(new Image(), { id, alt });
   const large = image("large", "Radiograph");
   const map = image("map", "");
@@ -31,8 +30,7 @@
       .filter(([, cell]) => cell.textContent.trim() && !cell.matches(".c-flags, .c-image"));
     part("facts").replaceChildren(...pairs.flatMap(([name, cell]) => [
       element("dt", name),
-      element("dd", Array.from(cell.querySelectorAll("bdi, b, code, small, span").length ? cell.childNodes : [cell],
-        (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter(Boolean).join(", ")),
+      element("dd", textOf(cell)),
     ]));
   }
 
@@ -90,9 +88,10 @@
     viewer(row);
     picture(row, found);
     maps(found);
-    list("notes", Array.from(row.querySelectorAll("span[title]"), (note) => note.title));
+    list("notes", Array.from(row.querySelectorAll("span[title]:not(.new)"), (note) => note.title));
     list("images", (found.images ?? []).map((texts) => texts.filter(Boolean).join(": ")));
     list("earlier", (found.earlier ?? []).map(([night, place, score]) => fill(WORDS.earlier_row, { night, place, score })));
+    document.dispatchEvent(new CustomEvent("patient", { detail: row }));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
   }

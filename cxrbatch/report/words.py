@@ -30,7 +30,18 @@ TEXTS: Mapping[str, str] = {
     "priority": "Priority",
     "show_all": "Show all",
     "dark": "Dark",
-    "print": "Print",
+    "print": "Print all",
+    "print_first": "Print the first",
+    "print_these": "Print",
+    "only_first": "The first {n} of {all} ranked patients",
+    "copy": "Copy list",
+    "copy_line": "Copy line",
+    "copied": "Copied",
+    "done": "Done",
+    "mark": "Done: {name}",
+    "n_done": "{n} of {all} done",
+    "new": "new",
+    "new_meaning": "On the list for the first time tonight",
     "filtered": "Filtered: {parts}",
     "part_ranked": "{n} of {all} ranked",
     "part_human": "{n} of {all} for a human",
@@ -104,7 +115,7 @@ TEXTS: Mapping[str, str] = {
     "earlier_title": "On earlier nights",
     "earlier_row": "{night}: place {place}, score {score}",
     "not_here": "not in the export",
-    "keys": "Keys: j and k or arrows move, Enter opens, Esc closes, / finds",
+    "keys": "Keys: j and k or arrows move, Enter opens, Esc closes, / finds, x marks as done",
     # end of the page
     "flags_title": "What the notes mean",
     "flag": "Note",
@@ -121,6 +132,7 @@ TEXTS: Mapping[str, str] = {
 
 OF_THE_SCRIPT = (
     *("filtered", "part_ranked", "part_human", "part_waiting"),
+    *("only_first", "copied", "mark", "n_done"),
     *("open", "large_note", "small_note", "no_image", "no_map", "earlier_row"),
 )
 """Texts that the script fills in."""

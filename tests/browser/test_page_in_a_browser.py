@@ -216,13 +216,17 @@ def test_the_switch_beats_the_system(open_page: Opened) -> None:
     assert page.evaluate(colour) == "rgb(18, 23, 28)"
 
 
+def _text_of(pdf: Path) -> str:
+    """Return the text of the first page."""
+    return subprocess.run(
+        ["pdftotext", "-f", "1", "-l", "1", "-layout", pdf, "-"], capture_output=True, check=True, text=True
+    ).stdout
+
+
 def test_the_first_printed_page_holds_25_patients(open_page: Opened, tmp_path: Path) -> None:
     page = open_page(_night(100), color_scheme="dark")
     page.pdf(path=tmp_path / "list.pdf", prefer_css_page_size=True)
-    text = subprocess.run(
-        ["pdftotext", "-f", "1", "-l", "1", "-layout", tmp_path / "list.pdf", "-"],
-        capture_output=True, check=True, text=True,
-    ).stdout  # fmt: skip
+    text = _text_of(tmp_path / "list.pdf")
     assert sum(f"P{rank:06}" in text for rank in range(1, 101)) >= 25
     assert "A low score is never a rule-out" in text
 
@@ -235,6 +239,65 @@ def test_five_thousand_patients_open_within_two_seconds(open_page: Opened) -> No
     assert rendered < 2000
     assert page.locator(".ranking tbody tr:not(.line)").count() == 5000
     assert time.monotonic() - began < 20
+
+
+def test_marks_stay_in_the_browser_under_the_hash_of_the_report(open_page: Opened) -> None:
+    page = open_page(_night(5))
+    page.get_by_role("checkbox", name="Done: P000002").check()
+    page.locator("thead .c-score button").click()
+    page.locator("thead .c-score button").click()
+    page.get_by_role("button", name="P000004", exact=True).click()
+    page.locator("#done").check()
+    page.keyboard.press("j")
+    assert not page.locator("#done").is_checked()
+    page.keyboard.press("x")
+    page.evaluate("localStorage.setItem('cxrbatch-done-old', JSON.stringify({day: 20000, done: [1]}))")
+    page.reload()
+    assert page.locator("tr.done th bdi").all_inner_texts() == ["P000002", "P000003", "P000004"]
+    assert page.locator("#n-done").inner_text() == "3 of 6 done"
+    kept = page.evaluate("Object.entries(localStorage)")
+    assert [(key, json.loads(value)["done"]) for key, value in kept] == [
+        (f"cxrbatch-done-{16 * 'a'}", [1, 2, 3])
+    ]
+
+
+def test_who_is_new_tonight(open_page: Opened) -> None:
+    page = open_page(_night(6))
+    assert page.locator("tr:has(.new) th bdi").all_inner_texts() == ["P000003", "P000006"]
+
+
+def test_the_first_k_are_printed(open_page: Opened, tmp_path: Path) -> None:
+    page = open_page(_night(60))
+    page.evaluate("window.print = () => {}")
+    assert page.locator("#n-printed").input_value() == "30"
+    page.locator("#n-printed").fill("7")
+    page.get_by_role("button", name="Print", exact=True).click()
+    page.pdf(path=tmp_path / "first.pdf", prefer_css_page_size=True)
+    text = _text_of(tmp_path / "first.pdf")
+    assert [f"P{rank:06}" in text for rank in (1, 7, 8, 60)] == [True, True, False, False]
+    assert "The first 7 of 60 ranked patients" in text
+    assert "HUMAN" not in text
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".beyond").count() == 0
+
+
+def test_the_list_and_a_line_as_text(open_page: Opened, browser: Any) -> None:
+    page = open_page(_night(3, ("=HYPERLINK(1)", "two\tcells", "P3")))
+    copied = "copied => { window.copied = copied; return Promise.resolve(); }"
+    page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{value: {{writeText: {copied}}}}})")
+    page.get_by_role("button", name="Copy list").click()
+    lines = [line.split("\t") for line in page.evaluate("window.copied").split("\n")]
+    assert len({len(line) for line in lines}) == 1
+    assert [line[:2] for line in lines] == [
+        ["Rank", "Patient"],
+        ["1", "'=HYPERLINK(1)"],
+        ["2", "two\\tcells"],
+        ["3", "P3, new"],
+    ]
+    page.get_by_role("button", name="P3", exact=True).click()
+    page.get_by_role("button", name="Copy line").click()
+    assert page.evaluate("window.copied").split("\n")[1].split("\t") == lines[3]
+    assert page.locator("#copy-line").inner_text() == "Copied"
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=["script", "image", "formula", "direction", "long"])
