@@ -1,9 +1,11 @@
 """Import PCR results: CSV file of a laboratory in, results in the state out."""
 
+from cxrbatch.results.entry import BY_HAND, enter_result, undo_entry
 from cxrbatch.results.importing import (
     forget_patient,
     import_results,
     imports_csv,
+    is_known,
     list_imports,
     rows_csv,
     summarise_rows,
@@ -13,15 +15,19 @@ from cxrbatch.results.lab_file import Columns, LabFormat
 from cxrbatch.results.words import WORD_OPTIONS, meanings
 
 __all__ = [
+    "BY_HAND",
     "WORD_OPTIONS",
     "Columns",
     "LabFormat",
+    "enter_result",
     "forget_patient",
     "import_results",
     "imports_csv",
+    "is_known",
     "list_imports",
     "meanings",
     "rows_csv",
     "summarise_rows",
+    "undo_entry",
     "undo_import",
 ]

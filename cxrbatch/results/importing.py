@@ -62,7 +62,7 @@ def import_results(
     Locked
         A run is using the state.
     """
-    _check_state(state_path)
+    check_state(state_path)
     source = _read(path, how)
     now = clock()
     with _state(state_path, dry_run=dry_run) as state:
@@ -88,7 +88,7 @@ def undo_import(state_path: Path, number: int, *, clock: Clock = system_clock) -
     Locked
         A run is using the state.
     """
-    _check_state(state_path)
+    check_state(state_path)
     with persistent_state(state_path) as state:
         found = next((one for one in state.pcr.imports() if one.id == number), None)
         if found is None:
@@ -107,7 +107,7 @@ def list_imports(state_path: Path) -> list[Import]:
     UsageProblem
         There is no such state.
     """
-    _check_state(state_path)
+    check_state(state_path)
     with open_state(state_path, read_only=True) as state:
         return state.pcr.imports()
 
@@ -166,7 +166,7 @@ def forget_patient(
     Locked
         A run is using the state.
     """
-    _check_state(state_path)
+    check_state(state_path)
     with _state(state_path, dry_run=dry_run) as state:
         keys = state.removal.keys(patient_id, issuer, accession_number)
         if not keys:
@@ -183,6 +183,13 @@ def forget_patient(
                 f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer or --accession"
             )
         return None if dry_run else state.removal.forget(keys[0])
+
+
+def is_known(state_path: Path, patient_id: str, issuer: str | None = None) -> bool:
+    """Check whether the state has a patient with this PatientID."""
+    check_state(state_path)
+    with open_state(state_path, read_only=True) as state:
+        return bool(state.removal.keys(patient_id, issuer))
 
 
 def user_name() -> str:
@@ -260,7 +267,8 @@ def _read(path: Path, how: LabFormat) -> LabFile:
     return read_hl7(path, how) if hl7 else read_lab_file(path, how)
 
 
-def _check_state(path: Path) -> None:
+def check_state(path: Path) -> None:
+    """Refuse a state that is not there."""
     if not path.is_file():
         raise UsageProblem(
             f"--state {visible(str(path))}: no such file; name the one that cxrbatch screen --state made"

@@ -5,7 +5,7 @@ Files found in, a `StoredOutcome` for each out. Each outcome is stored at once, 
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import RunContext, State, StoredOutcome
 
 _LOG = logging.getLogger(__name__)
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +79,13 @@ class OutcomeResolver:
             raise NoImageFound(f"{self._root}: {len(found)} files, not one image; is the export mounted?")
         stored = [item for item in first.values() if isinstance(item, StoredOutcome)]
         n_remembered = len(stored)
-        stored += [self._put(files[name], item) for name, item in first.items() if isinstance(item, Failure)]
+        stored += self._put_all(
+            (files[name], item) for name, item in first.items() if isinstance(item, Failure)
+        )
         refs = [item for item in first.values() if isinstance(item, ImageRef)]
         _LOG.debug("%d files remembered, %d images to read", n_remembered, len(refs))
         try:
-            stored += [self._put(files[ref.name], outcome) for ref, outcome in self._with_progress(refs)]
+            stored += self._put_all((files[ref.name], outcome) for ref, outcome in self._with_progress(refs))
             self._state.follow_new_keys()
             provenance = self._engine.provenance
         finally:
@@ -106,12 +109,26 @@ class OutcomeResolver:
         changing = check_settled(file, self._options.settle_s, self._now_ns)
         return changing or classify(file.path, file.name, file.version)
 
-    def _put(self, file: FoundFile, outcome: Outcome) -> StoredOutcome:
+    def _put_all(self, outcomes: Iterable[tuple[FoundFile, Outcome]]) -> list[StoredOutcome]:
+        """Store outcomes, many at a time; those that are there are stored also where the rest does not come."""
+        stored: list[StoredOutcome] = []
+        waiting: list[tuple[FoundFile, Outcome]] = []
+        try:
+            for file, outcome in outcomes:
+                waiting.append((file, self._checked(outcome)))
+                if len(waiting) >= _ROWS_AT_ONCE:
+                    stored += self._state.put_all(waiting, self._context)
+                    waiting = []
+        finally:
+            stored += self._state.put_all(waiting, self._context)
+        return stored
+
+    def _checked(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Failure) and outcome.reason is Reason.UNREADABLE:
             self._check_export()
         if outcome.header is None:
             outcome = replace(outcome, header=self._options.patients.unread_header(outcome.name))
-        return self._state.put(file, outcome, self._context)
+        return outcome
 
     def _check_export(self) -> None:
         if self._device is None or _device_number(self._root) != self._device:

@@ -2,7 +2,8 @@
 
 from cxrbatch.state.backup import back_up
 from cxrbatch.state.connection import open_state
-from cxrbatch.state.lock import holder, lock_path
+from cxrbatch.state.list_pages import SORTS, ListPages, ListQuery, ListRow, Mark, PatientImage
+from cxrbatch.state.lock import holder, lock_path, locked
 from cxrbatch.state.records import (
     ImageSummary,
     Import,
@@ -20,9 +21,15 @@ from cxrbatch.state.store import State
 
 __all__ = [
     "SCHEMA_VERSION",
+    "SORTS",
     "ImageSummary",
     "Import",
     "ListEntry",
+    "ListPages",
+    "ListQuery",
+    "ListRow",
+    "Mark",
+    "PatientImage",
     "PcrResult",
     "Removed",
     "Run",
@@ -33,6 +40,7 @@ __all__ = [
     "back_up",
     "holder",
     "lock_path",
+    "locked",
     "open_state",
     "persistent_state",
     "schema_version",

@@ -6,7 +6,8 @@ This module only stores and finds. The rules of the list are in `cxrbatch.triage
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cxrbatch.reasons import Reason
@@ -14,6 +15,7 @@ from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issu
 from cxrbatch.state.changed_keys import compared, follow_new_keys
 from cxrbatch.state.codec import decode, decode_key
 from cxrbatch.state.large_images import LargeImages
+from cxrbatch.state.list_pages import ListPages
 from cxrbatch.state.lists import Lists
 from cxrbatch.state.pcr_results import PcrResults
 from cxrbatch.state.records import (
@@ -37,7 +39,6 @@ from cxrbatch.state.rows import (
 
 _TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Reasons that the next run checks again, although the file has not changed."""
-_ROWS_PER_COMMIT = 64
 _REMEMBER = """
 INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :first_night, :first_seen,
     :settings, :bundle_sha256, :judged, :status, :reason, :score_covid, :patient_key, :patient_id,
@@ -84,6 +85,8 @@ class State:
     ----------
     lists : Lists
         The lists of all runs.
+    pages : ListPages
+        Pages of lists, for people who look.
     pcr : PcrResults
         PCR results and their imports.
     removal : Removal
@@ -94,8 +97,8 @@ class State:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._n_uncommitted = 0
         self.lists = Lists(connection)
+        self.pages = ListPages(connection)
         self.pcr = PcrResults(connection)
         self.removal = Removal(connection)
         self.large_images = LargeImages(connection)
@@ -173,7 +176,18 @@ class State:
             self._connection.execute("SELECT thumbnail FROM image WHERE id = ?", (id_,)).fetchone()[0]
         )
 
+    def put_all(
+        self, outcomes: Sequence[tuple[FoundFile, Outcome]], context: RunContext
+    ) -> list[StoredOutcome]:
+        """Store outcomes in one short transaction, so that whoever enters a result meanwhile need not wait."""
+        with self.at_once():
+            return [self._put(file, outcome, context) for file, outcome in outcomes]
+
     def put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
+        """Store one outcome; see `put_all`."""
+        return self.put_all([(file, outcome)], context)[0]
+
+    def _put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
         """Store an outcome; a version that is stored already keeps the night on which it came in.
 
         Versions that differ only in the time of change (``ctime``) are one version if their outcome is the same.
@@ -185,9 +199,6 @@ class State:
             row = image_row(file, outcome, context) | kept
         self._connection.execute(_REMEMBER, row)
         stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
-        self._n_uncommitted += 1
-        if self._n_uncommitted >= _ROWS_PER_COMMIT:
-            self.commit()
         return StoredOutcome(
             id=stored["id"], outcome=outcome, first_night=dt.date.fromisoformat(stored["first_night"])
         )
@@ -209,10 +220,21 @@ class State:
         follow_new_keys(self._connection)
         self.commit()
 
-    def commit(self) -> None:
-        """Write stored outcomes to the disk; this also happens automatically from time to time, and at the end."""
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Do what follows in one transaction that waits for its turn at the beginning, not in the middle."""
         self._connection.commit()
-        self._n_uncommitted = 0
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self.commit()
+
+    def commit(self) -> None:
+        """Write to the disk."""
+        self._connection.commit()
 
     def mark_duplicates(self, duplicate_of: Mapping[int, str]) -> None:
         """Store for images, by their number, the name of the file of which they are a second copy; empty for none."""

@@ -183,8 +183,9 @@ def test_a_backup_is_the_state_of_one_moment_while_a_run_is_at_work(tmp_path: Pa
     path, copy = tmp_path / "state", tmp_path / "copy d'été"
     with open_state(path) as state:
         fill(state, tmp_path)
-        state.put(FoundFile(path=Path("x"), name="x"), image_score("x", 0.5), context())  # not committed yet
-        back_up(path, copy)
+        with state.at_once():
+            state._put(FoundFile(path=Path("x"), name="x"), image_score("x", 0.5), context())
+            back_up(path, copy)
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         with open_state(copy, read_only=True) as copied:
             assert (copied.problems(), copied.n_images()) == ([], 2)

@@ -223,13 +223,15 @@ def test_what_a_killed_process_had_stored_is_there(tmp_path: Path) -> None:
         "from tests.factories.stored import context, found\n"
         "from tests.factories.records import image_score\n"
         "with open_state(Path(sys.argv[1])) as state:\n"
-        "    for i in range(1000): state.put(found(str(i)), image_score(str(i), 0.5), context())\n"
+        "    for i in range(10):\n"
+        "        names = [f'{i} {j}' for j in range(64)]\n"
+        "        state.put_all([(found(name), image_score(name, 0.5)) for name in names], context())\n"
         "    os.kill(os.getpid(), 9)\n"
     )
     result = subprocess.run([sys.executable, "-c", code, tmp_path / "state"], check=False)
     assert result.returncode == -9
     with open_state(tmp_path / "state") as state:
-        assert state.n_images() == 1000 - 1000 % 64
+        assert state.n_images() == 640
         assert state.problems() == []
 
 
@@ -294,7 +296,9 @@ def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) 
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
         "try:\n"
         "    with open_state(Path(sys.argv[1])) as state:\n"
-        "        for i in range(5000): state.put(found(str(i)), image_score(str(i), 0.5), context())\n"
+        "        for i in range(80):\n"
+        "            names = [f'{i} {j}' for j in range(64)]\n"
+        "            state.put_all([(found(name), image_score(name, 0.5)) for name in names], context())\n"
         "except StateError as error:\n"
         "    print(error); sys.exit(1)\n"
     )
@@ -308,7 +312,8 @@ def test_a_full_disk_is_said_and_costs_only_what_was_not_stored(tmp_path: Path) 
     assert "is the disk full" in result.stdout
     with open_state(tmp_path / "state") as state:
         assert state.problems() == []
-        assert 64 <= state.n_images() < 5000
+        assert 64 <= state.n_images() < 5120
+        assert state.n_images() % 64 == 0
 
 
 def test_nights_are_those_of_the_runs(tmp_path: Path) -> None:
