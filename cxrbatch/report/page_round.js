@@ -82,7 +82,7 @@
   async function copy(text, button) {
     try {
       await navigator.clipboard.writeText(text);
-    } catch { // a page that is served without https
+    } catch { // a page that is served without TLS
       const area = document.createElement("textarea");
       area.value = text;
       (part("patient").open ? part("patient") : document.body).append(area);

@@ -113,7 +113,7 @@ def test_who_needs_a_human_is_said_above_the_list(run: TriageRun) -> None:
     )
     assert ("a", {"class": "human", "href": "#look"}) in page.elements
     (row,) = page.lists["look"][2:]
-    assert row[1:] == ["c.dcm", f"{REASON_MEANING[Reason.TRUNCATED]} truncated", "ends, too earlyc.dcm"]
+    assert row[1:] == ["c.dcm new", f"{REASON_MEANING[Reason.TRUNCATED]} truncated", "ends, too earlyc.dcm"]
 
 
 def ranking(page: Page) -> list[list[str]]:
@@ -134,7 +134,7 @@ def test_ranking_row_by_row(run: TriageRun) -> None:
     assert ranking(page_of(run)) == [
         ["1", "", "4711WARD", "A1", "2026-11-21", "urgent", "0.875", "0.100", "0.025", "2", "1",
          "age unknown, lossy"],
-        ["2", "", "b.png", "", "", "routine", "0.333", "0.333", "0.333", "1", "0", ""],
+        ["2", "", "b.png new", "", "", "routine", "0.333", "0.333", "0.333", "1", "0", ""],
     ]  # fmt: skip
 
 
@@ -385,7 +385,7 @@ def test_whatever_a_file_says_is_text(
     page = night(text)
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in night("harmless").elements]
     assert page.lists["ranking"][2][2:5] == [text + text, text, text]
-    assert page.lists["look"][2][1:4] == [text + text, text, text]
+    assert page.lists["look"][2][1:4] == [f"{text}{text} new", text, text]
     assert page.lists["look"][2][5] == text + text
     assert [attributes["title"] for tag, attributes in page.elements if tag == "img"] == [text]
 
@@ -511,7 +511,9 @@ def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
-    assert [tag for tag, _ in page.elements].count("button") == len(sortable) + 3 + 4 + len(run.patients)
+    of_page, of_patient = 5, 5
+    n_buttons = [tag for tag, _ in page.elements].count("button")
+    assert n_buttons == len(sortable) + of_page + of_patient + len(run.patients)
     assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
 
 
