@@ -77,7 +77,7 @@ def date(dataset: Dataset, keyword: str) -> dt.date | None:
     try:
         if len(digits) == 8 and digits.isdecimal():  # at a quarter of the time
             return dt.date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-        return dt.datetime.strptime(digits, "%Y%m%d").date()
+        return dt.datetime.strptime(digits, "%Y%m%d").date() if digits else None
     except ValueError:
         return None
 
