@@ -7,14 +7,14 @@ The parser is hl7apy (MIT), an extra: ``pip install 'cxrbatch[hl7]'``. Fields ar
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import CxrbatchError, UsageProblem
-from cxrbatch.results.lab_file import LabFile, LabFormat, LabRow
+from cxrbatch.results.lab_file import LabFile, LabFormat, LabRow, read_once
 from cxrbatch.results.words import Answer, plain
 
 PCR_TESTS = frozenset(("94500-6", "94309-2", "94759-8", "94565-9", "94845-5", "95406-5", "95608-6"))
@@ -22,7 +22,11 @@ PCR_TESTS = frozenset(("94500-6", "94309-2", "94759-8", "94565-9", "94845-5", "9
 
 _BEGINNING = re.compile(rb"[\s\x0b]*(?:\xef\xbb\xbf)?(?:MSH|FHS|BHS)\W")
 _NEW_MESSAGE = re.compile(r"(?:^|[\r\n\x0b])[ \t]*(?=MSH\W)")
-_CHARACTER_SETS = {"8859/1": "latin-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8"}
+_CHARACTER_SETS = {
+    **{f"8859/{part}": f"iso8859-{part}" for part in (*range(1, 10), 15)},
+    **dict.fromkeys(("UNICODE UTF-8", "UNICODE"), "utf-8"),
+    **{"GB 18030-2000": "gb18030", "KS X 1001": "euc_kr", "BIG-5": "big5"},
+}  # HL7 table 0211
 _SNOMED: Mapping[str, Answer] = {
     **dict.fromkeys(("260373001", "10828004"), Answer.POSITIVE),  # Detected, Positive
     **dict.fromkeys(("260415000", "260385009"), Answer.NEGATIVE),  # Not detected, Negative
@@ -37,8 +41,19 @@ def is_hl7(content: bytes) -> bool:
     return _BEGINNING.match(content) is not None
 
 
-def read_hl7(path: Path, how: LabFormat) -> LabFile:
-    """Read all results of a file, or of all files in a folder, by name.
+def read_hl7(content: bytes, how: LabFormat) -> LabFile:
+    """Read all results of the content of a file.
+
+    Raises
+    ------
+    UsageProblem
+        hl7apy is not installed.
+    """
+    return LabFile(rows=_numbered(_results(content, how)), sha256=hashlib.sha256(content).hexdigest())
+
+
+def read_hl7_folder(folder: Path, how: LabFormat) -> LabFile:
+    """Read all results of all files in a folder and the folders below it, by name.
 
     Raises
     ------
@@ -47,23 +62,22 @@ def read_hl7(path: Path, how: LabFormat) -> LabFile:
     UsageProblem
         hl7apy is not installed.
     """
-    files = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
-    contents = [_content(file) for file in files]
-    if not any(map(is_hl7, contents)):
-        raise CxrbatchError(f"{visible(str(path))}: cannot be read: a folder without any HL7 message")
-    digest = hashlib.sha256()
-    for content in contents:
-        digest.update(hashlib.sha256(content).digest() if path.is_dir() else content)
-    cells = [cells for content in contents for cells in _results(content, how)]
-    rows = [LabRow(number=number, **of_row) for number, of_row in enumerate(cells, start=1)]
-    return LabFile(rows=rows, sha256=digest.hexdigest())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    contents = {visible(str(path.relative_to(folder))): read_once(path) for path in files}
+    if not any(map(is_hl7, contents.values())):
+        raise CxrbatchError(f"{visible(str(folder))}: cannot be read: a folder without any HL7 message")
+    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents.values()))
+    found = (_in_file(cells, name) for name, content in contents.items() for cells in _results(content, how))
+    return LabFile(rows=_numbered(found), sha256=digest.hexdigest())
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise CxrbatchError(f"{visible(str(file))}: cannot be read: {error.strerror}") from error
+def _numbered(found: Iterable[dict[str, Any]]) -> list[LabRow]:
+    return [LabRow(number=number, **cells) for number, cells in enumerate(found, start=1)]
+
+
+def _in_file(cells: dict[str, Any], name: str) -> dict[str, Any]:
+    """Say in which file of the folder a fault was found: rows are counted through all of them."""
+    return {**cells, "fault": f"{name}: {cells['fault']}"} if cells["fault"] else cells
 
 
 def _results(content: bytes, how: LabFormat) -> Iterator[dict[str, Any]]:
@@ -86,7 +100,9 @@ def _text(content: bytes, encoding: str) -> str:
     header = re.search(rb"MSH\W[^\r\n]*", content)  # there is none in an empty batch
     first = header[0].decode("latin-1") if header else ""
     fields = first.split(first[3:4] or None)
-    stated = _CHARACTER_SETS.get(fields[17]) if len(fields) > 17 else None
+    stated = (
+        _CHARACTER_SETS.get(fields[17].split(first[5:6] or None)[0].strip()) if len(fields) > 17 else None
+    )
     try:
         return content.decode(stated or encoding)
     except (LookupError, UnicodeError):

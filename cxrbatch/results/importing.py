@@ -10,10 +10,11 @@ from pathlib import Path
 
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import visible
+from cxrbatch._lib.text import meant, visible
 from cxrbatch.errors import UsageProblem
-from cxrbatch.results.hl7_messages import is_hl7, read_hl7
-from cxrbatch.results.lab_file import LabFile, LabFormat, read_lab_file
+from cxrbatch.records import PatientKey
+from cxrbatch.results.hl7_messages import is_hl7, read_hl7, read_hl7_folder
+from cxrbatch.results.lab_file import LabFile, LabFormat, read_lab_file, read_once
 from cxrbatch.results.matching import RowClass, SortedRow, Swab, sort_rows
 from cxrbatch.state import Import, Removed, State, open_state, persistent_state
 
@@ -146,7 +147,7 @@ def forget_patient(
     Parameters
     ----------
     patient_id : str
-        Exactly as in the header.
+        As in the header, or as the report writes it.
     issuer : str or None
         Issuer of the PatientID; None is any.
     accession_number : str or None
@@ -168,21 +169,28 @@ def forget_patient(
     """
     check_state(state_path)
     with _state(state_path, dry_run=dry_run) as state:
-        keys = state.removal.keys(patient_id, issuer, accession_number)
-        if not keys:
-            others = (
-                ""
-                if issuer is None and accession_number is None
-                else " with this issuer and accession number"
-            )
-            raise UsageProblem(
-                f"PATIENT: nobody in the state has this PatientID{others}; zeros at the start and case count"
-            )
-        if len(keys) > 1:
-            raise UsageProblem(
-                f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer or --accession"
-            )
-        return None if dry_run else state.removal.forget(keys[0])
+        key = _only_patient(state, patient_id, issuer, accession_number)
+        return None if dry_run else state.removal.forget(key)
+
+
+def _only_patient(
+    state: State, patient_id: str, issuer: str | None, accession_number: str | None
+) -> PatientKey:
+    """Find the one patient with these identifiers, as they are or as the report writes them."""
+    as_shown = (meant(patient_id), issuer and meant(issuer), accession_number and meant(accession_number))
+    keys = {*state.removal.keys(patient_id, issuer, accession_number), *state.removal.keys(*as_shown)}
+    if not keys:
+        others = (
+            "" if (issuer, accession_number) == (None, None) else " with this issuer and accession number"
+        )
+        raise UsageProblem(
+            f"PATIENT: nobody in the state has this PatientID{others}; zeros at the start and case count"
+        )
+    if len(keys) > 1:
+        raise UsageProblem(
+            f"PATIENT: {len(keys)} patients have this PatientID; say which one with --issuer or --accession"
+        )
+    return keys.pop()
 
 
 def is_known(state_path: Path, patient_id: str, issuer: str | None = None) -> bool:
@@ -258,13 +266,9 @@ def _state(path: Path, *, dry_run: bool) -> Iterator[State]:
 def _read(path: Path, how: LabFormat) -> LabFile:
     """Read a CSV, or HL7 messages from a file or folder."""
     if path.is_dir():
-        return read_hl7(path, how)
-    try:
-        with path.open("rb") as stream:
-            hl7 = is_hl7(stream.read(100))
-    except OSError:
-        hl7 = False  # read_lab_file says what is wrong
-    return read_hl7(path, how) if hl7 else read_lab_file(path, how)
+        return read_hl7_folder(path, how)
+    content = read_once(path)
+    return read_hl7(content, how) if is_hl7(content) else read_lab_file(path, how, content)
 
 
 def check_state(path: Path) -> None:

@@ -144,8 +144,29 @@ class LabFile:
     sha256: str
 
 
-def read_lab_file(path: Path, how: LabFormat) -> LabFile:
+def read_once(path: Path) -> bytes:
+    """Read a file as a whole, and only once: it may be a pipe.
+
+    Raises
+    ------
+    CxrbatchError
+        The file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CxrbatchError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
+
+
+def read_lab_file(path: Path, how: LabFormat, content: bytes | None = None) -> LabFile:
     """Read the rows of a file that are not empty.
+
+    Parameters
+    ----------
+    path : Path
+    how : LabFormat
+    content : bytes or None
+        Its content, where it was read before.
 
     Raises
     ------
@@ -154,7 +175,7 @@ def read_lab_file(path: Path, how: LabFormat) -> LabFile:
     UsageProblem
         A column is missing or occurs twice, or the encoding is unknown.
     """
-    content = _content(path)
+    content = read_once(path) if content is None else content
     text = _text(content, path, how.encoding)
     separator = _SEPARATOR_LINE.match(text)
     text = text[separator.end() :] if separator else text
@@ -181,13 +202,6 @@ def _is_date_format(date_format: str) -> bool:
         return dt.datetime.strptime(written, date_format).date() == _PROBE.date()
     except ValueError:
         return False
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CxrbatchError(f"{_shown(path)}: cannot be read: {error.strerror}") from error
 
 
 def _text(content: bytes, path: Path, encoding: str) -> str:

@@ -146,16 +146,19 @@ def sort_rows(
     list of SortedRow
         One for every row, in the same order.
     """
-    found = [_swab(row, patients, today) for row in rows]
+    found = [(row, _swab(row, patients, today)) for row in rows]
+    readable = [(row, swab) for row, swab in found if not isinstance(swab, Decision)]
+    corrected_by = {swab: row.number for row, swab in reversed(readable) if row.corrects}
     values: defaultdict[Swab, dict[bool | None, int]] = defaultdict(dict)
-    for row, swab in zip(rows, found, strict=True):
-        if not isinstance(swab, Decision):
+    for row, swab in readable:
+        if (row.corrects or swab not in corrected_by) and row.answer is not Answer.INCONCLUSIVE:
             values[swab].setdefault(_is_positive(row), row.number)
     return [
         SortedRow(row=row, decision=swab)
         if isinstance(swab, Decision)
-        else _compared(row, swab, values[swab], known)
-        for row, swab in zip(rows, found, strict=True)
+        else _corrected(row, corrected_by.get(swab), known.get(swab))
+        or _compared(row, swab, values[swab], known)
+        for row, swab in found
     ]
 
 
@@ -170,8 +173,11 @@ def _swab(row: LabRow, patients: Patients, today: dt.date) -> Swab | Decision:
         return _SURPLUS
     if row.day is None:
         return _NO_DATE
-    who = _unusable(row, row.day, today) or _who(row, patients)
-    return who if isinstance(who, Decision) else (who, row.day)
+    unusable = _unusable(row, row.day, today)
+    who = unusable if unusable and not (unusable is _INCONCLUSIVE and row.corrects) else _who(row, patients)
+    if isinstance(who, Decision):
+        return unusable or who
+    return who, row.day
 
 
 def _unusable(row: LabRow, day: dt.date, today: dt.date) -> Decision | None:
@@ -243,6 +249,18 @@ def _invisible(row: LabRow) -> Decision | None:
 
 def _half_known(name: str) -> Decision:
     return Decision(RowClass.CONTRADICTORY, f"the {name} is known, the other identifier is not", _HALF_KNOWN)
+
+
+def _corrected(row: LabRow, corrected_by: int | None, stored: bool | None) -> SortedRow | None:
+    """Decide on a row that another row of the file corrects, whatever their order, or that takes a result back."""
+    if corrected_by is not None and not row.corrects:
+        return SortedRow(row=row, decision=Decision(RowClass.KNOWN, f"row {corrected_by} corrects it"))
+    if row.answer is not Answer.INCONCLUSIVE:
+        return None
+    if stored is None:
+        return SortedRow(row=row, decision=_INCONCLUSIVE)
+    problem = f"stored for this patient and day is: {_word(stored)}, and the laboratory takes that back"
+    return SortedRow(row=row, decision=Decision(RowClass.CONTRADICTORY, problem, _KEPT))
 
 
 def _compared(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import StateError, UsageProblem
+from cxrbatch.state.connection import remove_logs, remove_state
 from cxrbatch.state.schema import APPLICATION_ID
 
 
@@ -28,9 +29,10 @@ def back_up(path: Path, copy: Path) -> None:
         raise UsageProblem(f"--out {visible(str(copy))}: is the state itself; choose another name")
     partial = copy.with_name(f".{copy.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
+        remove_state(partial)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _copy(path, partial)
+        remove_logs(copy)
         partial.replace(copy)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -38,7 +40,7 @@ def back_up(path: Path, copy: Path) -> None:
             f"state {visible(str(path))}: cannot be copied to {visible(str(copy))}: {reason}"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        remove_state(partial)
 
 
 def _copy(path: Path, partial: Path) -> None:

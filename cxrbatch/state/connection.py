@@ -87,6 +87,18 @@ def make_parent(path: Path) -> None:
         ) from error
 
 
+def remove_state(path: Path) -> None:
+    """Remove a state, and what SQLite may have left beside it."""
+    remove_logs(path)
+    path.unlink(missing_ok=True)
+
+
+def remove_logs(path: Path) -> None:
+    """Remove what SQLite may have left beside a state: it would take that for a part of another file of this name."""
+    for ending in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
 def _make_private(path: Path) -> None:
     """Make the file before SQLite does, so that its mode is never weaker.
 

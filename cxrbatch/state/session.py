@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import NoLocks
-from cxrbatch.state.connection import in_memory, make_parent, open_state
+from cxrbatch.state.connection import in_memory, make_parent, open_state, remove_state
 from cxrbatch.state.lock import lock_path, locked
 from cxrbatch.state.store import State
 
@@ -71,11 +71,6 @@ def _kept_until_written(partial: Path) -> Iterator[State]:
             yield state
         except BaseException:
             if not state.n_images():
-                _remove(partial)
+                remove_state(partial)
             raise
-    _remove(partial)
-
-
-def _remove(state: Path) -> None:
-    for ending in ("", "-wal", "-shm", "-journal"):
-        state.with_name(state.name + ending).unlink(missing_ok=True)
+    remove_state(partial)

@@ -123,6 +123,45 @@ def test_a_correction_replaces_and_its_undoing_restores(state: Path) -> None:
     assert stored(state) == [result(key("82"), positive=True)]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("corrected", "expected", "stands"),
+    [
+        ("^negative", ["known", "new"], [False]),
+        ("82334004^Indeterminate^SCT", ["known", "inconclusive"], []),
+    ],
+)
+def test_a_correction_in_the_same_file_counts_alone(
+    state: Path, corrected: str, expected: list[str], stands: list[bool], *, turned: bool
+) -> None:
+    """Also where the folder has the later message first; imported again, nothing changes."""
+    content = [message(), message(value=corrected, status="C")]
+    classes_in_order = expected[::-1] if turned else expected
+    rows = run(state, "".join(content[::-1] if turned else content))
+    assert [name for _, name in classes(rows)] == classes_in_order
+    assert rows[turned].decision.problem == f"row {1 if turned else 2} corrects it"
+    assert stored(state) == [result(key("82"), positive=positive) for positive in stands]
+    again = {name for _, name in classes(run(state, "".join(content)))}
+    assert again == ({"known"} if stands else {"known", "inconclusive"})
+    assert len(list_imports(state)) == len(stands)
+
+
+def test_corrections_that_disagree_are_contradictory(state: Path) -> None:
+    rows = run(state, message() + message(status="C") + message(value="^negative", status="C"))
+    assert classes(rows) == [(1, "known"), (2, "contradictory"), (3, "contradictory")]
+    assert stored(state) == []
+
+
+def test_a_stored_result_that_is_taken_back_is_said(state: Path) -> None:
+    run(state, message())
+    back = message(value="82334004^Indeterminate^SCT", status="C")
+    (row,) = run(state, back)
+    assert classes([row]) == [(1, "contradictory")]
+    assert "positive, and the laboratory takes that back" in row.decision.problem
+    assert "results undo" in row.decision.what_to_do
+    assert classes(run(state, back.replace("||82||", "||999||"))) == [(1, "inconclusive")]
+
+
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 def test_many_messages_in_a_batch_and_in_frames(state: Path, end: str) -> None:
     inner = "".join(f"\x0b{message(patient)}\x1c\r" for patient in ("82", "0042"))
@@ -149,6 +188,30 @@ def test_escaped_separators_are_part_of_an_identifier(state: Path) -> None:
     assert row.row.patient_id == "a^b~c\\d&e|f"
 
 
+@pytest.mark.parametrize(
+    ("stated", "encoding", "name"),
+    [
+        ("8859/2", "iso8859-2", "\u0159"),
+        ("8859/5~ISO IR87", "iso8859-5", "\u0434"),
+        ("UNICODE UTF-8", "utf-8", "\u0434\u0159"),
+        ("", "cp1250", "\u0159"),
+    ],
+)
+def test_characters_are_those_that_the_message_states(
+    state: Path, stated: str, encoding: str, name: str
+) -> None:
+    head = f"{MSH}||||||{stated}"
+    (row,) = run(state, message(name, head=head).encode(encoding), encoding="cp1250")
+    assert row.row.patient_id == name
+
+
+@pytest.mark.parametrize(("separators", "turned"), [("$%~&", "#"), ("^~\\&", "|"), ("@~\\&", "!")])
+def test_separators_are_those_that_the_message_states(state: Path, separators: str, turned: str) -> None:
+    table = str.maketrans("|^~\\&", turned + separators)
+    content = message("82^^^HOSP^MR").translate(table)
+    assert classes(run(state, content)) == [(1, "new")]
+
+
 def test_a_folder_of_messages_is_one_import(state: Path) -> None:
     folder = state.with_name("lab")
     folder.mkdir()
@@ -156,11 +219,18 @@ def test_a_folder_of_messages_is_one_import(state: Path) -> None:
         import_results(folder, state, LabFormat())
     (folder / "1.hl7").write_bytes(message().encode())
     (folder / "2.hl7").write_bytes(message("0042").replace("JANE", "J\xc4NE").encode("latin-1"))
+    (folder / "below").mkdir()
+    (folder / "below" / "3.hl7").write_bytes(message("42").encode())
+    (folder / "below" / "4.hl7").write_bytes(message("42").partition("OBX")[0].encode())
     (folder / "notes").write_text("no message")
     rows = import_results(folder, state, LabFormat(), clock=lambda: NOW)
-    assert classes(rows) == [(1, "new"), (2, "new"), (3, "not_understood")]
+    assert classes(rows) == [(1, "new"), (2, "new"), (3, "new"), (4, "not_understood"), (5, "not_understood")]
+    assert [row.decision.problem for row in rows[3:]] == [
+        "below/4.hl7: a message without any result (OBX)",
+        "notes: a file that is no HL7 message",
+    ]
     (one,) = list_imports(state)
-    assert (one.n_positive, len(one.source_sha256)) == (2, 64)
+    assert (one.n_positive, len(one.source_sha256)) == (3, 64)
     assert {item.row.day for item in rows if item.result} == {DAY}
 
 

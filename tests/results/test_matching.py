@@ -801,6 +801,17 @@ def test_one_line_and_the_right_exit_code(
     assert "DOE" not in done.stderr
 
 
+def test_a_pipe_is_read_once(state: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"patient_id,date,result\n82,2026-11-21,positive\n")
+    os.close(writer)
+    try:
+        rows = import_results(Path(f"/dev/fd/{reader}"), state, LabFormat(), clock=lambda: NOW)
+    finally:
+        os.close(reader)
+    assert classes(rows) == [(2, "new")]
+
+
 def test_exit_code_while_a_run_is_on(state: Path, tmp_path: Path) -> None:
     (tmp_path / "pcr.csv").write_text("patient_id,date,result\n82,2020-11-20,pos\n")
     with locked(lock_path(state), "state"):

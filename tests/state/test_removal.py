@@ -97,6 +97,16 @@ def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
         assert state.removal.keys("7") == [key("7", "X")]
 
 
+def test_whom_to_forget_may_be_written_as_in_the_report(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        for name in ("-4711", "M\\LLER", "'+1", "+1"):
+            state.put(found(name), image_score("a", 0.5, name), context())
+    for written in ("'-4711", "M\\\\LLER"):
+        assert forget_patient(tmp_path / "state", written) is not None
+    with pytest.raises(UsageProblem, match="2 patients"):
+        forget_patient(tmp_path / "state", "'+1")
+
+
 def test_one_of_many_with_a_placeholder_is_named_by_accession_number(tmp_path: Path) -> None:
     with open_state(tmp_path / "state") as state:
         for number in range(2):
@@ -221,8 +231,10 @@ def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t (x)")
     with pytest.raises(StateError, match="is no state of cxrbatch"):
         back_up(tmp_path / "foreign", tmp_path / "copy")
-    (tmp_path / ".copy.partial").write_bytes(b"left by a killed one")
+    for name in (".copy.partial", ".copy.partial-journal", "copy-wal"):
+        (tmp_path / name).write_bytes(b"left by a killed one")
     back_up(path, tmp_path / "copy")
+    assert not [file for file in tmp_path.iterdir() if file.name.startswith(("copy-", ".copy"))]
     with closing(sqlite3.connect(tmp_path / "copy")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     (tmp_path / "copy").unlink()
