@@ -9,14 +9,14 @@ The stages of the package, from a folder of files to a list of patients::
 
 ``screening`` screens a folder, ``prediction`` scores single images, ``embedding`` computes features. ``engines``
 run the slow part, in worker processes and on the GPU. ``state`` stores outcomes from night to night, ``results``
-reads PCR results, ``audit`` compares past lists with them. ``datasets`` and ``training`` make a ``bundle``,
-``evaluation`` measures it.
+reads PCR results, ``audit`` compares past lists with them, ``web`` serves lists and uploads to browsers. ``datasets``
+and ``training`` make a ``bundle``, ``evaluation`` measures it.
 
 Each entry imports only from the layers below it:
 
 ==========  =========================================
 outermost   cli
-            training
+            training, web
             audit
             evaluation, doctor
             screening, prediction, embedding, datasets

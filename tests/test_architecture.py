@@ -30,7 +30,7 @@ LAYERS = (
     ("screening", "prediction", "embedding", "datasets"),
     ("evaluation", "doctor"),
     ("audit",),
-    ("training",),
+    ("training", "web"),
     ("cli",),
 )
 """From the ground up. Rooms of one layer do not import each other."""

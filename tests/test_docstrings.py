@@ -15,15 +15,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 VERBS = frozenset(
     """
-    Add Aggregate Apply Assign Average Batch Black Blur Brighten Build Call Change Check Choose Classify Close
-    Collect Combine Compare Compress Compute Concatenate Convert Copy Correct Correlate Count Create Crop Cut Deal
-    Decide Decode Derive Describe Disable Divide Do Draw Drop Encode End Enlarge Equalise Escape Estimate
-    Exchange Exclude Execute Extract Fill Find Fit Flag Flip Frame Give Group Hash Hold Import Invert Keep Kill Let
-    Limit List Load Lock Log Look Make Map Mark Measure Move Name Normalise Open Paint Parse Plot Predict
-    Prepare Preprocess Print Probe Put Raise Randomise Rank Read Recognise Reduce Refuse Remove Render Replace
-    Report Resample Rescale Reset Resize Resolve Restore Return Rotate Round Run Save Say Scale Score Screen
-    Select Send Set Shift Show Silence Sort Split Standardise Start State Store Submit Sum Suppress Take Train Try
-    Turn Unpack Update Use Verify Wait Weigh Work Write Yield
+    Add Aggregate Answer Apply Assign Average Batch Black Blur Brighten Build Call Change Check Choose Classify
+    Close Collect Combine Compare Compress Compute Concatenate Convert Copy Correct Correlate Count Create Crop
+    Cut Deal Decide Decode Delete Derive Describe Disable Divide Do Draw Drop Encode End Enlarge Equalise Escape
+    Estimate Exchange Exclude Execute Extract Fill Find Fit Flag Flip Follow Forget Frame Give Go Group Hand
+    Hash Hold Import Inflate Invert Keep Kill Let Limit List Load Lock Log Look Make Map Mark Measure Move Name
+    Normalise Open Paint Parse Plot Predict Prepare Preprocess Print Probe Put Raise Randomise Rank Read
+    Recognise Reduce Refuse Remove Render Replace Report Resample Rescale Reset Resize Resolve Restore Return
+    Rotate Round Run Save Say Scale Score Screen Select Send Serve Set Shift Shorten Show Silence Sort Split
+    Standardise Start State Store Submit Sum Suppress Take Train Try Turn Unpack Update Use Verify Wait Weigh
+    Work Write Yield
     """.split()  # noqa: SIM905 - a list would be longer than the test
 )
 """Grows with the code. No word is here that does not say what a function does."""

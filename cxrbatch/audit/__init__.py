@@ -2,6 +2,6 @@
 
 from cxrbatch.audit.figures import audit
 from cxrbatch.audit.summary import summarise
-from cxrbatch.audit.write import check_out, write_audit, write_recommended
+from cxrbatch.audit.write import check_out, render_audit, write_audit, write_recommended
 
-__all__ = ["audit", "check_out", "summarise", "write_audit", "write_recommended"]
+__all__ = ["audit", "check_out", "render_audit", "summarise", "write_audit", "write_recommended"]

@@ -38,9 +38,13 @@ def write_audit(audit: Audit, out: Path) -> None:
     OutputError
         The files cannot be written; earlier files are left as they were.
     """
-    content = audit_csv(audit.estimates)
-    page = audit_html(audit, hashlib.sha256(content).hexdigest())
-    write_together({_page(out): page.encode("utf-8"), out: content})
+    page = render_audit(audit)
+    write_together({_page(out): page.encode("utf-8"), out: audit_csv(audit.estimates)})
+
+
+def render_audit(audit: Audit) -> str:
+    """Render the page alone; it states the SHA-256 of the table."""
+    return audit_html(audit, hashlib.sha256(audit_csv(audit.estimates)).hexdigest())
 
 
 def write_recommended(audit: Audit, path: Path) -> bool:

@@ -19,6 +19,7 @@ from cxrbatch.cli.log import format_of, log_failure, log_options, log_wrong_usag
 from cxrbatch.cli.predict import predict
 from cxrbatch.cli.results import results
 from cxrbatch.cli.screen import screen
+from cxrbatch.cli.serve import serve
 from cxrbatch.cli.state import state
 from cxrbatch.cli.training import evaluate, train
 from cxrbatch.errors import CxrbatchError
@@ -59,7 +60,7 @@ def _add(group: click.Group, command: click.Command) -> None:
         leaf.params += log_options()
 
 
-for _command in (screen, predict, embed, results, state, audit, doctor, train, evaluate, bundle):
+for _command in (screen, predict, embed, serve, results, state, audit, doctor, train, evaluate, bundle):
     _add(cli, _command)
 
 

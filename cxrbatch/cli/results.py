@@ -188,6 +188,8 @@ def undo(number: int, state: Path) -> int:
 def forget(patient: str, state: Path, issuer: str | None, accession: str | None, dry_run: bool) -> int:
     """Remove the person with the PatientID PATIENT from the state: images, thumbnails, results and lines of lists.
 
+    Uploads of that person in web.sqlite beside the state go too.
+
     What went is written to stdout. Files in the export, reports and backups are not touched: a file that is still in
     the export comes in again.
 
@@ -195,18 +197,28 @@ def forget(patient: str, state: Path, issuer: str | None, accession: str | None,
     Exit codes: 0 removed · 1 state unusable · 2 nobody, or several patients · 5 a run is at work on the state
     """  # noqa: D301 - \b keeps click from re-wrapping
     from cxrbatch._lib.text import visible
-    from cxrbatch.results import forget_patient
+    from cxrbatch.results import forget_patient, is_known
+    from cxrbatch.web import forget_in_web
 
-    removed = forget_patient(state, patient, issuer, accession, dry_run=dry_run)
-    if removed is None:
+    uploaded = 0 if accession else forget_in_web(state, patient, issuer, dry_run=True)
+    removed = None
+    if accession or is_known(state, patient, issuer) or not uploaded:
+        removed = forget_patient(state, patient, issuer, accession, dry_run=dry_run)
+    if dry_run:
         log_event("dry run: there is one such patient; nothing was removed", event="forgotten")
         return 0
-    click.echo(
-        f"removed: {removed.n_images} images with {removed.n_thumbnails} thumbnails, {removed.n_results} results, "
-        f"{removed.n_list_entries} lines of lists"
-    )
-    for path in removed.files:
-        click.echo(f"still in the export, and comes in again unless you take it away: {visible(str(path))}")
+    if removed:
+        click.echo(
+            f"removed: {removed.n_images} images with {removed.n_thumbnails} thumbnails, {removed.n_results} "
+            f"results, {removed.n_list_entries} lines of lists"
+        )
+        for path in removed.files:
+            click.echo(
+                f"still in the export, and comes in again unless you take it away: {visible(str(path))}"
+            )
+    if uploaded:
+        n = forget_in_web(state, patient, issuer)
+        click.echo(f"removed from web.sqlite: {n} uploaded images and marks")
     log_event(
         "one patient removed; reports and backups that name the patient are yours to delete",
         event="forgotten",

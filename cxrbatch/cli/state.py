@@ -67,13 +67,17 @@ def prune(state: Path, older_than: int) -> int:
     help="File to write, mode 0600; replaced if there.",
 )
 def backup(state: Path, out: Path) -> int:
-    """Copy the state as it is at this moment, also while a run is at work on it.
+    """Copy the state as it is at this moment, also while a run is at work on it; web.sqlite beside it to COPY.web.
 
     \b
     Exit codes: 0 copied · 1 the state or the copy cannot be used · 2 wrong usage
     """  # noqa: D301 - \b keeps click from re-wrapping
     from cxrbatch.state import back_up
+    from cxrbatch.web import back_up_web
 
     back_up(state, out)
     log_event(f"state copied to {out}", event="backup")
+    web = out.with_name(f"{out.name}.web")
+    if back_up_web(state, web):
+        log_event(f"web.sqlite copied to {web}", event="backup")
     return 0

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from cxrbatch.engines.engine import Engine, Result
     from cxrbatch.engines.options import Decode, EngineOptions
     from cxrbatch.engines.pool import WorkerPool, default_workers, prepare_in_order
-    from cxrbatch.engines.registry import open_engine
+    from cxrbatch.engines.registry import open_engine, open_resident_engine
 
 __all__ = [
     "Decode",
@@ -18,6 +18,7 @@ __all__ = [
     "WorkerPool",
     "default_workers",
     "open_engine",
+    "open_resident_engine",
     "prepare_in_order",
 ]
 
@@ -26,5 +27,5 @@ __getattr__ = lazy_names(
     engine=("Engine", "Result"),
     options=("Decode", "EngineOptions"),
     pool=("WorkerPool", "default_workers", "prepare_in_order"),
-    registry=("open_engine",),
+    registry=("open_engine", "open_resident_engine"),
 )

@@ -97,6 +97,8 @@ class WorkerPool:
             A process ended before it could read anything.
         """
         self._files = enumerate(refs)
+        self._killed.clear()  # numbers of files of an earlier call
+        self._blamed.clear()
         self._submit()
         return self._in_order()
 

@@ -1,11 +1,13 @@
 """Open an engine by its name: bundle and options in, `Engine` out. All engines prepare files alike."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.engines.engine import Engine, EngineFactory
 from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
+from cxrbatch.engines.resident import ResidentEngine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
 from cxrbatch.infer import choose_runtime
@@ -41,14 +43,29 @@ def open_engine(
     if options.name not in ENGINES:
         raise UsageProblem(f"engine {options.name!r}: give one of {', '.join(ENGINES)}")
     choose_runtime(bundle, options.runtime, options.device, options.precision)
-    prepare = PrepareOptions(
+    given = {"patients": patients, "thumbnail_px": thumbnail_px, "identify_files": identify_files}
+    prepare = _prepare_options(bundle, options, header_words=header_words, **given)
+    return ENGINES[options.name](bundle, prepare, options)
+
+
+def open_resident_engine(
+    bundle: Bundle,
+    options: EngineOptions,
+    *,
+    header_words: HeaderWords = HeaderWords(),
+    thumbnail_px: int = 0,
+) -> Engine:
+    """Make an engine of this machine that keeps its readers from one run to the next, for a service."""
+    choose_runtime(bundle, options.runtime, options.device, options.precision)
+    given = {"header_words": header_words, "thumbnail_px": thumbnail_px}
+    return ResidentEngine(bundle, _prepare_options(bundle, options, **given), options)
+
+
+def _prepare_options(bundle: Bundle, options: EngineOptions, **given: Any) -> PrepareOptions:
+    return PrepareOptions(
         spec=bundle.preprocess,
         pixel_check=StoredCheck(bundle.gate_path),
-        patients=patients,
-        header_words=header_words,
-        thumbnail_px=thumbnail_px,
-        identify_files=identify_files,
         full_size=options.decode is Decode.FULL,
         limits=options.limits,
+        **given,
     )
-    return ENGINES[options.name](bundle, prepare, options)

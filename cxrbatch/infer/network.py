@@ -59,7 +59,9 @@ class Network:
         return load_network(self.bundle.model_path)
 
     def score(
-        self, inputs: Iterable[tuple[Key, ModelInput | Failure]], stop: Callable[[], object]
+        self,
+        inputs: Iterable[tuple[Key, ModelInput | Failure]],
+        stop: Callable[[], object] = lambda: None,
     ) -> Iterator[tuple[Key, Outcome]]:
         """Score images; see `score_images`."""
         return score_images(inputs, self.predictor, self.batch_size, self.tensorflow, stop)

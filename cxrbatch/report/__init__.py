@@ -1,6 +1,6 @@
 """Write the report of a run: `TriageRun` in, two CSV tables and one HTML page out, together or not at all."""
 
-from cxrbatch.report.annotate import annotated
+from cxrbatch.report.annotate import annotated, annotated_thumbnail
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
@@ -12,6 +12,7 @@ __all__ = [
     "Pseudonymiser",
     "ViewerUrl",
     "annotated",
+    "annotated_thumbnail",
     "check_formats",
     "check_writable",
     "table_parquet",

@@ -1,5 +1,7 @@
 """Draw the result onto an image: radiograph and result in, RGB image out. Needs no display."""
 
+import io
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -30,6 +32,18 @@ def annotated(image: CxrImage | None, result: ImageScore | Failure) -> Image.Ima
         RGB, long side of the radiograph at most 1024 px.
     """
     rendered = _render(image) if image else Image.new("RGB", (_LONG_SIDE_PX // 2, 0))
+    return _with_panel(rendered, result)
+
+
+def annotated_thumbnail(jpeg: bytes, result: ImageScore | Failure) -> Image.Image:
+    """Draw a thumbnail that this program made, enlarged, with the same panel below."""
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as small:
+        times = _LONG_SIDE_PX / max(small.size)
+        size = (round(small.width * times), round(small.height * times))
+        return _with_panel(small.convert("RGB").resize(size, Image.Resampling.BICUBIC), result)
+
+
+def _with_panel(rendered: Image.Image, result: ImageScore | Failure) -> Image.Image:
     width = max(rendered.width, _MARGIN_PX * 2 + _LABEL_PX + _BAR_PX + 80)
     panel = _panel(result, width)
     canvas = Image.new("RGB", (width, rendered.height + panel.height))

@@ -1,0 +1,1 @@
+"""Views: requests in, pages out."""

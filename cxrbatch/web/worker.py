@@ -1,0 +1,155 @@
+"""The process that scores uploads: jobs in, outcomes out. It holds the network and the readers, and no Django.
+
+Images of different uploads share the batches of the network. A reader that dies costs its file (`cxrbatch.engines`);
+this process itself is started again by `cxrbatch.web.desk.Desk`.
+"""
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tqdm import tqdm
+
+from cxrbatch._lib.crash_output import suppress_library_output
+from cxrbatch.bundle import load_bundle
+from cxrbatch.discover import classify
+from cxrbatch.engines import Engine, open_resident_engine
+from cxrbatch.errors import CxrbatchError
+from cxrbatch.records import Failure, ImageRef, Outcome
+from cxrbatch.screening import screen
+from cxrbatch.terms import load_header_words
+from cxrbatch.web.options import ServeOptions
+
+_SHOWN_PX = 512
+"""Long side at most of the image beside a result; it is the network's input, which is smaller with most bundles."""
+_BATCH_SIZE = 8
+"""Few images arrive at a time, and a batch that is not full takes as long as a full one; the scores are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file to be scored: the number of its image, its place in the spool, its name as uploaded."""
+
+    id: str
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The outcome of a job."""
+
+    id: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the process says of itself: ``ready``, ``screened``, or an error that ends it."""
+
+    kind: str
+    text: str = ""
+
+
+Message = Finished | Notice
+_Jobs = queue.SimpleQueue[Job]
+
+
+class Answers:
+    """The way back to the parent; several threads send, and a message must not begin within another."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send a message whole."""
+        with self._lock:
+            self._connection.send(message)
+
+
+def run_worker(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    """Score jobs until the process is ended; the target of a new process."""
+    suppress_library_output()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    waiting: _Jobs = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(jobs, waiting), daemon=True).start()
+    to_parent = Answers(answers)
+    try:
+        _work(waiting, to_parent, options)
+    except CxrbatchError as error:
+        to_parent.send(Notice("failed", str(error)))
+
+
+def _die_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _receive(jobs: Connection, waiting: _Jobs) -> None:
+    """Take jobs from the pipe at once, so that the parent never waits while the network starts."""
+    try:
+        while True:
+            waiting.put(jobs.recv())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _work(waiting: _Jobs, answers: Answers, options: ServeOptions) -> None:
+    if options.demo and not options.state.exists():
+        _screen_demo(options, options.demo)
+        answers.send(Notice("screened"))
+    bundle = load_bundle(options.bundle)
+    words = load_header_words(options.header_words)
+    how = replace(options.engine, batch_size=options.engine.batch_size or _BATCH_SIZE)
+    with open_resident_engine(bundle, how, header_words=words, thumbnail_px=_SHOWN_PX) as engine:
+        answers.send(Notice("ready", engine.provenance.bundle_id))
+        while True:
+            _score_burst(engine, waiting, answers)
+
+
+def _screen_demo(options: ServeOptions, folder: Path) -> None:
+    tqdm.set_lock(threading.RLock())  # its own is shared between processes, and outlives this one
+    screen(
+        folder,
+        bundle=options.bundle,
+        engine=options.engine,
+        header_words=options.header_words,
+        state=options.state,
+        capacity=options.capacity,
+    )
+
+
+def _score_burst(engine: Engine, waiting: _Jobs, answers: Answers) -> None:
+    """Score jobs, those that arrive meanwhile too, until none is waiting; results then need no full batch."""
+    id_of: dict[Path, str] = {}
+
+    def refs() -> Iterator[ImageRef]:
+        for job in _until_empty(waiting):
+            found = classify(job.path, job.name)
+            if isinstance(found, Failure):
+                answers.send(Finished(job.id, found))
+            else:
+                id_of[job.path] = job.id
+                yield found
+
+    for ref, outcome in engine.run(refs()):
+        answers.send(Finished(id_of.pop(ref.path), outcome))
+
+
+def _until_empty(waiting: _Jobs) -> Iterator[Job]:
+    yield waiting.get()
+    while True:
+        try:
+            yield waiting.get_nowait()
+        except queue.Empty:
+            return

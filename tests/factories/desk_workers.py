@@ -1,0 +1,39 @@
+"""Worker processes for the tests of the desk: they answer, die, or send what cannot be understood."""
+
+import os
+from multiprocessing.connection import Connection
+
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure
+from cxrbatch.web.options import ServeOptions
+from cxrbatch.web.worker import Finished, Notice
+
+
+def dutiful(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    answers.send(Notice("ready", "bundle"))
+    while True:
+        job = jobs.recv()
+        answers.send(Finished(job.id, Failure(name=job.name, reason=Reason.TOO_SMALL)))
+
+
+def deadly(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    jobs.recv()
+    os._exit(1)
+
+
+def dies_once(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    mark = options.folder / "died"
+    if not mark.exists():
+        jobs.recv()
+        mark.touch()
+        os._exit(1)
+    dutiful(jobs, answers, options)
+
+
+def babbles_once(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    mark = options.folder / "babbled"
+    if not mark.exists():
+        mark.touch()
+        answers.send_bytes(b"no message")
+        jobs.recv()
+    dutiful(jobs, answers, options)
