@@ -12,6 +12,8 @@ from cxrbatch.state import schema
 from cxrbatch.state.store import State
 
 _MODE = 0o600
+_TIMEOUT_S = 30
+"""Longest wait for the transactions of others, which are short; a disk may stand still for seconds."""
 
 
 @contextmanager
@@ -51,12 +53,12 @@ def in_memory() -> Iterator["State"]:
 
 def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connection:
     if read_only:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_TIMEOUT_S)
     else:
         _make_private(path)
         # Reports may lie on a share where SQLite's own locks fail ("database is locked"). Our own lock is taken.
         how = "" if durable else "?vfs=unix-none"
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}{how}", uri=True, timeout=_TIMEOUT_S)
     connection.row_factory = sqlite3.Row
     try:
         if not durable:

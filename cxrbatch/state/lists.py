@@ -9,6 +9,7 @@ from cxrbatch.reasons import Flag
 from cxrbatch.records import PatientTriage
 from cxrbatch.state.codec import decode_key, encode_key
 from cxrbatch.state.records import ListEntry
+from cxrbatch.state.turns import write_in_turns
 
 # Where max() is the only aggregate, SQLite takes the other columns from the row that holds the maximum. CROSS JOIN
 # makes it look for runs first: the lines of the nights before are not read.
@@ -26,8 +27,9 @@ class Lists:
         self._connection = connection
 
     def add(self, run_id: int, patients: Iterable[PatientTriage]) -> None:
-        """Store the list of a run; `cxrbatch.state.State.finish` commits it."""
-        self._connection.executemany(
+        """Store the list of a run; it counts once the run has ended, see `cxrbatch.state.State.finish`."""
+        write_in_turns(
+            self._connection,
             "INSERT INTO listed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ((run_id, *_row(position, patient)) for position, patient in enumerate(patients, start=1)),
         )

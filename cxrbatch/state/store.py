@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from cxrbatch.reasons import Reason
@@ -36,6 +36,7 @@ from cxrbatch.state.rows import (
     utc_text,
     version_columns,
 )
+from cxrbatch.state.turns import at_once, write_in_turns
 
 _TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 """Reasons that the next run checks again, although the file has not changed."""
@@ -130,7 +131,7 @@ class State:
         return int(cursor.lastrowid or 0)
 
     def finish(self, run_id: int, run: TriageRun, finished: dt.datetime) -> None:
-        """Store that a run has ended, and its list."""
+        """Store the list of a run, and then that it has ended: the list of a run that has not is nobody's."""
         self.lists.add(run_id, run.patients)
         self._connection.execute(
             "UPDATE run SET finished = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? WHERE id = ?",
@@ -220,17 +221,9 @@ class State:
         follow_new_keys(self._connection)
         self.commit()
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
+    def at_once(self) -> AbstractContextManager[None]:
         """Do what follows in one transaction that waits for its turn at the beginning, not in the middle."""
-        self._connection.commit()
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self.commit()
+        return at_once(self._connection)
 
     def commit(self) -> None:
         """Write to the disk."""
@@ -238,11 +231,11 @@ class State:
 
     def mark_duplicates(self, duplicate_of: Mapping[int, str]) -> None:
         """Store for images, by their number, the name of the file of which they are a second copy; empty for none."""
-        self._connection.executemany(
+        write_in_turns(
+            self._connection,
             "UPDATE image SET duplicate_of = :name WHERE id = :id AND duplicate_of <> :name",
             ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of.items()),
         )
-        self.commit()
 
     def stored_images(self, after: dt.date) -> list[StoredImage]:
         """Find the images of all patients with an image that came in after a night, and all images relevant to them.
