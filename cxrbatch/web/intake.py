@@ -126,15 +126,14 @@ def _stored(upload: Upload, members: Sequence[Member]) -> list[UploadedImage]:
         UploadedImage(upload=upload, number=first + number, name=shown_name(member.name))
         for number, member in enumerate(members, start=1)
     ]
-    jobs = []
-    for image, member in zip(images, members, strict=True):
-        if member.failure:
-            for column, value in columns_of(member.failure).items():
-                setattr(image, column, value)
-        elif member.path:
-            jobs.append(Job(image.id.hex, member.path, image.name))
+    jobs = [
+        Job(image.id.hex, member.path, image.name)
+        for image, member in zip(images, members, strict=True)
+        if member.path
+    ]
     try:
         with transaction.atomic():
+            _note_failures(images, members)
             UploadedImage.objects.bulk_create(images)
             desk().submit(jobs)
     except BaseException:
@@ -142,6 +141,14 @@ def _stored(upload: Upload, members: Sequence[Member]) -> list[UploadedImage]:
             job.path.unlink(missing_ok=True)
         raise
     return images
+
+
+def _note_failures(images: Sequence[UploadedImage], members: Sequence[Member]) -> None:
+    """Give images without a file their outcome; in the transaction, so that later moments are those of later ones."""
+    for image, member in zip(images, members, strict=True):
+        if member.failure:
+            for column, value in columns_of(member.failure).items():
+                setattr(image, column, value)
 
 
 def shown_name(name: str) -> str:

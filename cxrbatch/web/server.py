@@ -122,6 +122,7 @@ def _waitress(options: ServeOptions) -> dict[str, Any]:
         "channel_timeout": _IDLE_S,
         "max_request_body_size": options.max_upload_bytes + _FORM_BYTES,
         "max_request_header_size": 32 << 10,
+        "recv_bytes": 64 << 10,
         "ident": "",
         "expose_tracebacks": False,
         **(proxy if options.url else {"clear_untrusted_proxy_headers": True}),

@@ -109,6 +109,7 @@ def _security(options: ServeOptions) -> dict[str, Any]:
         "SECURE_CROSS_ORIGIN_OPENER_POLICY": "same-origin",
         "X_FRAME_OPTIONS": "DENY",
         # The prefix keeps other hosts of the domain from setting the cookie; browsers take it over TLS only.
+        "SESSION_ENGINE": "django.contrib.sessions.backends.cached_db",
         "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "cxrbatch_session",
         "CSRF_COOKIE_NAME": "__Host-csrf" if is_secure else "cxrbatch_csrf",
         "SESSION_COOKIE_SECURE": is_secure,

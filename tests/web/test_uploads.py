@@ -191,3 +191,26 @@ def test_the_row_of_a_result_is_json(sign_in: SignIn, desk: StillDesk, applicati
     image = UploadedImage.objects.get()
     assert json.loads(image.patient_key) == ["dicom", "", "PAT1"]
     assert image.row["score_covid"] == 0.7
+
+
+def test_a_result_that_comes_in_during_a_question_is_not_lost(
+    sign_in: SignIn, desk: StillDesk, application: ServeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cxrbatch.web.outcomes import store_outcomes
+    from cxrbatch.web.views import uploads
+
+    client = sign_in()
+    page = send(client, {"a.png": b"1", "b.png": b"2"}).url
+    outcomes = [image_score("a.png", 0.7), image_score("b.png", 0.2)]
+    store_outcomes(application, [(desk.jobs[0], outcomes[0])])
+
+    def late(image: Any) -> dict[str, str]:
+        store_outcomes(application, [(desk.jobs[1], outcomes[1])])
+        return {"id": image.id.hex, "html": ""}
+
+    monkeypatch.setattr(uploads, "_rendered", late)
+    news = client.get(f"{page}news/").json()
+    assert (len(news["rows"]), news["waiting"]) == (1, 1)
+    monkeypatch.undo()
+    news = client.get(f"{page}news/", {"since": news["since"]}).json()
+    assert (len(news["rows"]), news["waiting"]) == (2, 0)

@@ -1,5 +1,6 @@
 "use strict";
-// Uploads files one by one with their progress, and shows results as they come. Without this script the form works too.
+// Uploads files with their progress, small ones several at a time, and shows results as they come. Without this script the
+// form works too.
 const form = document.getElementById("upload");
 const drop = document.getElementById("drop");
 const sending = document.getElementById("sending");
@@ -8,6 +9,8 @@ const progress = document.getElementById("progress");
 const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
 const mostBytes = Number(form.dataset.mostBytes);
 const AT_ONCE = 3;
+const GROUP_FILES = 16;
+const GROUP_BYTES = 4 << 20;
 const queue = [];
 let active = 0;
 let page = form.dataset.upload || "";
@@ -57,32 +60,49 @@ function fail(item, why) {
   item.prepend(text);
 }
 
-function send({ file, name }) {
-  const { item, bar } = line(name);
-  if (file.size > mostBytes) {
-    fail(item, "too large:");
-    return Promise.resolve();
+function next() {
+  const group = [];
+  for (let bytes = 0; queue.length && group.length < GROUP_FILES;) {
+    const { file, name } = queue[0];
+    if (group.length && bytes + file.size > GROUP_BYTES) break;
+    queue.shift();
+    const { item, bar } = line(name);
+    if (file.size > mostBytes) { fail(item, "too large:"); continue; }
+    group.push({ file, name, item, bar, start: bytes });
+    bytes += file.size;
   }
+  return group;
+}
+
+function advance(group, loaded) {
+  for (const { file, bar, start } of group) bar.value = Math.min(Math.max((loaded - start) / (file.size || 1), 0), 1);
+}
+
+function answered(group, request) {
+  let answer = {};
+  try { answer = JSON.parse(request.responseText); } catch { /* a page of an error */ }
+  if (request.status === 200) {
+    for (const row of answer.rows) show(row.html, row.id);
+    for (const { item } of group) item.remove();
+    poll();
+  } else {
+    for (const { item } of group) fail(item, answer.error || (request.status === 413 ? "too large:" : "not taken:"));
+  }
+}
+
+function send(group) {
+  if (!group.length) return Promise.resolve();
   return new Promise((done) => {
     const request = new XMLHttpRequest();
     request.open("POST", `${page}files/`);
     request.setRequestHeader("X-CSRFToken", token);
-    request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; });
-    request.addEventListener("loadend", () => {
-      let answer = {};
-      try { answer = JSON.parse(request.responseText); } catch { /* a page of an error */ }
-      if (request.status === 200) {
-        for (const row of answer.rows) show(row.html, row.id);
-        item.remove();
-        poll();
-      } else {
-        fail(item, answer.error || (request.status === 413 ? "too large:" : "not taken:"));
-      }
-      done();
-    });
+    request.upload.addEventListener("progress", (event) => advance(group, event.loaded));
+    request.addEventListener("loadend", () => { answered(group, request); done(); });
     const body = new FormData();
-    body.append("names", name);
-    body.append("files", file);
+    for (const { file, name } of group) {
+      body.append("names", name);
+      body.append("files", file);
+    }
     request.send(body);
   });
 }
@@ -90,7 +110,7 @@ function send({ file, name }) {
 async function work() {
   if (active >= AT_ONCE || !queue.length) return;
   active += 1;
-  await send(queue.shift());
+  await send(next());
   active -= 1;
   work();
 }
@@ -125,7 +145,8 @@ async function poll() {
     if (news.error) say(news.error);
     else if (news.waiting) say(`${news.waiting} waiting, about ${news.seconds < 90 ? `${news.seconds} s` : `${Math.round(news.seconds / 60)} min`}${news.ready ? "" : "; the network is starting"}`);
     else if (!news.more) { say("All files have an answer."); break; }
-    if (!news.more) await new Promise((done) => { setTimeout(done, 700); });
+    // Seldom where it takes long: many pages ask at once.
+    if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(700, news.seconds * 250), 3000)); });
   }
   polling = false;
 }

@@ -87,6 +87,8 @@ def add(request: Any, number: Any) -> Any:
 def news(request: Any, number: Any) -> Any:
     """Send the results that have come in since the moment that is given."""
     upload = mine(request, number)
+    # Counted first: of what comes in meanwhile the page hears at the next question.
+    n_waiting = upload.images.filter(status=Status.WAITING).count()
     images = upload.images.filter(finished__isnull=False).order_by("finished")
     if since := _moment(request.GET.get("since", "")):
         images = images.filter(finished__gte=since)
@@ -95,7 +97,7 @@ def news(request: Any, number: Any) -> Any:
         {
             "rows": [_rendered(image) for image in found],
             "since": found[-1].finished.isoformat() if found else request.GET.get("since", ""),
-            "waiting": upload.images.filter(status=Status.WAITING).count(),
+            "waiting": n_waiting,
             "more": len(found) == _MOST_NEWS,
             "seconds": round(desk().seconds_left()),
             "ready": desk().is_ready,
