@@ -7,10 +7,12 @@ import click
 
 from cxrbatch.cli.log import log_event
 from cxrbatch.cli.options import EXIT_INCOMPLETE, state_option
+from cxrbatch.cli.state import NOT_REWRITTEN
 from cxrbatch.cli.types import PATH
 
 if TYPE_CHECKING:
     from cxrbatch.results import LabFormat
+    from cxrbatch.state import Removed
 
 
 @click.group()
@@ -196,7 +198,6 @@ def forget(patient: str, state: Path, issuer: str | None, accession: str | None,
     \b
     Exit codes: 0 removed · 1 state unusable · 2 nobody, or several patients · 5 a run is at work on the state
     """  # noqa: D301 - \b keeps click from re-wrapping
-    from cxrbatch._lib.text import visible
     from cxrbatch.results import forget_patient, is_known
     from cxrbatch.web import forget_in_web
 
@@ -208,14 +209,7 @@ def forget(patient: str, state: Path, issuer: str | None, accession: str | None,
         log_event("dry run: there is one such patient; nothing was removed", event="forgotten")
         return 0
     if removed:
-        click.echo(
-            f"removed: {removed.n_images} images with {removed.n_thumbnails} thumbnails, {removed.n_results} "
-            f"results, {removed.n_list_entries} lines of lists"
-        )
-        for path in removed.files:
-            click.echo(
-                f"still in the export, and comes in again unless you take it away: {visible(str(path))}"
-            )
+        _say_removed(removed)
     if uploaded:
         n = forget_in_web(state, patient, issuer)
         click.echo(f"removed from web.sqlite: {n} uploaded images and marks")
@@ -224,3 +218,16 @@ def forget(patient: str, state: Path, issuer: str | None, accession: str | None,
         event="forgotten",
     )
     return 0
+
+
+def _say_removed(removed: "Removed") -> None:
+    from cxrbatch._lib.text import visible
+
+    click.echo(
+        f"removed: {removed.n_images} images with {removed.n_thumbnails} thumbnails, {removed.n_results} results, "
+        f"{removed.n_list_entries} lines of lists"
+    )
+    for path in removed.files:
+        click.echo(f"still in the export, and comes in again unless you take it away: {visible(str(path))}")
+    if not removed.is_rewritten:
+        log_event(NOT_REWRITTEN, event="not_rewritten")

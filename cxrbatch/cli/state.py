@@ -10,6 +10,10 @@ from cxrbatch.cli.log import log_event
 from cxrbatch.cli.options import state_option
 from cxrbatch.cli.types import PATH
 
+NOT_REWRITTEN = (
+    "the disk is too full to write the state anew: what was removed is overwritten, and the file keeps its size "
+    "until the next cxrbatch state prune"
+)
 _FEWEST_NIGHTS = 30
 
 
@@ -48,6 +52,8 @@ def prune(state: Path, older_than: int) -> int:
             return 0
         before = last - dt.timedelta(days=older_than)
         removed = opened.removal.prune(before)
+    if not removed.is_rewritten:
+        log_event(NOT_REWRITTEN, event="not_rewritten")
     log_event(
         f"removed what is older than {before}: {removed.n_runs} runs with {removed.n_list_entries} lines of lists, "
         f"{removed.n_patients} patients with {removed.n_images} images and {removed.n_results} results",

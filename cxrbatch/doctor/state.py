@@ -14,7 +14,16 @@ from cxrbatch.doctor.check import Observation, Setup, from_error, ok, problem, w
 from cxrbatch.doctor.paths import nearest_folder
 from cxrbatch.errors import StateError
 from cxrbatch.screening import ScreenOptions
-from cxrbatch.state import SCHEMA_VERSION, Run, State, holder, lock_path, open_state, schema_version
+from cxrbatch.state import (
+    SCHEMA_VERSION,
+    Run,
+    State,
+    holder,
+    lock_path,
+    open_state,
+    read_only_uri,
+    schema_version,
+)
 from cxrbatch.triage import max_wait_warning
 
 NETWORK_FILE_SYSTEMS = re.compile(
@@ -112,7 +121,7 @@ def _version(path: Path) -> Iterator[Observation]:
     The next run updates an older state; for other versions `open_state` reports the problem.
     """
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
             version = schema_version(connection)
     except sqlite3.Error:
         return

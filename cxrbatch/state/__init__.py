@@ -1,7 +1,7 @@
 """Store images, lists and PCR results from run to run in one SQLite file, the state."""
 
 from cxrbatch.state.backup import back_up
-from cxrbatch.state.connection import open_state
+from cxrbatch.state.connection import open_state, read_only_uri
 from cxrbatch.state.list_pages import SORTS, ListPages, ListQuery, ListRow, Mark, PatientImage
 from cxrbatch.state.lock import holder, lock_path, locked
 from cxrbatch.state.records import (
@@ -43,6 +43,7 @@ __all__ = [
     "locked",
     "open_state",
     "persistent_state",
+    "read_only_uri",
     "schema_version",
     "temporary_state",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cxrbatch._lib.text import visible
 from cxrbatch.errors import StateError, UsageProblem
-from cxrbatch.state.connection import remove_logs, remove_state
+from cxrbatch.state.connection import in_words, read_only_uri, remove_logs, remove_state
 from cxrbatch.state.schema import APPLICATION_ID
 
 
@@ -35,7 +35,7 @@ def back_up(path: Path, copy: Path) -> None:
         remove_logs(copy)
         partial.replace(copy)
     except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = in_words(error) if isinstance(error, sqlite3.Error) else error.strerror
         raise StateError(
             f"state {visible(str(path))}: cannot be copied to {visible(str(copy))}: {reason}"
         ) from error
@@ -45,7 +45,7 @@ def back_up(path: Path, copy: Path) -> None:
 
 def _copy(path: Path, partial: Path) -> None:
     with (
-        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(read_only_uri(path), uri=True)) as source,
         closing(sqlite3.connect(partial)) as target,
     ):
         if source.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:

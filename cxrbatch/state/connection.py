@@ -39,7 +39,7 @@ def open_state(path: Path, *, durable: bool = True, read_only: bool = False) -> 
             yield State(connection)
             connection.commit()
     except sqlite3.Error as error:
-        raise StateError(f"state {path}: {_in_words(error)}") from error
+        raise StateError(f"state {path}: {in_words(error)}") from error
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def in_memory() -> Iterator["State"]:
 
 def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connection:
     if read_only:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_TIMEOUT_S)
+        connection = sqlite3.connect(read_only_uri(path), uri=True, timeout=_TIMEOUT_S)
     else:
         _make_private(path)
         # Reports may lie on a share where SQLite's own locks fail ("database is locked"). Our own lock is taken.
@@ -71,6 +71,18 @@ def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connectio
         connection.close()
         raise
     return connection
+
+
+def read_only_uri(path: Path) -> str:
+    """Make the URI with which SQLite only reads a state, also from a read-only disk or snapshot.
+
+    SQLite makes a file beside a state even to read it. Where it cannot, and no log is left to be read too, it is told
+    that nothing changes.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    is_fixed = path.exists() and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    has_log = log.exists() and log.stat().st_size > 0
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_fixed and not has_log else ''}"
 
 
 def make_parent(path: Path) -> None:
@@ -143,7 +155,8 @@ def _prepare(connection: sqlite3.Connection, *, durable: bool) -> None:
     schema.migrate(connection)
 
 
-def _in_words(error: sqlite3.Error) -> str:
+def in_words(error: sqlite3.Error) -> str:
+    """Say what a fault of SQLite means, and what to do."""
     advice = {
         "SQLITE_FULL": "the disk is full; free some space and run again",
         "SQLITE_NOTADB": "this is no state; choose another name, or move it away",

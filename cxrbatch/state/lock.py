@@ -5,7 +5,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cxrbatch.errors import Locked, NoLocks, OutputError
@@ -46,12 +46,18 @@ def locked(path: Path, what: str) -> Iterator[None]:
     """
     descriptor = _locked_file(path, what)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        _write_pid(descriptor)
         yield
     finally:
         path.unlink(missing_ok=True)  # while it is still ours
         os.close(descriptor)
+
+
+def _write_pid(descriptor: int) -> None:
+    """Write who has the lock; on a full disk it stays unknown, and whoever writes more will say that it is full."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def holder(path: Path) -> int | None:

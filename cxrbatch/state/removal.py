@@ -55,6 +55,8 @@ class Removed:
         Number of rows; thumbnails are part of the images.
     files : tuple of Path
         Files of the images that are still in their folder.
+    is_rewritten : bool
+        False if the disk was too full to write the file anew. What was removed is overwritten all the same.
     """
 
     n_patients: int
@@ -64,6 +66,7 @@ class Removed:
     n_list_entries: int
     n_runs: int = 0
     files: tuple[Path, ...] = ()
+    is_rewritten: bool = True
 
 
 class Removal:
@@ -118,10 +121,27 @@ class Removal:
         night = {"night": before.isoformat(), "gone": _GONE}
         counts = {name: self._connection.execute(query, night).rowcount for name, query in _DELETE.items()}
         self._connection.commit()
-        for command in ("DROP TABLE going", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            self._connection.execute(command)
+        self._connection.execute("DROP TABLE going")
+        is_rewritten = self._write_anew()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         del counts["n_copies"], counts["n_former_keys"], counts["n_large_images"]
-        return Removed(n_patients=len(keys), n_thumbnails=n_thumbnails, files=files, **counts)
+        return Removed(
+            n_patients=len(keys),
+            n_thumbnails=n_thumbnails,
+            files=files,
+            is_rewritten=is_rewritten,
+            **counts,
+        )
+
+    def _write_anew(self) -> bool:
+        """Write the file anew; return False where the disk is too full for it."""
+        try:
+            self._connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_FULL":
+                raise
+            return False
+        return True
 
     def _all_keys(self) -> list[str]:
         tables = ("image", "result", "listed", "large_image")

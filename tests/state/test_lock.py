@@ -1,5 +1,6 @@
 """One at a time, and never locked out by the dead."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -54,6 +55,17 @@ def test_it_is_given_back_after_an_error(tmp_path: Path) -> None:
         raise ValueError("oops")
     with locked(tmp_path / "lock", "state"):
         pass
+
+
+def test_on_a_full_disk_it_is_held_without_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with locked(tmp_path / "lock", "state"):
+        assert (tmp_path / "lock").read_text() == ""
+        with pytest.raises(Locked, match="in use by process unknown"), locked(tmp_path / "lock", "state"):
+            pass
 
 
 def test_it_needs_a_place(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Who is removed is gone to the last byte, and nobody else is; a backup is a whole state, taken at any moment."""
 
+import os
 import sqlite3
 import stat
 import subprocess
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,9 @@ from cxrbatch.records import FoundFile, Outcome
 from cxrbatch.results import forget_patient
 from cxrbatch.state import back_up
 from cxrbatch.state.codec import encode_key
-from cxrbatch.state.connection import open_state
+from cxrbatch.state.connection import open_state, read_only_uri
 from cxrbatch.state.records import PcrResult
+from cxrbatch.state.removal import Removal
 from cxrbatch.state.store import State
 from tests.factories.audits import Line, _run
 from tests.factories.records import image_score
@@ -182,6 +186,57 @@ def test_old_lists_and_whoever_is_long_gone_are_pruned(tmp_path: Path) -> None:
         assert [(e.night, e.patient_key[2]) for e in state.lists.entries()] == [(night(5), "listed lately")]
         assert [swab.patient_key[2] for swab in state.pcr.swabs()] == ["swabbed lately"]
         assert [run.night for run in state.runs()] == [night(5)]
+
+
+class FullDisk:
+    """A connection to a disk that has room for what is deleted, and none for the whole file once more."""
+
+    def __init__(self, connection: sqlite3.Connection, error: str) -> None:
+        self._connection, self._error = connection, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, query: str, *values: Any) -> sqlite3.Cursor:
+        if query == "VACUUM":
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = self._error
+            raise error
+        return self._connection.execute(query, *values)
+
+
+def test_on_a_full_disk_a_patient_is_overwritten_and_the_file_keeps_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with open_state(path) as state:
+        fill(state, tmp_path, nights=3)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        with pytest.raises(sqlite3.OperationalError):
+            Removal(FullDisk(connection, "SQLITE_CORRUPT")).prune(night(0))  # type: ignore[arg-type]
+        connection.execute("PRAGMA journal_mode = WAL")
+        removed = Removal(FullDisk(connection, "SQLITE_FULL")).forget(key("ZQX-1"))  # type: ignore[arg-type]
+    assert (removed.n_images, removed.is_rewritten) == (3, False)
+    assert b"ZQX-1" not in path.read_bytes()
+    with open_state(path) as state:
+        assert state.removal.forget(key("B")).is_rewritten
+
+
+def test_a_state_on_a_read_only_disk_is_read_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite makes a file beside a state even to read it; one with a log is left to it."""
+    path = tmp_path / "state"
+    with open_state(path) as state:
+        fill(state, tmp_path)
+    assert "immutable" not in read_only_uri(path)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with open_state(path, read_only=True) as state:
+        assert state.n_images() == 2
+    assert list(tmp_path.iterdir()) == [path]
+    (tmp_path / "state-wal").touch()
+    assert "immutable" in read_only_uri(path)
+    (tmp_path / "state-wal").write_bytes(b"x")
+    assert "immutable" not in read_only_uri(path)
 
 
 def dump(path: Path) -> list[str]:
