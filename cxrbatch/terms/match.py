@@ -3,6 +3,7 @@
 Input: text as devices write it. Output: its meaning.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -74,7 +75,7 @@ def views_in(text: str, added: HeaderWords = HeaderWords()) -> frozenset[View]:
 
     Parameters as in `part_of`.
     """
-    spelt, table = _SUPINE.removed_from(normalise(text)), _table(added)
+    spelt, table = _DECUBITUS.sub("", _SUPINE.removed_from(normalise(text))), _table(added)
     found = {View.FRONTAL: table.frontal, View.OTHER: table.not_frontal}
     return frozenset(view for view, terms in found.items() if terms.found_in(spelt))
 
@@ -105,5 +106,7 @@ def _says_nothing(spelt: str, table: _Table) -> bool:
 
 
 _SUPINE = Terms(words.SUPINE)
+_DECUBITUS = re.compile(r"(?<![^ ])(?:AP|PA) (?=(?:LEFT|RIGHT|LT|RT|L|R) (?:LAT[A-Z]* )?DECUB)")
+"""How the beam goes through a patient who lies on one side: ``AP left lateral decubitus`` is one view."""
 _LATERAL = Terms(words.all_of(words.LATERAL))
 _OBLIQUE = Terms(words.all_of(words.OBLIQUE))

@@ -2,7 +2,8 @@
 
 Rows are (language, terms). A term is a ``WORD``, a ``STEM*`` at the start of a word or a ``*STEM*`` anywhere in one;
 accents and case do not matter. Sources: PS3.16 CID 4 and 4009 (body parts), CID 4010 (views), PS3.3 C.7.3.1.1.1 and
-C.8.11.5 (defined terms), the vocabulary of radiology in each language, and what devices and people enter by hand.
+C.8.11.5 (defined terms), LOINC/RSNA Radiology Playbook and RadLex Playbook (names of examinations), the vocabulary of
+radiology in each language, and what devices and people enter by hand.
 Words that mean the female breast before they mean the chest (Dutch *borst*, Danish *bryst*) are left out, and those
 that are a common word of another language (Dutch *long*) or its ending (German *-lung*).
 Words of languages other than English were not checked by native speakers.
@@ -63,6 +64,8 @@ OTHER_PART: Rows = (
             *("*SPINE*", "SPINAL", "CSPINE", "TSPINE", "LSPINE", "*LUMB*", "*LOMBA*", "*LOMBO*"),
             *(
                 "THORACOL*",
+                "THORACIC OUTLET",
+                "THORACIC INLET",
                 "CERVI*",
                 "ZERVI*",
                 "VERTEBR*",

@@ -7,7 +7,7 @@ from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
 
-from cxrbatch.terms import Part, View, part_of, part_of_code, view_of, view_of_code
+from cxrbatch.terms import Part, View, part_of, part_of_code, view_of, view_of_code, views_in
 
 CODE_STRINGS = (
     *(
@@ -168,3 +168,138 @@ def test_code_strings() -> None:
 @pytest.mark.parametrize(("text", "view"), [(text, view) for view in VIEWS for text in VIEWS[view]])
 def test_views_of_data_sets(text: str, view: View) -> None:
     assert view_of(text) is view
+
+
+ONE_FRONTAL = (
+    *("AP", "AP single view", "Views AP", "PA", "PA upright", "AP and PA upright", "AP upright and supine"),
+    *(
+        "PA upright Views W inspiration and expiration",
+        "1 View AP",
+        "1 View Anteroposterior",
+        "Posteroanterior",
+    ),
+)
+ONE_OTHER = (
+    *("Lateral", "Left lateral", "Right lateral", "Lateral upright", "Left lateral upright", "Oblique"),
+    *("Oblique Views", "Left oblique", "Right oblique", "Left anterior oblique", "Right anterior oblique"),
+    *("Right oblique and Left oblique upright", "Lateral and Oblique", "Apical lordotic", "Lordotic"),
+    *("AP left lateral-decubitus", "AP right lateral-decubitus", "PA L decub", "AP RT LAT DECUBITUS"),
+    *("Left lateral-decubitus", "Right lateral-decubitus and Left lateral-decubitus", "Views decubitus"),
+    *("AP (right lateral-decubitus and left lateral-decubitus)", "Lateral and Apical lordotic"),
+)
+SEVERAL = (
+    *("AP and Lateral", "PA and Lateral", "PA and Lateral upright", "2 Views PA and Lateral", "PA + LAT"),
+    *("PA and Lateral and Oblique", "PA and Lateral and Oblique upright", "PA and Apical lordotic"),
+    *("PA and Lateral and Oblique and Apical lordotic", "PA and AP lateral-decubitus", "Lateral and AP"),
+    *("AP and AP right lateral-decubitus", "PA and AP left lateral-decubitus", "PA Lat W Apical lordotic"),
+    "PA and Right lateral and Right oblique and Left oblique upright",
+)
+UNSAID = (
+    *("Single view", "1 View", "2 Views", "3 Views", "4+ Views", "1V", "2V", "Views", "Limited Views"),
+    *("Views W inspiration and expiration", "Single view during surgery", "Views for foreign body"),
+)
+SPELLINGS = ("XR Chest {}", "Portable XR Chest {}", "XR CHEST {} portable", "Chest X-ray {}")
+"""Views of the chest as the LOINC/RSNA Radiology Playbook and RadLex Playbook name them, and ways to put a name."""
+NAMED: dict[frozenset[View], tuple[str, ...]] = {
+    frozenset((View.FRONTAL,)): ONE_FRONTAL,
+    frozenset((View.OTHER,)): ONE_OTHER,
+    frozenset((View.FRONTAL, View.OTHER)): SEVERAL,
+    frozenset(): UNSAID,
+}
+REGIONS = (
+    *(
+        "Abdomen",
+        "Ankle",
+        "Calcaneus",
+        "Cervical spine",
+        "Thoracic spine",
+        "Lumbar spine",
+        "T-Spine",
+        "TL-Spine",
+    ),
+    *("Thoracic and lumbar spine", "Spine Lumbar and Sacrum", "Entire Spine", "Clavicle", "Coccyx", "Elbow"),
+    *("Facial bones", "Femur", "Finger fifth", "Foot", "Radius and Ulna", "Hand", "Hip", "Humerus", "Knee"),
+    *("Lower extremity", "Upper extremity", "Mandible", "Mastoid", "Maxilla", "Nasal bones", "Neck", "Orbit"),
+    *(
+        "Optic foramen",
+        "Internal auditory canal",
+        "Patella",
+        "Pelvis",
+        "Pelvis and Hip",
+        "Petrous bone",
+        "Ribs",
+    ),
+    *("Ribs - bilateral", "Ribs - left", "Ribs anterior", "Ribs lower posterior", "Ribs 2V Unilat+Chest"),
+    *("Ribs - right and Chest PA", "Ribs - bilateral and Chest", "Chest and Abdomen", "Neck and Chest"),
+    *(
+        "Abdomen supine and upright and Chest PA",
+        "Sacroiliac joint",
+        "Sacrum",
+        "Sacrum and Coccyx",
+        "Scapula",
+    ),
+    *(
+        "Sella turcica",
+        "Shoulder",
+        "Sinuses",
+        "Skull",
+        "Spine",
+        "Sternoclavicular joint",
+        "Sternum",
+        "AC Joints",
+    ),
+    *(
+        "Acromioclavicular joint",
+        "Temporomandibular joint",
+        "TMJ Open+Closed",
+        "Teeth",
+        "Thumb",
+        "Toes",
+        "Wrist",
+    ),
+    *(
+        "Tibia and Fibula",
+        "Upper arm",
+        "Lower leg",
+        "Thigh",
+        "Zygomatic arch",
+        "Subtalar joint",
+        "Whole Body Infant",
+    ),
+    *(
+        "Bone Age Hand",
+        "Bones",
+        "Larynx",
+        "Trachea",
+        "Bronchi",
+        "Kidney - bilateral",
+        "Gallbladder",
+        "Esophagus",
+    ),
+    *("Stomach", "Colon", "Breast", "Breast specimen", "Salivary gland", "Adenoids", "Nasopharynx", "Eye"),
+    *(
+        "Urinary bladder",
+        "Ureter",
+        "Pelvimetry",
+        "Scaphoid",
+        "Thoracic outlet",
+        "Soft tissue",
+        "Surgical specimen",
+    ),
+)
+"""Body regions of radiographs by the same two lists; those of the chest alone are Chest, Lung and Thorax."""
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("views", NAMED, ids=lambda views: "+".join(sorted(views)) or "none")
+def test_names_of_chest_radiographs(spelling: str, views: frozenset[View]) -> None:
+    names = [spelling.format(name) for name in NAMED[views]]
+    assert {name for name in names if views_in(name) != views} == set()
+    assert {name for name in names if part_of(name) is not Part.CHEST} == set()
+
+
+@pytest.mark.parametrize("spelling", ["XR {}", "Portable XR {}", "XR {} 2 Views", "{} X-ray AP and lateral"])
+def test_names_of_other_radiographs(spelling: str) -> None:
+    names = [spelling.format(region) for region in REGIONS]
+    assert {name for name in names if part_of(name) is not Part.OTHER} == set()
+    assert {part_of(spelling.format(region)) for region in ("Chest", "Lung", "Thorax")} == {Part.CHEST}
