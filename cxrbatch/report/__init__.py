@@ -5,7 +5,7 @@ from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.report.viewer import ViewerUrl
-from cxrbatch.report.write import check_writable, write_csv, write_report
+from cxrbatch.report.write import check_writable, page_path, write_csv, write_report
 
 __all__ = [
     "PageExtras",
@@ -15,6 +15,7 @@ __all__ = [
     "annotated_thumbnail",
     "check_formats",
     "check_writable",
+    "page_path",
     "table_parquet",
     "write_csv",
     "write_report",

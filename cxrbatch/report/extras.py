@@ -1,5 +1,6 @@
 """Hold what the page shows beside the run; it is no part of the run, so no table, state or log gets it."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,11 +20,14 @@ class PageExtras:
         Their values for each patient; a patient whose file is not there any more is missing.
     viewer : ViewerUrl or None
         Address of the hospital's viewer.
+    previous : tuple of str and datetime.date, or None
+        Relative address of the page of the previous report, and its night.
     """
 
     show: tuple[str, ...] = ()
     shown: Mapping[PatientKey, tuple[str, ...]] = field(default_factory=dict, repr=False)
     viewer: ViewerUrl | None = None
+    previous: tuple[str, dt.date] | None = None
 
     def of(self, patient: PatientTriage) -> tuple[str, ...] | None:
         """Return the values of a patient; None where no file of the patient is there."""

@@ -23,6 +23,7 @@ TEXTS: Mapping[str, str] = {
     "n_ranked": "{n} ranked",
     "n_no_image": "{n} no radiograph|{n} no radiographs",
     "since_earlier": "{n} of them since an earlier night",
+    "previous_report": "Previous list, night of {night}",
     "more": "What these figures mean, and where they come from",
     # controls
     "find": "Find",

@@ -34,7 +34,12 @@ def report_paths(out: Path) -> ReportPaths:
         `out` does not end in ``.csv``, so that the other names could collide with it.
     """
     check_csv_name(out, example="report.csv")
-    return ReportPaths(out.with_suffix(".files.csv"), out.with_suffix(".html"), out)
+    return ReportPaths(out.with_suffix(".files.csv"), page_path(out), out)
+
+
+def page_path(out: Path) -> Path:
+    """Name the page of a report from its table of patients."""
+    return out.with_suffix(".html")
 
 
 def check_writable(out: Path, formats: Collection[str] = ()) -> None:

@@ -1,7 +1,10 @@
 """Collect what the page alone shows: the run and its folder in, `PageExtras` out."""
 
+import datetime as dt
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from cxrbatch.discover import classify
 from cxrbatch.errors import UsageProblem
@@ -11,6 +14,7 @@ from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import ImageRef, PatientImage, PatientKey, PatientTriage, TriageRun
 from cxrbatch.report import PageExtras, ViewerUrl
 from cxrbatch.screening.options import ScreenOptions
+from cxrbatch.state import State
 
 NOT_READ_AGAIN = frozenset(
     {Reason.CORRUPT, Reason.TRUNCATED, Reason.TIMEOUT, Reason.TOO_LARGE, Reason.UNREADABLE}
@@ -38,9 +42,39 @@ def _viewer(options: ScreenOptions) -> ViewerUrl | None:
     return ViewerUrl.parse(options.viewer_url, options.viewer_scheme) if options.viewer_url else None
 
 
-def page_extras(run: TriageRun, folder: Path, options: ScreenOptions) -> PageExtras:
-    """Collect what the page shows beside the run."""
-    return PageExtras(show=options.show, shown=dict(_shown(run, folder, options)), viewer=_viewer(options))
+def page_extras(
+    run: TriageRun, folder: Path, options: ScreenOptions, previous: tuple[str, dt.date] | None = None
+) -> PageExtras:
+    """Collect what the page shows beside the run.
+
+    Parameters
+    ----------
+    run : TriageRun
+    folder : Path
+        That was screened.
+    options : ScreenOptions
+    previous : tuple of str and datetime.date, optional
+        From `link_to_previous`.
+    """
+    return PageExtras(
+        show=options.show,
+        shown=dict(_shown(run, folder, options)),
+        viewer=_viewer(options),
+        previous=previous,
+    )
+
+
+def link_to_previous(state: State, page: Path, options: ScreenOptions) -> tuple[str, dt.date] | None:
+    """Make the relative address of the previous report's page, and its night; None where there is none any more.
+
+    A report with pseudonyms leaves the hospital, and names no place in it.
+    """
+    found = None if options.pseudonym_key else state.lists.previous_page(page)
+    if not found or not found[1].is_file():
+        return None
+    night, previous = found
+    address = os.path.relpath(previous, page.absolute().parent)
+    return quote(os.fsencode(address.replace(os.sep, "/"))), night
 
 
 def _shown(

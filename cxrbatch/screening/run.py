@@ -27,7 +27,7 @@ from cxrbatch.infer import RuntimeChoice, choose_runtime
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
-from cxrbatch.report import Pseudonymiser, check_writable, write_csv, write_report
+from cxrbatch.report import Pseudonymiser, check_writable, page_path, write_csv, write_report
 from cxrbatch.screening.large_images import (
     allows_maps,
     with_earlier_entries,
@@ -36,7 +36,7 @@ from cxrbatch.screening.large_images import (
 )
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
-from cxrbatch.screening.page_extras import check_page_options, page_extras
+from cxrbatch.screening.page_extras import check_page_options, link_to_previous, page_extras
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
 from cxrbatch.terms import HeaderWords, load_header_words
 from cxrbatch.triage import (
@@ -120,12 +120,12 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         shown = pseudonymise(run) if pseudonymise else run
         if out:
-            extras = page_extras(shown, folder, options)
+            extras = page_extras(shown, folder, options, link_to_previous(state, page_path(out), options))
             write_report(shown, out, options.csv_encoding, options.formats, extras)
             _LOG.debug("wrote the report %s", out)
         elif stream:
             write_csv(shown, stream, options.csv_encoding)
-        state.finish(run_id, run, options.clock())
+        state.finish(run_id, run, options.clock(), page_path(out) if out else None)
     return run
 
 

@@ -1,8 +1,10 @@
 """Store the list of every run, and read what the lists of a night say together."""
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from cxrbatch.reasons import Flag
@@ -47,6 +49,15 @@ class Lists:
             content["flags"] = tuple(row["flags"].split(";")) if row["flags"] else ()
             yield ListEntry(**content)
 
+    def previous_page(self, page: Path) -> tuple[dt.date, Path] | None:
+        """Find the last finished run whose report had another page: its night, and that page."""
+        query = (
+            "SELECT night, page FROM run WHERE finished IS NOT NULL AND page NOT IN ('', ?) "
+            "ORDER BY id DESC LIMIT 1"
+        )
+        row = self._connection.execute(query, (page_text(page),)).fetchone()
+        return (dt.date.fromisoformat(row["night"]), Path(json.loads(row["page"]))) if row else None
+
     def n_put_first(self) -> int:
         """Count the ranked patients whom the last finished run put first because of their wait."""
         query = (
@@ -67,3 +78,8 @@ def _row(position: int, patient: PatientTriage) -> tuple[Any, ...]:
         ";".join(patient.flags),
         patient.reason or "",
     )
+
+
+def page_text(page: Path | None) -> str:
+    """Write the path of a page as it is stored; empty for none."""
+    return json.dumps(str(page.absolute())) if page else ""

@@ -172,7 +172,7 @@ class ListEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run; `finished` is None for a run that is running, was killed or failed."""
+    """A run; `finished` is None for a run that is running, was killed or failed, `page` the path of its report's."""
 
     id: int
     night: dt.date
@@ -184,3 +184,4 @@ class Run:
     n_scored: int | None
     n_not_scored: int | None
     n_skipped: int | None
+    page: str = ""

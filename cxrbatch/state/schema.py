@@ -146,7 +146,11 @@ CREATE TABLE large_image (
 ) WITHOUT ROWID;
 """
 
-STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS, _LARGE_IMAGES)
+_PAGES = """
+ALTER TABLE run ADD COLUMN page TEXT NOT NULL DEFAULT '';  -- JSON; path of the page of the report, empty for none
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS, _LARGE_IMAGES, _PAGES)
 """``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from cxrbatch.reasons import Reason
@@ -16,7 +17,7 @@ from cxrbatch.state.changed_keys import compared, follow_new_keys
 from cxrbatch.state.codec import decode, decode_key
 from cxrbatch.state.large_images import LargeImages
 from cxrbatch.state.list_pages import ListPages
-from cxrbatch.state.lists import Lists
+from cxrbatch.state.lists import Lists, page_text
 from cxrbatch.state.pcr_results import PcrResults
 from cxrbatch.state.records import (
     ImageSummary,
@@ -130,12 +131,16 @@ class State:
         self._connection.commit()
         return int(cursor.lastrowid or 0)
 
-    def finish(self, run_id: int, run: TriageRun, finished: dt.datetime) -> None:
-        """Store the list of a run, and then that it has ended: the list of a run that has not is nobody's."""
+    def finish(self, run_id: int, run: TriageRun, finished: dt.datetime, page: Path | None = None) -> None:
+        """Store the list of a run, then that it has ended, and where the page of its report is.
+
+        The list of a run that has not ended is nobody's.
+        """
         self.lists.add(run_id, run.patients)
         self._connection.execute(
-            "UPDATE run SET finished = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? WHERE id = ?",
-            (utc_text(finished), run.n_found, run.n_scored, run.n_not_scored, run.n_skipped, run_id),
+            "UPDATE run SET finished = ?, page = ?, n_found = ?, n_scored = ?, n_not_scored = ?, n_skipped = ? "
+            "WHERE id = ?",
+            (utc_text(finished), page_text(page), *_counts(run), run_id),
         )
         self._connection.commit()
 
@@ -144,6 +149,7 @@ class State:
         for row in self._connection.execute("SELECT * FROM run ORDER BY id"):
             content = dict(row)
             content["night"] = dt.date.fromisoformat(row["night"])
+            content["page"] = json.loads(row["page"] or '""')
             content["started"] = dt.datetime.fromisoformat(row["started"])
             content["finished"] = row["finished"] and dt.datetime.fromisoformat(row["finished"])
             yield Run(**content)
@@ -327,3 +333,7 @@ class State:
 def _is_of(wanted: str | None, key: PatientKey, issuer: str) -> bool:
     """Check whether a patient is of the wanted issuer; `issuer` is the one that the report writes."""
     return wanted is None or searchable(wanted) == issuer or (wanted != "" and has_issuer(key, wanted))
+
+
+def _counts(run: TriageRun) -> tuple[int, ...]:
+    return run.n_found, run.n_scored, run.n_not_scored, run.n_skipped

@@ -128,7 +128,9 @@ def test_a_large_image_is_kept_while_the_patient_is_among_the_first(
         assert not any(image.is_here for image in patient.images)
         assert [entry.night for entry in patient.earlier] == [dt.date(2026, 3, 1)]
         assert patient.earlier[0].score == patient.score
+    assert "Previous list" not in (tmp_path / "a.html").read_text("utf-8")
     page = (tmp_path / "b.html").read_text("utf-8")
+    assert '<a href="a.html" class="previous">Previous list, night of 2026-03-01</a>' in page
     assert page.count(f'"no_map": "{TEXTS["no_map_gone"]}"') == 3
     last = _screened(folder, tmp_path / "c.csv", tiny_bundle, clock=_night(2), **asked | {"n_explained": 1})
     assert sum(bool(p.large_image) and p.patient_key in first for p in last.patients) == 3

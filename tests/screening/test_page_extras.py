@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import TriageRun
 from cxrbatch.report.words import TEXTS
 from cxrbatch.screening import ScreenOptions, screen
-from cxrbatch.screening.page_extras import page_extras
+from cxrbatch.screening.page_extras import link_to_previous, page_extras
+from cxrbatch.state import State
 from tests.factories.dicom_files import write_dicom
 
 STORED = np.rint(radiograph(200, 200, seed=1) * 4095).astype(np.uint16)
@@ -180,3 +182,16 @@ def test_the_page_says_when_the_network_allows_no_map(
     assert run.has_maps == with_places
     assert page.count(f"<p>{TEXTS['no_map_network']}.</p>") == (not with_places)
     assert page.count(f'"no_map": "{TEXTS["no_map_network"]}"') == (not with_places)
+
+
+def test_the_address_of_the_previous_report_is_relative_and_encoded(tmp_path: Path) -> None:
+    previous = tmp_path / "f\u00e9vrier" / "a b#1?.html"
+    night = dt.date(2026, 3, 1)
+    page = tmp_path / "mars" / "b.html"
+    state = State.__new__(State)
+    state.lists = SimpleNamespace(previous_page=lambda _: (night, previous))  # type: ignore[assignment]
+    assert link_to_previous(state, page, ScreenOptions()) is None
+    previous.parent.mkdir()
+    previous.write_text("")
+    assert link_to_previous(state, page, ScreenOptions()) == ("../f%C3%A9vrier/a%20b%231%3F.html", night)
+    assert link_to_previous(state, page, ScreenOptions(pseudonym_key=tmp_path / "key")) is None

@@ -111,3 +111,16 @@ def test_lists_of_an_older_state_belong_to_the_last_finished_run_of_their_night(
         (4, "2026-03-02", "A", 1),
     ]
     assert {(e.flags, e.score, e.bundle_sha256) for e in entries} == {(("lossy", "max_wait"), 0.5, "b")}
+
+
+def test_the_previous_page_is_that_of_the_last_finished_run_under_another_name(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("a.html", "b \u00e9.html", "c.html"))
+    with open_state(tmp_path / "state") as state:
+        assert state.lists.previous_page(first) is None
+        for number, page in ((0, first), (1, second), (1, second), (2, None)):
+            run_id = state.begin(context(number))
+            state.finish(run_id, _run([], moment(number)), moment(number), page)
+        state.begin(context(3))
+        assert state.lists.previous_page(second) == (night(0), first)
+        assert state.lists.previous_page(third) == (night(1), second)
+        assert [run.page for run in state.runs()] == [str(first), str(second), str(second), "", ""]
