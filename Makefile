@@ -31,6 +31,8 @@ documents: dev  ## write again what is generated: docs/reference.md, MODEL_CARD.
 lock: dev  ## pin the newest of what setup.cfg asks for, with hashes
 	$(BIN)/uv pip compile setup.cfg --universal --python-version 3.11 --upgrade --generate-hashes --quiet \
 		--no-config --custom-compile-command "make lock" --output-file requirements.lock
+	$(BIN)/uv pip compile setup.cfg --all-extras --universal --python-version 3.11 --constraint requirements.lock --generate-hashes \
+		--quiet --no-config --custom-compile-command "make lock" --output-file requirements-extras.lock
 
 audit: dev  ## known vulnerabilities of what is pinned
 	$(BIN)/python .ci/audit.py --required

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Known vulnerabilities of what requirements.lock pins, for every Python version, as OSV (osv.dev) knows them.
+"""Known vulnerabilities of what is pinned, the extras too, for every Python version, as OSV (osv.dev) knows them.
 
 Exit codes: 0 none known, or nobody answered, which is said · 1 there are some · 2 nobody answered, with --required.
 """
@@ -13,7 +13,8 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-LOCK = Path(__file__).parent.parent / "requirements.lock"
+LOCK = Path(__file__).parent.parent / "requirements-extras.lock"
+"""Holds what requirements.lock holds, and the extras."""
 OSV = os.environ.get("OSV_URL", "https://api.osv.dev/v1/query")
 PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 PIP_AUDIT = (
@@ -60,10 +61,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for pins in layers(LOCK.read_text(encoding="utf-8")):
                 known += audited(pins, Path(folder))
-        last, code = f"requirements.lock: {len(known)} known vulnerabilities", 0
+        last, code = f"{LOCK.name}: {len(known)} known vulnerabilities", 0
     except (OSError, ValueError, subprocess.SubprocessError):
         last, code = (
-            f"requirements.lock was not audited: no answer from {OSV}",
+            f"{LOCK.name} was not audited: no answer from {OSV}",
             2 * ("--required" in sys.argv[1:]),
         )
     sys.stderr.writelines(f"{line}\n" for line in (*known, last))

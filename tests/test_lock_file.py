@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -18,18 +18,23 @@ from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 
-LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+LOCKS = ("requirements.lock", "requirements-extras.lock")
 PYTHONS = ("3.11", "3.12", "3.13")
 ENTRY = re.compile(r"^(?P<pin>[^#\s][^\\\n]*?) *\\\n(?P<hashes>(?: +--hash=\S+(?: \\)?\n)+)", re.MULTILINE)
 
 
-def entries() -> list[tuple[Requirement, list[str]]]:
+def text_of(lock: str) -> str:
+    return (REPOSITORY / lock).read_text(encoding="utf-8")
+
+
+def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
     return [
-        (Requirement(found["pin"]), found["hashes"].split("--hash=")[1:]) for found in ENTRY.finditer(LOCK)
+        (Requirement(found["pin"]), found["hashes"].split("--hash=")[1:])
+        for found in ENTRY.finditer(text_of(lock))
     ]
 
 
-def pinned(python: str) -> dict[str, str]:
+def pinned(python: str, lock: str = LOCKS[0]) -> dict[str, str]:
     """Versions by package, on Linux."""
     environment = {
         "python_version": python,
@@ -40,7 +45,7 @@ def pinned(python: str) -> dict[str, str]:
         "implementation_name": "cpython",
     }
     versions: dict[str, str] = {}
-    for requirement, _ in entries():
+    for requirement, _ in entries(lock):
         if requirement.marker is None or requirement.marker.evaluate(environment):
             (specifier,) = requirement.specifier
             assert specifier.operator == "=="
@@ -49,10 +54,11 @@ def pinned(python: str) -> dict[str, str]:
     return versions
 
 
-def asked() -> list[Requirement]:
+def asked(extras: Iterable[str] = ()) -> list[Requirement]:
     setup = configparser.ConfigParser()
     setup.read(REPOSITORY / "setup.cfg", encoding="utf-8")
     lines = setup["options"]["install_requires"].splitlines()
+    lines += [line for extra in extras for line in setup["options.extras_require"][extra].splitlines()]
     build = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["build-system"][
         "requires"
     ]
@@ -68,15 +74,27 @@ def test_the_lock_satisfies_what_is_asked_for(python: str) -> None:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
 
 
-def test_every_line_is_a_pin_a_hash_or_a_comment() -> None:
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_of_the_extras_satisfies_every_extra_and_pins_the_rest_as_the_other(python: str) -> None:
+    versions = pinned(python, LOCKS[1])
+    extras = configparser.ConfigParser()
+    extras.read(REPOSITORY / "setup.cfg", encoding="utf-8")
+    for requirement in asked(extras["options.extras_require"]):
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+    assert versions.items() >= pinned(python).items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_line_is_a_pin_a_hash_or_a_comment(lock: str) -> None:
     """And so names no index, no address and no file."""
-    rest = [line for line in ENTRY.sub("", LOCK).splitlines() if line and not line.lstrip().startswith("#")]
+    text = text_of(lock)
+    rest = [line for line in ENTRY.sub("", text).splitlines() if line and not line.lstrip().startswith("#")]
     assert rest == []
-    for _, hashes in entries():
+    for _, hashes in entries(lock):
         assert hashes
         for digest in hashes:
             assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest.rstrip(" \\\n"))
-    assert "://" not in LOCK
+    assert "://" not in text
 
 
 # --- audit
@@ -137,8 +155,8 @@ def audit(url: str, *options: str) -> tuple[int, str]:
 
 
 def test_nothing_known(osv: str) -> None:
-    assert audit(osv) == (0, "requirements.lock: 0 known vulnerabilities\n")
-    every = {f"{requirement.name}{requirement.specifier}" for requirement, _ in entries()}
+    assert audit(osv) == (0, "requirements-extras.lock: 0 known vulnerabilities\n")
+    every = {f"{requirement.name}{requirement.specifier}" for requirement, _ in entries(LOCKS[1])}
     assert set(Osv.asked) == every
 
 
@@ -156,5 +174,5 @@ def test_nobody_answers(what: str, osv: str) -> None:
     Osv.status = 503
     url = osv if what == "failing" else "http://127.0.0.1:9/v1/query"
     code, said = audit(url)
-    assert (code, said) == (0, f"requirements.lock was not audited: no answer from {url}\n")
+    assert (code, said) == (0, f"requirements-extras.lock was not audited: no answer from {url}\n")
     assert audit(url, "--required")[0] == 2
