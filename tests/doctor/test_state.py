@@ -9,10 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cxrbatch._lib.clock import Clock
 from cxrbatch._lib.safe_open import FileVersion
-from cxrbatch.doctor import Setup
+from cxrbatch.cli.app import cli
+from cxrbatch.doctor import Setup, checks
 from cxrbatch.doctor import state as state_checks
 from cxrbatch.doctor.check import Level, Observation
 from cxrbatch.reasons import Reason
@@ -265,3 +267,23 @@ def test_those_put_first_need_all_swabs(
     assert [(item.level, item.advice) for item in said] == (
         [(Level.WARNING, "Raise --max-nights, or leave it out.")] if warned else []
     )
+
+
+def test_the_command_warns_of_them_with_the_recipe_of_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [Line(patient=patient, score=0.5, nights_waiting=5, max_wait=True) for patient in "ABC"]
+    path = make_state(tmp_path / "state", [Night(0, [{}], lines)])
+    monkeypatch.setattr(checks, "CHECKS", {"state": state_checks.state})
+    with open_state(path, read_only=True) as opened:
+        (night,) = (run.started for run in opened.runs())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", f"{night.timestamp():.0f}")
+    recipe = tmp_path / "night.toml"
+    for capacity, said in ((3, ["there are 3 swabs: the score has no say"]), (4, [])):
+        recipe.write_text(f'state = "state"\nmax_nights = 5\ncapacity = {capacity}\n')
+        result = CliRunner().invoke(cli, ["doctor", "--recipe", str(recipe)], standalone_mode=False)
+        assert result.return_value == 0, result.output
+        found = [line for line in result.stdout.splitlines() if "WARNING" in line]
+        assert len(found) == len(said)
+        assert all(text in line for text, line in zip(said, found, strict=True))
+        assert ("to do: Raise --max-nights, or leave it out." in result.stdout) is bool(said)
