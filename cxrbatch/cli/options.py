@@ -217,7 +217,7 @@ SCREEN: tuple[click.Parameter, ...] = (
         type=click.Choice(CSV_ENCODINGS),
         default=CSV_ENCODINGS[0],
         show_default=True,
-        help="Of the two CSVs; utf-8-sig begins with a byte order mark, without which Excel garbles accents.",
+        help="Encoding of the two CSVs; Excel needs utf-8-sig, with a byte order mark, to show accents.",
     ),
     EXIT_ZERO,
     click.Option(

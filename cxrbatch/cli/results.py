@@ -24,7 +24,7 @@ def results() -> None:
 @click.argument("file", type=PATH)
 @state_option
 @click.option("--patient-column", default="patient_id", show_default=True, help="Column of the PatientID.")
-@click.option("--issuer-column", default="", help="Column of its issuer.  [default: none]")
+@click.option("--issuer-column", default="", help="Column of the issuer of the PatientID.  [default: none]")
 @click.option(
     "--accession-column",
     default="accession_number",
@@ -43,26 +43,26 @@ def results() -> None:
     "--positive",
     multiple=True,
     metavar="WORD",
-    help="Positive is, in upper or lower case, positive, pos, positiv, detected, and WORD; repeatable.",
+    help="A further word for positive, beside positive, pos, positiv, detected; case does not matter; repeatable.",
 )
 @click.option(
     "--negative",
     multiple=True,
     metavar="WORD",
-    help="Negative is negative, neg, negativ, not detected, undetected, and WORD; repeatable.",
+    help="A further word for negative, beside negative, neg, negativ, not detected, undetected; repeatable.",
 )
 @click.option(
     "--inconclusive",
     multiple=True,
     metavar="WORD",
-    help="Listed and never stored is inconclusive, indeterminate, equivocal, invalid, presumptive positive, and "
-    "WORD; repeatable.",
+    help="A further word for neither, which is never stored, beside inconclusive, indeterminate, equivocal, invalid, "
+    "presumptive positive; repeatable.",
 )
 @click.option(
     "--pending",
     multiple=True,
     metavar="WORD",
-    help="Swabbed, with the result to come, is swabbed, pending, and WORD; repeatable.",
+    help="A further word for a swab whose result is to come, beside swabbed, pending; repeatable.",
 )
 @click.option(
     "--swabbed",
@@ -75,13 +75,18 @@ def results() -> None:
     metavar="CHARACTER",
     help="Between the cells; tab for a tab.  [default: comma, semicolon or tab, as the first line has it]",
 )
-@click.option("--encoding", default="utf-8-sig", show_default=True, help="Of FILE; cp1252 for Excel's CSV.")
+@click.option(
+    "--encoding",
+    default="utf-8-sig",
+    show_default=True,
+    help="Encoding of FILE; cp1252 for what Excel on Windows saves as CSV.",
+)
 @click.option(
     "--test",
     multiple=True,
     metavar="CODE",
-    help="Of HL7 messages: a further code (OBX-3) of PCR tests for SARS-CoV-2; repeatable.  [default: LOINC 94500-6, "
-    "94309-2, 94759-8, 94565-9, 94845-5, 95406-5, 95608-6]",
+    help="A further code of a PCR test for SARS-CoV-2 in HL7 messages (OBX-3), beside LOINC 94500-6, 94309-2, "
+    "94759-8, 94565-9, 94845-5, 95406-5, 95608-6; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would become of every row, and store nothing.")
 @click.option(
@@ -93,7 +98,7 @@ def results() -> None:
 def import_results(file: Path, state: Path, out: Path | None, dry_run: bool, **options: Any) -> int:
     """Take the PCR results of FILE into the state: the CSV that a laboratory exports, or HL7 v2 messages.
 
-    FILE may be a file or a folder of ORU^R01 messages, for which pip install 'cxrbatch[hl7]' is needed.
+    Messages (ORU^R01) may be in a file, or in a folder and the folders below it. They need the extra cxrbatch[hl7].
 
     A positive or negative result takes the patient off the list; a swab whose result is pending moves the patient
     to the group that waits for its result. Rows are matched to patients exactly; what fits nobody or several,
@@ -186,10 +191,11 @@ def undo(number: int, state: Path) -> int:
     metavar="NUMBER",
     help="Accession number of one of the patient's images, where PATIENT is a placeholder such as ANONYMOUS.",
 )
-@click.option("--dry-run", is_flag=True, help="Only see whether there is one such patient; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Only say whether there is one such patient; remove nothing.")
 def forget(patient: str, state: Path, issuer: str | None, accession: str | None, dry_run: bool) -> int:
     """Remove the person with the PatientID PATIENT from the state: images, thumbnails, results and lines of lists.
 
+    PATIENT is as in the header, or as the report writes it; write -- before one that begins with a minus.
     Uploads of that person in web.sqlite beside the state go too.
 
     What went is written to stdout. Files in the export, reports and backups are not touched: a file that is still in
