@@ -8,9 +8,11 @@ from the command line, and kinds of errors.
 import datetime as dt
 import json
 import logging
+import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
@@ -43,7 +45,16 @@ class _Handler(logging.Handler):
         is_text = self.log_format is LogFormat.TEXT
         if getattr(record, "event", "") == FOR_PEOPLE["event"] and not is_text:
             return
-        click.echo(_text_line(record) if is_text else _json_line(record), err=True)
+        with _bars_aside():
+            click.echo(_text_line(record) if is_text else _json_line(record), err=True)
+
+
+def _bars_aside() -> AbstractContextManager[object]:
+    """Take progress bars off the terminal while a line is written; without a bar nothing is imported."""
+    bars = sys.modules.get("tqdm")
+    if bars is None or not getattr(bars.tqdm, "_instances", None):
+        return nullcontext()
+    return bars.tqdm.external_write_mode(file=sys.stderr)
 
 
 def show_log(log_format: LogFormat | None = None, level: int | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from cxrbatch.cli.log import LogFormat, format_of, log_event, show_log
 from cxrbatch.state.lock import lock_path, locked
@@ -35,6 +36,16 @@ def screen(*arguments: str | Path, **environment: str) -> subprocess.CompletedPr
         env=os.environ | environment,
         check=False,
     )
+
+
+def test_a_bar_steps_aside_while_a_line_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    show_log(LogFormat.TEXT)
+    with tqdm(total=4, desc="fit", file=sys.stderr, ncols=40) as bar:
+        bar.update(2)
+        log_event("step 250: loss 0.5", event="progress")
+    written = capsys.readouterr().err
+    assert "\rstep 250: loss 0.5\n" in written
+    assert written.index("step 250") > written.index("fit:")
 
 
 def last_line(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

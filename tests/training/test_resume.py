@@ -1,6 +1,7 @@
 """A training that is killed goes on where it was, to the very weights of one that was not."""
 
 import dataclasses
+import logging
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.training import checkpoint
+from cxrbatch.training import checkpoint, tensorboard
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, dataset_digest, network_key, work_folder
 from cxrbatch.training.fit import fit
 from cxrbatch.training.recipe import FitSpec, FoldSpec, NetworkSpec, TrainRecipe
@@ -145,7 +146,11 @@ def test_the_work_folder_is_beside_the_bundle(tmp_path: Path, monkeypatch: pytes
     assert work_folder(Path()) == tmp_path.with_name(f"{tmp_path.name}.work")
 
 
-def test_tensorboard_gets_the_loss_of_every_step(data: Dataset, tmp_path: Path) -> None:
+def test_tensorboard_gets_the_loss_of_every_step_and_the_log_their_means(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tensorboard, "REPORTED_STEPS", 20)
+    caplog.set_level(logging.INFO, "cxrbatch.training.tensorboard")
     options = TrainOptions(log_dir=tmp_path).named("without south/east")
     logged = weights(data, PAIRS, options)
     (file,) = (tmp_path / "without south_east, seed 5").iterdir()
@@ -156,12 +161,18 @@ def test_tensorboard_gets_the_loss_of_every_step(data: Dataset, tmp_path: Path) 
     losses = [value.simple_value for event in events[1:] for value in event.summary.value]
     # From zero every logit is 0, so that each of the two questions costs log 2 at first.
     assert losses[0] == pytest.approx(2 * np.log(2), rel=1e-6)
+    means = [np.mean(losses[:20]), np.mean(losses[20:])]
+    assert [record.message for record in caplog.records if record.name.endswith("tensorboard")] == [
+        f"step 20: loss {means[0]:.4f} (mean of 20)",
+        f"step 30: loss {means[1]:.4f} (mean of 10)",
+    ]
     assert same(logged, weights(data, PAIRS))
 
 
 _KILLED = """
 import sys
 from pathlib import Path
+from cxrbatch.training import tensorboard
 from cxrbatch.training.checkpoint import TrainOptions
 from tests.training.test_resume import LONG, collection, weights
 
