@@ -1,5 +1,6 @@
 """Command ``cxrbatch predict``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,31 @@ from cxrbatch.cli.options import EXIT_INCOMPLETE, EXIT_ZERO, MEANING, MODEL, WOR
 from cxrbatch.cli.types import PATH
 
 if TYPE_CHECKING:
-    from cxrbatch.bundle import Bundle, OperatingPoints
+    from cxrbatch.bundle import Bundle
+    from cxrbatch.explain import Explanation
     from cxrbatch.records import Outcome
+
+Predicted = Iterator[tuple["Outcome", "Explanation | None"]]
 
 
 @click.command(
     params=[
         click.Argument(["images"], type=PATH, nargs=-1, required=True, metavar="IMAGE..."),
         click.Option(
-            ["-o", "--out"], type=PATH, help="Folder for the images with their results written on them."
+            ["-o", "--out"],
+            type=PATH,
+            help="Folder for the images with their results written on them, and maps of where the network looked "
+            "beside them.",
+        ),
+        click.Option(
+            ["--json", "as_json"],
+            is_flag=True,
+            help="Print one JSON object for each image, with maps and the share of the evidence outside the lungs.",
+        ),
+        click.Option(
+            ["--open", "show"],
+            is_flag=True,
+            help="With --out: show each image in the viewer of this desktop, where there is a display.",
         ),
         *MODEL,
         *MEANING,
@@ -25,31 +42,62 @@ if TYPE_CHECKING:
         EXIT_ZERO,
     ]
 )
-def predict(images: tuple[Path, ...], out: Path | None, exit_zero_if_unscored: bool, **stated: Any) -> int:
+def predict(
+    images: tuple[Path, ...],
+    out: Path | None,
+    as_json: bool,
+    show: bool,
+    exit_zero_if_unscored: bool,
+    **stated: Any,
+) -> int:
     """Score single images and print one line for each: file, status, the three scores or the reason, flags.
 
     --operating-points adds the priority to a line, --prevalence the probability.
     """
-    _check_images(images)
+    _check_usage(images, out, show=show)
     from cxrbatch.bundle import choose_bundle
-    from cxrbatch.prediction import predict as run_predict
+    from cxrbatch.cli.prediction_output import json_line, prediction_line
     from cxrbatch.prediction import result_names, save_annotated
     from cxrbatch.records import Failure
 
     share = prevalence(stated)
     bundle = choose_bundle(stated["bundle"], stated["operating_points"], share)
     points = bundle.operating_points if stated["operating_points"] else None
-    outcomes = run_predict(images, bundle, engine_options(stated), stated["header_words"])
     n_failed = 0
-    for path, name, outcome in zip(images, result_names(images), outcomes, strict=True):
-        click.echo(_prediction_line(path, outcome) + _meaning(outcome, bundle, points, share))
+    predicted = _predicted(images, bundle, stated, with_maps=as_json or out is not None)
+    for path, name, (outcome, explanation) in zip(images, result_names(images), predicted, strict=True):
+        if as_json:
+            click.echo(json_line(path, outcome, explanation, bundle, points, share))
+        else:
+            click.echo(prediction_line(path, outcome, bundle, points, share))
         n_failed += isinstance(outcome, Failure)
         if out:
-            save_annotated(outcome, path, out / name)
+            save_annotated(outcome, path, out / name, explanation, bundle)
+        if out and show:
+            _show(out / name)
     return EXIT_INCOMPLETE if n_failed and not exit_zero_if_unscored else 0
 
 
-def _check_images(images: tuple[Path, ...]) -> None:
+def _predicted(
+    images: tuple[Path, ...], bundle: "Bundle", stated: dict[str, Any], *, with_maps: bool
+) -> Predicted:
+    from cxrbatch.prediction import predict as run_predict
+    from cxrbatch.prediction import predict_explained
+
+    options = engine_options(stated)
+    if with_maps:
+        return predict_explained(images, bundle, options, stated["header_words"])
+    return ((outcome, None) for outcome in run_predict(images, bundle, options, stated["header_words"]))
+
+
+def _show(path: Path) -> None:
+    from cxrbatch.cli.desktop import open_in_viewer
+
+    if not open_in_viewer(path):
+        click.echo(f"--open: no display or no viewer here; the image is {path}", err=True)
+
+
+def _check_usage(images: tuple[Path, ...], out: Path | None, *, show: bool) -> None:
     """Refuse a folder alone; among images, as in ``predict export/*``, it costs its own line only."""
     from cxrbatch.errors import UsageProblem
 
@@ -57,29 +105,5 @@ def _check_images(images: tuple[Path, ...]) -> None:
         raise UsageProblem(
             f"{images[0]}: is a folder; give images, or screen all in it: cxrbatch screen FOLDER --out report.csv"
         )
-
-
-def _meaning(
-    outcome: "Outcome", bundle: "Bundle", points: "OperatingPoints | None", share: float | None
-) -> str:
-    """Write priority and probability of a score, if requested, each in its own column."""
-    from cxrbatch.records import ImageScore
-
-    if not isinstance(outcome, ImageScore):
-        return ""
-    covid = outcome.scores[0]
-    priority = f"\tpriority={points.priority(covid)}" if points else ""
-    return priority + (f"\tprobability={bundle.probability(covid, share):.6f}" if share else "")
-
-
-def _prediction_line(path: Path, outcome: "Outcome") -> str:
-    from cxrbatch._lib.text import visible
-    from cxrbatch.records import FINDINGS, ImageScore
-
-    name = visible(str(path))  # one line for each image, whatever characters its name has
-    if not isinstance(outcome, ImageScore):
-        return f"{name}\tnot_scored\t{outcome.reason}\t{outcome.detail}"
-    scores = "\t".join(
-        f"{finding}={score:.6f}" for finding, score in zip(FINDINGS, outcome.scores, strict=True)
-    )
-    return f"{name}\tscored\t{scores}\t{';'.join(sorted(outcome.flags))}"
+    if show and not out:
+        raise UsageProblem("--open: shows what --out writes; give --out DIR too")

@@ -1,6 +1,7 @@
 """Write the report of a run: `TriageRun` in, two CSV tables and one HTML page out, together or not at all."""
 
-from cxrbatch.report.annotate import annotated, annotated_thumbnail
+from cxrbatch.report.annotate import Overlay, annotated, annotated_thumbnail
+from cxrbatch.report.details import lungs_warning
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
@@ -8,6 +9,7 @@ from cxrbatch.report.viewer import ViewerUrl
 from cxrbatch.report.write import check_writable, page_path, write_csv, write_report
 
 __all__ = [
+    "Overlay",
     "PageExtras",
     "Pseudonymiser",
     "ViewerUrl",
@@ -15,6 +17,7 @@ __all__ = [
     "annotated_thumbnail",
     "check_formats",
     "check_writable",
+    "lungs_warning",
     "page_path",
     "table_parquet",
     "write_csv",

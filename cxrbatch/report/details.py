@@ -54,8 +54,15 @@ def _outside(patient: PatientTriage) -> Iterator[str]:
     if patient.outside_lungs is None:
         return
     yield say("outside_lungs", share=f"{100 * patient.outside_lungs:.0f} %")
-    if patient.outside_lungs > MAP_OUTSIDE_LUNGS:
-        yield say("map_outside_lungs", share=f"{100 * MAP_OUTSIDE_LUNGS:.0f} %")
+    if warning := lungs_warning(patient.outside_lungs):
+        yield warning
+
+
+def lungs_warning(outside_lungs: float | None) -> str:
+    """Write the warning of a score whose evidence lies outside the lungs for the most part; empty without need."""
+    if outside_lungs is None or outside_lungs <= MAP_OUTSIDE_LUNGS:
+        return ""
+    return say("map_outside_lungs", share=f"{100 * MAP_OUTSIDE_LUNGS:.0f} %")
 
 
 def _is_told_apart(patient: PatientTriage) -> bool:

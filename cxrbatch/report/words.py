@@ -111,7 +111,7 @@ TEXTS: Mapping[str, str] = {
     "map_covid": "COVID-19 against other pneumonia",
     "map_attention": "COVID-19",
     "outside_lungs": "{share} of the evidence lies outside the lungs",
-    "map_outside_lungs": "More than {share} of it lies outside the lungs: do not trust this score",
+    "map_outside_lungs": "More than {share} of the evidence lies outside the lungs: do not trust this score",
     "images_title": "Images of this patient",
     "earlier_title": "On earlier nights",
     "earlier_row": "{night}: place {place}, score {score}",

@@ -1,6 +1,7 @@
 """The command line as a user and cron meet it."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cxrbatch.bundle.bundle import OperatingPoints, load_bundle
 from cxrbatch.bundle.operating_points import write_operating_points
@@ -280,6 +283,46 @@ def test_predict(sample_night: Path, tmp_path: Path) -> None:
         "IM0001.dcm.result.png",
         "two\nlines.txt.result.png",
     ]
+
+
+def test_predict_as_json_with_maps(
+    sample_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: not opened.append(address))  # type: ignore[func-returns-value]
+    monkeypatch.setenv("DISPLAY", ":0")
+    text = tmp_path / "b.txt"
+    text.write_text("no picture")
+    image, out = sample_night / "pictures" / "SAMPLE-023.png", tmp_path / "out"
+    plain = quickly("predict", image)[1].rstrip("\n").split("\t")
+    code, lines = quickly("predict", image, text, "--json", "--out", out, "--open", "--prevalence", "5%")
+    scored, failed = map(json.loads, lines.splitlines())
+    assert code == 3
+    assert [f"{name}={score:.6f}" for name, score in scored["scores"].items()] == plain[2:5]
+    assert (scored["file"], scored["status"], ";".join(scored["flags"])) == (str(image), "scored", plain[5])
+    assert scored["bundle"].startswith("default@")
+    assert 0 < scored["probability"] < 1
+    assert scored["priority"] is None
+    assert 0 <= scored["outside_lungs"] <= 1
+    assert (scored["map_outside_lungs"] is None) == (scored["outside_lungs"] <= 0.5)
+    assert {name: np.shape(cells) for name, cells in scored["maps"].items()} == {
+        "abnormal": (16, 16),
+        "covid": (16, 16),
+    }
+    assert failed == {
+        "file": str(text), "status": "skipped", "bundle": scored["bundle"], "reason": "not_an_image",
+        "detail": failed["detail"],
+    }  # fmt: skip
+    drawn = [out / "SAMPLE-023.png.result.png", out / "b.txt.result.png"]
+    assert opened == [path.as_uri() for path in drawn]
+    with Image.open(drawn[0]) as canvas, Image.open(image) as source:
+        assert canvas.width == pytest.approx(3 * source.width * min(1, 1024 / max(source.size)), abs=6)
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    quickly("predict", text, "--out", out, "--open")
+    assert len(opened) == 2
+    with pytest.raises(CxrbatchError, match="--open: shows what --out writes"):
+        quickly("predict", image, "--open")
 
 
 def test_predict_and_screen_agree(sample_night: Path, tmp_path: Path) -> None:

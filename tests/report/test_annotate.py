@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from cxrbatch.explain.colours import to_png
 from cxrbatch.reasons import Reason
-from cxrbatch.records import CxrImage, Failure, FileKind, ImageRef
-from cxrbatch.report.annotate import annotated
+from cxrbatch.records import CxrImage, Evidence, Failure, FileKind, ImageRef
+from cxrbatch.report.annotate import Overlay, annotated
 from tests.factories.records import header, image_score
 
 
@@ -41,3 +42,21 @@ def test_without_a_picture_the_reason_stands_alone() -> None:
     canvas = annotated(None, failure)
     assert 0 < canvas.height < 400
     assert np.asarray(canvas).max() == 255
+
+
+def test_maps_are_drawn_beside_the_picture_where_the_network_looked() -> None:
+    """One strong cell of 4 × 4, in the box right of the middle: there alone is colour, and only on the copies."""
+    strength = np.zeros((4, 4))
+    strength[1, 2] = 1
+    evidence = (Evidence(question=name, png=to_png(strength)) for name in ("abnormal", "covid"))
+    overlays = [Overlay(evidence=one, box=(200, 0, 600, 400)) for one in evidence]
+    canvas = np.asarray(annotated(image(400, 600), image_score("a", 0.75), overlays, "default@1, 2026-03-01"))
+    assert canvas.shape[1] == 3 * 600
+    assert (canvas[:400, :600] == 128).all()
+    for left in (600, 1200):
+        drawn = canvas[:400, left : left + 600].astype(int)
+        coloured = np.ptp(drawn, axis=2) > 30
+        rows, columns = np.nonzero(coloured)
+        assert (abs(rows.mean() - 150), abs(columns.mean() - 450)) < (3, 3)
+        assert (drawn[:, :200] == 128).all()
+    assert canvas.shape[0] > np.asarray(annotated(image(400, 600), image_score("a", 0.75))).shape[0]
