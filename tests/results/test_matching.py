@@ -5,10 +5,11 @@ import datetime as dt
 import hashlib
 import io
 import os
+import pwd
 import sqlite3
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from cxrbatch.errors import CxrbatchError, Locked, StateError, UsageProblem
 from cxrbatch.reasons import Reason
 from cxrbatch.records import FoundFile, PatientKey, dicom_key
 from cxrbatch.results.importing import (
+    forget_patient,
     import_results,
     list_imports,
     summarise_rows,
@@ -381,7 +383,8 @@ def test_imports_are_listed_and_undone_in_any_order(state: Path) -> None:
 
 
 def test_commands_list_and_undo(cxrbatch: Any, state: Path) -> None:
-    cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n80,2026-11-20,pending\n")
+    done = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n80,2026-11-20,pending\n")
+    assert done.stderr == "2 rows = 1 new + 0 known + 1 swabbed; 1 results and 1 swabs stored\n"
 
     def call(*words: str) -> Result:
         return CliRunner().invoke(cli, ["results", *words, "--state", str(state)], standalone_mode=False)
@@ -442,6 +445,8 @@ def test_the_same_advice_is_given_once(cxrbatch: Any) -> None:
     assert advice[0].startswith("check them")
     assert advice[1:-1] == ["as in row 2"] * 24
     assert advice[-1].startswith("say which one")
+    done = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n80,2026-11-20,pos\n", "--dry-run")
+    assert [row["what_to_do"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -657,7 +662,20 @@ def test_a_state_that_is_not_there_is_not_made(tmp_path: Path) -> None:
             UsageProblem, match="no such file; name the one that cxrbatch screen --state made"
         ):
             import_results(file, tmp_path / "state.sqlite", LabFormat(), dry_run=dry_run)
+    commands: list[Callable[[Path], object]] = [
+        list_imports,
+        lambda state: undo_import(state, 1),
+        lambda state: forget_patient(state, "82"),
+    ]
+    for command in commands:
+        with pytest.raises(UsageProblem, match="no such file; name the one"):
+            command(tmp_path / "state.sqlite")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert user_name() == str(os.getuid())
 
 
 def test_a_state_that_is_none(tmp_path: Path) -> None:

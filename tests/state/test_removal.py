@@ -105,8 +105,14 @@ def test_whom_to_forget_may_be_written_as_in_the_report(tmp_path: Path) -> None:
     with open_state(tmp_path / "state") as state:
         for name in ("-4711", "M\\LLER", "'+1", "+1"):
             state.put(found(name), image_score("a", 0.5, name), context())
-    for written in ("'-4711", "M\\\\LLER"):
-        assert forget_patient(tmp_path / "state", written) is not None
+        for number, issuer in enumerate(("=X", "Y", "Y")):
+            outcome = image_score("b", 0.5, "7", accession_number=f"-{number}", issuer_of_patient_id=issuer)
+            header = replace(outcome.header, patient_key=(*key("7", issuer), f"{number}"))
+            state.put(found(f"7{number}"), replace(outcome, header=header), context())
+    for written in (("'-4711",), ("M\\\\LLER",), ("7", "'=X"), ("7", None, "'-1"), ("7", "Y", "-2")):
+        assert forget_patient(tmp_path / "state", *written) is not None
+    with pytest.raises(UsageProblem, match="has this PatientID; zeros at the start"):
+        forget_patient(tmp_path / "state", "7")
     with pytest.raises(UsageProblem, match="2 patients"):
         forget_patient(tmp_path / "state", "'+1")
 
