@@ -26,6 +26,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
 _TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 """``="00123"``: laboratory systems write this so that a spreadsheet does not drop leading zeros."""
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] 2.2, the container of .xls
+_END_OF_FILE = "\x1a"  # programs that come from DOS write it
 _PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
 
 
@@ -219,7 +220,11 @@ def _text(content: bytes, path: Path, encoding: str) -> str:
         raise _other_encoding(content, path, encoding) from error
     if "\0" in re.split(r"[\r\n]", text, maxsplit=1)[0]:
         raise _other_encoding(content, path, encoding)
-    return text
+    if text.lstrip().startswith("<"):
+        raise CxrbatchError(
+            f"{_shown(path)}: is no CSV, but HTML or XML, as some programs write for Excel; export the results as CSV"
+        )
+    return text.removesuffix(_END_OF_FILE)
 
 
 def _other_encoding(content: bytes, path: Path, encoding: str) -> CxrbatchError:
@@ -230,6 +235,8 @@ def _other_encoding(content: bytes, path: Path, encoding: str) -> CxrbatchError:
 
 
 def _likely_encoding(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     if b"\0" in content[:4]:
@@ -301,7 +308,9 @@ def _missing(parts: Sequence[str], columns: Columns, names: Sequence[str]) -> st
     options = " or ".join(_OPTIONS[part] for part in parts)
     is_header = any(plain(name) in names for name in asdict(columns).values() if name)
     close = difflib.get_close_matches(plain(getattr(columns, parts[0])), names, n=1) if is_header else []
-    hint = f"is {close[0]!r} meant? " if close else ""
+    hint = (
+        f"is {close[0]!r} meant? " if close else "" if is_header else "are these the names of the columns? "
+    )
     return f"no column {wanted} among the {len(names)} of its first line; {hint}name yours with {options}"
 
 

@@ -476,6 +476,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(state: Path) -> None:
     [
         "patient_id,date,result\n0042,2026-11-21,pos\n",
         "patient_id;date;result\n0042;2026-11-21;pos\n",
+        "patient_id;date;result\r\n0042;2026-11-21;pos\r\n\x1a",
         "patient_id\tdate\tresult\n0042\t2026-11-21\tpos\n",
         "\ufeffpatient_id,date,result\r\n0042,2026-11-21,pos\r\n",
         "patient_id,date,result\r0042,2026-11-21,pos",
@@ -535,6 +536,7 @@ def test_encodings(state: Path, encoding: str) -> None:
     [
         ("latin-1", "Müller", "cp1252"),
         ("utf-16", "Müller", "utf-16"),
+        ("utf-32", "Müller", "utf-32"),
         ("utf-16-le", "Miller", "utf-16-le"),
         ("utf-16-be", "Miller", "utf-16-be"),
     ],
@@ -553,6 +555,7 @@ def test_another_encoding_than_stated(state: Path, encoding: str, name: str, lik
         (b"\n \n", "is empty, without even a header line"),
         (b'patient_id,date,result\n"82,2026-11-21,pos\n80,2026-11-21,neg\n', "do the quotes match"),
         (b'patient_id,date,result\n"82,2026-11-21,pos\n"80",2026-11-21,neg\n', "do the quotes match"),
+        (b"\n<html><td>patient_id,date,result</td></html>", "is no CSV, but HTML or XML"),
     ],
 )
 def test_files_that_cannot_be_read(state: Path, content: bytes, message: str) -> None:
@@ -584,9 +587,9 @@ def test_a_night_without_results(state: Path) -> None:
         ("patient_id,date,result", {"issuer_of_patient_id": "Issuer"}, "no column 'Issuer'.*--issuer-column"),
         ("accession_number,date,result", {"patient_id": "MRN"}, "no column 'MRN'"),
         ("patientid,date,result", {}, "is 'patientid' meant"),
-        ("Dante,0042,2026-11-21", {}, "no column 'date' among the 3 of its first line; name yours"),
+        ("Dante,0042,2026-11-21", {}, "no column 'date' among the 3 of its first line; .*name yours"),
         ("patient_id,date,date,result", {}, "column 'date' is there twice"),
-        ("0042,Doe,2026-11-21", {}, "no column 'date' among the 3 of its first line; name yours"),
+        ("0042,Doe,2026-11-21", {}, "among the 3 of its first line; are these the names of the columns"),
     ],
 )
 def test_missing_columns(state: Path, header: str, columns: dict[str, str], message: str) -> None:
