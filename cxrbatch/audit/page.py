@@ -61,7 +61,6 @@ def _plots(audit: Audit) -> Iterator[Plot]:
                 line(CHANCE, "reference", "random"),
                 *(line(points, *_KIND[order]) for order, points in audit.curves.items()),
             ),
-            legend_low=True,
         )
     points = list(_reliability(audit))
     if points:

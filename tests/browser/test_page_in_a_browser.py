@@ -24,12 +24,12 @@ from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Evidence, PatientImage, PatientTriage, Priority, TriageRun
 from cxrbatch.report.page import render_page
 from cxrbatch.triage.capacity import capacity_yield
+from tests.browser.axe import NODE_MODULES, violations
 from tests.factories.triage_runs import made_run
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
 pytestmark = pytest.mark.browser
-NODE_MODULES = Path(os.environ.get("CXRBATCH_NODE_MODULES", "node_modules"))
 SCREENSHOTS = os.environ.get("CXRBATCH_SCREENSHOTS")
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -86,17 +86,6 @@ def _night(n: int, names: tuple[str, ...] = ()) -> TriageRun:
     )  # fmt: skip
     run = made_run(patients=(*ranked, human))
     return dataclasses.replace(run, capacity=capacity_yield(30, run.patients, {}, None))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    assert chromium, "apt-get install chromium"
-    arguments = ["--no-sandbox", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium, args=arguments)
-        yield opened
-        opened.close()
 
 
 Opened = Callable[..., Any]
@@ -195,17 +184,10 @@ def test_nothing_spills_and_nothing_serious_is_found(open_page: Opened, scheme: 
     """640 px stands for 1280 px at 200 %. axe-core: no violation that is serious or critical."""
     page = open_page(_night(40), viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = _violations(page)
+    found = violations(page)
     page.locator(".ranking tbody th button").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert found + _violations(page) == []
-
-
-def _violations(page: Any) -> list[str]:
-    page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    result = page.evaluate("axe.run()")
-    serious = [found for found in result["violations"] if found["impact"] in ("serious", "critical")]
-    return [f"{found['id']}: {found['nodes'][0]['html'][:200]}" for found in serious]
+    assert found + violations(page) == []
 
 
 def test_the_switch_beats_the_system(open_page: Opened) -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from cxrbatch.bundle.bundle import OperatingPoints
 from cxrbatch.evaluation.plots import curve_figures, histogram_figure
 from cxrbatch.evaluation.site_scores import Exposure, SiteScores
-from cxrbatch.pages.svg import SIDE, Plot
+from cxrbatch.pages.svg import CHANCE, SIDE, Plot, dot, line
 from tests.factories.collections import case
 from tests.factories.evaluations import POINTS, evaluated, scored_site, scored_sites
 
@@ -156,7 +158,36 @@ def test_points_that_would_be_drawn_on_one_another_are_drawn_once() -> None:
     made = scored_site("nih", {"pneumonia": 4000, "normal": 4000}, 1.0)
     drawn = plots(made, "pneumonia against normal")
     for plot in drawn.values():
-        for line in plot.lines:
-            written = line.path.split()
+        for drawn_line in plot.lines:
+            written = drawn_line.path.split()
             assert all(one != other for one, other in pairwise(written))
     assert len(points(drawn["ROC"])) <= 2 * 10 * SIDE + 1  # tenths of a unit, and it never goes back
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["", "high", "urgent"])), max_size=4
+    ),
+    st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["high", "urgent"])), max_size=2),
+)
+def test_no_label_is_upon_another(
+    dots: list[tuple[float, float, str]], thresholds: list[tuple[float, str]]
+) -> None:
+    plot = Plot(
+        title="",
+        x="",
+        y="",
+        lines=(line(CHANCE, "reference"),),
+        dots=tuple(dot(*one) for one in dots),
+        thresholds=tuple(dot(x, 0, label) for x, label in thresholds),
+    )
+    labels = plot.labels
+    assert sorted(label.text for label in labels) == sorted(text for *_, text in (*dots, *thresholds) if text)
+    for number, label in enumerate(labels):
+        assert 0 < label.y <= SIDE
+        assert not any(label.covers(other) for other in labels[number + 1 :])
+
+
+def test_the_legend_is_below_the_plot_and_has_the_lines_with_a_label() -> None:
+    plot = Plot(title="", x="", y="", lines=(line(CHANCE, "reference"), line(CHANCE, "covid", "covid (3)")))
+    assert [one.label for one in plot.legend] == ["covid (3)"]
