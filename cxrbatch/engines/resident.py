@@ -33,4 +33,4 @@ class ResidentEngine(LocalEngine):
         return self._stack.enter_context(open_pool(self._prepare, self._options))
 
     def _run(self, refs: Iterable[ImageRef]) -> Generator[Result, None, None]:
-        yield from self._network.score(self._pool.prepare(refs))
+        yield from self._network.score(self._pool.prepare(refs), is_short=True)

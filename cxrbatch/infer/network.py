@@ -62,9 +62,12 @@ class Network:
         self,
         inputs: Iterable[tuple[Key, ModelInput | Failure]],
         stop: Callable[[], object] = lambda: None,
+        *,
+        is_short: bool = False,
     ) -> Iterator[tuple[Key, Outcome]]:
-        """Score images; see `score_images`."""
-        return score_images(inputs, self.predictor, self.batch_size, self.tensorflow, stop)
+        """Score images; see `score_images`. A short run goes without tf.data: its start takes as long as nine images."""
+        batches = None if is_short else self.tensorflow
+        return score_images(inputs, self.predictor, self.batch_size, batches, stop)
 
 
 def start_network(

@@ -15,7 +15,7 @@ from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Engine, Result
 from cxrbatch.engines.options import EngineOptions
-from cxrbatch.engines.registry import ENGINES, open_engine
+from cxrbatch.engines.registry import ENGINES, open_engine, open_resident_engine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import runtime
 from cxrbatch.infer.predictor import KerasPredictor
@@ -86,6 +86,14 @@ def test_outcomes_are_those_of_each_file_by_itself(
     assert {ref.name: outcome for ref, outcome in results} == expected
     reasons = {outcome.reason for outcome in expected.values() if isinstance(outcome, Failure)}
     assert reasons == {Reason.TRUNCATED, Reason.UNREADABLE, Reason.NOT_A_CHEST_RADIOGRAPH}
+
+
+def test_an_engine_that_stays_gives_the_same_in_every_run(refs: list[ImageRef], tiny_bundle: Path) -> None:
+    expected = one_by_one(refs, tiny_bundle)
+    with open_resident_engine(load_bundle(tiny_bundle), options("local")) as engine:
+        for part in (refs, refs[:1], [], refs[5:30]):
+            results = list(engine.run(iter(part)))
+            assert [(ref, expected[ref.name]) for ref in part] == results
 
 
 @each_engine
