@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cxrbatch.cli.execution import EXECUTION
 from cxrbatch.cli.log import is_shown, log_event
 from cxrbatch.cli.options import (
-    EXECUTION,
     EXIT_INCOMPLETE,
     EXIT_ZERO,
     LIMITS,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
-from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS
 from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
+from cxrbatch.cli.execution import CLUSTER, EXECUTION
 from cxrbatch.cli.page_options import PAGE
 from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, Names, Share
 
@@ -78,26 +78,6 @@ WORDS = (
     ),
 )
 """Options of every command that reads headers."""
-
-EXECUTION = (
-    click.Option(
-        ["--batch-size"],
-        type=click.IntRange(1, MOST_IN_BATCH),
-        help="Images per batch of TensorFlow.  [default: 32 on a CPU, 64 on a GPU]",
-    ),
-    click.Option(
-        ["--workers"],
-        type=click.IntRange(1, MOST_WORKERS),
-        help="Worker processes.  [default: one per processor]",
-    ),
-    click.Option(
-        ["--decode"],
-        type=click.Choice(["reduced", "full"]),
-        default="reduced",
-        show_default=True,
-        help="How much of a large radiograph: as many pixels as the network needs, or all, which is slower.",
-    ),
-)
 
 NIGHT = (
     click.Option(
@@ -209,6 +189,7 @@ SCREEN: tuple[click.Parameter, ...] = (
     *MEANING,
     *WORDS,
     *EXECUTION,
+    *CLUSTER,
     *NIGHT,
     *LIMITS,
     *PAGE,
@@ -269,6 +250,8 @@ def engine_options(stated: dict[str, Any]) -> "EngineOptions":
 
     memory = stated.get("max_memory")
     return EngineOptions(
+        name=stated.get("engine", "local"),
+        ray_address=stated.get("ray_address"),
         n_workers=stated.get("workers"),
         batch_size=stated.get("batch_size"),
         runtime=RuntimeChoice(stated["runtime"]),

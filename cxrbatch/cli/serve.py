@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from cxrbatch.cli.options import EXECUTION, LIMITS, MODEL, WORDS, engine_options
+from cxrbatch.cli.execution import EXECUTION
+from cxrbatch.cli.options import LIMITS, MODEL, WORDS, engine_options
 from cxrbatch.cli.types import PATH
 
 

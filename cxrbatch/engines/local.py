@@ -4,11 +4,11 @@ Worker processes read, the network runs in this process. Files are read while th
 """
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from cxrbatch._lib.prefetch import prefetch
 from cxrbatch._lib.version import __version__
@@ -17,12 +17,14 @@ from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Result
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.engines.pool import default_workers, open_pool
+from cxrbatch.engines.worker import Prepared
 from cxrbatch.infer import Network, start_network
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.records import FoundFile, ImageRef, Provenance
+from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance
 
 _LOG = logging.getLogger(__name__)
+Key = TypeVar("Key")
 
 _AHEAD_BYTES = 16 << 20
 _BESIDE_PIXELS_BYTES = 8 << 10
@@ -84,6 +86,12 @@ class LocalEngine:
         """What explains scores; see `cxrbatch.engines.Engine.network`."""
         return self._network.explained_by
 
+    def score(
+        self, prepared: Iterable[tuple[Key, Prepared]], stop: Callable[[], object] = lambda: None
+    ) -> Iterator[tuple[Key, Outcome]]:
+        """Score prepared images in this process; see `cxrbatch.infer.Network.score`."""
+        yield from self._network.score(prepared, stop)
+
     @cached_property
     def _network(self) -> Network:
         options = self._options
@@ -103,7 +111,7 @@ class LocalEngine:
             open_pool(self._prepare, self._options) as pool,
             prefetch(pool.prepare(refs), n_ahead(self._prepare.spec), pool.stop) as prepared,
         ):
-            yield from self._network.score(prepared, pool.stop)
+            yield from self.score(prepared, pool.stop)
 
 
 def network_threads() -> int:
@@ -113,4 +121,9 @@ def network_threads() -> int:
 
 def n_ahead(spec: PreprocessSpec) -> int:
     """Compute how many prepared images may wait: their memory must not depend on the size of the network's input."""
-    return max(_AHEAD_BYTES // (spec.height * spec.width + _BESIDE_PIXELS_BYTES), 1)
+    return max(_AHEAD_BYTES // prepared_bytes(spec), 1)
+
+
+def prepared_bytes(spec: PreprocessSpec) -> int:
+    """Estimate the memory that a prepared image takes at most."""
+    return spec.height * spec.width + _BESIDE_PIXELS_BYTES

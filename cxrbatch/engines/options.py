@@ -1,7 +1,9 @@
 """Options of an engine: how a run executes on the machine. The settings that decide a score are in the bundle."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from cxrbatch._lib.ranges import MOST_IN_BATCH, MOST_WORKERS, check_count
 from cxrbatch.errors import UsageProblem
@@ -44,6 +46,9 @@ class EngineOptions:
         Limits on a single file.
     max_memory_bytes : int or None
         Memory of the whole run; see `cxrbatch.limits.share_memory`.
+    ray_address : str or None
+        Ray cluster that the engine ``ray`` joins, as ``HOST:PORT`` or ``auto`` (the one that runs on this machine);
+        None: it starts Ray on this machine alone.
     """
 
     name: str = "local"
@@ -55,6 +60,7 @@ class EngineOptions:
     decode: Decode = Decode.REDUCED
     limits: Limits = Limits()
     max_memory_bytes: int | None = None
+    ray_address: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (
@@ -70,6 +76,26 @@ class EngineOptions:
             ("max_memory_bytes", None),
         ):
             check_count(name, getattr(self, name), most)
+        _check_address(self)
+
+    def on_this_machine(self) -> Self:
+        """Make the options for work that is done on this machine, whatever the engine."""
+        return replace(self, name="local", ray_address=None)
+
+
+def _check_address(options: EngineOptions) -> None:
+    address = options.ray_address
+    if address is None:
+        return
+    if options.name != "ray":
+        raise UsageProblem("--ray-address: only with --engine ray")
+    if not re.fullmatch(r"auto|[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}", address):
+        raise UsageProblem(f"--ray-address {address}: give HOST:PORT, or auto on a node of the cluster")
+    if options.n_workers or options.max_memory_bytes:
+        raise UsageProblem(
+            "--ray-address: --workers and --max-memory hold for this machine only; give each node of the cluster "
+            "its processors with ray start --num-cpus"
+        )
 
 
 def _one_of(kind: type[StrEnum], value: str, name: str) -> StrEnum:

@@ -21,7 +21,7 @@ from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef
 
-_AHEAD = 6
+MOST_WAITING = 6
 """Files that a worker has at a time: enough not to wait for its parent, few enough to share the last ones evenly."""
 _IN_FLIGHT = 12
 """Files in flight for each worker (being read, or read but not yet next in order): this bounds the memory."""
@@ -126,7 +126,7 @@ class WorkerPool:
         return len(self._done) + sum(len(worker.waiting) for worker in self._workers)
 
     def _wants_more(self) -> bool:
-        return len(self._workers) < self._n_workers or len(self._freest().waiting) < _AHEAD
+        return len(self._workers) < self._n_workers or len(self._freest().waiting) < MOST_WAITING
 
     def _freest(self) -> Worker:
         if len(self._workers) < self._n_workers:

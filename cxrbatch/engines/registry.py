@@ -7,6 +7,7 @@ from cxrbatch.bundle import Bundle
 from cxrbatch.engines.engine import Engine, EngineFactory
 from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
+from cxrbatch.engines.ray import RayEngine
 from cxrbatch.engines.resident import ResidentEngine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
@@ -15,7 +16,7 @@ from cxrbatch.prepare import PrepareOptions
 from cxrbatch.read import PatientRule
 from cxrbatch.terms import HeaderWords
 
-ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine}
+ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine, "ray": RayEngine}
 """Engines by `EngineOptions.name`. All return the same outcomes (``tests/engines/test_engines.py``)."""
 
 

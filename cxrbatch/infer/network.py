@@ -65,7 +65,7 @@ class Network:
         *,
         is_short: bool = False,
     ) -> Iterator[tuple[Key, Outcome]]:
-        """Score images; see `score_images`. A short run goes without tf.data: its start takes as long as nine images."""
+        """Score images; see `score_images`. A short run goes without tf.data: that costs as much as nine images."""
         batches = None if is_short else self.tensorflow
         return score_images(inputs, self.predictor, self.batch_size, batches, stop)
 

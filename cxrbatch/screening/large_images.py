@@ -1,6 +1,7 @@
 """Read again the images of the first patients of a list, to look at: the list in, the list with large images out.
 
-Runs after the list is made, in worker processes and within the limits. What cannot be read again keeps its thumbnail.
+Runs after the list is made, in worker processes of this machine and within the limits. What cannot be read again
+keeps its thumbnail.
 """
 
 import datetime as dt
@@ -141,7 +142,7 @@ def _prepared(
     if not refs:
         return
     most = options.n_workers or default_workers()
-    few = replace(options, n_workers=min(most, -(-len(refs) // _PER_WORKER)))
+    few = replace(options.on_this_machine(), n_workers=min(most, -(-len(refs) // _PER_WORKER)))
     for item in prepare_in_order(refs, prepare, few):
         if isinstance(item, ModelInput):
             yield item

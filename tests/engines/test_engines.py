@@ -24,7 +24,16 @@ from cxrbatch.prepare import prepare
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, ImageRef, ImageScore, ModelInput, Outcome
 
-each_engine = pytest.mark.parametrize("name", sorted(ENGINES))
+each_engine = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.ray] if name == "ray" else []) for name in sorted(ENGINES)]
+)
+
+
+@pytest.fixture(autouse=True)
+def _ray_runs(request: pytest.FixtureRequest) -> None:
+    """Start Ray once for all tests that need it."""
+    if request.node.get_closest_marker("ray"):
+        request.getfixturevalue("running_ray")
 
 
 @pytest.fixture(scope="module")

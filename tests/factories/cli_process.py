@@ -60,7 +60,11 @@ def hooked(folder: Path) -> dict[str, str]:
 
 
 def cxrbatch(
-    *arguments: str | Path, env: Environment = QUIET, before: tuple[str, ...] = (), umask: int = -1
+    *arguments: str | Path,
+    env: Environment = QUIET,
+    before: tuple[str, ...] = (),
+    umask: int = -1,
+    timeout_s: float = 120,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command to its end.
 
@@ -78,7 +82,7 @@ def cxrbatch(
         env=environment_with(env),
         umask=umask,
         check=False,
-        timeout=120,
+        timeout=timeout_s,
     )
 
 

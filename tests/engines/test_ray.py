@@ -1,0 +1,167 @@
+"""The cluster: the tables of the local engine, also when processes are killed; nodes that differ are refused."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxrbatch import load_bundle
+from cxrbatch.engines import EngineOptions, open_engine, ray
+from cxrbatch.engines.ray_node import ENVIRONMENT, BlockRead, Expected, examine_node, expected_of
+from cxrbatch.errors import UsageProblem, WorkersFailed
+from cxrbatch.infer import Device
+from cxrbatch.reasons import Reason
+from cxrbatch.records import Failure, FileKind, ImageRef, Outcome
+from cxrbatch.screening import screen
+from tests.factories.cli_process import cxrbatch
+from tests.factories.processes import is_below_this_process, processes
+from tests.factories.ray_faults import dying_of_03
+
+needs_ray = pytest.mark.ray
+
+
+# --- what is refused
+
+
+@pytest.fixture
+def expected(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return expected_of(load_bundle(tiny_bundle))
+
+
+def sentence(expected: Expected) -> str:
+    return examine_node(expected.bundle, expected.bundle_sha256, expected.versions)
+
+
+def test_a_node_that_is_as_expected(expected: Expected) -> None:
+    assert sentence(expected) == ""
+
+
+def test_a_node_with_another_version(expected: Expected) -> None:
+    other = replace(expected, versions=expected.versions | {"cxrbatch": "9.9", "pydicom": "9.8"})
+    assert ": cxrbatch " in sentence(other)
+    assert ", here 9.9; pydicom " in sentence(other)
+
+
+def test_a_node_with_another_bundle(expected: Expected) -> None:
+    assert (
+        f"bundle {expected.bundle} is {expected.bundle_sha256[:12]}, here 000000000000; see docs"
+        in sentence(replace(expected, bundle_sha256="0" * 64))
+    )
+    assert "no such folder" in sentence(replace(expected, bundle="/nowhere"))
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_node_without_protection(name: str, expected: Expected, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name)
+    assert f"Ray was started there without {name}={ENVIRONMENT[name]}" in sentence(expected)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ray_address": "auto"},
+        {"name": "ray", "ray_address": "ray://host:10001"},
+        {"name": "ray", "ray_address": "host"},
+        {"name": "ray", "ray_address": "auto", "n_workers": 2},
+        {"name": "ray", "ray_address": "host:6379", "max_memory_bytes": 8 << 30},
+    ],
+)
+def test_wrong_addresses(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageProblem, match="--ray-address"):
+        EngineOptions(**wrong)
+
+
+def test_work_on_this_machine_needs_no_cluster() -> None:
+    options = EngineOptions(name="ray", ray_address="auto", batch_size=8)
+    assert replace(options.on_this_machine(), n_workers=2) == EngineOptions(batch_size=8, n_workers=2)
+
+
+def test_a_node_that_does_not_see_the_export(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Files that are not here either are to blame themselves."""
+    engine = open_engine(load_bundle(tiny_bundle), EngineOptions(name="ray"))
+    assert isinstance(engine, ray.RayEngine)
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    here.touch()
+    refs = tuple(ImageRef(path=path, name=path.name, kind=FileKind.PNG) for path in (here, gone))
+    known = BlockRead(node="node-7", seconds=1.0, missing=(1,))
+    engine._check_share(known, ray._Block(refs))
+    with pytest.raises(WorkersFailed, match="node-7 does not see files that are here"):
+        engine._check_share(replace(known, missing=(0, 1)), ray._Block(refs))
+
+
+# --- the same tables
+
+
+@needs_ray
+def test_the_command_writes_the_tables_of_the_local_engine(
+    running_ray: Any, sample_night: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """It starts Ray itself, which leaves nothing behind."""
+    screen(sample_night, tmp_path / "local.csv", bundle=tiny_bundle, n_workers=2)
+    options = ("--bundle", tiny_bundle, "--engine", "ray", "--workers", "2")
+    done = cxrbatch("screen", sample_night, "--out", tmp_path / "ray.csv", *options, timeout_s=900)
+    assert done.returncode == 3, done.stderr
+    assert not re.search(rb"raylet|Traceback|warning", done.stderr, re.IGNORECASE), done.stderr
+    for table in (".csv", ".files.csv"):
+        assert (tmp_path / f"ray{table}").read_bytes() == (tmp_path / f"local{table}").read_bytes()
+
+
+# --- faults
+
+
+def outcomes_of(name: str, bundle: Path, refs: list[ImageRef]) -> Iterator[tuple[str, Outcome]]:
+    options = EngineOptions(name=name, device=Device.CPU, n_workers=2, batch_size=8)
+    with open_engine(load_bundle(bundle), options) as engine:
+        for ref, outcome in engine.run(refs):
+            yield ref.name, outcome
+
+
+def kill(title: str) -> int:
+    """Kill the processes of Ray with a title; how many."""
+    chosen = [pid for pid in processes(f"ray::{title}") if is_below_this_process(pid)]
+    for pid in chosen:
+        os.kill(pid, signal.SIGKILL)
+    return len(chosen)
+
+
+@needs_ray
+def test_killed_processes_cost_nothing(
+    running_ray: Any, refs: list[ImageRef], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers and actor: every file has its outcome once, and it is that of the local engine."""
+    monkeypatch.setattr(ray, "_BLOCK", 4)
+    results, n_killed = [], {"read_block": 0, "Scorer": 0}
+    for n_taken, result in enumerate(outcomes_of("ray", tiny_bundle, refs)):
+        results.append(result)
+        if n_taken in (2, 14):
+            n_killed = {title: n + kill(title) for title, n in n_killed.items()}
+    assert n_killed["Scorer"] >= 1
+    assert sorted(name for name, _ in results) == [ref.name for ref in refs]
+    assert dict(results) == dict(outcomes_of("local", tiny_bundle, refs))
+
+
+@needs_ray
+def test_a_file_that_ends_every_process_is_refused_alone(
+    running_ray: Any, refs: list[ImageRef], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "read_block", dying_of_03)
+    monkeypatch.setattr(ray, "_READ_RETRIES", 1)
+    monkeypatch.setattr(ray, "_BLOCK", 4)
+    results = list(outcomes_of("ray", tiny_bundle, refs[:8]))
+    refused = {name: item.reason for name, item in results if isinstance(item, Failure)}
+    assert refused == {"03.png": Reason.TOO_LARGE, "07.png": Reason.TRUNCATED}
+    assert sorted(name for name, _ in results) == [ref.name for ref in refs[:8]]
+
+
+@needs_ray
+def test_ray_that_is_started_here_is_for_this_machine(running_ray: Any) -> None:
+    assert {node["NodeManagerAddress"] for node in running_ray.nodes()} == {"127.0.0.1"}
+    assert os.environ["RAY_AUTH_TOKEN"]
+    assert not [pid for pid in processes("/dashboard/dashboard.py") if is_below_this_process(pid)]

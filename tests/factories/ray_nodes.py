@@ -1,0 +1,111 @@
+"""Nodes of a Ray cluster on this machine, started as in docs/cluster.md; each has processes of its own."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cxrbatch.engines.ray_node import ENVIRONMENT
+
+_HOST = "127.0.0.2"
+"""Part of loopback on Linux; for 127.0.0.1 Ray would take an address that others reach."""
+_START_S = 180
+
+
+class RayNodes:
+    """A cluster; `start` adds a node.
+
+    Attributes
+    ----------
+    address : str
+        For ``--ray-address``.
+    environment : dict of str to str
+        With the token; of every node, and of whoever uses them.
+    started : list of Popen
+        The nodes, the first node first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.address = f"{_HOST}:{_free_port()}"
+        self.environment = {**os.environ, **ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+    def start(self, n_processors: int = 1, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a node, the first node first, and wait until it has joined."""
+        port = self.address.rsplit(":", 1)[1]
+        first = (
+            "--head",
+            f"--port={port}",
+            f"--temp-dir={self._folder}",
+            "--include-dashboard=false",
+            f"--ray-client-server-port={_free_port()}",
+        )
+        place = (f"--address={self.address}",) if self.started else first
+        log = self._folder / f"node-{len(self.started)}.log"
+        with log.open("wb") as output:
+            node = subprocess.Popen(
+                (
+                    Path(sys.executable).with_name("ray"),
+                    "start",
+                    "--block",
+                    "--disable-usage-stats",
+                    *place,
+                    f"--node-ip-address={_HOST}",
+                    f"--num-cpus={n_processors}",
+                    "--object-store-memory=200000000",
+                ),
+                stdout=output,
+                stderr=output,
+                env=self.environment | environment,
+                start_new_session=True,
+            )
+        self.started.append(node)
+        _wait_for(b"Ray runtime started", log, node)
+        return node
+
+    def kill(self, node: subprocess.Popen[bytes]) -> None:
+        """Kill all processes of a node at once."""
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+
+    def stop(self) -> None:
+        """End all nodes, the first one last."""
+        for node in reversed(self.started):
+            if node.poll() is None:
+                self.kill(node)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((_HOST, 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _wait_for(text: bytes, log: Path, node: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_S
+    while text not in log.read_bytes():
+        assert node.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.2)
+
+
+@contextmanager
+def ray_nodes(*n_processors: int) -> Iterator[RayNodes]:
+    """Start nodes with so many processors each."""
+    with tempfile.TemporaryDirectory(prefix="cxr-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        nodes = RayNodes(Path(folder))
+        try:
+            for n in n_processors:
+                nodes.start(n)
+            yield nodes
+        finally:
+            nodes.stop()
