@@ -254,7 +254,7 @@ def engine_options(stated: dict[str, Any]) -> "EngineOptions":
         ray_address=stated.get("ray_address"),
         n_workers=stated.get("workers"),
         batch_size=stated.get("batch_size"),
-        runtime=RuntimeChoice(stated["runtime"]),
+        runtime=RuntimeChoice(stated.get("runtime", RuntimeChoice.AUTO)),
         device=Device(stated["device"]),
         precision=Precision(stated["precision"]),
         decode=Decode(stated.get("decode", Decode.REDUCED)),
