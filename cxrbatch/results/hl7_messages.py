@@ -139,12 +139,18 @@ class _Message:
 
     def results(self, how: LabFormat) -> Iterator[dict[str, Any]]:
         """Make the cells of a row for each result; the order that it belongs to (OBR) comes before it."""
-        kind = self._components(self._first("MSH"), 8)
-        if kind[:2] != ["ORU", "R01"]:
-            yield _nothing(other_test=True) if kind[0] else _nothing(fault="a message without a type")
-            return
+        kind = [part.upper() for part in self._components(self._first("MSH"), 8)]
         rows = [row for patient, order in self._orders() for row in self._of_order(patient, order, how)]
-        yield from rows or [_nothing(fault="a message without any result (OBX)")]
+        if not kind[0]:
+            yield _nothing(fault="a message without a type")
+        elif kind[0] == "ORU" and kind[1:2] in ([], [""], ["R01"]):  # old messages state no event
+            yield from rows or [_nothing(fault="a message without any result (OBX)")]
+        elif all(row["other_test"] for row in rows):
+            yield _nothing(other_test=True)
+        else:
+            yield _nothing(
+                fault=f"results in a message of type {visible('^'.join(kind[:2]))}; only ORU^R01 is read"
+            )
 
     def _orders(self) -> Iterator[tuple[list[str], list[list[str]]]]:
         """Split the segments before each patient (PID) and order (OBR); each part comes with its patient.
@@ -208,7 +214,7 @@ class _Message:
         return next((segment for segment in self.segments if segment[0] == name), [name])
 
     def _components(self, segment: Sequence[str], number: int) -> list[str]:
-        return [self._plain(part) for part in self._split(_field(segment, number))]
+        return [self._plain(part).strip() for part in self._split(_field(segment, number))]
 
     def _split(self, text: str) -> list[str]:
         return text.split(self.separators[1])
@@ -235,7 +241,8 @@ def _answer(value: Sequence[str], status: str, words: Mapping[str, Answer]) -> A
 
 
 def _day(text: str) -> dt.date | None:
+    """Read a day; a text that states only the year or the month (HL7 v2.5.1, 2.A.77) states none."""
     try:
-        return dt.datetime.strptime(text[:8], "%Y%m%d").date()
+        return dt.datetime.strptime(text[:8], "%Y%m%d").date() if re.match(r"[0-9]{8}", text) else None
     except ValueError:
         return None

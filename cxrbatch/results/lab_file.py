@@ -21,11 +21,14 @@ from cxrbatch.results.words import Answer, meanings, plain
 
 _DELIMITERS = (",", ";", "\t")
 _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
-_SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)
-"""First line with which Excel states the delimiter."""
+_SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)  # first line; Excel states the delimiter
 _TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 """``="00123"``: laboratory systems write this so that a spreadsheet does not drop leading zeros."""
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] 2.2, the container of .xls
+_ISO_DAY = re.compile(
+    r"\d{4}-?(?:\d\d-?\d\d|W\d\d-?\d)"
+)  # not a week alone, which Python takes for its Monday
+_WITHOUT_SEPARATORS = re.compile("%[A-Za-z]%[A-Za-z]")
 _END_OF_FILE = "\x1a"  # programs that come from DOS write it
 _PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
 
@@ -334,8 +337,11 @@ def _row(
 def _day(text: str, date_format: str) -> dt.date | None:
     try:
         if date_format:
-            return dt.datetime.strptime(text, date_format).date()
-        return dt.datetime.fromisoformat(text).date()
+            read = dt.datetime.strptime(text, date_format)
+            # Of %Y%m%d, 202611 would be the first of January.
+            is_whole = not _WITHOUT_SEPARATORS.search(date_format) or read.strftime(date_format) == text
+            return read.date() if is_whole else None
+        return dt.datetime.fromisoformat(text).date() if _ISO_DAY.match(text) else None
     except ValueError:
         return None
 

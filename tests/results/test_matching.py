@@ -185,6 +185,13 @@ def test_accession_numbers_of_the_laboratory_are_left_aside(state: Path) -> None
         ("21.11.2026", "%d.%m.%Y", "new"),
         ("11/21/26", "%m/%d/%y", "new"),
         ("20261121081500", "%Y%m%d%H%M%S", "new"),
+        ("1.9.2026 8:05", "%d.%m.%Y %H:%M", "new"),
+        ("20261121", "%Y%m%d", "new"),
+        ("2026-W47-6", "", "new"),
+        ("2026-W47", "", "not_understood"),
+        ("2026-11", "", "not_understood"),
+        ("202611", "%Y%m%d", "not_understood"),
+        ("2026111", "%Y%m%d", "not_understood"),
         ("21.11.2026", "", "not_understood"),
         ("2026-11-21", "%d.%m.%Y", "not_understood"),
         ("21.11.2026 08:15", "%d.%m.%Y", "not_understood"),
@@ -200,7 +207,8 @@ def test_accession_numbers_of_the_laboratory_are_left_aside(state: Path) -> None
 def test_dates(state: Path, date: str, date_format: str, expected: str) -> None:
     rows = run(state, f"patient_id,date,result\n82,{date},positive\n", date_format=date_format)
     assert classes(rows) == [(2, expected)]
-    assert stored(state) == ([result(key("82"), positive=True)] if expected == "new" else [])
+    day = dt.date(2026, 9, 1) if date.startswith("1.9.") else DAY
+    assert stored(state) == ([result(key("82"), positive=True, day=day)] if expected == "new" else [])
 
 
 def test_today_and_the_first_day_are_possible(state: Path) -> None:
