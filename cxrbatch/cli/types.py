@@ -30,6 +30,10 @@ class BundleFolder(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
         """Find the folder; it is checked where it is loaded."""
+        if (
+            ctx is not None and ctx.resilient_parsing
+        ):  # words are completed: NumPy would take longer than the rest
+            return Path(value)
         from cxrbatch.bundle import DEFAULT_BUNDLE
 
         return DEFAULT_BUNDLE if value == SHIPPED else Path(value)

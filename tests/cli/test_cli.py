@@ -80,6 +80,39 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+COMPLETION = {"_CXRBATCH_COMPLETE": "bash_complete", "COMP_WORDS": "cxrbatch screen --dev", "COMP_CWORD": "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "stated"),
+    [
+        (["--help"], {}, "Exit codes"),
+        (["--version"], {}, "version"),
+        (["screen", "--help"], {}, "--operating-points"),
+        ([], COMPLETION, "plain,--device"),
+    ],
+    ids=["help", "version", "help of screen", "completion"],
+)
+def test_help_version_and_completion_take_a_third_of_a_second(
+    arguments: list[str], environment: dict[str, str], stated: str
+) -> None:
+    """Of processor time, the least of three: other programs may be at work."""
+    taken = []
+    for _ in range(3):
+        before = sum(os.times()[2:4])
+        code = "import sys; from cxrbatch.cli import main; sys.argv[0] = 'cxrbatch'; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert stated in done.stdout
+        taken.append(sum(os.times()[2:4]) - before)
+    assert min(taken) <= 0.3
+
+
 @pytest.mark.parametrize(
     "module", ["cxrbatch.prepare", "cxrbatch.engines.pool", "cxrbatch.report", "cxrbatch.screening.run"]
 )
