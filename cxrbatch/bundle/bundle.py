@@ -26,7 +26,7 @@ from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.bundle.converted import Agreement, ConvertedNetwork
 from cxrbatch.bundle.files import LITE, SUMS, check_files, write_whole
 from cxrbatch.bundle.licence import WeightsLicence, read_licence
-from cxrbatch.bundle.worth import state_worth
+from cxrbatch.bundle.worth import state_worth, state_worth_in_pairs
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS, Priority
@@ -119,6 +119,11 @@ class Bundle:
     def worth(self) -> str:
         """What the scores are worth by the evaluation, in one sentence; empty where there is no evaluation."""
         return state_worth(self.evaluation) if self.evaluation else ""
+
+    @property
+    def worth_in_pairs(self) -> str:
+        """The same for whoever reads the list: of 100 pairs, how many come in the right order."""
+        return state_worth_in_pairs(self.evaluation) if self.evaluation else ""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ It stands in the README, on the model card and on every report; so it is made he
 carries, and not by `cxrbatch.evaluation`, which a report does not need.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -12,6 +12,7 @@ Row = Mapping[str, Any]
 _UNSEEN = ("left out", "never taught")  # of `cxrbatch.evaluation.Exposure`
 _KIND = "COVID-19 against other pneumonia"
 _ANY = "any pneumonia against normal"
+_UNKNOWN = "what they are worth at a hospital never seen was not measured"
 _SIDES = {
     _ANY: ("one with and one without pneumonia", "ill one"),
     "pneumonia against normal": ("one with and one without pneumonia", "ill one"),
@@ -41,23 +42,55 @@ def state_worth(evaluation: Mapping[str, Any]) -> str:
         The evaluation is something else.
     """
     rows = evaluation.get("within_site", ())
-    parts = [*_within_person(rows), *_at_hospitals(rows)]
+    return _sentence([*_within_person(rows), *_at_hospitals(rows)])
+
+
+def state_worth_in_pairs(evaluation: Mapping[str, Any]) -> str:
+    """State the same for whoever reads the list: how many of 100 pairs the score puts in the right order.
+
+    The AUROC is that share (Hanley, McNeil 1982). Parameters and errors as of `state_worth`.
+    """
+    rows = evaluation.get("within_site", ())
+    parts = [*_pairs_of_a_person(rows), *_pairs_at_hospitals(rows)]
+    return _sentence([*parts, "50 would be chance"] if parts else [])
+
+
+def _sentence(parts: Sequence[str]) -> str:
     if not parts:
         return "What the scores are worth within a hospital was not measured."
     stated = "; ".join(parts)
     return f"{stated[0].upper()}{stated[1:]}."
 
 
+def _pairs_of_a_person(rows: Sequence[Row]) -> Iterator[str]:
+    if row := _row_within_person(rows):
+        sides, right = _SIDES[row["question"]]
+        share = _share(row["within_patient"]["patient_mean"], "")
+        what = f"of 100 pairs of films of one person, {sides}, the model puts the {right} first"
+        yield f"{what} in {share}{_place(row)}"
+
+
+def _pairs_at_hospitals(rows: Sequence[Row]) -> Iterator[str]:
+    if ranges := list(_ranges(rows, _of_100)):
+        yield f"of 100 pairs of patients of a hospital never seen, in {' and '.join(ranges)}"
+    elif rows:
+        yield _UNKNOWN
+
+
 def _within_person(rows: Sequence[Row]) -> Iterator[str]:
+    if row := _row_within_person(rows):
+        sides, right = _SIDES[row["question"]]
+        share = _share(row["within_patient"]["patient_mean"])
+        yield f"of two films of one person, {sides}, the {right} has the higher score in {share}{_place(row)}"
+
+
+def _row_within_person(rows: Sequence[Row]) -> Row | None:
+    """Choose one row of several, as `state_worth` says."""
     found = [row for row in rows if row.get("within_patient") and row["question"] in _SIDES]
     found = [row for row in found if row["exposure"] in _UNSEEN] or found
     found = [row for row in found if row["question"] != _KIND] or found
     found = [row for row in found if row["question"] == _ANY] or found
-    if found:
-        row = max(found, key=lambda row: int(row["within_patient"]["n_patients"]))
-        sides, right = _SIDES[row["question"]]
-        share = _share(row["within_patient"]["patient_mean"])
-        yield f"of two films of one person, {sides}, the {right} has the higher score in {share}{_place(row)}"
+    return max(found, key=lambda row: int(row["within_patient"]["n_patients"]), default=None)
 
 
 def _place(row: Row) -> str:
@@ -68,25 +101,34 @@ def _place(row: Row) -> str:
 
 
 def _at_hospitals(rows: Sequence[Row]) -> Iterator[str]:
-    unseen = [row for row in rows if row["exposure"] in _UNSEEN and _estimate(row)["value"] is not None]
-    ranges = [
-        *_range([row for row in unseen if row["question"] != _KIND], "pneumonia against none"),
-        *_range([row for row in unseen if row["question"] == _KIND], _KIND),
-    ]
-    if ranges:
+    if ranges := list(_ranges(rows, _auroc)):
         yield f"at hospitals never seen the AUROC is {' and '.join(ranges)} (0.5 is chance)"
     elif rows:
-        yield "what they are worth at a hospital never seen was not measured"
+        yield _UNKNOWN
 
 
-def _range(rows: Sequence[Row], question: str) -> Iterator[str]:
-    areas = [f"{_auroc(row):.2f}" for row in sorted(rows, key=_auroc)]
+def _ranges(rows: Sequence[Row], written: Callable[[Row], str]) -> Iterator[str]:
+    unseen = [row for row in rows if row["exposure"] in _UNSEEN and _estimate(row)["value"] is not None]
+    yield from _range([row for row in unseen if row["question"] != _KIND], written, "pneumonia against none")
+    yield from _range([row for row in unseen if row["question"] == _KIND], written, _KIND)
+
+
+def _range(rows: Sequence[Row], written: Callable[[Row], str], question: str) -> Iterator[str]:
+    areas = [written(row) for row in sorted(rows, key=_area)]
     if areas:
         yield f"{areas[0] if areas[0] == areas[-1] else f'{areas[0]} to {areas[-1]}'} for {question}"
 
 
-def _auroc(row: Row) -> float:
+def _area(row: Row) -> float:
     return float(_estimate(row)["value"])
+
+
+def _auroc(row: Row) -> str:
+    return f"{_area(row):.2f}"
+
+
+def _of_100(row: Row) -> str:
+    return f"{100 * _area(row):.0f}"
 
 
 def _estimate(row: Row) -> Row:
@@ -95,7 +137,7 @@ def _estimate(row: Row) -> Row:
     return found
 
 
-def _share(estimate: Mapping[str, Any]) -> str:
+def _share(estimate: Mapping[str, Any], unit: str = " %") -> str:
     low, high = estimate["low"], estimate["high"]
     between = "" if low is None or high is None else f" ({100 * low:.0f}–{100 * high:.0f})"
-    return f"{100 * estimate['value']:.0f} %{between}"
+    return f"{100 * estimate['value']:.0f}{unit}{between}"

@@ -108,7 +108,7 @@ class Figure:
 
 
 def _beside(dot: Dot) -> Iterator[Label]:
-    """Offer places for the label of a dot: below it to the right, then further off."""
+    """List places for the label of a dot: below it to the right, then further off."""
     ends = (dot.x > _RIGHT * SIDE, dot.x <= _RIGHT * SIDE)
     for step in range(1, SIDE // _LINE):
         for is_end in ends:
@@ -119,7 +119,7 @@ def _beside(dot: Dot) -> Iterator[Label]:
 
 
 def _at_foot(threshold: Dot) -> Iterator[Label]:
-    """Offer places for the label of a threshold: at the foot of its line, then higher."""
+    """List places for the label of a threshold: at the foot of its line, then higher."""
     is_end = threshold.x > _RIGHT * SIDE
     for y in range(SIDE - 4, _LINE, -_LINE):
         yield Label(text=threshold.label, x=threshold.x + (-3 if is_end else 3), y=y, is_end=is_end)

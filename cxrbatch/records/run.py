@@ -61,7 +61,8 @@ class TriageRun:
     failures : tuple of Failure
         Sorted by name; skipped files are included.
     worth : str
-        What the scores are worth by the bundle's evaluation, in one sentence; also one of the notes.
+        What the scores are worth by the bundle's evaluation, in one sentence for whoever reads the list; the same in
+        figures is one of the notes.
     prevalence : float or None
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     warnings : tuple of str

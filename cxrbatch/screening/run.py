@@ -237,7 +237,7 @@ def _run_folder(
         failures=tuple(sorted(failures, key=attrgetter("name"))),
         provenance=resolved.provenance,
         notes=_notes(bundle, options.prevalence),
-        worth=bundle.worth,
+        worth=bundle.worth_in_pairs,
         prevalence=options.prevalence,
         has_maps=with_maps,
         n_remembered=resolved.n_remembered,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from cxrbatch.bundle.bundle import load_bundle
-from cxrbatch.bundle.worth import _KIND, _SIDES, _UNSEEN, state_worth
+from cxrbatch.bundle.worth import _KIND, _SIDES, _UNSEEN, state_worth, state_worth_in_pairs
 from cxrbatch.evaluation.contrasts import CONTRASTS
 from cxrbatch.evaluation.site_scores import UNSEEN
 from cxrbatch.evaluation.targets import COVID, ILL, KIND
@@ -92,6 +92,29 @@ def test_the_sentence(rows: list[dict[str, Any]], sentence: str) -> None:
     assert state_worth({"within_site": rows}) == sentence
 
 
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (
+            [row(ILL, 0.77, person=0.861), row(ILL, 0.9), row(KIND, 0.6)],
+            "Of 100 pairs of films of one person, one with and one without pneumonia, the model puts the ill one "
+            "first in 86 (82–90); of 100 pairs of patients of a hospital never seen, in 77 to 90 for pneumonia "
+            "against none and 60 for COVID-19 against other pneumonia; 50 would be chance.",
+        ),
+        (
+            [row(COVID, 0.9, "held out", person=0.88)],
+            "Of 100 pairs of films of one person, one with COVID-19 and one without pneumonia, the model puts the "
+            "ill one first in 88 (82–90) (other patients of that hospital took part in training); what they are "
+            "worth at a hospital never seen was not measured; 50 would be chance.",
+        ),
+        ([], "What the scores are worth within a hospital was not measured."),
+    ],
+    ids=["both", "held out", "nothing"],
+)
+def test_the_sentence_for_readers_of_the_list(rows: list[dict[str, Any]], sentence: str) -> None:
+    assert state_worth_in_pairs({"within_site": rows}) == sentence
+
+
 def test_a_figure_of_a_hospital_never_seen_counts_before_one_that_may_be_too_good() -> None:
     rows = [row(ILL, 0.8, person=0.85), row(ILL, 0.8, "held out", person=0.6)]
     assert "in 85 % (82–90);" in state_worth({"within_site": rows})
@@ -111,4 +134,5 @@ def test_words_are_those_of_the_evaluation() -> None:
 def test_the_shipped_bundle_states_it_before_all_other_notes() -> None:
     bundle = load_bundle()
     assert bundle.worth == state_worth(bundle.evaluation)
+    assert bundle.worth_in_pairs == state_worth_in_pairs(bundle.evaluation)
     assert bundle.notes[: 1 + len(bundle.caveats)] == (bundle.worth, *bundle.caveats)

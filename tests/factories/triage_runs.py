@@ -14,7 +14,7 @@ def made_run(**fields: Any) -> TriageRun:
         "duration_s": 1.0,
         "images": (),
         "failures": (),
-        "worth": "Of two films of one person the ill one has the higher score in 61 % (55–66).",
+        "worth": "Of 100 pairs of films of one person the model puts the ill one first in 61 (55–66).",
         "provenance": Provenance(
             bundle_id="default@0123456789ab",
             bundle_sha256="0123456789ab" + 52 * "0",
