@@ -1,7 +1,7 @@
 """Networks that Keras 2 itself saved score as they did there: the original runs in a process of its own.
 
-Within 1e-5, or within twice the difference between ``model.predict(x)`` and ``model(x)`` of the original: they add
-float32 numbers in different orders, too.
+Within 1e-5; where float32 itself is not as precise as that, as near to what the original computes in float64 as the
+original is in float32, by half as much again.
 """
 
 import os
@@ -86,11 +86,10 @@ def test_scores_are_those_of_the_original(
     spec = ImportSpec(labels=LABELS[name])
     bundle = import_bundle(originals / f"{name}{suffix}", tmp_path / "bundle", spec)
     given = KerasPredictor(load_bundle(bundle.path), started, 6)({"pixels": drawn()})["scores"]
-    expected, called = (
-        findings(np.load(originals / f"{name}{kind}.npy").astype(np.float64), name)
-        for kind in ("", ".called")
+    expected, exact = (
+        findings(np.load(originals / f"{name}{kind}.npy").astype(np.float64), name) for kind in ("", ".exact")
     )
     assert np.ptp(expected, axis=0).max() > 0.1
-    assert np.abs(called - expected).max() < 1e-4
-    tolerance = max(1e-5, 2 * float(np.abs(called - expected).max()))
-    np.testing.assert_allclose(given, expected, rtol=0, atol=tolerance)
+    rounding = np.abs(expected - exact).max()
+    assert rounding < 2e-4
+    assert np.abs(given - expected).max() <= 1e-5 or np.abs(given - exact).max() <= 1.5 * rounding
