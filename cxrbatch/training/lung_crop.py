@@ -62,13 +62,20 @@ def _extent(area: keras.KerasTensor, margin: float) -> keras.KerasTensor:
         Lung per cell.
     """
     share = area / ops.sum(area, axis=1, keepdims=True)
-    before = ops.cumsum(share, axis=1) - share
-    low, high = (
-        CELL_PX * ops.sum(ops.clip((edge - before) / share, 0.0, 1.0), axis=1)
-        for edge in (_EDGE_SHARE, 1 - _EDGE_SHARE)
-    )
+    low, beyond = _cells_to_edge(share), _cells_to_edge(ops.flip(share, axis=1))
+    low, high = CELL_PX * low, CELL_PX * (share.shape[1] - beyond)
     margins = margin * (high - low)
     return ops.stack([low - margins, high - low + 2 * margins], axis=1)
+
+
+def _cells_to_edge(share: keras.KerasTensor) -> keras.KerasTensor:
+    """Count the cells before the lungs begin: up to `_EDGE_SHARE` of their area; shape (batch,).
+
+    Each end is counted from its own side. From the other side the sum is near 1 there, its rounding is divided by the
+    small share of a cell, and the runtimes differ.
+    """
+    before = ops.cumsum(share, axis=1) - share
+    return ops.sum(ops.clip((_EDGE_SHARE - before) / share, 0.0, 1.0), axis=1)
 
 
 def _weights(stretch: keras.KerasTensor, n_out: int, n_in: int) -> keras.KerasTensor:
