@@ -484,7 +484,7 @@ def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> 
             "maps": [["COVID-19 against other pneumonia", "data:image/png;base64,cG5n"]],
             "outside": [
                 "51 % of the evidence lies outside the lungs",
-                "More than 50 % of it lies outside the lungs: do not trust this score",
+                "More than 50 % of the evidence lies outside the lungs: do not trust this score",
             ],
             "images": [
                 ["a/1", "0.875 / 0.100 / 0.025, PA, lossy", ""],
