@@ -6,9 +6,13 @@ import pytest
 
 from cxrbatch.audit.episodes import Episodes, find_episodes
 from cxrbatch.state.connection import open_state
-from tests.screening.test_state_machine import Nights, dicom
+from tests.screening.test_state_machine import EXPIRE_AT_MOST, Nights, dicom
 
-EVENTS = ("screen", "screen", "import A", "undo")
+EVENTS = (
+    ("screen", "screen", "import A", "undo"),
+    ("screen", "import A", "forget A", "prune"),
+    ("screen", "undo", "forget B", "prune"),
+)
 
 
 def audited(nights: Nights) -> Episodes | None:
@@ -25,15 +29,29 @@ def happens(event: str, nights: Nights) -> None:
     elif event == "undo":
         if nights.model.rows:
             nights.import_is_undone(0, None)
+    elif event == "prune":
+        nights.time_goes_by(24 * EXPIRE_AT_MOST)
+        nights.is_pruned(EXPIRE_AT_MOST, None)
     else:
-        which = [known.reading.patient[2] for known in nights.model.known.values()].index(event[-1:])
-        nights.result_arrives(which, 0, True, False, None)
+        happens_to(event, nights)
 
 
+def happens_to(event: str, nights: Nights) -> None:
+    what, _, patient = event.partition(" ")
+    known = [image.reading.patient[2] for image in nights.model.known.values()]
+    if patient not in known:  # forgotten, and not screened again yet
+        return
+    if what == "import":
+        nights.result_arrives(known.index(patient), 0, True, False, None)
+    else:
+        nights.is_forgotten(known.index(patient), None)
+
+
+@pytest.mark.parametrize("events", EVENTS, ids=" ".join)
 @pytest.mark.parametrize("first", ["screen", "killed"])
-def test_all_orders_of_a_night(first: str) -> None:
+def test_all_orders(first: str, events: tuple[str, ...]) -> None:
     """Both patients came in before; with a run that was killed, nobody had been listed by then."""
-    for order in sorted(set(permutations(EVENTS))):
+    for order in sorted(set(permutations(events))):
         nights = Nights()
         try:
             for patient, uid in (("A", "1"), ("B", "2")):

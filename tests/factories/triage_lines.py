@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cxrbatch.records import PatientKey, TriageRun
 from cxrbatch.state import State
+from cxrbatch.state.codec import decode_key
 from tests.triage.reference_model import Line
 
 SPOKEN_OF = {"some_images_not_scored", "patient_changed", "max_wait", "result_overdue"}
@@ -46,6 +47,11 @@ def books(run: TriageRun) -> dict[str, tuple[str, str]]:
 def results_of(state: State) -> dict[tuple[PatientKey, dt.date], bool | None]:
     """What stands, by patient and day."""
     return {(one.patient_key, one.date): one.positive for one in state.pcr.results()}
+
+
+def everybody(state: State) -> set[PatientKey]:
+    """All of whom anything is stored."""
+    return {decode_key(key) for key in state.removal._all_keys()}
 
 
 def listed(state: State) -> dict[tuple[dt.date, PatientKey], int]:

@@ -37,7 +37,7 @@ from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import connection as state_module
 from cxrbatch.state.records import PcrResult
 from tests.factories.engines import MadeUpEngine, screening_with
-from tests.factories.triage_lines import books, lines, listed, results_of, rounded
+from tests.factories.triage_lines import books, everybody, lines, listed, results_of, rounded
 from tests.triage.reference_model import Known, Model, Options, Patient, Reading, Settings, Version
 
 N_EXAMPLES = int(os.environ.get("CXRBATCH_STATE_MACHINE_EXAMPLES", "150"))
@@ -228,10 +228,12 @@ class Nights(RuleBasedStateMachine):
         self.theme = theme
 
     def teardown(self) -> None:
-        """Who was listed when is what the lists said, whatever came later."""
+        """Who was listed when is what the lists said, whatever came later, and results are those that stand."""
         if (self.scratch / "state").exists():
             with state_module.open_state(self.scratch / "state", durable=False) as state:
                 assert listed(state) == self.model.listed()
+                assert results_of(state) == self.model.standing()
+                assert {(swab.patient_key, swab.date) for swab in state.pcr.swabs()} == self.model.swabs()
         shutil.rmtree(self.scratch)
 
     # --- what happens to the folder
@@ -422,6 +424,7 @@ class Nights(RuleBasedStateMachine):
         patient = known[which % len(known)].reading.patient
         with state_module.open_state(self.scratch / "state", durable=False) as state:
             assert state.removal.forget(patient).n_patients == 1
+            assert patient not in everybody(state)
         self.model.forget({patient})
         self.night_follows(then)
 
@@ -434,6 +437,7 @@ class Nights(RuleBasedStateMachine):
             removed = state.removal.prune(self.model.last_night - dt.timedelta(days=nights))
             assert removed.n_patients == len(self.model.prune(nights, lying))
             assert listed(state) == self.model.listed()
+            assert everybody(state) == self.model.everybody()
         self.night_follows(then)
 
     # --- runs

@@ -66,6 +66,9 @@ def test_nothing_of_a_forgotten_patient_is_left(tmp_path: Path) -> None:
     left = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
     assert b"ZQX-1" not in left
     assert b"thumb of B" in left
+    assert removed.is_rewritten
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
     with open_state(path) as state:
         assert state.problems() == []
         after = list(state.images())
@@ -86,13 +89,15 @@ def test_whom_to_forget_must_be_one_patient(tmp_path: Path) -> None:
             name = str(number)
             score = image_score(name, 0.5, "7", patient_key=key("7", issuer), issuer_of_patient_id=issuer)
             state.put(found(name), score, context())
-        state.pcr.add([PcrResult(patient_key=key("9"), date=night(0), positive=True)], moment(0))
+        state.pcr.add([PcrResult(patient_key=key("9", "X"), date=night(0), positive=True)], moment(0))
+    with pytest.raises(UsageProblem, match="nobody in the state has this PatientID with this issuer"):
+        forget_patient(path, "9", "Y")
     with pytest.raises(UsageProblem, match="2 patients have this PatientID; say which one with --issuer"):
         forget_patient(path, "7")
     assert forget_patient(path, "7", "Y", dry_run=True) is None
     with pytest.raises(UsageProblem, match="nobody in the state has this PatientID with this issuer"):
         forget_patient(path, "7", "Z", dry_run=True)
-    cases: list[tuple[str, str | None, int]] = [("7", "Y", 1), ("9", None, 0)]
+    cases: list[tuple[str, str | None, int]] = [("7", "Y", 1), ("9", "X", 0)]
     for patient, whose, n_images in cases:
         removed = forget_patient(path, patient, whose)
         assert removed is not None
@@ -181,6 +186,9 @@ def test_old_lists_and_whoever_is_long_gone_are_pruned(tmp_path: Path) -> None:
                 [PcrResult(patient_key=key(patient), date=night(number), positive=None)], moment(number)
             )
         assert state.removal.prune(night(5)).n_patients == 0  # the export is empty: not mounted
+        root.rmdir()
+        assert state.removal.prune(night(5)).n_patients == 0  # nor is it there
+        root.mkdir()
         state.begin(context(0))
         (root / "its file is there.dcm").touch()
         removed = state.removal.prune(night(5))
@@ -221,7 +229,8 @@ def test_on_a_full_disk_a_patient_is_overwritten_and_the_file_keeps_its_size(tmp
             Removal(FullDisk(connection, "SQLITE_CORRUPT")).prune(night(0))  # type: ignore[arg-type]
         connection.execute("PRAGMA journal_mode = WAL")
         removed = Removal(FullDisk(connection, "SQLITE_FULL")).forget(key("ZQX-1"))  # type: ignore[arg-type]
-    assert (removed.n_images, removed.is_rewritten) == (3, False)
+        assert (tmp_path / "state-wal").stat().st_size == 0
+    assert (removed.n_images, removed.is_rewritten, removed.n_runs) == (3, False, 0)
     assert b"ZQX-1" not in path.read_bytes()
     with open_state(path) as state:
         assert state.removal.forget(key("B")).is_rewritten

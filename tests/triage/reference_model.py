@@ -173,6 +173,22 @@ class Model:
             if row.number not in self.undone and row.positive is not None
         }
 
+    def swabs(self) -> set[tuple[Patient, dt.date]]:
+        """Patient and day of the swabs that count."""
+        return {
+            (row.patient, row.day)
+            for row in self.rows
+            if row.number not in self.undone and row.positive is None
+        }
+
+    def everybody(self) -> set[Patient]:
+        """All of whom anything is known."""
+        return {
+            *(known.reading.patient for known in self.known.values()),
+            *(row.patient for row in self.rows),
+            *(patient for _, positions in self.lists for patient in positions),
+        }
+
     def days(self, patient: Patient, *, swabs: bool) -> list[dt.date]:
         """Days of the swabs, or else of the results, of a patient that count."""
         return [
@@ -220,10 +236,7 @@ class Model:
         `lying` are folder and name of the files that are there. Taken: no folder is missing or empty.
         """
         before = self.last_night - dt.timedelta(days=nights)
-        everybody = {known.reading.patient for known in self.known.values()} | {
-            row.patient for row in self.rows
-        }
-        everybody |= {patient for _, positions in self.lists for patient in positions}
+        everybody = self.everybody()
         self.lists = [(night, positions) for night, positions in self.lists if night >= before]
         lately = {known.reading.patient for known in self.known.values() if known.night >= before}
         lately |= {patient for _, positions in self.lists for patient in positions}
