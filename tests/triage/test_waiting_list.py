@@ -109,6 +109,36 @@ def test_3_nobody_is_lost_by_what_is_no_correction(change: str) -> None:
     assert not any(patient.flags for patient in both)
 
 
+def test_3_what_another_bundle_scored_has_no_flag() -> None:
+    wrong = stored_image(image_score("1", 0.5, "A", picture="x", sop_instance_uid="1.2"), 0)
+    right = image_score("2", 0.5, "B", picture="x", sop_instance_uid="1.2")
+    (patient,) = listed(wrong, stored_image(right, 1, bundle_sha256=OTHER_BUNDLE), tonight=1, found=(2,))
+    assert (patient.patient_id, patient.reason, patient.flags) == ("B", Reason.OTHER_BUNDLE, ())
+
+
+@pytest.mark.parametrize(("day", "flags"), [(0, (Flag.PATIENT_CHANGED,)), (-1, ())])
+def test_3_a_result_of_the_patient_before_is_said(day: int, flags: tuple[Flag, ...]) -> None:
+    image = stored_image(image_score("1", 0.5, "B"), 0, former_key=key("A"))
+    (patient,) = listed(image, tonight=1, results={key("A"): [night(day)]})
+    assert (patient.patient_id, patient.flags) == ("B", flags)
+
+
+def test_images_are_described_with_their_night_and_whether_they_are_here() -> None:
+    old, new = image_score("2", 0.5, "A"), image_score("1", 0.25, "A", picture="y")
+    items = (
+        stored_image(old, 0),
+        stored_image(new, 2),
+        stored_image(failure("3", Reason.TRUNCATED, "A"), 2),
+    )
+    (patient,) = listed(*items, tonight=2, found=(1,))
+    described = [(one.name, one.scores, one.reason, one.night, one.is_here) for one in patient.images]
+    assert described == [
+        ("2", old.scores, None, night(0), False),
+        ("1", new.scores, None, None, True),
+        ("3", None, Reason.TRUNCATED, None, False),
+    ]
+
+
 def test_4_what_was_cut_off_and_is_complete_now() -> None:
     broken = stored_image(failure("1", Reason.TRUNCATED, "A"), 0)
     hour_ns = 3600 * 10**9
