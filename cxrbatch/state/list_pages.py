@@ -151,8 +151,11 @@ class ListPages:
         since = self._since(query.run)
         where, values = _condition(query, since)
         (n_found,) = self._connection.execute(f"SELECT count(*) FROM listed WHERE {where}", values).fetchone()  # noqa: S608
+        order = SORTS[query.sort]
+        # Sorted by the keys alone: far pages of whole lines take twice as long.
+        keys = f"SELECT patient_key FROM listed WHERE {where} ORDER BY {order} LIMIT :limit OFFSET :offset"  # noqa: S608
         rows = self._connection.execute(
-            f"SELECT * FROM listed WHERE {where} ORDER BY {SORTS[query.sort]} LIMIT :limit OFFSET :offset",  # noqa: S608
+            f"SELECT * FROM listed WHERE run = :run AND patient_key IN ({keys}) ORDER BY {order}",  # noqa: S608
             values | {"limit": query.limit, "offset": query.offset},
         ).fetchall()
         head = self._head(query.run)
@@ -201,6 +204,13 @@ class ListPages:
             "SELECT thumbnail FROM image WHERE id = ? AND patient_key = ?", (image, encode_key(patient))
         ).fetchone()
         return bytes(row["thumbnail"]) if row else b""
+
+    def large_image(self, patient: PatientKey) -> tuple[str, bytes] | None:
+        """Read the large image that is kept of a patient: name of its file, and JPEG; None if there is none."""
+        row = self._connection.execute(
+            "SELECT name, jpeg FROM large_image WHERE patient_key = ?", (encode_key(patient),)
+        ).fetchone()
+        return (json.loads(row["name"]), bytes(row["jpeg"])) if row else None
 
     def _head(self, run: int) -> dict[str, Any]:
         row = self._connection.execute("SELECT night, bundle_sha256 FROM run WHERE id = ?", (run,)).fetchone()

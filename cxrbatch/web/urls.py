@@ -12,6 +12,7 @@ urlpatterns = [
     path("lists/<int:run>/", lists.night, name="night"),
     path(_LINE, lists.patient, name="patient"),
     path(f"{_LINE}<int:image>.jpg", lists.thumbnail, name="thumbnail"),
+    path(f"{_LINE}large.jpg", lists.large_image, name="large-image"),
     path(f"{_LINE}enter/", marks.enter, name="enter"),
     path(f"{_LINE}undo/", marks.undo, name="undo"),
     path(f"{_LINE}looked-at/", marks.looked_at, name="looked-at"),

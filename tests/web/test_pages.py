@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from cxrbatch.results import list_imports
+from cxrbatch.state import open_state
 from cxrbatch.web import ServeOptions
-from tests.factories.nights import HOSTILE
+from tests.factories.nights import HOSTILE, JPEG
 from tests.web.conftest import PASSWORD, StillDesk, stranger
 
 pytest.importorskip("django")
@@ -333,3 +334,16 @@ def test_a_day_may_be_said(sign_in: SignIn, application: ServeOptions) -> None:
 
     with open_state(application.state, read_only=True) as state:
         assert [mark.date for mark in state.pages.marks(("dicom", "", HOSTILE))] == [day]
+
+
+def test_the_large_image_that_is_kept_is_on_the_page_of_its_patient(
+    sign_in: SignIn, application: ServeOptions
+) -> None:
+    with open_state(application.state) as state:
+        state.large_images.replace([(("dicom", "", "B"), "B.dcm", JPEG)])
+    client = sign_in()
+    assert b"large.jpg" in client.get("/lists/2/2/").content
+    assert client.get("/lists/2/2/large.jpg").content == JPEG
+    assert b"large.jpg" not in client.get("/lists/2/1/").content
+    assert client.get("/lists/2/1/large.jpg").status_code == 404
+    assert stranger().get("/lists/2/2/large.jpg").url.startswith("/login/")

@@ -97,6 +97,7 @@ def patient(request: Any, run: int, position: int) -> Any:
             "images": state.pages.images(key),
             "history": state.pages.history(key),
             "marks": state.pages.marks(key),
+            "large": state.pages.large_image(key),
         }
     record(request, "patient", f"run {run}, position {position}")
     return render(request, "patient.html", {**context, "today": today(), "looked_at": _looked_at([row])})
@@ -110,6 +111,16 @@ def thumbnail(request: Any, run: int, position: int, image: int) -> Any:
     if not content:
         raise Http404
     return HttpResponse(content, content_type="image/jpeg")
+
+
+@require_safe
+def large_image(request: Any, run: int, position: int) -> Any:
+    """Send the large image that is kept of the first patients of the last list."""
+    with read_state() as state:
+        found = state.pages.large_image(row_of(state, run, position).entry.patient_key)
+    if not found:
+        raise Http404
+    return HttpResponse(found[1], content_type="image/jpeg")
 
 
 def run_of(state: State, number: int) -> Run:
