@@ -71,6 +71,7 @@ TEXTS: Mapping[str, str] = {
     "flags": "Note",
     "issuer": "issuer of the patient number",
     "viewer": "Viewer",
+    "not_shown": "the file does not say",
     "show_name": "Name",
     "show_birth-date": "birth date",
     "show_sex": "sex",

@@ -22,6 +22,7 @@ from PIL import Image
 from cxrbatch.explain.colours import to_png
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Evidence, PatientImage, PatientTriage, Priority, TriageRun
+from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.page import render_page
 from cxrbatch.triage.capacity import capacity_yield
 from tests.browser.axe import NODE_MODULES, violations
@@ -97,9 +98,9 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Opened]:
     said: list[str] = []
     pages = []
 
-    def opened(run: TriageRun, **options: Any) -> Any:
+    def opened(run: TriageRun, extras: PageExtras = PageExtras(), **options: Any) -> Any:
         path = tmp_path / "é report.html"
-        path.write_bytes(b"".join(render_page(run, {"report.csv": 64 * "a"})))
+        path.write_bytes(b"".join(render_page(run, {"report.csv": 64 * "a"}, extras)))
         page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
         pages.append(page)
         page.on("console", lambda message: said.append(message.text))
@@ -205,11 +206,25 @@ def _text_of(pdf: Path) -> str:
     ).stdout
 
 
-def test_the_first_printed_page_holds_25_patients(open_page: Opened, tmp_path: Path) -> None:
-    page = open_page(_night(100), color_scheme="dark")
+@pytest.mark.parametrize("with_all", [False, True], ids=["usual", "all columns"])
+def test_the_first_printed_page_holds_25_patients(
+    open_page: Opened, tmp_path: Path, *, with_all: bool
+) -> None:
+    run, extras = _night(100), PageExtras()
+    named: dict[tuple[str, ...], tuple[str, ...]]
+    if with_all:
+        named = {("P", str(rank)): (f"Family, Given {rank}", "1950-01-01", "F") for rank in range(1, 101)}
+        patients = [
+            dataclasses.replace(one, patient_key=("P", str(one.rank)), probability=0.5)
+            for one in run.patients
+        ]
+        run = dataclasses.replace(run, patients=tuple(patients), prevalence=0.05)
+        extras = PageExtras(show=("name", "birth-date", "sex"), shown=named)
+    page = open_page(run, extras=extras, color_scheme="dark")
     page.pdf(path=tmp_path / "list.pdf", prefer_css_page_size=True)
     text = _text_of(tmp_path / "list.pdf")
     assert sum(f"P{rank:06}" in text for rank in range(1, 101)) >= 25
+    assert all((f"Given {rank}" in text) == with_all for rank in range(1, 26))
     assert "A low score is never a rule-out" in text
 
 
@@ -283,12 +298,18 @@ def test_the_list_and_a_line_as_text(open_page: Opened, browser: Any) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=["script", "image", "formula", "direction", "long"])
-def test_names_are_inert(open_page: Opened, name: str) -> None:
-    page = open_page(_night(3, (name, name, name)), viewport={"width": 390, "height": 800})
+def test_names_are_inert(open_page: Opened, tmp_path: Path, name: str) -> None:
+    """In the list, as what --show shows, in the detail and in print: text, and no wider than a telephone."""
+    run = _night(3, (name, name, name))
+    extras = PageExtras(show=("name", "station"), shown={(): (name, name)})
+    page = open_page(run, extras=extras, viewport={"width": 390, "height": 800})
     assert page.locator("img[onerror], body > script[src]").count() == 0
     page.locator(".ranking tbody th button").first.click()
     assert page.locator("#patient img").count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.keyboard.press("Escape")
+    page.pdf(path=tmp_path / "list.pdf", prefer_css_page_size=True)
+    assert _text_of(tmp_path / "list.pdf")
 
 
 def test_firefox_opens_a_patient(tmp_path: Path) -> None:

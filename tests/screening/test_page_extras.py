@@ -95,7 +95,7 @@ def test_the_page_shows_what_was_asked_for_and_nothing_else_does(
         cells["P3"]
         == "&lt;script&gt;alert(1)&lt;/script&gt;, +HYPERLINK(1)|unknown| · |F| · |STATION-NDP| · |–"
     )
-    assert cells["d.png"] == "–|–| · |–| · |–| · |–"
+    assert cells["d.png"] == "the file does not say"
     said = caplog.text + "".join(capfd.readouterr()) + repr(run)
     others = [
         path for path in tmp_path.rglob("*") if path.is_file() and path != page and export not in path.parents
@@ -109,7 +109,7 @@ def test_the_page_shows_what_was_asked_for_and_nothing_else_does(
     Image.fromarray((STORED >> 5).astype(np.uint8)).save(export / "e.png")
     _screened(export, out, tiny_bundle, clock=_night(1), **asked)
     assert _cells(page) == {"P1": "not in the export", "P2": "not in the export", "P3": "not in the export",
-                            "d.png": "not in the export", "e.png": "–|–| · |–| · |–| · |–"}  # fmt: skip
+                            "d.png": "not in the export", "e.png": "the file does not say"}  # fmt: skip
     assert not [value for value in SECRET if value in page.read_text("utf-8")]
 
 
