@@ -71,7 +71,7 @@ TEXTS: Mapping[str, str] = {
     "flags": "Note",
     "issuer": "issuer of the patient number",
     "viewer": "Viewer",
-    "not_shown": "the file does not say",
+    "not_shown": "not stated, or not readable",
     "show_name": "Name",
     "show_birth-date": "birth date",
     "show_sex": "sex",

@@ -5,24 +5,28 @@ keeps its thumbnail.
 """
 
 import datetime as dt
+import io
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import classify
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
 from cxrbatch.explain import Explanation, explain, has_maps
-from cxrbatch.prepare import PrepareOptions
+from cxrbatch.prepare import PrepareOptions, thumbnail
 from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
 from cxrbatch.screening.page_extras import NOT_READ_AGAIN
 from cxrbatch.state import State
 
 _LOG = logging.getLogger(__name__)
 
+THUMBNAIL_PX = 88
+"""Long side of the image beside a patient on the page."""
 LARGE_PX = 512
 """Long side of the large image of a patient."""
 _PER_WORKER = 6
@@ -161,11 +165,17 @@ def _with(
     if patient.top_image not in prepared:
         return patient
     large, explanation = prepared[patient.top_image].thumbnail, maps.get(patient.top_image)
+    shown = replace(patient, large_image=large, thumbnail=patient.thumbnail or _small(large))
     if explanation is None:
-        return replace(patient, large_image=large)
+        return shown
     return replace(
-        patient,
-        large_image=large,
+        shown,
         evidence=explanation.evidence,
         outside_lungs=explanation.outside_lungs,
     )
+
+
+def _small(large: bytes) -> bytes:
+    """Make the thumbnail of a file that was refused by its header alone, from the large image that was made of it."""
+    with Image.open(io.BytesIO(large), formats=["JPEG"]) as image:
+        return thumbnail(np.asarray(image), THUMBNAIL_PX)

@@ -87,6 +87,9 @@ def _shown(
             if header and _is_of(header, patient):
                 yield patient.patient_key, tuple(header.values.get(name, "") for name in options.show)
                 break
+        else:
+            if any(image.is_here and image.reason in NOT_READ_AGAIN for image in patient.images):
+                yield patient.patient_key, ("",) * len(options.show)
 
 
 def _by_use(patient: PatientTriage) -> Iterable[PatientImage]:

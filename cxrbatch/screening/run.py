@@ -29,6 +29,7 @@ from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
 from cxrbatch.report import Pseudonymiser, check_writable, page_path, write_csv, write_report
 from cxrbatch.screening.large_images import (
+    THUMBNAIL_PX,
     allows_maps,
     with_earlier_entries,
     with_kept_images,
@@ -51,9 +52,6 @@ from cxrbatch.triage import (
 )
 
 _LOG = logging.getLogger(__name__)
-
-THUMBNAIL_PX = 88
-"""Long side of the image beside a patient on the page."""
 
 
 def screen(

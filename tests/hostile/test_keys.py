@@ -15,7 +15,7 @@ from cxrbatch.infer.runtime import Device, start_runtime
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
 from cxrbatch.screening import ScreenOptions, screen
-from cxrbatch.screening.run import THUMBNAIL_PX
+from cxrbatch.screening.large_images import THUMBNAIL_PX
 from tests.hostile.places import write_dcm, write_png
 
 N_IMAGES = 300

@@ -55,6 +55,9 @@ def test_so_have_those_who_need_a_human_where_there_is_something_to_see(
     shown = {patient.reason: bool(patient.large_image) for patient in run.patients if patient.reason}
     assert not any(shown.get(reason) for reason in (Reason.CORRUPT, Reason.TRUNCATED))
     assert shown[Reason.PAEDIATRIC]
+    assert all(bool(patient.thumbnail) >= bool(patient.large_image) for patient in run.patients)
+    (child,) = (patient for patient in run.patients if patient.reason is Reason.PAEDIATRIC)
+    assert max(Image.open(io.BytesIO(child.thumbnail)).size) == 88
     assert not any(patient.evidence for patient in run.patients if not patient.is_ranked)
 
 
