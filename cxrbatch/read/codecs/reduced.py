@@ -18,11 +18,13 @@ from PIL import Image, Jpeg2KImagePlugin
 from pydicom import uid
 
 from cxrbatch.read.block_means import block_means, extent_in_blocks, strips
+from cxrbatch.read.byte_order import is_noise, variation
 from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
 from cxrbatch.read.codecs.jpeg2000 import MainHeader, n_levels
 from cxrbatch.resample import Box, NotReducible, ReducedImage
 
 _MOST_DCT_HALVINGS = 3
+_SAMPLED_ROW = 61
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +96,13 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
     if form.signed or len(form.shape) != 2:
         raise NotReducible
     planes = _bits_used(rle_planes(frame, form.shape[0] * form.shape[1]), form)
-    means = [
-        block_means(_within(strips(plane.reshape(form.shape), block), bits), block, bits)
-        for plane, bits in planes
-    ]
+    means, noise = [], []
+    for plane, bits in planes:
+        pixels = plane.reshape(form.shape)
+        means.append(block_means(_within(strips(pixels, block), bits), block, bits))
+        noise.append(variation(pixels[::_SAMPLED_ROW]) if form.stored == form.allocated > 8 else 0.0)
+    if is_noise(noise[0], noise[-1]):
+        raise NotReducible  # the planes may be exchanged
     if len(means) * 8 != form.allocated:
         raise NotReducible
     stored = reduce(lambda high, low: high * np.float32(256) + low, means)

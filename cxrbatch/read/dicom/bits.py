@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from cxrbatch.read.byte_order import is_exchanged
 from cxrbatch.read.codecs.frame_header import Coding
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.greyscale import Stored
@@ -49,6 +50,11 @@ class Bits:
     def shift(self) -> int:
         """Number of bits below the grey value."""
         return self.high + 1 - self.stored
+
+    @property
+    def is_full(self) -> bool:
+        """True if every bit belongs to the grey value, so that none shows what is wrong."""
+        return self.stored == self.allocated
 
 
 def stated_bits(dataset: Dataset) -> Bits:
@@ -95,16 +101,23 @@ def grey_values(
     frozenset of Flag
         ``bits_conflict``: the grey values are wider than BitsStored, and are read in full. ``pixel_sign_conflict``:
         the codestream states another sign than the header; its own is taken unless the grey values wrap around.
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``: the two bytes of each pixel are exchanged.
     """
     if coding.precision <= bits.high:  # nothing is below the grey values of a codestream
         bits = replace(bits, high=bits.stored - 1)
     pattern = _pattern(decoded, bits, coding)
     conflict = coding.signed is not None and coding.signed != bits.signed
     if not conflict and (plain := _plain(pattern, bits, coding)) is not None:
+        _require_byte_order(pattern, bits, plain)
         return plain, frozenset()
     padded = None if bits.shift else padding(pattern)
     reading = _smoothest(pattern, _readings(bits, coding), padded)
     values = reading.of(pattern)
+    _require_byte_order(pattern, bits, values)
     if padded is not None:
         values[padded] = pattern[padded].astype(values.dtype)
     found = {Flag.PIXEL_SIGN_CONFLICT: conflict, Flag.BITS_CONFLICT: reading.width > bits.stored}
@@ -124,7 +137,16 @@ def strip_values(strip: Stored, bits: Bits) -> Stored | None:
     pattern = strip.view(_integers(strip, signed=bits.signed))
     if bits.shift:
         np.right_shift(pattern, bits.shift, out=pattern)
-    return _plain(pattern, bits, Coding(bits.allocated))
+    values = _plain(pattern, bits, Coding(bits.allocated))
+    return None if values is None or (bits.is_full and is_exchanged(values)) else values
+
+
+def _require_byte_order(pattern: Stored, bits: Bits, values: Stored) -> None:
+    """Refuse exchanged bytes; where bits are free and nothing stands in them, they are not."""
+    if (values is not pattern or bits.is_full) and not bits.shift and is_exchanged(pattern, values):
+        raise Refusal(
+            Reason.CORRUPT, "the two bytes of the pixels are in the other order than the file states"
+        )
 
 
 class _Reading(NamedTuple):

@@ -266,6 +266,7 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
         expected = expected // 3 * 2
     if len(data) < expected:
         raise Refusal(Reason.TRUNCATED, f"PixelData holds {len(data)} of {expected} bytes")
+    _state_defaults(dataset)
     try:
         pixels, _ = get_decoder(syntax).as_array(dataset, index=0, raw=True, correct_unused_bits=False)
     except MemoryError:
@@ -273,6 +274,13 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
     except Exception as error:
         raise Refusal(Reason.CORRUPT, "PixelData does not fit what the header says of it") from error
     return np.asarray(pixels)
+
+
+def _state_defaults(dataset: Dataset) -> None:
+    """State what is read where the header states nothing, or states it in small letters: pydicom refuses that."""
+    dataset.SamplesPerPixel = el.integer(dataset, "SamplesPerPixel", 1)
+    dataset.PixelRepresentation = el.integer(dataset, "PixelRepresentation", 0)
+    dataset.PhotometricInterpretation = el.text(dataset, "PhotometricInterpretation").upper()
 
 
 def _padding(dataset: Dataset, containers: Stored) -> NDArray[np.bool_] | None:
