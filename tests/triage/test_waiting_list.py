@@ -72,6 +72,14 @@ def test_1_the_same_image_is_one_and_came_in_when_it_first_did() -> None:
     assert (patient.n_images, patient.nights_waiting, patient.top_image) == (1, 3, "2")
 
 
+def test_1_tonights_bundle_scores_an_image_that_another_one_scored_before() -> None:
+    before = image_score("1", 0.75, picture="x", sop_instance_uid="1.2")
+    again = image_score("2", 0.25, picture="x", sop_instance_uid="1.2")
+    items = (stored_image(before, 0, bundle_sha256=OTHER_BUNDLE), stored_image(again, 1))
+    (patient,) = listed(*items, tonight=1, found=(1,))
+    assert (patient.score, patient.nights_waiting, patient.reason) == (0.25, 1, None)
+
+
 def test_1_a_copy_that_is_sent_again_does_not_prolong_the_wait() -> None:
     first = stored_image(image_score("1", 0.5, picture="x", sop_instance_uid="1.2"), 0)
     again = stored_image(image_score("2", 0.5, picture="x", sop_instance_uid="1.2"), 5, duplicate_of="1")
@@ -246,6 +254,12 @@ def test_9_a_broken_file_of_an_image_that_was_scored_is_no_further_image() -> No
     whole = image_score("2", 0.5, sop_instance_uid="1.2")
     (patient,) = listed(stored_image(broken, 0), stored_image(whole, 1), tonight=1, found=(2,))
     assert (patient.flags, patient.nights_waiting) == ((), 1)
+
+
+def test_11_one_night_of_waiting_may_be_enough() -> None:
+    waited = stored_image(image_score("1", 0.1, "A"), 0)
+    items = (waited, stored_image(image_score("2", 0.9, "B", picture="y"), 1))
+    assert [patient.patient_id for patient in listed(*items, tonight=1, max_nights=1)] == ["A", "B"]
 
 
 def test_11_who_has_waited_longest_comes_first() -> None:
