@@ -25,7 +25,7 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
-from cxrbatch.engines.worker import retain_freed_memory
+from cxrbatch.engines.reader import retain_freed_memory
 from cxrbatch.read.png_inflate import store_uncompressed
 
 Values = NDArray[Any]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.worker import retain_freed_memory
+from cxrbatch.engines.reader import retain_freed_memory
 from cxrbatch.read import PatientRule, open_image
 from cxrbatch.records import ImageRef
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.speed_files import FORMATS, Stored, write
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify
-from cxrbatch.engines.worker import retain_freed_memory
+from cxrbatch.engines.reader import retain_freed_memory
 from cxrbatch.gate.pixel_check import StoredCheck
 from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import Failure, ImageRef

@@ -56,7 +56,7 @@ class PrepareOptions:
     full_size : bool
         Decode all pixels, and not only as many as the network needs.
     limits : Limits
-        Limits on the file; `cxrbatch.engines.worker` enforces the time limit.
+        Limits on the file; `cxrbatch.engines.reader` enforces the time limit.
     """
 
     spec: PreprocessSpec

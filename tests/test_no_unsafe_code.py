@@ -63,9 +63,10 @@ ALWAYS = {
     ("models", "load_model"): {"safe_mode": True, "compile": False},
 }
 
-
-EXCEPTIONS = {"cli/desktop.py": ["5: webbrowser"]}
-"""What is allowed where: ``predict --open`` shows an image that it wrote, on request and without a shell."""
+EXCEPTIONS = {"cli/desktop.py": ["webbrowser"], "engines/processes.py": ["fork"]}
+"""What is allowed where: ``predict --open`` shows an image that it wrote, on request and without a shell. Readers are
+copies of a process that has imported the package and nothing else.
+"""
 
 
 def unsafe(source: str) -> list[str]:
@@ -113,8 +114,8 @@ def _called(function: ast.expr) -> tuple[str, str]:
     "module", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
 )
 def test_nothing_unsafe(module: Path) -> None:
-    allowed = EXCEPTIONS.get(module.relative_to(PACKAGE).as_posix(), [])
-    assert unsafe(module.read_text(encoding="utf-8")) == allowed
+    found = [what.partition(": ")[2] for what in unsafe(module.read_text(encoding="utf-8"))]
+    assert found == EXCEPTIONS.get(module.relative_to(PACKAGE).as_posix(), [])
 
 
 @pytest.mark.parametrize(

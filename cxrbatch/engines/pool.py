@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.processes import open_launcher
 from cxrbatch.engines.worker import Numbered, Prepared, Worker, WorkerDied
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import share_memory
@@ -52,6 +53,7 @@ class WorkerPool:
         self._options = options
         self._n_workers = n_workers
         self._memory_bytes = memory_bytes
+        self._launcher = open_launcher()
         self._workers: list[Worker] = []
         self._files: Iterator[Numbered] = iter(())
         self._refs: dict[int, ImageRef] = {}
@@ -69,6 +71,7 @@ class WorkerPool:
         self.stop()
         for worker in self._workers:
             worker.end()
+        self._launcher.close()
 
     def stop(self) -> None:
         """Kill the processes; the results end for a consumer that waits for one in another thread."""
@@ -134,7 +137,7 @@ class WorkerPool:
         return min(self._workers, key=lambda worker: len(worker.waiting))
 
     def _start(self) -> Worker:
-        worker = Worker(self._options, self._memory_bytes)
+        worker = Worker(self._launcher, self._options, self._memory_bytes)
         self._workers.append(worker)
         return worker
 

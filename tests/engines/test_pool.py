@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from cxrbatch.engines.pool import WorkerPool
+from cxrbatch.engines.processes import Spawner
 from cxrbatch.engines.worker import Prepared
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
@@ -276,11 +278,53 @@ def test_who_waits_for_a_result_in_another_thread_can_be_let_go(tmp_path: Path) 
     assert not any(process.name == "cxrbatch-reader" for process in multiprocessing.active_children())
 
 
+def test_readers_are_forked_by_a_process_of_their_own(tmp_path: Path) -> None:
+    ref = write(tmp_path, "a.png")
+    with WorkerPool(options(), 2) as pool:
+        assert len(list(pool.prepare([ref] * 3))) == 3
+        readers = [reader._process.pid for reader in pool._workers]
+        (server,) = (
+            child.pid for child in multiprocessing.active_children() if child.name == "cxrbatch-reader"
+        )
+        assert [parent_of(pid) for pid in readers] == [server, server]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in (server, *readers))
+
+
+def test_readers_outlive_the_process_that_forked_them(tmp_path: Path) -> None:
+    ref = write(tmp_path, "a.png")
+    with WorkerPool(options(), 1) as pool:
+        prepared = pool.prepare([ref] * 9)
+        for ended in ("server", "reader", "both"):
+            assert isinstance(next(prepared)[1], ModelInput), ended
+            reader = pool._workers[0]._process
+            assert reader.pid
+            server = parent_of(reader.pid)
+            if ended != "reader":
+                os.kill(server, signal.SIGKILL)
+            if ended != "server":
+                reader.kill()
+        assert [isinstance(item, ModelInput) for _, item in prepared] == [True] * 6
+
+
+def test_where_nothing_can_be_forked_each_reader_is_an_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [write(tmp_path, "a.png"), write(tmp_path, "dies.png", _DIES), write(tmp_path, "b.png")]
+    forked = results(refs, 2)
+    monkeypatch.setattr("cxrbatch.engines.pool.open_launcher", Spawner)
+    assert results(refs, 2) == forked
+
+
+def parent_of(pid: int | None) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.findall(r"PPid:\t(\d+)", status)[0])
+
+
 def test_readers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     """The child prints the process ids of its readers and is killed with work in flight."""
     write(tmp_path, "a.png")
     code = f"""
-import itertools, pathlib
+import itertools, multiprocessing, pathlib
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.limits import Limits
 from cxrbatch.engines.pool import WorkerPool
@@ -293,7 +337,8 @@ if __name__ == "__main__":
     pool = WorkerPool(PrepareOptions(spec=PreprocessSpec()), 2)
     results = pool.prepare(itertools.repeat(ref))
     next(results)
-    print(*(reader._process.pid for reader in pool._workers), flush=True)
+    readers = [reader._process.pid for reader in pool._workers]
+    print(*readers, *(child.pid for child in multiprocessing.active_children()), flush=True)
     for _ in results:
         pass
 """
@@ -303,7 +348,7 @@ if __name__ == "__main__":
     ) as parent:
         assert parent.stdout is not None
         workers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(workers) == 2
+        assert len(workers) == 3  # and the process that forked them
         parent.kill()
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import resource, sys
 import numpy as np
-from cxrbatch.engines.worker import retain_freed_memory
+from cxrbatch.engines.reader import retain_freed_memory
 if sys.argv[1:]:
     retain_freed_memory()
 pictures = 20
