@@ -107,6 +107,18 @@ def test_anything_else_has_its_class(state: Path, given: dict[str, str], expecte
     assert stored(state) == []
 
 
+@pytest.mark.parametrize(
+    "code", ["94500-6", "94309-2", "94759-8", "94565-9", "94845-5", "95406-5", "95608-6"]
+)
+def test_codes_of_loinc(state: Path, code: str) -> None:
+    assert classes(run(state, message(test=f"{code}^RNA^LN"))) == [(1, "new")]
+
+
+def test_a_message_without_a_type_is_said(state: Path) -> None:
+    (row,) = run(state, message(test=FLU, head="MSH|^~\\&|x"))
+    assert row.decision.problem == "a message without a type"
+
+
 def test_codes_of_the_laboratory(state: Path) -> None:
     own = message(test="SC2^PCR^L")
     assert classes(run(state, own)) == [(1, "other_test")]
