@@ -33,6 +33,8 @@ def without_accents(text: str) -> str:
 
 def mend(text: str) -> str:
     """Restore UTF-8 that was read as Latin-1, which is how code strings with accents are read (PS3.5 6.1.2.2)."""
+    if text.isascii():
+        return text
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:

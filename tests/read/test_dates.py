@@ -122,9 +122,39 @@ def birthdays(born: dt.date, on: dt.date) -> int:
         ({"PatientBirthDate": "2015", "StudyDate": "20200315", "PatientAge": "045Y"}, 5),
         ({"PatientBirthDate": "2002", "StudyDate": "20200315"}, None),
         ({"PatientBirthDate": "2002", "StudyDate": "20200315", "PatientAge": "018Y"}, 18),
+        ({"PatientBirthDate": "20020316", "StudyDate": "20200315"}, 17),
+        ({"PatientBirthDate": "20040229", "StudyDate": "20220228"}, 17),
+        ({"PatientBirthDate": "20040229", "StudyDate": "20220301"}, 18),
+        ({"PatientBirthDate": "1960.03.15", "StudyDate": "2020.03.14"}, 59),
+        ({"PatientBirthDate": "1960-03-15", "StudyDate": "2020-03-15"}, 60),
+        ({"PatientBirthDate": "1960/03/15", "StudyDate": "20200315"}, 60),
+        ({"PatientBirthDate": "15.03.1960", "StudyDate": "20200315"}, 60),
+        ({"PatientBirthDate": "03/15/1960", "StudyDate": "20200315"}, 60),
+        ({"PatientBirthDate": "05/04/2002", "StudyDate": "20200415"}, None),
+        ({"PatientBirthDate": "05/04/2002", "StudyDate": "20200601"}, 18),
+        ({"PatientBirthDate": "200203", "StudyDate": "20200315"}, None),
+        ({"PatientBirthDate": "200204", "StudyDate": "20200315"}, 17),
+        ({"PatientBirthDate": "200202", "StudyDate": "20200315"}, 18),
+        ({"PatientBirthDate": "1960", "StudyDate": "2020"}, 59),
+        ({"PatientBirthDate": "19600315120000", "StudyDate": "20200315"}, 60),
+        ({"PatientBirthDate": "2015", "StudyDate": "", "SeriesDate": "20200315"}, 5),
+        ({"PatientBirthDate": "2015", "StudyDate": "", "ContentDate": "20200315"}, 5),
+        (
+            {"PatientBirthDate": "2015", "StudyDate": "UNKNOWN", "SeriesDate": "", "ContentDate": "20200315"},
+            5,
+        ),
+        ({"PatientBirthDate": "1960", "StudyDate": "20200315", "SeriesDate": "19700315"}, 59),
+        ({"PatientBirthDate": "2015", "StudyDate": ""}, None),
+        ({"PatientBirthDate": "", "StudyDate": "20200315"}, None),
+        ({"PatientBirthDate": "00000000", "StudyDate": "20200315"}, None),
+        ({"PatientBirthDate": "19601315", "StudyDate": "20200315"}, None),
+        ({"PatientBirthDate": "20300101", "StudyDate": "20200315"}, None),
+        ({"PatientBirthDate": "XXXX", "StudyDate": "20200315", "PatientAge": "045Y"}, 45),
+        ({"PatientBirthDate": "", "StudyDate": "", "PatientAge": "018M"}, 1.5),
+        ({"PatientBirthDate": "19600315", "StudyDate": "20200315", "PatientAge": "000Y"}, 0),
     ],
 )
-def test_the_age_of_a_header(header: dict[str, str], age: int | None, tmp_path: Path) -> None:
+def test_the_age_of_a_header(header: dict[str, str], age: float | None, tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     elements: dict[str, Any] = {"PatientAge": None, **header}
     write_dicom(path, np.zeros((8, 8), np.uint16), **elements)

@@ -8,6 +8,7 @@ import calendar
 import datetime as dt
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from cxrbatch.records import ADULT_YEARS
@@ -23,6 +24,7 @@ class DateRange(NamedTuple):
     latest: dt.date
 
 
+@lru_cache(maxsize=256)
 def parse_date(text: str) -> DateRange | None:
     """Parse a date to all days that it may mean.
 

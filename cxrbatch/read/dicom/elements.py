@@ -15,6 +15,7 @@ from pydicom.tag import BaseTag, Tag
 
 _DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _NO_TEXT = (bytes, Sequence, Dataset)
+_SEVERAL = (MultiValue, list)
 _LARGEST = 1 << 32
 _PADDING = " \0"
 
@@ -114,9 +115,11 @@ def tag_of(keyword: str) -> BaseTag:
 def _texts(dataset: Dataset, keyword: str) -> Iterator[str]:
     """Convert values to text without padding, one by one: there may be many, and often only the first is used."""
     value = value_of(dataset, keyword)
+    if value is None:
+        return iter(())
     if isinstance(value, str):
         return iter((value.strip(_PADDING),))
-    values = value if isinstance(value, MultiValue | list) else (value,)
+    values = value if isinstance(value, _SEVERAL) else (value,)
     return (
         str(item).strip(_PADDING) for item in values if item is not None and not isinstance(item, _NO_TEXT)
     )

@@ -148,19 +148,18 @@ def fits(data: bytes, encoding: Encoding) -> bool:
 
 def _element(data: bytes, place: int, encoding: Encoding) -> _Element | None:
     """Read tag and length of an element; None where there is no such element in this encoding."""
-    mark = "<" if encoding.order == "little" else ">"
+    implicit_vr, order = encoding
     if place + 12 > len(data):
         return None
-    group, number = struct.unpack_from(f"{mark}HH", data, place)
-    tag, vr = group << 16 | number, data[place + 4 : place + 6]
-    if encoding.implicit_vr:
-        length, begin = f"{mark}L", 4
+    group = int.from_bytes(data[place : place + 2], order)
+    tag = group << 16 | int.from_bytes(data[place + 2 : place + 4], order)
+    vr = data[place + 4 : place + 6]
+    if implicit_vr:
+        begin, end = place + 4, place + 8
     elif vr in _LONG_VRS:
-        length, begin = f"{mark}L", 8
+        begin, end = place + 8, place + 12
     elif vr in _VRS:
-        length, begin = f"{mark}H", 6
+        begin, end = place + 6, place + 8
     else:
         return None
-    begin += place
-    (n_bytes,) = struct.unpack_from(length, data, begin)
-    return _Element(tag, n_bytes, begin + struct.calcsize(length))
+    return _Element(tag, int.from_bytes(data[begin:end], order), end)

@@ -55,6 +55,8 @@ def identifier(dataset: Dataset, keyword: str, parent: Dataset | None = None) ->
         plain = _without_blanks(value.encode("utf-8", "surrogatepass"), keyword)
         return plain.decode("utf-8", "surrogatepass")
     plain = value if element.VR in _NUMBERS else _without_blanks(value, keyword)
+    if plain.isascii() and _ESCAPE not in plain:
+        return plain.decode("ascii")
     return _decode(plain, _declared(dataset) or _declared(parent))
 
 
@@ -85,8 +87,6 @@ def _declared(dataset: Dataset | None) -> list[str]:
 
 def _decode(value: bytes, declared: Sequence[str]) -> str:
     """Decode bytes so that different bytes in one character set give different texts."""
-    if value.isascii() and _ESCAPE not in value:
-        return value.decode("ascii")
     with warnings.catch_warnings(), suppress(LookupError, ValueError):
         warnings.simplefilter("ignore")
         if text := _by_character_set(value, declared):

@@ -51,6 +51,8 @@ def read_view(dataset: Dataset, added: HeaderWords) -> tuple[str, str]:
 
 def _conflict(stated: Iterable[_Statement]) -> str:
     listed = list(stated)
+    if len(listed) < 2:
+        return ""
     frontal = [statement for statement in listed if statement.view is View.FRONTAL]
     others = [statement for statement in listed if statement.view is View.OTHER]
     pairs = ((one, other) for one in frontal for other in others if one.contradicts(other))
@@ -68,7 +70,8 @@ def _statements(dataset: Dataset, added: HeaderWords) -> Iterator[_Statement]:
     if plane := read_orientation(dataset).view:
         yield _Statement(_ORIENTATION, plane, view_of(plane))
     for keyword in _DESCRIPTIONS:
-        yield from _named(keyword, el.text(dataset, keyword), added)
+        if text := el.text(dataset, keyword):
+            yield from _named(keyword, text, added)
 
 
 def _view_position(dataset: Dataset, added: HeaderWords) -> Iterator[_Statement]:
