@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cxrbatch.engines.ray_node import ENVIRONMENT
@@ -17,6 +17,8 @@ from cxrbatch.engines.ray_node import ENVIRONMENT
 _HOST = "127.0.0.2"
 """Part of loopback on Linux; for 127.0.0.1 Ray would take an address that others reach."""
 _START_S = 180
+_TRIES = 5
+"""A node gives up after 30 s without an answer of the first one, as happens on a machine that is overloaded."""
 
 
 class RayNodes:
@@ -40,6 +42,18 @@ class RayNodes:
 
     def start(self, n_processors: int = 1, **environment: str) -> subprocess.Popen[bytes]:
         """Start a node, the first node first, and wait until it has joined."""
+        log = self._folder / f"node-{len(self.started)}.log"
+        for _ in range(_TRIES):
+            node = self._try_to_start(n_processors, log, environment)
+            if _has_started(node, log):
+                self.started.append(node)
+                return node
+            self.kill(node)
+        raise AssertionError(log.read_text())
+
+    def _try_to_start(
+        self, n_processors: int, log: Path, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
         port = self.address.rsplit(":", 1)[1]
         first = (
             "--head",
@@ -49,9 +63,8 @@ class RayNodes:
             f"--ray-client-server-port={_free_port()}",
         )
         place = (f"--address={self.address}",) if self.started else first
-        log = self._folder / f"node-{len(self.started)}.log"
         with log.open("wb") as output:
-            node = subprocess.Popen(
+            return subprocess.Popen(
                 (
                     Path(sys.executable).with_name("ray"),
                     "start",
@@ -67,13 +80,11 @@ class RayNodes:
                 env=self.environment | environment,
                 start_new_session=True,
             )
-        self.started.append(node)
-        _wait_for(b"Ray runtime started", log, node)
-        return node
 
     def kill(self, node: subprocess.Popen[bytes]) -> None:
         """Kill all processes of a node at once."""
-        os.killpg(node.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(node.pid, signal.SIGKILL)
         node.wait()
 
     def stop(self) -> None:
@@ -90,12 +101,13 @@ def _free_port() -> int:
     return port
 
 
-def _wait_for(text: bytes, log: Path, node: subprocess.Popen[bytes]) -> None:
+def _has_started(node: subprocess.Popen[bytes], log: Path) -> bool:
     until = time.monotonic() + _START_S
-    while text not in log.read_bytes():
-        assert node.poll() is None, log.read_text()
-        assert time.monotonic() < until, log.read_text()
+    while time.monotonic() < until and node.poll() is None:
+        if b"Ray runtime started" in log.read_bytes():
+            return True
         time.sleep(0.2)
+    return False
 
 
 @contextmanager

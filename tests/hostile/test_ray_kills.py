@@ -1,0 +1,167 @@
+"""4,000 files on two nodes of Ray have the tables of the local engine, also when processes, nodes, the command die.
+
+By hand: minutes. Every node has processes of its own and was started as in docs/cluster.md.
+"""
+
+import importlib.util
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from phantom import radiograph
+from PIL import Image
+
+from cxrbatch._lib import litert
+from cxrbatch.bundle import convert_bundle, load_bundle
+from tests.factories.processes import is_below_this_process, processes
+from tests.factories.ray_nodes import RayNodes, ray_nodes
+
+pytestmark = [
+    pytest.mark.ray_kills,
+    pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="Ray is not installed"),
+]
+N_FILES = 4000
+N_KILLS = 10
+MOST_S = 2400
+TABLES = (".csv", ".files.csv")
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small radiographs of different exposure in folders; every 100th is cut off, every 100th is a copy."""
+    export = tmp_path_factory.mktemp("export")
+    levels = np.rint(255 * radiograph(200, 180, seed=7)).astype(np.uint8)
+    for number, exposure in enumerate(np.linspace(0.6, 1.4, N_FILES)):
+        path = export / f"{number // 500}" / f"{number:04}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        curve = np.rint(255 * np.linspace(0, 1, 256) ** exposure).astype(np.uint8)
+        Image.fromarray(curve[levels]).save(path, quality=90)
+        if number % 100 == 50:
+            path.write_bytes(path.read_bytes()[:2000])
+        if number % 100 == 99:
+            path.write_bytes(path.with_name(f"{number - 1:04}.jpg").read_bytes())
+    return export
+
+
+@pytest.fixture(scope="module")
+def lite_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for LiteRT where that is installed: it starts sooner."""
+    if not litert.is_installed():
+        return tiny_bundle
+    return convert_bundle(load_bundle(tiny_bundle), tmp_path_factory.mktemp("lite") / "bundle").path
+
+
+@pytest.fixture(scope="module")
+def command(export: Path, lite_bundle: Path) -> Callable[..., list[str]]:
+    def make(out: Path, *options: str) -> list[str]:
+        place = [str(export), "--out", str(out), "--bundle", str(lite_bundle), "--explain", "0"]
+        return [sys.executable, "-m", "cxrbatch", "screen", *place, "--settle", "0", *options]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def expected(command: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Tables of the local engine."""
+    out = tmp_path_factory.mktemp("local") / "report.csv"
+    done = subprocess.run(command(out), check=False, capture_output=True, timeout=MOST_S)
+    assert done.returncode == 3, done.stderr
+    return tables(out)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    with ray_nodes(1, 1) as started:
+        yield started
+
+
+def tables(out: Path) -> list[bytes]:
+    return [out.with_suffix(suffix).read_bytes() for suffix in TABLES]
+
+
+def start(command: list[str], nodes: RayNodes) -> subprocess.Popen[bytes]:
+    cluster = ["--engine", "ray", "--ray-address", nodes.address]
+    return subprocess.Popen(command + cluster, env=nodes.environment, stderr=subprocess.PIPE)
+
+
+def finish(run: subprocess.Popen[bytes]) -> str:
+    _, said = run.communicate(timeout=MOST_S)
+    assert run.returncode == 3, said
+    return said.decode()
+
+
+def wait_for_files(n: int, state: Path, run: subprocess.Popen[bytes]) -> None:
+    """Wait until the state has the outcomes of so many files."""
+    until = time.monotonic() + MOST_S
+    while not (state.exists() and _n_files(state) >= n):
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def _n_files(state: Path) -> int:
+    with closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=30)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM image").fetchone()[0])
+        except sqlite3.OperationalError:  # no tables yet
+            return 0
+
+
+def test_two_nodes(
+    nodes: RayNodes, command: Callable[..., list[str]], expected: list[bytes], tmp_path: Path
+) -> None:
+    finish(start(command(tmp_path / "report.csv"), nodes))
+    assert tables(tmp_path / "report.csv") == expected
+
+
+def test_the_command_is_killed_and_run_again(
+    nodes: RayNodes, command: Callable[..., list[str]], expected: list[bytes], tmp_path: Path
+) -> None:
+    out, state = tmp_path / "report.csv", tmp_path / "state.sqlite"
+    run = start(command(out, "--state", str(state)), nodes)
+    wait_for_files(N_FILES // 4, state, run)
+    run.kill()
+    run.wait()
+    n_known = _n_files(state)
+    said = finish(start(command(out, "--state", str(state)), nodes))
+    assert f"{N_FILES - n_known} new, {n_known} remembered" in said, said
+    assert tables(out) == expected
+
+
+def test_ten_kills(
+    nodes: RayNodes, command: Callable[..., list[str]], expected: list[bytes], tmp_path: Path
+) -> None:
+    """Readers, networks and the second node die, in any order; a node that has died is started again."""
+    out, state = tmp_path / "report.csv", tmp_path / "state.sqlite"
+    second = nodes.started[-1]
+    victims = ["read_block"] * 4 + ["Scorer"] * 3 + ["node"] * (N_KILLS - 7)
+    random.Random(0).shuffle(victims)
+    run = start(command(out, "--state", str(state)), nodes)
+    for number, victim in enumerate(victims):
+        wait_for_files(number * N_FILES // (N_KILLS + 2), state, run)
+        if victim == "node":
+            nodes.kill(second)
+            second = nodes.start(1)
+        else:
+            kill_one(f"ray::{victim}")
+    assert run.poll() is None, "it ended before all were killed"
+    finish(run)
+    assert tables(out) == expected
+
+
+def kill_one(title: str) -> None:
+    """Kill a process of a node, as soon as there is one."""
+    until = time.monotonic() + MOST_S
+    while not (pids := [pid for pid in processes(title) if is_below_this_process(pid)]):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.kill(random.Random(1).choice(pids), signal.SIGKILL)
