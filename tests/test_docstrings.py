@@ -20,9 +20,9 @@ VERBS = frozenset(
     Cut Deal Decide Decode Delete Derive Describe Disable Divide Do Draw Drop Encode End Enlarge Equalise Escape
     Estimate Exchange Exclude Execute Extract Fill Find Fit Flag Flip Follow Forget Frame Give Go Group Hand
     Hash Hold Import Inflate Invert Keep Kill Let Limit List Load Lock Log Look Make Map Mark Measure Move Name
-    Normalise Open Paint Parse Plot Predict Prepare Preprocess Print Probe Put Raise Randomise Rank Read
+    Normalise Open Pack Paint Parse Plot Predict Prepare Preprocess Print Probe Put Raise Randomise Rank Read
     Recognise Reduce Refuse Remove Render Replace Report Resample Rescale Reset Resize Resolve Restore Return
-    Rotate Round Run Save Say Scale Score Screen Select Send Serve Set Shift Shorten Show Silence Sort Split
+    Rewrite Rotate Round Run Save Say Scale Score Screen Select Send Serve Set Shift Shorten Show Silence Sort Split
     Standardise Start State Store Submit Sum Suppress Take Train Try Turn Unpack Update Use Verify Wait Weigh
     Work Write Yield
     """.split()  # noqa: SIM905 - a list would be longer than the test

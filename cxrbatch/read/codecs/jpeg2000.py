@@ -82,7 +82,7 @@ def n_levels(codestream: bytes) -> int:
     NoMainHeader
         There is no such segment.
     """
-    return _required(_segments(codestream), _COD)[5]
+    return _required(marker_segments(codestream), _COD)[5]
 
 
 def is_reversible(codestream: bytes) -> bool:
@@ -93,7 +93,7 @@ def is_reversible(codestream: bytes) -> bool:
     NoMainHeader
         There is no segment COD.
     """
-    return _required(_segments(codestream), _COD)[9] == 1
+    return _required(marker_segments(codestream), _COD)[9] == 1
 
 
 def is_htj2k(codestream: bytes) -> bool:
@@ -104,7 +104,7 @@ def is_htj2k(codestream: bytes) -> bool:
     NoMainHeader
         The segments are damaged.
     """
-    return bool(int.from_bytes(_segments(codestream).get(_CAP, b"")[:4], "big") & _PART_15)
+    return bool(int.from_bytes(marker_segments(codestream).get(_CAP, b"")[:4], "big") & _PART_15)
 
 
 def require_main_header(codestream: bytes) -> None:
@@ -114,24 +114,47 @@ def require_main_header(codestream: bytes) -> None:
     ------
     NoMainHeader
     """
-    segments = _segments(codestream)
-    quantisation = _required(segments, _QCD)
-    n_bands = 3 * _required(segments, _COD)[5] + 1
+    found = marker_segments(codestream)
+    quantisation = _required(found, _QCD)
+    n_bands = 3 * _required(found, _COD)[5] + 1
     needed = {0: n_bands, 1: 2}.get(quantisation[0] & 0x1F, 2 * n_bands)
     if len(quantisation) - 1 < needed:
         raise NoMainHeader
 
 
-def _segments(codestream: bytes) -> dict[bytes, bytes]:
-    """Read the parameters of the marker segments before the first tile; of several, the last."""
-    place, found = 2, {}
+def marker_segments(codestream: bytes) -> dict[bytes, bytes]:
+    """Read the parameters of the marker segments before the first tile, by marker; of several, the last.
+
+    Raises
+    ------
+    NoMainHeader
+        The segments are damaged.
+    """
+    return {
+        codestream[begin : begin + 2]: codestream[begin + 4 : end] for begin, end in _segments(codestream)
+    }
+
+
+def first_tile_part(codestream: bytes) -> int:
+    """Find the marker segment SOT behind the main header.
+
+    Raises
+    ------
+    NoMainHeader
+        The segments before it are damaged.
+    """
+    return max((end for _, end in _segments(codestream)), default=2)
+
+
+def _segments(codestream: bytes) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of the marker segments of the main header."""
+    place = 2
     while (marker := codestream[place : place + 2]) != _SOT:
         n_bytes = _length(codestream, place + 2)
         if marker[:1] != b"\xff" or n_bytes < 2:
             raise NoMainHeader
-        found[marker] = codestream[place + 4 : place + 2 + n_bytes]
+        yield place, place + 2 + n_bytes
         place += 2 + n_bytes
-    return found
 
 
 def _required(segments: dict[bytes, bytes], marker: bytes) -> bytes:

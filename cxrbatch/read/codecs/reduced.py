@@ -1,8 +1,8 @@
 """Decode compressed pixel data at a fraction of the size, where the format allows it: frame in, stored values out.
 
 RLE is decoded by averaging its planes of bytes, JPEG (8 bit) by decoding fewer DCT coefficients, JPEG 2000 and HTJ2K
-by leaving out the highest resolution levels. A frame for which this fails, for whatever reason, is left to
-`cxrbatch.read.codecs.decode`, which also reports the error.
+by leaving out the highest resolution levels, and of JPEG 2000 the lowest bit planes. A frame for which this fails,
+for whatever reason, is left to `cxrbatch.read.codecs.decode`, which also reports the error.
 """
 
 import io
@@ -19,12 +19,15 @@ from pydicom import uid
 
 from cxrbatch.read.block_means import block_means, extent_in_blocks, strips
 from cxrbatch.read.byte_order import is_noise, variation
+from cxrbatch.read.codecs.bit_planes import without_low_planes
 from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
 from cxrbatch.read.codecs.jpeg2000 import MainHeader, n_levels
 from cxrbatch.resample import Box, NotReducible, ReducedImage
 
 _MOST_DCT_HALVINGS = 3
 _SAMPLED_ROW = 61
+_STEPS = 128
+"""Into so many steps the range of stored values is divided by the lowest bit plane of JPEG 2000 that is decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +137,20 @@ def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
 
 
 def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
-    main = _plain_header(codestream, form, halvings)
-    with _Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
+    precision = _plain_header(codestream, form, halvings).precision
+    stored = _jpeg2k_at_level(codestream, precision, halvings, (1 << precision) / _STEPS)
+    n_used = int(stored.max()) - int(stored.min()) + 1
+    if 2 * n_used <= 1 << precision:  # such as 12 bits in 16
+        stored = _jpeg2k_at_level(codestream, precision, halvings, n_used / _STEPS)
+    pixels = stored.astype(np.float32) - (1 << (precision - 1) if form.signed else 0)
+    return ReducedImage(pixels, _low_pass_extent(form.shape, halvings))
+
+
+def _jpeg2k_at_level(codestream: bytes, precision: int, halvings: int, step: float) -> NDArray[np.integer]:
+    with Jpeg2KAtLevel(io.BytesIO(without_low_planes(codestream, halvings, step)), halvings) as image:
         values = np.asarray(image)
     # Pillow shifts all values to the upper end of 8 or 16 bits, and makes signed values at least 0.
-    stored = values >> (8 * values.itemsize - main.precision)
-    pixels = stored.astype(np.float32) - (1 << (main.precision - 1) if form.signed else 0)
-    return ReducedImage(pixels, _low_pass_extent(form.shape, halvings))
+    return values >> (8 * values.itemsize - precision)
 
 
 def _htj2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
@@ -199,7 +209,7 @@ def _low_pass_extent(shape: tuple[int, ...], halvings: int) -> Box:
     return before, before, before + shape[1] / scale, before + shape[0] / scale
 
 
-class _Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
+class Jpeg2KAtLevel(Jpeg2KImagePlugin.Jpeg2KImageFile):
     """Pillow's JPEG 2000 file with the right size: its ``reduce`` rounds, but ISO/IEC 15444-1 B-15 rounds up."""
 
     def __init__(self, stream: io.BytesIO, halvings: int) -> None:
