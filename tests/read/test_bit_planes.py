@@ -104,6 +104,13 @@ def test_other_orders_of_packets_are_left_as_they_are(options: dict[str, Any]) -
     assert without_low_planes(codestream, 1, 64) is codestream
 
 
+def test_what_would_take_longer_than_it_saves_is_left_as_it_is() -> None:
+    layers = {"progression": "RPCL", "quality_mode": "rates", "quality_layers": [40, 20, 8, 2, 1]}
+    codestream = encode(drawing(8), codeblock_size=(4, 4), **layers)
+    assert without_low_planes(codestream, 0, 64) is codestream
+    assert without_low_planes(codestream, 1, 64) is not codestream
+
+
 def test_damage_is_left_to_the_decoder() -> None:
     codestream = encode(drawing(8), progression="RPCL", quality_mode="rates", quality_layers=[20, 1])
     rng = np.random.default_rng(1)

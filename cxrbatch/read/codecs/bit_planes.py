@@ -22,7 +22,8 @@ _LRCP, _, _RPCL = range(3)
 _UNDIVIDED = 0xFF
 """Size of precincts, 15 and 15, where none is stated (ISO/IEC 15444-1 A.6.1)."""
 _EMPTY_PACKET = b"\0"
-_MOST_PACKETS, _MOST_BLOCKS = 1024, 4096
+_MOST_PACKETS, _MOST_BLOCKS = 1024, 16384
+"""More of them, and of shares of code-blocks in packets, would take longer here than the decoder saves."""
 _MOST_PLANES, _MOST_LENGTH_BITS, _FIRST_LENGTH_BITS = 64, 32, 3
 
 Pair = tuple[int, int]
@@ -188,14 +189,20 @@ class _Blocks:
         Bit planes of the subband.
     n_low : int
         How many of them, from the lowest on, are left out.
+
+    Attributes
+    ----------
+    n : int
+        Number of code-blocks.
     """
 
     def __init__(self, size: Pair, n_planes: int, n_low: int) -> None:
-        self._places = list(product(range(size[1]), range(size[0])))
-        if len(self._places) > _MOST_BLOCKS:
+        self.n = size[0] * size[1]
+        if self.n > _MOST_BLOCKS:
             raise _NotPlain
+        self._places = list(product(range(size[1]), range(size[0])))
         self._n_planes, self._n_low = n_planes, n_low
-        if self._places:
+        if self.n:
             self._first_layer, self._empty_planes = TagTree(*size), TagTree(*size)
         self._known: dict[Pair, _Block] = {}
 
@@ -223,7 +230,7 @@ class _Blocks:
 def _packets(coding: _Coding, data: bytes, halvings: int, step: float) -> Iterator[bytes]:
     """Rewrite the packets that are needed, and put empty ones in the place of the others."""
     finest, place = coding.n_levels - halvings, 0
-    n_empty = 0
+    n_empty = n_shares = 0
     for resolution in range(coding.n_levels + 1):
         columns, rows = coding.n_precincts(resolution)
         if columns * rows * coding.n_layers > _MOST_PACKETS:
@@ -235,6 +242,9 @@ def _packets(coding: _Coding, data: bytes, halvings: int, step: float) -> Iterat
             list(coding.blocks(resolution, (column, row), step / 4 ** (finest - resolution)))
             for row, column in product(range(rows), range(columns))
         ]
+        n_shares += coding.n_layers * sum(blocks.n for precinct in precincts for blocks in precinct)
+        if n_shares > _MOST_BLOCKS:
+            raise _NotPlain
         for layer, precinct in _in_order(coding, precincts):
             packet, place = _packet(precinct, data, place, layer)
             yield packet
