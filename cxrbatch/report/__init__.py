@@ -1,12 +1,17 @@
 """Write the report of a run: `TriageRun` in, two CSV tables and one HTML page out, together or not at all."""
 
+from typing import TYPE_CHECKING
+
+from cxrbatch._lib.lazy import lazy_names
 from cxrbatch.report.annotate import Overlay, annotated, annotated_thumbnail
 from cxrbatch.report.details import lungs_warning
 from cxrbatch.report.extras import PageExtras
-from cxrbatch.report.formats import check_formats, table_parquet
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.report.viewer import ViewerUrl
-from cxrbatch.report.write import check_writable, page_path, write_csv, write_report
+
+if TYPE_CHECKING:
+    from cxrbatch.report.formats import check_formats, table_parquet
+    from cxrbatch.report.write import check_writable, page_path, write_csv, write_report
 
 __all__ = [
     "Overlay",
@@ -23,3 +28,9 @@ __all__ = [
     "write_csv",
     "write_report",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    formats=("check_formats", "table_parquet"),
+    write=("check_writable", "page_path", "write_csv", "write_report"),
+)
