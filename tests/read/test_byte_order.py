@@ -114,8 +114,10 @@ def test_variation() -> None:
         {"SamplesPerPixel": None, "PixelRepresentation": None, "HighBit": None},
         {"PhotometricInterpretation": "monochrome2"},
         {"NumberOfFrames": 0},
+        {"PixelRepresentation": DataElement(0x00280103, "UL", 0)},
+        {"PixelRepresentation": DataElement(0x00280103, "OB", b"\0")},
     ],
-    ids=str,
+    ids=lambda elements: " ".join(f"{key}={value}" for key, value in elements.items()),
 )
 @pytest.mark.parametrize("syntax", NATIVE, ids=lambda syntax: syntax.name)
 def test_a_header_that_leaves_something_to_defaults(

@@ -278,9 +278,13 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
 
 def _state_defaults(dataset: Dataset) -> None:
     """State what is read where the header states nothing, or states it in small letters: pydicom refuses that."""
-    dataset.SamplesPerPixel = el.integer(dataset, "SamplesPerPixel", 1)
-    dataset.PixelRepresentation = el.integer(dataset, "PixelRepresentation", 0)
-    dataset.PhotometricInterpretation = el.text(dataset, "PhotometricInterpretation").upper()
+    stated = {
+        "SamplesPerPixel": ("US", el.integer(dataset, "SamplesPerPixel", 1)),
+        "PixelRepresentation": ("US", el.integer(dataset, "PixelRepresentation", 0)),
+        "PhotometricInterpretation": ("CS", el.text(dataset, "PhotometricInterpretation").upper()),
+    }
+    for keyword, (vr, value) in stated.items():  # whatever is there now, in which VR
+        dataset.add_new(el.tag_of(keyword), vr, value)
 
 
 def _padding(dataset: Dataset, containers: Stored) -> NDArray[np.bool_] | None:
