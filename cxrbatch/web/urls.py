@@ -10,6 +10,7 @@ urlpatterns = [
     path("", lists.home, name="home"),
     path("lists/", lists.nights, name="nights"),
     path("lists/<int:run>/", lists.night, name="night"),
+    path("lists/<int:run>/report/", lists.report, name="report"),
     path(_LINE, lists.patient, name="patient"),
     path(f"{_LINE}<int:image>.jpg", lists.thumbnail, name="thumbnail"),
     path(f"{_LINE}large.jpg", lists.large_image, name="large-image"),

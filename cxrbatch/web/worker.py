@@ -121,6 +121,7 @@ def _screen_demo(options: ServeOptions, folder: Path) -> None:
     tqdm.set_lock(threading.RLock())  # its own is shared between processes, and outlives this one
     screen(
         folder,
+        out=options.folder / "report.csv",
         bundle=options.bundle,
         engine=options.engine,
         header_words=options.header_words,

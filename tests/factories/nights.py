@@ -41,14 +41,16 @@ def line(position: int, patient_id: str, score: float | None = None, **changes: 
     )
 
 
-def write_night(path: Path, patients: Sequence[PatientTriage], number: int = 0) -> int:
+def write_night(
+    path: Path, patients: Sequence[PatientTriage], number: int = 0, page: Path | None = None
+) -> int:
     """Write a finished run with an image for each patient; return its number."""
     with open_state(path) as state:
         run = state.begin(context(number))
         state.put_all([(found(f"{one.patient_id}.dcm"), _outcome(one)) for one in patients], context(number))
         counts = dict.fromkeys(("n_found", "n_scored", "n_not_scored", "n_skipped"), len(patients))
         finished = moment(number) + dt.timedelta(minutes=10)
-        state.finish(run, SimpleNamespace(patients=patients, **counts), finished)  # type: ignore[arg-type]
+        state.finish(run, SimpleNamespace(patients=patients, **counts), finished, page)  # type: ignore[arg-type]
     return run
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from cxrbatch.results import list_imports
 from cxrbatch.state import open_state
 from cxrbatch.web import ServeOptions
-from tests.factories.nights import HOSTILE, JPEG
+from tests.factories.nights import HOSTILE, JPEG, line, write_night
 from tests.web.conftest import PASSWORD, StillDesk, stranger
 
 pytest.importorskip("django")
@@ -347,3 +348,25 @@ def test_the_large_image_that_is_kept_is_on_the_page_of_its_patient(
     assert b"large.jpg" not in client.get("/lists/2/1/").content
     assert client.get("/lists/2/1/large.jpg").status_code == 404
     assert stranger().get("/lists/2/2/large.jpg").url.startswith("/login/")
+
+
+def test_the_report_of_a_night_is_shown_under_its_own_policy(
+    sign_in: SignIn, application: ServeOptions, tmp_path: Path
+) -> None:
+    page, client = tmp_path / "d'été.html", sign_in("viewer")
+    policy = "default-src 'none'; script-src 'sha256-abc='"
+    page.write_text(f'<meta http-equiv="Content-Security-Policy" content="{policy}"><p>maps</p>')
+    run = write_night(application.state, [line(1, "A", 0.5)], 2, page)
+    assert f"/lists/{run}/report/" in client.get(f"/lists/{run}/").content.decode()
+    answer = client.get(f"/lists/{run}/report/")
+    assert answer.content == page.read_bytes()
+    assert answer.headers["Content-Security-Policy"] == f"{policy}; frame-ancestors 'none'"
+    assert stranger().get(f"/lists/{run}/report/").url.startswith("/login/")
+    later = write_night(application.state, [line(1, "A", 0.5)], 3, page)
+    assert client.get(f"/lists/{run}/report/").status_code == 404
+    page.write_text("<script>alert(1)</script>")
+    assert client.get(f"/lists/{later}/report/").status_code == 404
+    page.unlink()
+    assert "report/" not in client.get(f"/lists/{later}/").content.decode()
+    assert client.get(f"/lists/{later}/report/").status_code == 404
+    assert client.get("/lists/1/report/").status_code == 404

@@ -1,8 +1,10 @@
 """The night's list, one patient, and the nights before."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -20,6 +22,10 @@ from cxrbatch.web.trail import record
 PAGE = 50
 TABS = {"ranked": "Swab list", "not_scored": "A human must look", "swabbed": "Waiting for a result"}
 _LONGEST_TEXT = 64
+_POLICY = re.compile(
+    rb"""<meta http-equiv="Content-Security-Policy" content="(default-src 'none';[^"\r\n]*)">"""
+)
+"""What a report allows itself; a file without it is none."""
 
 
 @contextmanager
@@ -60,11 +66,13 @@ def night(request: Any, run: int) -> Any:
     query = query_of(request, run)
     with read_state() as state:
         found = run_of(state, run)
+        has_report = _page_of(state, found) is not None
         rows, n_found = state.pages.find(query)
         counts = state.pages.counts(run)
     record(request, "list", f"run {run}", f"{query.status}, from {query.offset + 1}")
     context = {
         "run": found,
+        "has_report": has_report,
         "rows": rows,
         "query": query,
         "n_found": n_found,
@@ -121,6 +129,28 @@ def large_image(request: Any, run: int, position: int) -> Any:
     if not found:
         raise Http404
     return HttpResponse(found[1], content_type="image/jpeg")
+
+
+@require_safe
+def report(request: Any, run: int) -> Any:
+    """Show the page of the report of a night, as it was written, with its own script and style, by hash."""
+    with read_state() as state:
+        page = _page_of(state, run_of(state, run))
+    content = page.read_bytes() if page else b""
+    policy = _POLICY.search(content)
+    if not policy:
+        raise Http404
+    record(request, "report", f"run {run}")
+    response = HttpResponse(content, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = f"{policy[1].decode()}; frame-ancestors 'none'"
+    return response
+
+
+def _page_of(state: State, run: Run) -> Path | None:
+    """Find the page of the report of a run; None if it is gone, or a later run has written over it."""
+    if not run.page or any(other.id > run.id and other.page == run.page for other in state.runs()):
+        return None
+    return Path(run.page) if Path(run.page).is_file() else None
 
 
 def run_of(state: State, number: int) -> Run:
