@@ -138,6 +138,16 @@ def test_the_human_queue_and_a_patient(page: Any, demo: Server) -> None:
     page.wait_for_selector("h2:has-text('Swabs and results')")
 
 
+def test_the_report_of_the_night_with_its_maps_runs_here_too(page: Any, demo: Server) -> None:
+    open_list(page, demo)
+    page.click("h1 a:has-text('report')")
+    page.wait_for_url("**/report/")
+    page.locator(".ranking tbody th button").first.click()
+    page.wait_for_selector("dialog[open] img#large")
+    if folder := os.environ.get("CXRBATCH_SCREENSHOTS"):
+        page.screenshot(path=str(Path(folder) / "report.png"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_serious(scheme: str, width: int, page: Any, demo: Server, tmp_path: Path) -> None:
