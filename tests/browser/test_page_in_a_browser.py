@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -229,13 +228,20 @@ def test_the_first_printed_page_holds_25_patients(
 
 
 def test_five_thousand_patients_open_within_two_seconds(open_page: Opened) -> None:
-    night = _night(5000)
-    began = time.monotonic()
-    page = open_page(night)
-    rendered = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
-    assert rendered < 2000
+    """Of processor time of the page's own thread: what other programs of the machine do is not counted."""
+    page = open_page(_night(5000))
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = _thread_s(session)
+    page.reload()
+    took = _thread_s(session) - before
+    assert 0.1 < took < 2
     assert page.locator(".ranking tbody tr:not(.line)").count() == 5000
-    assert time.monotonic() - began < 20
+
+
+def _thread_s(session: Any) -> float:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
 
 
 def test_marks_stay_in_the_browser_under_the_hash_of_the_report(open_page: Opened) -> None:
