@@ -130,7 +130,7 @@ def test_the_command_is_killed_and_run_again(
     run = start(command(out, "--state", str(state)), nodes)
     wait_for_files(N_FILES // 4, state, run)
     run.kill()
-    run.wait()
+    run.communicate()
     n_known = _n_files(state)
     said = finish(start(command(out, "--state", str(state)), nodes))
     assert f"{N_FILES - n_known} new, {n_known} remembered" in said, said
