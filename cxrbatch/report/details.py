@@ -47,7 +47,10 @@ def _without_map(patient: PatientTriage, *, has_maps: bool) -> str:
     """Say why there is no map beside a large image with a score; empty where there is one, or none is looked for."""
     if patient.evidence or not patient.large_image or patient.score is None:
         return ""
-    return say("no_map_gone") if has_maps else say("no_map_network")
+    if not has_maps:
+        return say("no_map_network")
+    is_here = any(image.is_here and image.name == patient.top_image for image in patient.images)
+    return say("no_map_flat") if is_here else say("no_map_gone")
 
 
 def _outside(patient: PatientTriage) -> Iterator[str]:

@@ -107,6 +107,7 @@ TEXTS: Mapping[str, str] = {
     "no_map": "No map",
     "no_map_network": "No map: this model does not say where in the image it looked",
     "no_map_gone": "No map: the file is not in the export any more",
+    "no_map_flat": "No map: no part of the image counts more than another for this model",
     "map_note": "Where the network looked, not where disease is",
     "map_abnormal": "Any pneumonia",
     "map_covid": "COVID-19 against other pneumonia",

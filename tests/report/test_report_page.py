@@ -19,6 +19,7 @@ from cxrbatch.pages.wording import CAUTION
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import EarlierEntry, Evidence, Failure, PatientImage, PatientTriage, TriageRun
 from cxrbatch.report.page import render_page
+from cxrbatch.report.words import TEXTS
 from cxrbatch.triage.capacity import capacity_yield
 from cxrbatch.triage.probability import prevalence_note, with_probabilities
 
@@ -493,6 +494,19 @@ def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> 
             "earlier": [["2026-11-20", "7", "0.250"]],
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("has_maps", "is_here", "why"),
+    [(True, True, "no_map_flat"), (True, False, "no_map_gone"), (False, True, "no_map_network")],
+)
+def test_a_large_image_without_a_map_says_why(
+    has_maps: bool, is_here: bool, why: str, run: TriageRun, ranked: PatientTriage
+) -> None:
+    images = (PatientImage(name=ranked.top_image, is_here=is_here),)
+    opened = dataclasses.replace(ranked, images=images, large_image=b"jpeg", evidence=())
+    night = dataclasses.replace(run, patients=(opened, *run.patients[1:]), has_maps=has_maps)
+    assert _details(b"".join(render_page(night, SHA256)))[0]["no_map"] == TEXTS[why]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
