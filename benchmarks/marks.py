@@ -19,20 +19,21 @@ def watch(started: float, found: dict[str, float]) -> None:
     from cxrbatch.records import ImageScore  # noqa: PLC0415
 
     stages: Any = import_module("cxrbatch.screening.run")
-    state: Any = import_module("cxrbatch.state.store").State
-    put, write_report = state.put, stages.write_report
+    resolver: Any = import_module("cxrbatch.screening.outcomes").OutcomeResolver
+    with_progress, write_report = resolver._with_progress, stages.write_report
 
-    def noted(self: Any, file: Any, outcome: Any, context: Any) -> Any:
-        if isinstance(outcome, ImageScore):
-            found.setdefault("first", time.monotonic() - started)
-        return put(self, file, outcome, context)
+    def noted(*args: Any) -> Any:
+        for ref, outcome in with_progress(*args):
+            if isinstance(outcome, ImageScore):
+                found.setdefault("first", time.monotonic() - started)
+            yield ref, outcome
 
     def timed(*args: Any) -> None:
         begun = time.monotonic()
         write_report(*args)
         found["report"] = time.monotonic() - begun
 
-    state.put, stages.write_report = noted, timed
+    resolver._with_progress, stages.write_report = noted, timed
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from tests.factories.cli_process import cxrbatch, hooked
 SAMPLE = REPOSITORY / "sample_data"
 HARMLESS = (
     "socket.__new__ AF_UNIX ",
+    "socket.sendmsg (None,) python3.11/multiprocessing/reduction.py",
     "socket.__new__ AF_INET6 urllib3/util/connection.py",
     "socket.bind (('::1', 0),) urllib3/util/connection.py",
 )

@@ -4,6 +4,7 @@ A file that kills its worker, or takes too long, fails alone. Screening, single 
 prepare their images here.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -61,16 +62,25 @@ class WorkerPool:
         self._killed: set[int] = set()
         self._blamed: dict[int, Failure] = {}
         self._is_over = False
+        self._has_ended = False
 
     def __enter__(self) -> Self:
+        atexit.register(self._end)  # a generator that was left open is closed after modules were emptied
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if not self._has_ended:
+            atexit.unregister(self._end)
+            self._end()
+
+    def _end(self) -> None:
+        self._has_ended = True
         self.stop()
         for worker in self._workers:
             worker.end()
+        self._workers.clear()
         self._launcher.close()
 
     def stop(self) -> None:
