@@ -101,7 +101,7 @@ def _explainer(network: Any) -> Callable[[Maps], Iterator[Explanation]]:
 
 
 def _compiled(model: Any) -> Outputs:
-    """Compile a network with named outputs: layer by layer it takes more than twice as long."""
+    """Make a function of a network with named outputs, compiled: layer by layer it takes more than twice as long."""
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
     signature = [tf.TensorSpec(model.input.shape, tf.float32)]

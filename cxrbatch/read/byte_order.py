@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SAMPLE_PIXELS = 1 << 13
+_LEAST_PIXELS = 1 << 12
+"""Of fewer, any difference may look like noise."""
 _LEAST_NOISE = 0.04
 _LEAST_RATIO = 5.0
 
@@ -27,9 +29,9 @@ def is_exchanged(values: NDArray[Any], as_read: NDArray[Any] | None = None) -> b
     Returns
     -------
     bool
-        False for values of other sizes and for colours.
+        False for values of other sizes, for colours, and for too few pixels to tell.
     """
-    if values.dtype.itemsize != 2 or values.ndim != 2:
+    if values.dtype.itemsize != 2 or values.ndim != 2 or values.size < _LEAST_PIXELS:
         return False
     step = max(values.size // _SAMPLE_PIXELS, 1)
     noise = variation((values if as_read is None else as_read)[::step])

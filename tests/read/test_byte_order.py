@@ -129,3 +129,9 @@ def test_a_header_that_leaves_something_to_defaults(
     path = write_dicom(tmp_path / "b", pixels, bits_stored=12, syntax=syntax, **elements)
     for least_px in (None, LEAST_PX):
         assert np.array_equal(read(path, least_px), read(plain, least_px))
+
+
+def test_a_few_pixels_say_nothing_of_their_bytes() -> None:
+    few = np.array([[0, 0], [0, 0], [1, 257]], np.uint16)
+    assert not is_exchanged(few)
+    assert is_exchanged(np.tile(few, (700, 1)))
