@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 REPOSITORY = Path(__file__).parents[2]
 N_SWABS = 3
@@ -47,9 +47,10 @@ def read_the_page(page: Any, folder: Path) -> list[str]:
     page.keyboard.press("j")
     assert page.locator("#patient-title").inner_text().startswith(swabbed[1])
     page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="hidden")
     page.keyboard.press("/")
     page.keyboard.type(swabbed[2])
-    assert page.locator(".ranking tbody tr:visible:not(.line)").count() == 1
+    expect(page.locator(".ranking tbody tr:visible:not(.line)")).to_have_count(1)
     page.pdf(path=folder / "list.pdf", format="A4")
     assert (folder / "list.pdf").stat().st_size > 10_000
     return swabbed
