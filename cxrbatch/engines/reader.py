@@ -6,17 +6,16 @@ TensorFlow.
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import resource
 import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cxrbatch._lib.crash_output import disable_core_dump
+from cxrbatch._lib.parent import die_with_parent
 from cxrbatch.prepare import PrepareOptions, prepare, with_header
 
 READY = "ready"
@@ -47,7 +46,7 @@ def serve(files: Connection, results: Connection) -> None:
     retain_freed_memory()
     options: PrepareOptions
     options, memory_bytes = files.recv()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     if memory_bytes:
         _limit_memory(memory_bytes)
     results.send(READY)
@@ -81,13 +80,6 @@ def be_quiet() -> None:
     if not os.environ.get("CXRBATCH_DEBUG"):
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
-
-
-def _die_with_parent() -> None:
-    """End this reader when its parent has ended: it would wait for files for ever."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _limit_memory(n_bytes: int) -> None:

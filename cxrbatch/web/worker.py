@@ -4,7 +4,6 @@ Images of different uploads share the batches of the network. A reader that dies
 this process itself is started again by `cxrbatch.web.desk.Desk`.
 """
 
-import multiprocessing
 import os
 import queue
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cxrbatch._lib.crash_output import suppress_library_output
+from cxrbatch._lib.parent import die_with_parent
 from cxrbatch.bundle import load_bundle
 from cxrbatch.discover import classify
 from cxrbatch.engines import Engine, open_resident_engine
@@ -79,7 +79,7 @@ def run_worker(jobs: Connection, answers: Connection, options: ServeOptions) -> 
     suppress_library_output()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with_parent()
     waiting: _Jobs = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(jobs, waiting), daemon=True).start()
     to_parent = Answers(answers)
@@ -87,12 +87,6 @@ def run_worker(jobs: Connection, answers: Connection, options: ServeOptions) -> 
         _work(waiting, to_parent, options)
     except CxrbatchError as error:
         to_parent.send(Notice("failed", str(error)))
-
-
-def _die_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
 
 
 def _receive(jobs: Connection, waiting: _Jobs) -> None:
