@@ -4,9 +4,10 @@ Networks with the output ``evidence`` state what each place adds to each logit. 
 places of the last convolution the COVID-19 score hangs on (Grad-CAM: Selvaraju et al. 2017, arXiv:1610.02391).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ Outputs = Callable[[Maps], Mapping[str, NDArray[Any]]]
 
 QUESTIONS = ("abnormal", "covid")
 """Questions of the output ``evidence``, in its order: any pneumonia, and COVID-19 against other pneumonia."""
-_BATCH = 16
+_BATCH = 8
 _IS_LUNG = 0.5
 _CERTAIN = 1e-6
 
@@ -69,13 +70,13 @@ def _functional(network: Any) -> Any:
     )
 
 
-def explain(pixels: NDArray[np.uint8], network: Any) -> Iterator[Explanation]:
+def explain(pixels: Iterable[NDArray[np.uint8]], network: Any) -> Iterator[Explanation]:
     """Find where a network looked in images.
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (n, height, width)
-        Inputs of the network, from `cxrbatch.preprocess.preprocess`.
+    pixels : iterable of ndarray of uint8, shape (height, width)
+        Inputs of the network, from `cxrbatch.preprocess.preprocess`; a few are taken at a time.
     network : keras.Model or LitePredictor
         The bundle's network with all of its outputs; on LiteRT, one that states evidence.
 
@@ -84,9 +85,11 @@ def explain(pixels: NDArray[np.uint8], network: Any) -> Iterator[Explanation]:
     Explanation
         One for each image; without maps where the network allows none.
     """
-    explain_batch = _explainer(network)
-    for start in range(0, len(pixels), _BATCH):
-        yield from explain_batch(pixels[start : start + _BATCH].astype(np.float32)[..., None])
+    remaining = iter(pixels)
+    explain_batch = None  # made for the first image: it takes seconds
+    while batch := list(islice(remaining, _BATCH)):
+        explain_batch = explain_batch or _explainer(network)
+        yield from explain_batch(np.stack(batch).astype(np.float32)[..., None])
 
 
 def _explainer(network: Any) -> Callable[[Maps], Iterator[Explanation]]:

@@ -8,10 +8,11 @@ import datetime as dt
 import io
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.bundle import Bundle
@@ -72,10 +73,11 @@ def with_large_images(
         limits=options.limits,
     )
     readable = [ref for ref in refs if ref is not None]
-    prepared = {item.name: item for item in _prepared(readable, prepare, options)}
-    maps = _explained(
-        [prepared[p.top_image] for p in chosen if p.is_ranked and p.top_image in prepared], engine
-    )
+    prepared: dict[str, ModelInput] = {}
+    ranked = {patient.top_image for patient in chosen if patient.is_ranked}
+    items = _noted(_prepared(readable, prepare, options), prepared)
+    maps = _explained(items, ranked, engine) if ranked else {}
+    list(items)  # where nobody is ranked, no network is started and nothing was read yet
     _LOG.debug("read %d large images, made %d maps", len(prepared), len(maps))
     asked = {patient.patient_key for patient in chosen}  # a file of another night may have the same name
     return tuple(
@@ -152,11 +154,26 @@ def _prepared(
             yield item
 
 
-def _explained(inputs: Sequence[ModelInput], engine: Engine) -> dict[str, Explanation]:
-    if not inputs:
-        return {}
-    found = explain(np.stack([item.pixels for item in inputs]), engine.network)
-    return {item.name: explanation for item, explanation in zip(inputs, found, strict=True)}
+def _noted(items: Iterable[ModelInput], prepared: dict[str, ModelInput]) -> Iterator[ModelInput]:
+    for item in items:
+        prepared[item.name] = item
+        yield item
+
+
+def _explained(
+    items: Iterable[ModelInput], ranked: Collection[str], engine: Engine
+) -> dict[str, Explanation]:
+    """Make maps of the ranked ones while the others are still read; all items are taken."""
+    names: list[str] = []
+
+    def pixels() -> Iterator[NDArray[np.uint8]]:
+        for item in items:
+            if item.name in ranked:
+                names.append(item.name)
+                yield item.pixels
+
+    explanations = list(explain(pixels(), engine.network))
+    return dict(zip(names, explanations, strict=True))
 
 
 def _with(
