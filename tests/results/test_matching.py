@@ -813,16 +813,10 @@ def test_help_names_every_known_word() -> None:
         assert ", ".join(words) in text[WORD_OPTIONS[answer].removeprefix("--")]
 
 
-def test_the_page_names_every_option_class_and_known_word() -> None:
+def test_the_page_names_every_class_and_options_are_left_to_the_reference() -> None:
     page = (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
-    missing = [
-        option.opts for option in import_options() if not any(f"| `{name}" in page for name in option.opts)
-    ]
-    assert missing == []
     assert [kind for kind in RowClass if f"| `{kind}` |" not in page] == []
-    for answer, words in WORDS.items():
-        (line,) = (line for line in page.splitlines() if line.startswith(f"| `{WORD_OPTIONS[answer]} WORD`"))
-        assert line.endswith(" | " + ", ".join(f"`{word}`" for word in words) + " |")
+    assert [option.opts for option in import_options() if f"| `{option.opts[-1]}" in page] == []
 
 
 @pytest.mark.parametrize(
