@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,28 @@ def test_a_network_that_cannot_be_loaded(tiny_bundle: Path, started: Runtime, tm
     rewrite(broken)
     with pytest.raises(BundleError, match="cannot be loaded"):
         KerasPredictor(load_bundle(broken), started)
+
+
+@pytest.mark.parametrize("through_tf_data", [False, True])
+def test_the_device_is_kept_fed(started: Runtime, through_tf_data: bool) -> None:
+    """A device that ends no batch before the next one is prepared never waits in vain."""
+    n_images, batch_size = 40, 8
+    prepared, changed = [0], threading.Condition()
+    batches: list[tuple[int, bool]] = []
+
+    def inputs() -> Iterator[tuple[int, ModelInput]]:
+        for number, pixels in enumerate(pictures(n_images)):
+            with changed:
+                prepared[0] += 1
+                changed.notify()
+            yield number, ModelInput(name=str(number), header=header("A"), pixels=pixels)
+
+    def device(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        n, wanted = len(arrays["pixels"]), min((len(batches) + 2) * batch_size, n_images)
+        with changed:
+            is_fed = changed.wait_for(lambda: prepared[0] >= wanted, timeout=20)
+        batches.append((n, is_fed))
+        return {"scores": np.full((n, 3), np.float32(0.5))}
+
+    list(score_images(inputs(), device, batch_size, started if through_tf_data else None))
+    assert batches == [(batch_size, True)] * 5
