@@ -10,6 +10,7 @@ import threading
 import tomllib
 from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import distributions
 from typing import Any, ClassVar
 
 import pytest
@@ -74,14 +75,44 @@ def test_the_lock_satisfies_what_is_asked_for(python: str) -> None:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
 
 
+def extras() -> list[str]:
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg", encoding="utf-8")
+    return sorted(setup["options.extras_require"])
+
+
+def test_the_extras_are_those_that_documents_name() -> None:
+    """A new one goes into the locks (make lock), into CI and into docs/licences.md (make licences)."""
+    assert extras() == ["cluster", "gpu", "hl7", "litert", "parquet", "train", "web"]
+
+
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_lock_of_the_extras_satisfies_every_extra_and_pins_the_rest_as_the_other(python: str) -> None:
+@pytest.mark.parametrize("extra", extras())
+def test_the_lock_of_the_extras_satisfies_every_extra(extra: str, python: str) -> None:
     versions = pinned(python, LOCKS[1])
-    extras = configparser.ConfigParser()
-    extras.read(REPOSITORY / "setup.cfg", encoding="utf-8")
-    for requirement in asked(extras["options.extras_require"]):
+    for requirement in asked([extra]):
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
-    assert versions.items() >= pinned(python).items()
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_of_the_extras_pins_the_rest_as_the_other(python: str) -> None:
+    assert pinned(python, LOCKS[1]).items() >= pinned(python).items()
+
+
+def test_what_a_pinned_package_needs_is_pinned_too() -> None:
+    """Of those that are installed in the pinned version: nothing is left for pip to choose."""
+    versions = pinned(f"{sys.version_info.major}.{sys.version_info.minor}", LOCKS[1])
+    needed = [
+        (each.name, requirement)
+        for each in distributions()
+        if versions.get(canonicalize_name(each.name)) == each.version
+        for requirement in map(Requirement, each.requires or ())
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+    assert len({name for name, _ in needed}) > 9
+    for name, requirement in needed:
+        version = versions.get(canonicalize_name(requirement.name), "none")
+        assert requirement.specifier.contains(version), (name, requirement)
 
 
 @pytest.mark.parametrize("lock", LOCKS)
