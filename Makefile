@@ -4,7 +4,7 @@ PYTHON ?= python3
 OUT ?= report.csv
 BIN = $(VENV)/bin
 
-.PHONY: install dev test check documents lock audit format sample sample-data bench fuzz
+.PHONY: install dev test check documents lock licences audit release format sample sample-data bench fuzz
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,8 +34,15 @@ lock: dev  ## pin the newest of what setup.cfg asks for, with hashes
 	$(BIN)/uv pip compile setup.cfg --all-extras --universal --python-version 3.11 --constraint requirements.lock --generate-hashes \
 		--quiet --no-config --custom-compile-command "make lock" --output-file requirements-extras.lock
 
+licences: dev  ## write the table of docs/licences.md, after make lock
+	$(BIN)/python -m release.licences
+
 audit: dev  ## known vulnerabilities of what is pinned
 	$(BIN)/python .ci/audit.py --required
+
+release: dev  ## of the last commit: wheel, source distribution, SBOM, licences and SHA256SUMS in dist/
+	$(BIN)/pip install --quiet --constraint requirements.lock setuptools
+	$(BIN)/python -m release dist
 
 format: dev
 	$(BIN)/ruff check --fix .
