@@ -12,6 +12,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import OutputError, UsageProblem
 
 _MODE = 0o640  # patient data: readable by owner and group only; the umask may restrict it further
+_PIECE_BYTES = 1 << 20
 TRIAL = "trial"
 Content = bytes | Iterable[bytes]
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -38,6 +39,58 @@ def write_together(contents: Mapping[Path, Content]) -> None:
     *_, last = contents
     with _as_output_error(last):
         _replace_together(contents, last.parent)
+
+
+def replace_file(path: Path, content: Content, mode: int = _MODE) -> None:
+    """Write a file and put it in the place of an earlier one in one step: at every moment there is one of the two.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes or iterable of bytes
+    mode : int
+        Rights of the file; of the default the umask may take more away, of others not.
+
+    Raises
+    ------
+    OutputError
+        The earlier file is as it was, and no temporary file is left.
+    """
+    with _in_place_of(path) as new:
+        _write(new, content)
+        if mode != _MODE:
+            new.chmod(mode)
+
+
+def replace_by_link(path: Path, source: Path) -> None:
+    """Put a second name of a file in the place of an earlier file, in one step.
+
+    Where the file system has no second names (hard links), such as some shares, it is a copy.
+
+    Raises
+    ------
+    OutputError
+        The earlier file is as it was, and no temporary file is left.
+    """
+    with _in_place_of(path) as new:
+        try:
+            new.hardlink_to(source)
+        except OSError:
+            with source.open("rb") as stream:
+                _write(new, iter(lambda: stream.read(_PIECE_BYTES), b""))
+
+
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Give a new name beside a file; the file made there takes the place of the other one at the end."""
+    new = _beside(path, "tmp")
+    with _as_output_error(path):
+        try:
+            yield new
+            new.replace(path)
+            _sync(path.parent)
+        finally:  # if both were names of one file already, replacing did nothing
+            new.unlink(missing_ok=True)
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:

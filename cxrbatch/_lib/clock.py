@@ -5,6 +5,7 @@ A night lasts from noon to noon, so that a run before midnight and a run after i
 
 import datetime as dt
 import os
+import time
 from collections.abc import Callable
 
 EXPIRE_NIGHTS = 14
@@ -20,6 +21,26 @@ Clock = Callable[[], dt.datetime]
 """Returns the present time, with a time zone."""
 
 _NOON = dt.timedelta(hours=12)
+
+
+class Stopwatch:
+    """Measures the seconds between calls; each call names what has just ended.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Seconds by name, in the order of the first call of each.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last_s = time.perf_counter()
+
+    def __call__(self, ended: str) -> None:
+        """Add the time since the call before."""
+        now_s = time.perf_counter()
+        self.seconds[ended] = self.seconds.get(ended, 0.0) + now_s - self._last_s
+        self._last_s = now_s
 
 
 def night_of(moment: dt.datetime) -> dt.date:

@@ -16,6 +16,7 @@ from cxrbatch.cli.bundle import bundle
 from cxrbatch.cli.doctor import doctor
 from cxrbatch.cli.embed import embed
 from cxrbatch.cli.log import format_of, log_failure, log_options, log_wrong_usage, show_log
+from cxrbatch.cli.metrics import metrics_of
 from cxrbatch.cli.predict import predict
 from cxrbatch.cli.results import results
 from cxrbatch.cli.screen import screen
@@ -70,8 +71,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop by systemd is handled like Ctrl-C
     started, log_format = time.monotonic(), format_of(sys.argv[1:])
     show_log(log_format)
+    metrics = metrics_of(sys.argv[1:])
     try:
-        code = cli.main(prog_name="cxrbatch", standalone_mode=False)
+        code = cli.main(prog_name="cxrbatch", standalone_mode=False, obj=metrics)
     except click.ClickException as error:
         code = log_wrong_usage(error, started, log_format)
     except (click.Abort, KeyboardInterrupt):
@@ -92,6 +94,7 @@ def main() -> None:
         line = f"Error: internal error ({kind}); set CXRBATCH_DEBUG=1 to see where, and report it"
         code = log_failure(line, 1, started, event="internal_error", error=kind)
     _flush_stdout()
+    metrics.write(code or 0)
     sys.exit(code or 0)
 
 

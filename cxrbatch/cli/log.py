@@ -10,18 +10,16 @@ import json
 import logging
 import sys
 import time
-import tomllib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cxrbatch._lib.log import FOR_PEOPLE
 from cxrbatch._lib.text import visible
+from cxrbatch.cli.arguments import value_in_recipe, value_of
 
 _LOGGER = logging.getLogger("cxrbatch")
 _PREFIX = {logging.WARNING: "Warning: "}
@@ -126,13 +124,10 @@ def log_wrong_usage(error: click.ClickException, started: float, log_format: Log
 
 
 def format_of(arguments: Sequence[str]) -> LogFormat:
-    """Find the log format that a command line or its recipe sets, even if the rest of both is wrong.
-
-    Click can do this only for a command line without errors.
-    """
+    """Find the log format that a command line or its recipe sets, even if the rest of both is wrong."""
     if "screen" not in arguments[:1]:
         return LogFormat.TEXT
-    stated = _value_of("--log-format", arguments) or _in_recipe(_value_of("--recipe", arguments))
+    stated = value_of("--log-format", arguments) or value_in_recipe("log_format", arguments)
     return LogFormat.JSON if stated == LogFormat.JSON else LogFormat.TEXT
 
 
@@ -162,24 +157,6 @@ def log_options() -> list[click.Option]:
             help="Log warnings and errors only.",
         ),
     ]
-
-
-def _value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """Find the value of an option; the last one counts, as in click."""
-    found = None
-    for argument, following in zip_longest(arguments, arguments[1:]):
-        if argument == option:
-            found = following
-        elif argument.startswith(f"{option}="):
-            found = argument.removeprefix(f"{option}=")
-    return found
-
-
-def _in_recipe(path: str | None) -> Any:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8")).get("log_format") if path else None
-    except (OSError, ValueError):
-        return None  # errors in the recipe are reported when it is used
 
 
 def _text_line(record: logging.LogRecord) -> str:

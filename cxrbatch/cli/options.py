@@ -168,6 +168,17 @@ EXIT_ZERO = click.Option(
     help="End with exit code 0 in place of 3 where images have no score, for wrappers that take 3 for a failure.",
 )
 
+AFTERWARDS = (
+    click.Option(
+        ["--metrics"],
+        type=PATH,
+        metavar="FILE.prom",
+        help="Text file for Prometheus (node_exporter), written at the end of every run, also of one that failed: "
+        "exit code, times and counts (docs/operations.md).  [default: none]",
+    ),
+)
+"""Options of what is said of a run after its end."""
+
 SCREEN: tuple[click.Parameter, ...] = (
     click.Argument(["folder"], type=PATH, required=False),
     click.Option(
@@ -201,6 +212,7 @@ SCREEN: tuple[click.Parameter, ...] = (
         help="Encoding of the two CSVs; Excel needs utf-8-sig, with a byte order mark, to show accents.",
     ),
     EXIT_ZERO,
+    *AFTERWARDS,
     click.Option(
         ["--log-format"],
         type=click.Choice(["text", "json"]),
@@ -214,7 +226,7 @@ SCREEN: tuple[click.Parameter, ...] = (
 _SAME_NAME = (
     *("bundle", "header_words", "operating_points", "state", "rescore"),
     *("max_nights", "pending_days", "capacity", "csv_encoding"),
-    *("show", "viewer_url", "viewer_scheme"),
+    *("show", "viewer_url", "viewer_scheme", "latest"),
 )
 """Options of ``cxrbatch screen`` that are fields of `ScreenOptions` as they are."""
 

@@ -36,5 +36,11 @@ PAGE = (
         metavar="NAME",
         help="What --viewer-url begins with, if not https; never javascript or data.",
     ),
+    click.Option(
+        ["--latest/--no-latest"],
+        default=False,
+        help="Keep latest.html beside the report, which always shows the newest list (docs/operations.md).  "
+        "[default: no]",
+    ),
 )
 """Options of the page of ``cxrbatch screen``."""

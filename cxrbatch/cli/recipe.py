@@ -61,16 +61,23 @@ def screen_defaults(path: Path) -> dict[str, Any]:
     content = dataclasses.asdict(load_recipe(path, screen_recipe()))
     stated = {key: value for key, value in content.items() if value is not None}
     paths = {str(parameter.name) for parameter in SCREEN if isinstance(parameter.type, _PATHS)}
-    return stated | {key: _expanded(stated[key], path, key) for key in paths & stated.keys()}
+    return stated | {key: expanded(stated[key], path, key) for key in paths & stated.keys()}
 
 
-def _expanded(text: str, recipe: Path, key: str) -> str:
+def expanded(text: str, recipe: Path, key: str) -> str:
+    """Make a path of a recipe absolute.
+
+    Raises
+    ------
+    RecipeError
+        It names a variable that is not set.
+    """
     if (key, text) in (("bundle", SHIPPED), ("out", str(STDOUT))):
         return text
-    expanded = os.path.expandvars(Path(text).expanduser())
-    if unset := _UNSET.search(expanded):
+    whole = os.path.expandvars(Path(text).expanduser())
+    if unset := _UNSET.search(whole):
         raise RecipeError(f"{recipe}: {key}: the variable {unset[0]} is not set")
-    return str(recipe.parent.absolute() / expanded)
+    return str(recipe.parent.absolute() / whole)
 
 
 def _take_defaults(context: click.Context, _: click.Parameter, recipe: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from cxrbatch.cli.log import LogFormat, is_shown, log_event, log_for_people, show_log
+from cxrbatch.cli.metrics import RunMetrics
 from cxrbatch.cli.options import EXIT_INCOMPLETE, SCREEN, screen_options
 from cxrbatch.cli.recipe import recipe_option
 from cxrbatch.cli.types import STDOUT
@@ -30,9 +31,11 @@ def screen(
     from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
+    metrics = click.get_current_context().ensure_object(RunMetrics)
+    metrics.check_place(folder)
     with_progress = log_format == LogFormat.TEXT and is_shown(logging.INFO) and sys.stderr.isatty()
     place: Path | BinaryIO = sys.stdout.buffer if out == STDOUT else out
-    run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
+    metrics.run = run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
     code = 0 if exit_zero_if_unscored else _exit_code(run)
     for warning in run.warnings:
         log_event(warning, event="warning", level=logging.WARNING)

@@ -1,7 +1,7 @@
 """Record of a run: patients in order, expected yield of the swabs, provenance of the scores."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,9 @@ class TriageRun:
         the same after a killed and resumed run.
     capacity : CapacityYield or None
         Expected yield of the available swabs; None where their number was not stated.
+    stage_s : mapping of str to float
+        Seconds by stage, in their order. Not in the report, for the same reason. Readers and network work at the same
+        time, so that ``resolve`` is all that happens to files: remember, read, gate, preprocess, infer.
     """
 
     folder: str
@@ -91,6 +94,7 @@ class TriageRun:
     has_maps: bool = True
     n_remembered: int = 0
     capacity: CapacityYield | None = None
+    stage_s: Mapping[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Summarise in one line, without a word about a patient."""

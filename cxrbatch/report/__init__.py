@@ -11,6 +11,7 @@ from cxrbatch.report.viewer import ViewerUrl
 
 if TYPE_CHECKING:
     from cxrbatch.report.formats import check_formats, table_parquet
+    from cxrbatch.report.latest import latest_path, replace_latest
     from cxrbatch.report.write import check_writable, page_path, write_csv, write_report
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "annotated_thumbnail",
     "check_formats",
     "check_writable",
+    "latest_path",
     "lungs_warning",
     "page_path",
+    "replace_latest",
     "table_parquet",
     "write_csv",
     "write_report",
@@ -32,5 +35,6 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     formats=("check_formats", "table_parquet"),
+    latest=("latest_path", "replace_latest"),
     write=("check_writable", "page_path", "write_csv", "write_report"),
 )

@@ -112,7 +112,12 @@ def _environment() -> Environment:
     made = make_environment(
         _HERE,
         style=_HERE / "page.css",
-        scripts=[_HERE / "page.js", _HERE / "page_patient.js", _HERE / "page_round.js"],
+        scripts=[
+            _HERE / "page.js",
+            _HERE / "page_patient.js",
+            _HERE / "page_round.js",
+            _HERE / "page_latest.js",
+        ],
     )
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
     made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)

@@ -23,6 +23,7 @@ TEXTS: Mapping[str, str] = {
     "n_ranked": "{n} ranked",
     "n_no_image": "{n} no radiograph|{n} no radiographs",
     "since_earlier": "{n} of them since an earlier night",
+    "old": "This list is {n} hours old. A newer one should be here by now: ask whoever runs cxrbatch.",
     "previous_report": "Previous list, night of {night}",
     "more": "What these figures mean, and where they come from",
     # controls
@@ -134,6 +135,7 @@ TEXTS: Mapping[str, str] = {
 """Every text of the page, by key; what comes from a bundle or a file is not here."""
 
 OF_THE_SCRIPT = (
+    "old",
     *("filtered", "part_ranked", "part_human", "part_waiting"),
     *("only_first", "copied", "mark", "n_done"),
     *("open", "large_note", "small_note", "no_image", "no_map", "earlier_row"),

@@ -68,6 +68,8 @@ class ScreenOptions:
         Encoding of the tables: ``utf-8``, or ``utf-8-sig`` with a byte order mark, for Excel.
     formats : tuple of str
         Formats of the tables: ``csv``, which is always written, ``json`` and ``parquet``.
+    latest : bool
+        Keep ``latest.html`` beside the report, the page of the newest one.
     show_progress : bool
         Show a progress bar on stderr.
     clock : callable
@@ -94,6 +96,7 @@ class ScreenOptions:
     viewer_scheme: str = "https"
     csv_encoding: str = "utf-8"
     formats: tuple[str, ...] = ("csv",)
+    latest: bool = False
     show_progress: bool = False
     clock: Clock = system_clock
 

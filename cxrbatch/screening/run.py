@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cxrbatch._lib.clock import after, night_of
+from cxrbatch._lib.clock import Stopwatch, after, night_of
 from cxrbatch._lib.log import FOR_PEOPLE
 from cxrbatch._lib.text import plural
 from cxrbatch._lib.version import __version__
@@ -27,7 +27,13 @@ from cxrbatch.infer import RuntimeChoice, choose_runtime
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
-from cxrbatch.report import Pseudonymiser, check_writable, page_path, write_csv, write_report
+from cxrbatch.report import (
+    Pseudonymiser,
+    page_path,
+    replace_latest,
+    write_csv,
+    write_report,
+)
 from cxrbatch.screening.large_images import (
     THUMBNAIL_PX,
     allows_maps,
@@ -38,6 +44,7 @@ from cxrbatch.screening.large_images import (
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.screening.page_extras import check_page_options, link_to_previous, page_extras
+from cxrbatch.screening.places import check_places, check_stream
 from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
 from cxrbatch.terms import HeaderWords, load_header_words
 from cxrbatch.triage import (
@@ -95,11 +102,9 @@ def screen(
 
 
 def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: ScreenOptions) -> TriageRun:
-    _check_places(folder, out, options)
-    if stream and set(options.formats) != {"csv"}:
-        raise UsageProblem(
-            "--format: only files have further formats; give a name that ends in .csv as --out"
-        )
+    check_places(folder, out, options)
+    if stream:
+        check_stream(options)
     check_page_options(options)
     if options.max_nights and not options.state:
         raise UsageProblem("--max-nights: nights are only counted with --state FILE")
@@ -114,6 +119,7 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         run = _run_folder(
             folder, bundle, options if out else replace(options, n_explained=0), state, context, words
         )
+        ended = Stopwatch()
         warnings = (*warnings, *_max_wait_warnings(run.patients, options.capacity))
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         shown = pseudonymise(run) if pseudonymise else run
@@ -124,7 +130,10 @@ def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: Sc
         elif stream:
             write_csv(shown, stream, options.csv_encoding)
         state.finish(run_id, run, options.clock(), page_path(out) if out else None)
-    return run
+        if out and options.latest:
+            replace_latest(out)
+        ended("report")
+    return replace(run, stage_s={**run.stage_s, **ended.seconds})
 
 
 def _open_state(out: Path | None, options: ScreenOptions) -> AbstractContextManager[State]:
@@ -197,13 +206,15 @@ def _run_folder(
     words: HeaderWords,
 ) -> TriageRun:
     """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
-    started = options.clock()
+    started, ended = options.clock(), Stopwatch()
     with _open_engine(bundle, options, words) as engine:
         found = list(engine.discover(folder))
         _LOG.debug("discovered %d files", len(found))
+        ended("discover")
         if found:
             _LOG.info("%s found; starting…", plural(len(found), "file"), extra=FOR_PEOPLE)
         resolved = OutcomeResolver(engine, options, state, context)(found)
+        ended("resolve")
         outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
         images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
         failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
@@ -213,6 +224,7 @@ def _run_folder(
         else:
             patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
         _LOG.debug("listed %d patients", len(patients))
+        ended("list")
         patients = with_large_images(
             patients,
             {file.name: file for file in found},
@@ -222,6 +234,7 @@ def _run_folder(
             options.engine,
         )
         with_maps = allows_maps(patients, engine)
+        ended("explain")
     if options.state:
         patients = with_kept_images(patients, state, options.n_explained)
         patients = with_earlier_entries(patients, state, context.night)
@@ -242,6 +255,7 @@ def _run_folder(
         capacity=capacity_yield(options.capacity, patients, bundle.evaluation, options.prevalence)
         if options.capacity
         else None,
+        stage_s=ended.seconds,
     )
 
 
@@ -312,22 +326,3 @@ def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:
     if prevalence is None:
         return bundle.notes
     return (*bundle.notes, prevalence_note(bundle.require_calibration(), prevalence))
-
-
-def _check_places(folder: Path, out: Path | None, options: ScreenOptions) -> None:
-    state = options.state
-    if folder.is_file():
-        raise UsageProblem(
-            f"{folder}: is a file; give the folder, or score single images with cxrbatch predict"
-        )
-    if not folder.is_dir():
-        raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
-    if state and state.is_dir():
-        raise UsageProblem(f"--state {state}: is a folder; give the name of a file")
-    for option, path in (("--out", out), ("--state", state)):
-        if path and path.resolve().is_relative_to(folder.resolve()):
-            raise UsageProblem(
-                f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
-            )
-    if out:
-        check_writable(out, options.formats)

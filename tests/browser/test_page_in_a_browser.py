@@ -5,6 +5,7 @@ Needs what ``.ci/run`` installs: chromium, firefox-esr, playwright, and axe-core
 """
 
 import dataclasses
+import datetime as dt
 import io
 import json
 import os
@@ -97,8 +98,10 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Opened]:
     said: list[str] = []
     pages = []
 
-    def opened(run: TriageRun, extras: PageExtras = PageExtras(), **options: Any) -> Any:
-        path = tmp_path / "é report.html"
+    def opened(
+        run: TriageRun, extras: PageExtras = PageExtras(), name: str = "é report.html", **options: Any
+    ) -> Any:
+        path = tmp_path / name
         path.write_bytes(b"".join(render_page(run, {"report.csv": 64 * "a"}, extras)))
         page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
         pages.append(page)
@@ -263,6 +266,19 @@ def test_marks_stay_in_the_browser_under_the_hash_of_the_report(open_page: Opene
     assert [(key, json.loads(value)["done"]) for key, value in kept] == [
         (f"cxrbatch-done-{16 * 'a'}", [1, 2, 3])
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "says"),
+    [("latest.html", 27, "This list is 27 hours old."), ("latest.html", 25, ""), ("2026-11-28.html", 99, "")],
+)
+def test_an_old_list_does_not_look_fresh_under_the_address_of_the_newest(
+    name: str, hours: int, says: str, open_page: Opened
+) -> None:
+    started = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours, minutes=1)
+    page = open_page(dataclasses.replace(_night(3), started=started), name=name)
+    assert page.locator("#old").is_visible() == bool(says)
+    assert page.locator("#old").inner_text().startswith(says)
 
 
 def test_who_is_new_tonight(open_page: Opened) -> None:
