@@ -105,7 +105,7 @@ def _text(content: bytes, encoding: str) -> str:
     )
     try:
         return content.decode(stated or encoding)
-    except (LookupError, UnicodeError):
+    except UnicodeError:
         return content.decode("latin-1")  # a byte of a name or comment is no reason to lose the result
 
 
@@ -176,9 +176,10 @@ class _Message:
 
     def _patient(self, pid: Sequence[str], how: LabFormat) -> dict[str, Any]:
         """Find the identifiers of PID-3; all of its repetitions are looked for, and have to be of one patient."""
-        ids = [self._split(item) for item in _field(pid, 3).split(self.separators[2])]
-        texts = [self._plain(one[0]).strip() for one in ids if one[0].strip()]
-        issuer = ids[0][3].split(self.separators[4])[0] if len(ids[0]) > 3 and len(texts) == 1 else ""
+        every = [self._split(item) for item in _field(pid, 3).split(self.separators[2])]
+        ids = [one for one in every if one[0].strip()]
+        texts = [self._plain(one[0]).strip() for one in ids]
+        issuer = ids[0][3].split(self.separators[4])[0] if len(ids) == 1 and len(ids[0]) > 3 else ""
         return {
             "patient_id": texts[0] if texts else "",
             "other_ids": tuple(texts[1:]),

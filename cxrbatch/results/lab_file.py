@@ -25,9 +25,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)(?:\r\n?|\n)", re.IGNORECASE)  # first lin
 _TEXT_AS_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 """``="00123"``: laboratory systems write this so that a spreadsheet does not drop leading zeros."""
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # [MS-CFB] 2.2, the container of .xls
-_ISO_DAY = re.compile(
-    r"\d{4}-?(?:\d\d-?\d\d|W\d\d-?\d)"
-)  # not a week alone, which Python takes for its Monday
+_ISO_DAY = re.compile(r"\d{4}-?(?:\d\d-?\d\d|W\d\d-?\d)")  # a week alone would be its Monday
 _WITHOUT_SEPARATORS = re.compile("%[A-Za-z]%[A-Za-z]")
 _END_OF_FILE = "\x1a"  # programs that come from DOS write it
 _PROBE = dt.datetime(2026, 11, 22, 8, 9, 10, tzinfo=dt.UTC)
@@ -77,7 +75,7 @@ class LabFormat:
     Raises
     ------
     UsageProblem
-        The delimiter or the date format is not valid.
+        The delimiter, the encoding or the date format is not valid.
     """
 
     columns: Columns = Columns()
@@ -93,6 +91,10 @@ class LabFormat:
         if len(delimiter) > 1 or delimiter in ('"', "\r", "\n", " "):
             raise UsageProblem(f"--delimiter {self.delimiter!r}: give one character, or tab")
         object.__setattr__(self, "delimiter", delimiter)
+        try:
+            " ".encode(self.encoding)
+        except (LookupError, UnicodeError) as error:
+            raise UsageProblem(f"--encoding {self.encoding!r}: unknown; such as utf-8, cp1252") from error
         if self.date_format and not _is_date_format(self.date_format):
             raise UsageProblem(
                 f"--date-format {self.date_format!r}: has to hold day, month and year, such as %d.%m.%Y"
@@ -177,7 +179,7 @@ def read_lab_file(path: Path, how: LabFormat, content: bytes | None = None) -> L
     CxrbatchError
         The file cannot be read, is empty, in another encoding, or its quotes do not match.
     UsageProblem
-        A column is missing or occurs twice, or the encoding is unknown.
+        A column is missing or occurs twice.
     """
     content = read_once(path) if content is None else content
     text = _text(content, path, how.encoding)
@@ -217,8 +219,6 @@ def _text(content: bytes, path: Path, encoding: str) -> str:
         )
     try:
         text = content.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise UsageProblem(f"--encoding {encoding!r}: unknown; such as utf-8, cp1252, utf-16") from error
     except UnicodeError as error:  # its own message would show the content of the file
         raise _other_encoding(content, path, encoding) from error
     if "\0" in re.split(r"[\r\n]", text, maxsplit=1)[0]:

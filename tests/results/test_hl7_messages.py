@@ -1,14 +1,17 @@
 """Laboratory messages: who, when and what are found, and matched as exactly as those of a CSV."""
 
 import datetime as dt
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from cxrbatch.errors import CxrbatchError
+from cxrbatch.results.hl7_messages import is_hl7, read_hl7
 from cxrbatch.results.importing import import_results, list_imports
-from cxrbatch.results.lab_file import Columns, LabFormat
+from cxrbatch.results.lab_file import Columns, LabFormat, LabRow
 from cxrbatch.results.matching import SortedRow
+from cxrbatch.results.words import Answer
 from tests.results.test_matching import DAY, NOW, classes, key, result, state, stored
 
 __all__ = ["state"]
@@ -47,6 +50,13 @@ def run(state: Path, content: str | bytes, **how: object) -> list[SortedRow]:
     file = state.with_name("lab.hl7")
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return import_results(file, state, LabFormat(**how), clock=lambda: NOW)  # type: ignore[arg-type]
+
+
+def only(content: str | bytes, **how: object) -> LabRow:
+    """Read the one row of messages."""
+    data = content if isinstance(content, bytes) else content.encode()
+    (row,) = read_hl7(data, LabFormat(**how)).rows  # type: ignore[arg-type]
+    return row
 
 
 @pytest.mark.parametrize(
@@ -114,9 +124,108 @@ def test_codes_of_loinc(state: Path, code: str) -> None:
     assert classes(run(state, message(test=f"{code}^RNA^LN"))) == [(1, "new")]
 
 
-def test_a_message_without_a_type_is_said(state: Path) -> None:
-    (row,) = run(state, message(test=FLU, head="MSH|^~\\&|x"))
-    assert row.decision.problem == "a message without a type"
+POS, NEG, UNSURE, SWAB = Answer.POSITIVE, Answer.NEGATIVE, Answer.INCONCLUSIVE, Answer.SWABBED
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        *(("260373001", POS), ("10828004", POS), ("260415000", NEG), ("260385009", NEG)),
+        *(("419984006", UNSURE), ("82334004", UNSURE), ("280416009", UNSURE), ("1", None)),
+        *(("260373001^positive", POS), ("260373001^see comment", POS), ("positive^negative", None)),
+    ],
+)
+def test_answers_of_snomed(value: str, answer: Answer | None) -> None:
+    row = only(message(value=value))
+    assert (row.answer, row.result) == (answer, value.replace("^", " "))
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "corrects", "fault"),
+    [
+        *((status, POS, False, "") for status in ("F", "U", "", " F ")),
+        ("C", POS, True, ""),
+        *((status, SWAB, False, "") for status in "IPRS"),
+        ("X", UNSURE, False, ""),
+        *((status, POS, False, f"its status (OBX-11) is {status!r}") for status in ("D", "W", "f")),
+    ],
+)
+def test_status_of_a_result(status: str, answer: Answer, fault: str, *, corrects: bool) -> None:
+    row = only(message(status=status))
+    assert (row.answer, row.corrects, row.fault) == (answer, corrects, fault)
+
+
+@pytest.mark.parametrize(
+    ("specimen", "order", "observation", "date"),
+    [
+        ("20261119^20261122", "20261120", "20261121", "20261119"),
+        ("", "20261120", "20261121", "20261120"),
+        ("", "", "20261121", "20261121"),
+        ("", "", "", ""),
+    ],
+)
+def test_the_day_is_that_of_the_specimen(specimen: str, order: str, observation: str, date: str) -> None:
+    content = message(taken=order, after=(f"SPM|1{'|' * 16}{specimen}",))
+    row = only(content.replace("|F|||\r", f"|F|||{observation}\r"))
+    assert (row.date, row.day) == (date, dt.date.fromisoformat(date) if date else None)
+
+
+UNUSABLE = (
+    (message(head="MSH|^~\\&|x"), "a message without a type"),
+    (message(head="MSH|^^^^|x"), "a message that cannot be parsed"),
+    (message(head=MSH.replace("2.5.1", "9.9")), "a message that cannot be parsed"),
+    (message().partition("OBX")[0], "a message without any result (OBX)"),
+    (
+        message(head=MSH.replace("ORU^R01^ORU_R01", "oul^r22^OUL_R22")),
+        "results in a message of type OUL^R22; only ORU^R01 is read",
+    ),
+    (
+        message(head=MSH.replace("ORU^R01^ORU_R01", "ORU^R30")),
+        "results in a message of type ORU^R30; only ORU^R01 is read",
+    ),
+    ("patient_id,date,result\n", "a file that is no HL7 message"),
+)
+
+
+@pytest.mark.parametrize(("content", "fault"), UNUSABLE)
+def test_what_cannot_be_used_is_said(content: str, fault: str) -> None:
+    row = only(content)
+    assert (row.number, row.patient_id, row.day, row.answer, row.other_test) == (1, "", None, None, False)
+    assert row.fault == fault
+
+
+def test_a_message_that_cannot_be_used_is_no_end() -> None:
+    rows = read_hl7(
+        "".join(content for content, _ in UNUSABLE[:-1]).encode() + message().encode(), LabFormat()
+    ).rows
+    assert [(row.number, row.fault) for row in rows] == [
+        *enumerate((fault for _, fault in UNUSABLE[:-1]), start=1),
+        (7, ""),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["ORU", "ORU^", "ORU^^ORU_R01", "oru^r01"])
+def test_types_of_messages_with_results(kind: str) -> None:
+    row = only(message(head=MSH.replace("ORU^R01^ORU_R01", kind)))
+    assert (row.fault, row.answer) == ("", Answer.POSITIVE)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"MSH|", True),
+        (b"\x0bMSH|", True),
+        (b"\r\n \xef\xbb\xbfMSH^", True),
+        (b"FHS|", True),
+        (b"BHS|", True),
+        (b"MSHA", False),
+        (b"PID|", False),
+        (b"x MSH|", False),
+        (b"", False),
+    ],
+)
+def test_how_messages_begin(content: bytes, *, expected: bool) -> None:
+    assert is_hl7(content) is expected
 
 
 def test_codes_of_the_laboratory(state: Path) -> None:
@@ -129,6 +238,26 @@ def test_the_issuer_counts_when_asked_for(state: Path) -> None:
     columns = Columns(issuer_of_patient_id="PID-3.4")
     assert classes(run(state, message("77^^^NORTH&1.2&ISO^MR"), columns=columns)) == [(1, "new")]
     assert stored(state) == [result(key("77", "NORTH"), positive=True)]
+
+
+@pytest.mark.parametrize(
+    ("patient", "expected"),
+    [
+        ("77^^^NORTH", ("77", "NORTH", ())),
+        ("77^^^NORTH\\S\\1&1.2&ISO^MR", ("77", "NORTH^1", ())),
+        ("77", ("77", "", ())),
+        ("77^^", ("77", "", ())),
+        ("^^^SOUTH~ 77 ^^^NORTH", ("77", "NORTH", ())),  # of the repetition that has the number
+        ("~77^^^NORTH~^^^SOUTH", ("77", "NORTH", ())),
+        ("77^^^NORTH~78^^^NORTH~ ", ("77", "", ("78",))),  # of several numbers, none is believed
+        ("^^^NORTH", ("", "", ())),
+    ],
+)
+def test_identifiers_of_a_patient(patient: str, expected: tuple[str, str, tuple[str, ...]]) -> None:
+    row = only(message(patient), columns=Columns(issuer_of_patient_id="PID-3.4"))
+    assert (row.patient_id, row.issuer_of_patient_id, row.other_ids) == expected
+    row = only(message(patient))
+    assert (row.patient_id, row.issuer_of_patient_id, row.other_ids) == (expected[0], "", expected[2])
 
 
 def test_a_correction_replaces_and_its_undoing_restores(state: Path) -> None:
@@ -225,6 +354,40 @@ def test_characters_are_those_that_the_message_states(
     assert row.row.patient_id == name
 
 
+@pytest.mark.parametrize(
+    ("stated", "codec", "name"),
+    [
+        ("8859/1", "iso8859-1", "\u00ff"),
+        ("8859/2", "iso8859-2", "\u0159"),
+        ("8859/3", "iso8859-3", "\u0127"),
+        ("8859/4", "iso8859-4", "\u0138"),
+        ("8859/5", "iso8859-5", "\u0434"),
+        ("8859/6", "iso8859-6", "\u0634"),
+        ("8859/7", "iso8859-7", "\u03c9"),
+        ("8859/8", "iso8859-8", "\u05d0"),
+        ("8859/9", "iso8859-9", "\u011f"),
+        ("8859/15", "iso8859-15", "\u20ac"),
+        ("UNICODE UTF-8", "utf-8", "\u20ac"),
+        (" UNICODE ", "utf-8", "\u20ac"),
+        ("GB 18030-2000", "gb18030", "\u4e2d"),
+        ("KS X 1001", "euc_kr", "\ud55c"),
+        ("BIG-5", "big5", "\u4e2d"),
+        ("UNICODE UTF-8~8859/1", "utf-8", "\u20ac"),
+        ("ASCII", "cp437", "\u00e9"),
+        ("", "cp437", "\u00e9"),
+    ],
+)
+def test_character_sets_of_hl7(stated: str, codec: str, name: str) -> None:
+    """Of table 0211; all else is as the option says."""
+    assert only(message(name, head=f"{MSH}||||||{stated}").encode(codec), encoding="cp437").patient_id == name
+
+
+def test_what_cannot_be_decoded_is_read_all_the_same() -> None:
+    for head in (f"{MSH}||||||UNICODE UTF-8", MSH):
+        row = only(message(head=head).replace("JANE", "J\xc4NE").encode("latin-1"), encoding="ascii")
+        assert (row.patient_id, row.answer, row.fault) == ("82", Answer.POSITIVE, "")
+
+
 @pytest.mark.parametrize(("separators", "turned"), [("$%~&", "#"), ("^~\\&", "|"), ("@~\\&", "!")])
 def test_separators_are_those_that_the_message_states(state: Path, separators: str, turned: str) -> None:
     table = str.maketrans("|^~\\&", turned + separators)
@@ -250,7 +413,9 @@ def test_a_folder_of_messages_is_one_import(state: Path) -> None:
         "notes: a file that is no HL7 message",
     ]
     (one,) = list_imports(state)
-    assert (one.n_positive, len(one.source_sha256)) == (3, 64)
+    names = ("1.hl7", "2.hl7", "below/3.hl7", "below/4.hl7", "notes")
+    digests = b"".join(hashlib.sha256((folder / name).read_bytes()).digest() for name in names)
+    assert (one.n_positive, one.source_sha256) == (3, hashlib.sha256(digests).hexdigest())
     assert {item.row.day for item in rows if item.result} == {DAY}
 
 

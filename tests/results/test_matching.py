@@ -153,6 +153,33 @@ def test_matching_is_exact(state: Path, row: str, expected: PatientKey | str) ->
         assert stored(state) == [result(expected, positive=True)]
 
 
+def test_the_problem_of_a_row_is_said(state: Path) -> None:
+    """Also where several are of one class."""
+    problems = {
+        ",N,,2026-11-21,pos": "neither PatientID nor accession number",
+        "82,,,,pos": "the date is missing or not understood",
+        "82,,,2026-11-21,": "the result is empty",
+        "82,,,2026-11-21,maybe": "the word for the result is unknown",
+        "82,,,2026-11-21,invalid": "neither positive nor negative",
+        "82,,,2026-11-23,pos": "in the future: today is 2026-11-22",
+        "82,,,2019-12-31,pos": "before 2020-01-01, the first of all PCRs",
+        "82,,,2026-11-21,pos,x": "more cells than columns, so that nobody knows which is which",
+        "99,,,2026-11-21,pos": "nobody with these identifiers was screened",
+        "99\u200b,,,2026-11-21,pos": "nobody with these identifiers was screened, and they hold characters that "
+        "cannot be seen",
+        "77,,,2026-11-21,pos": "several patients have these identifiers",
+        "unknown,,,2026-11-21,pos": "a PatientID that stands for many patients, and no accession number",
+        "unknown,,X,2026-11-21,pos": "nobody with these identifiers was screened",
+        "80,,B1,2026-11-21,pos": "PatientID and accession number are of different patients",
+        "82,,X,2026-11-21,pos": "the PatientID is known, the other identifier is not",
+        "99,,A1,2026-11-21,pos": "the accession number is known, the other identifier is not",
+    }
+    content = "\n".join(["patient_id,issuer,accession_number,date,result", *problems])
+    rows = run(state, content, columns=Columns(issuer_of_patient_id="issuer"))
+    assert [row.decision.problem for row in rows] == list(problems.values())
+    assert all(row.decision.what_to_do for row in rows)
+
+
 def test_what_was_not_scored_is_matched_and_what_is_no_radiograph_is_not(state: Path) -> None:
     with open_state(state) as opened_state:
         for name, patient, skipped in (("n.dcm", "90", False), ("s.dcm", "91", True)):
@@ -252,8 +279,21 @@ def test_words(state: Path, word: str, expected: str) -> None:
 
 
 def test_words_say_what_they_say() -> None:
-    words = ("detected", "not detected", "invalid", "pending")
-    assert [meanings()[word] for word in words] == list(Answer)
+    """The words by themselves: another one would read a file of last year otherwise."""
+    known = {
+        "positive": ("positive", "pos", "positiv", "detected"),
+        "negative": ("negative", "neg", "negativ", "not detected", "undetected"),
+        "inconclusive": ("inconclusive", "indeterminate", "equivocal", "invalid", "presumptive positive"),
+        "swabbed": ("swabbed", "pending"),
+    }
+    assert {answer.value: words for answer, words in WORDS.items()} == known
+    assert meanings() == {word: Answer(answer) for answer, words in known.items() for word in words}
+    assert [WORD_OPTIONS[answer] for answer in Answer] == [
+        "--positive",
+        "--negative",
+        "--inconclusive",
+        "--pending",
+    ]
 
 
 def test_words_of_ones_own_come_first(state: Path) -> None:
@@ -610,10 +650,10 @@ def test_missing_columns(state: Path, header: str, columns: dict[str, str], mess
     assert not any(text in said.lower() for text in ("0042", "doe", "dante"))
 
 
-def test_unknown_encoding(state: Path) -> None:
-    for encoding in ("klingon", "base64"):
-        with pytest.raises(UsageProblem, match=f"--encoding '{encoding}'"):
-            run(state, "patient_id,date,result\n", encoding=encoding)
+def test_unknown_encoding() -> None:
+    for encoding in ("klingon", "base64", "undefined", ""):
+        with pytest.raises(UsageProblem, match=f"--encoding '{encoding}': unknown; such as utf-8, cp1252"):
+            LabFormat(encoding=encoding)
 
 
 def test_many_rows_in_a_few_seconds(tmp_path: Path) -> None:
@@ -1023,6 +1063,7 @@ WRITTEN = (
     ("77", "H&1.2.2&ISO"),
     ("77", "A&E"),
     ("77", "A"),
+    ("77", "=N"),
 )
 
 
