@@ -566,7 +566,7 @@ def test_out_to_stdout_is_the_csv_alone(sample_night: Path, tmp_path: Path, tiny
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("-o", "-", "--format", "json"), "only files have further formats"),
+        (("-o", "-", "--format", "json"), "--format: a stream gets one table"),
         (("-o", "report.csv", "--format", "csv,xlsx"), "'xlsx' is none of csv, json, parquet"),
     ],
 )
