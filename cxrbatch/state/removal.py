@@ -64,9 +64,9 @@ class Removed:
     n_thumbnails: int
     n_results: int
     n_list_entries: int
-    n_runs: int = 0
-    files: tuple[Path, ...] = ()
-    is_rewritten: bool = True
+    n_runs: int
+    files: tuple[Path, ...]
+    is_rewritten: bool
 
 
 class Removal:

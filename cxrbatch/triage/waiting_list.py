@@ -118,9 +118,7 @@ def make_waiting_list(
             by_patient[image.patient].append(_flagged(image) if unclear else image)
     waits = ((key, _last_wait(group, rules)) for key, group in by_patient.items())
     return rank(
-        _patient(key, wait, _open_swab(wait, swabs.get(key, ()), results.get(key, ())), rules)
-        for key, wait in waits
-        if wait
+        _patient(key, wait, _open_swab(wait, swabs.get(key, ())), rules) for key, wait in waits if wait
     )
 
 
@@ -237,12 +235,13 @@ def _last_wait(images: list[_Image], rules: ListRules) -> list[_Image]:
     return wait
 
 
-def _open_swab(wait: list[_Image], swabs: Sequence[dt.date], results: Sequence[dt.date]) -> dt.date | None:
-    """Find the day of the last swab, if there is no result of its day or later, and it was taken for this wait."""
+def _open_swab(wait: list[_Image], swabs: Sequence[dt.date]) -> dt.date | None:
+    """Find the day of the last swab, if it was taken for this wait.
+
+    No result of its day or later is left then: it would have ended the wait of what was taken by that day (rule 5).
+    """
     day = max(swabs, default=None)
-    if day is None or any(result >= day for result in results) or all(image.date > day for image in wait):
-        return None
-    return day
+    return day if day and any(image.date <= day for image in wait) else None
 
 
 def _patient(key: PatientKey, wait: list[_Image], swabbed: dt.date | None, rules: ListRules) -> PatientTriage:

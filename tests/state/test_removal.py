@@ -228,8 +228,11 @@ def test_on_a_full_disk_a_patient_is_overwritten_and_the_file_keeps_its_size(tmp
         with pytest.raises(sqlite3.OperationalError):
             Removal(FullDisk(connection, "SQLITE_CORRUPT")).prune(night(0))  # type: ignore[arg-type]
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TEMP TABLE t (x)")
+        connection.execute("INSERT INTO t VALUES (1)")  # begins a transaction
         removed = Removal(FullDisk(connection, "SQLITE_FULL")).forget(key("ZQX-1"))  # type: ignore[arg-type]
         assert (tmp_path / "state-wal").stat().st_size == 0
+        assert tuple(connection.execute("PRAGMA temp_store").fetchone()) == (2,)  # memory
     assert (removed.n_images, removed.is_rewritten, removed.n_runs) == (3, False, 0)
     assert b"ZQX-1" not in path.read_bytes()
     with open_state(path) as state:
@@ -257,6 +260,25 @@ def test_a_state_on_a_read_only_disk_is_read_as_it_is(
 def dump(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as connection:
         return list(connection.iterdump())
+
+
+def test_a_backup_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy = tmp_path / "state", tmp_path / "copy"
+    with open_state(path) as state:
+        fill(state, tmp_path)
+    synced: list[tuple[str, bool, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        file = Path(f"/proc/self/fd/{descriptor}").resolve()
+        synced.append((file.name, dump(file) == dump(path), copy.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    back_up(path, copy)
+    assert synced == [(".copy.partial", True, False)]
+    assert len(list(Path("/proc/self/fd").iterdir())) == n_open
 
 
 def test_a_backup_is_the_state_of_one_moment_while_a_run_is_at_work(tmp_path: Path) -> None:
