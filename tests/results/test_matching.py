@@ -316,6 +316,57 @@ def test_a_word_cannot_mean_both() -> None:
 # --- the same patient and day again
 
 
+@pytest.mark.parametrize(
+    ("known", "answers", "expected"),
+    [
+        ([], "pending", "swabbed"),
+        ([], "pending pending", "swabbed known"),
+        ([None], "pending", "known"),
+        ([True], "pending", "known"),
+        ([], "pending neg", "known new"),
+        ([], "neg pending", "new known"),
+        ([], "invalid pending", "inconclusive swabbed"),
+        ([], "pos pos", "new known"),
+        ([], "pos neg pending", "contradictory contradictory known"),
+        ([None], "neg", "new"),
+        ([None], "pos", "new"),
+        ([True], "pos", "known"),
+        ([True], "neg", "contradictory"),
+        ([False], "neg", "known"),
+        ([False], "pos pos", "contradictory contradictory"),
+        ([False], "pos neg", "contradictory contradictory"),
+        ([True], "invalid", "inconclusive"),
+    ],
+)
+def test_rows_of_one_patient_and_day(known: list[bool | None], answers: str, expected: str) -> None:
+    """Compared with each other and with what is stored; what is of another day or patient does not count."""
+    rows = [
+        LabRow(
+            number=number,
+            patient_id="82",
+            issuer_of_patient_id="",
+            accession_number="",
+            date="",
+            result=word,
+            day=DAY,
+            answer=meanings()[word],
+        )
+        for number, word in enumerate(answers.split(), start=2)
+    ]
+    others = {(key("82"), DAY - dt.timedelta(1)): False, (key("42"), DAY): True}
+    sorted_rows = sort_rows(
+        rows, matching, others | {(key("82"), DAY): positive for positive in known}, TODAY
+    )
+    assert [item.decision.row_class for item in sorted_rows] == expected.split()
+    positives = {"pos": True, "neg": False, "pending": None}
+    assert [item.result for item in sorted_rows] == [
+        PcrResult(patient_key=key("82"), date=DAY, positive=positives[row.result])
+        if kind in ("new", "swabbed")
+        else None
+        for row, kind in zip(rows, expected.split(), strict=True)
+    ]
+
+
 def test_one_patient_and_day_with_two_answers_stores_neither(state: Path) -> None:
     content = (
         "patient_id,accession_number,date,result\n"
@@ -406,7 +457,11 @@ def test_a_list_of_the_swabbed_needs_no_results(state: Path) -> None:
         (3, "swabbed"),
         (4, "unmatched"),
     ]
-    assert classes(run(state, "patient_id,date\n82,2026-11-20\n", all_swabbed=True)) == [(2, "swabbed")]
+    content = "patient_id,date\n82,2026-11-20\n"
+    columns = Columns(result="Result")
+    assert classes(run(state, content, all_swabbed=True, columns=columns)) == [(2, "swabbed")]
+    with pytest.raises(UsageProblem, match="no column 'date'"):
+        run(state, "patient_id,result\n82,pos\n", all_swabbed=True)
     assert stored(state) == []
 
 
@@ -537,6 +592,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(state: Path) -> None:
         "sep=|\npatient_id|date|result\n0042|2026-11-21|pos\n",
         "order,patient_id,date,result,comment\n7,0042,2026-11-21,pos\n",
         "patient_id,date,result\n0042,2026-11-21,pos,,\n",
+        "patient_id,,date,result,\n0042,,2026-11-21,pos\n",
         "family, first, middle name;patient_id;date;result\nDoe, J., R.;0042;2026-11-21;pos\n",
         'name;"ward; floor";patient_id;result;date\n"Doe, J.";"A\nB";0042;pos;2026-11-21\n',
     ],
@@ -554,6 +610,16 @@ def test_rows_are_numbered_as_in_a_spreadsheet(state: Path) -> None:
     assert classes(run(state, content)) == [(4, "new"), (7, "new")]
 
 
+def test_cells_at_the_end_may_be_left_out(state: Path) -> None:
+    rows = run(state, "patient_id,date,result\n82,2026-11-21\n82\n82,2026-11-21,pos\n")
+    assert [(item.row.date, item.row.result) for item in rows] == [
+        ("2026-11-21", ""),
+        ("", ""),
+        ("2026-11-21", "pos"),
+    ]
+    assert classes(rows) == [(2, "not_understood"), (3, "not_understood"), (4, "new")]
+
+
 def test_shifted_cells_are_not_read(state: Path) -> None:
     content = "patient_id,name,date,result\n82,Doe, J.,2026-11-21,pos\n80,Roe,2026-11-21,neg\n"
     rows = run(state, content)
@@ -567,7 +633,7 @@ def test_delimiter_by_name(state: Path, delimiter: str) -> None:
     assert classes(run(state, content, delimiter=delimiter)) == [(2, "new")]
 
 
-@pytest.mark.parametrize("delimiter", ["::", '"', "\n", " "])
+@pytest.mark.parametrize("delimiter", ["::", '"', "\r", "\n", " "])
 def test_delimiters_that_cannot_be(delimiter: str) -> None:
     with pytest.raises(UsageProblem, match="give one character, or tab"):
         LabFormat(delimiter=delimiter)
@@ -630,16 +696,34 @@ def test_a_night_without_results(state: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "columns", "message"),
     [
-        ("patient_id,date", {}, "no column 'result' among the 2 of its first line; name yours"),
-        ("patient_id,result", {}, "no column 'date'"),
-        ("date,result", {}, "no column 'patient_id' or 'accession_number'"),
-        ("patient_id,date,result", {"accession_number": "Order"}, "no column 'Order'"),
-        ("patient_id,date,result", {"issuer_of_patient_id": "Issuer"}, "no column 'Issuer'.*--issuer-column"),
-        ("accession_number,date,result", {"patient_id": "MRN"}, "no column 'MRN'"),
+        (
+            "patient_id,date",
+            {},
+            "no column 'result' among the 2 of its first line; name yours with --result-column$",
+        ),
+        (
+            "patient_id,result",
+            {},
+            "no column 'date' among the 2 of its first line; name yours with --date-column$",
+        ),
+        (
+            "date,result",
+            {},
+            "no column 'patient_id' or 'accession_number' among the 2 of its first line; "
+            "name yours with --patient-column or --accession-column$",
+        ),
+        ("patient_id,date,result", {"accession_number": "Order"}, "no column 'Order'.*--accession-column$"),
+        (
+            "patient_id,date,result",
+            {"issuer_of_patient_id": "Issuer"},
+            "no column 'Issuer'.*--issuer-column$",
+        ),
+        ("accession_number,date,result", {"patient_id": "MRN"}, "no column 'MRN'.*--patient-column$"),
         ("patientid,date,result", {}, "is 'patientid' meant"),
         ("Dante,0042,2026-11-21", {}, "no column 'date' among the 3 of its first line; .*name yours"),
         ("patient_id,date,date,result", {}, "column 'date' is there twice"),
         ("0042,Doe,2026-11-21", {}, "among the 3 of its first line; are these the names of the columns"),
+        ("0042,Doe,dante,", {}, "no column 'date' among the 4 of its first line; are these the names"),
     ],
 )
 def test_missing_columns(state: Path, header: str, columns: dict[str, str], message: str) -> None:
