@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.decoders import block_sums
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.engines.local import network_threads
-from cxrbatch.infer import runtime
-from cxrbatch.infer.predictor import KerasPredictor, Predictor
+from cxrbatch.infer import start_network
+from cxrbatch.infer.predictor import Predictor
 
 _N_IMAGES = 512
 _ROUNDS = 7
@@ -72,9 +72,9 @@ def _decode_for_ever() -> None:
 
 def main() -> None:
     """Print what the network of the shipped bundle takes."""
-    started = runtime.start_runtime(n_threads=network_threads())
     bundle = load_bundle()
-    predictor = KerasPredictor(bundle, started)
+    network = start_network(bundle, n_threads=network_threads())  # on the runtime that the command chooses
+    predictor = network.predictor
     shape = (_N_IMAGES, bundle.preprocess.height, bundle.preprocess.width)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     wall, processor = per_image(predictor, pixels)
@@ -85,8 +85,9 @@ def main() -> None:
         "processor_s": processor,
         "processor_busy_s": processor_busy,
         "bundle": bundle.id,
+        "runtime": network.runtime,
     }
-    print(json.dumps({**found, "device": started.device, "batch_size": predictor.batch_size}))
+    print(json.dumps({**found, "device": network.device, "batch_size": predictor.batch_size}))
 
 
 if __name__ == "__main__":

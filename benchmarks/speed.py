@@ -206,7 +206,10 @@ def benchmark(place: Path, options: argparse.Namespace) -> Iterator[str]:
     network = printed_json("network.py", str(options.cores))
     network_s = min(network["processor_busy_s"], network["wall_s"] * options.cores)
     yield machine(options.cores)
-    yield f"bundle `{network['bundle']}` on {network['device']}, batches of {network['batch_size']}\n"
+    yield (
+        f"bundle `{network['bundle']}` by {network['runtime']} on {network['device']}, batches of "
+        f"{network['batch_size']}\n"
+    )
     yield (
         f"* network alone: {1 / network['wall_s']:.0f} images/s, {network['processor_s'] * 1000:.2f} CPU ms for an "
         f"image; {network['processor_busy_s'] * 1000:.2f} while the other processors decode"
