@@ -439,6 +439,7 @@ def test_benchmark_prints_tables_of_the_groups(tmp_path: Path, monkeypatch: pyte
             "processor_busy_s": 0.003,
             "bundle": "b",
             "device": "CPU",
+            "runtime": "LiteRT 2.3.0",
             "batch_size": 16,
         },
         "naive.py": {"seconds": 0.5, "mark": ""},
