@@ -1,8 +1,9 @@
-"""Decoding alone, written without the program's code but for PNG: the yardstick of `speed.py`.
+"""Decoding alone, written without the program's code but for two formats: the yardstick of `speed.py`.
 
-`full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to a picture of an
-eighth of each side (375 × 312 of 3000 × 2500), about twice what the network sees: by block sums, or by what the
-format offers (DCT scaling, resolution levels).
+`full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to an image of a
+quarter of each side (750 × 625 of 3000 × 2500), the smallest that the network's input of 256 × 256 allows: by block
+sums, or by what the format offers (DCT scaling, resolution levels). Of PNG and JPEG 2000 the program's own way of
+inflating and of leaving out bit planes is the cheapest known.
 """
 
 import struct
@@ -26,13 +27,16 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
 from cxrbatch.engines.reader import retain_freed_memory
+from cxrbatch.read.codecs.bit_planes import without_low_planes
 from cxrbatch.read.png_inflate import store_uncompressed
 
 Values = NDArray[Any]
 
-BLOCK = 8
-_HALVINGS = 3
-_STRIP_ROWS = 26 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
+HALVINGS = 2
+BLOCK = 1 << HALVINGS
+_LEAST_STEP = 1 / 128
+"""Least difference that counts in JPEG 2000, as a share of the range of stored values."""
+_STRIP_ROWS = 52 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
 _PIXEL_DATA_HEAD_BYTES = 12  # tag, OW, reserved, length (PS3.5 7.1.2)
 _ITEM = 0xE000FFFE  # (FFFE,E000), as two little-endian words
 _JPEG2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
@@ -92,17 +96,17 @@ def _item_bytes(stream: BinaryIO) -> int:
     return int(n_bytes)
 
 
-# --- an eighth of each side
+# --- a quarter of each side
 
 _keep_freed_memory = cache(retain_freed_memory)
 
 
 def cheapest(path: Path) -> Values:
-    """Decode to an eighth of each side: means, or sums of blocks, whichever comes cheaper.
+    """Decode to a quarter of each side: means, or sums of blocks, whichever comes cheaper.
 
     Returns
     -------
-    ndarray of whole numbers, shape (rows // 8, columns // 8), or one more where the format rounds up
+    ndarray of whole numbers, shape (rows // 4, columns // 4), or one more where the format rounds up
     """
     _keep_freed_memory()
     if path.suffix == ".jpg":
@@ -119,7 +123,7 @@ def cheapest(path: Path) -> Values:
 def _compressed(frame: bytes, header: Dataset) -> Values:
     syntax, shape, bits = _syntax(header), (header.Rows, header.Columns), header.BitsStored
     if syntax in _JPEG2000:
-        return _reduced(frame)
+        return _reduced(without_low_planes(frame, HALVINGS, (1 << bits) * _LEAST_STEP))
     if syntax == uid.RLELossless:
         return _sums_of_planes(frame, shape, bits)
     return block_sums(_CODECS[syntax](frame, out=_scratch(shape, np.uint16)), bits)
@@ -138,14 +142,14 @@ def _draft(path: Path) -> Values:
 
 
 def _png(path: Path) -> Values:
-    """Decode at full size; the one place where the program's own way is the cheapest known."""
+    """Decode at full size."""
     with path.open("rb") as stream, Image.open(store_uncompressed(stream)) as image:
         return np.asarray(image)
 
 
 def _reduced(codestream: bytes) -> Values:
     with Image.open(BytesIO(codestream)) as image:
-        image.reduce = _HALVINGS  # type: ignore[assignment, method-assign]  # as Pillow documents it
+        image.reduce = HALVINGS  # type: ignore[assignment, method-assign]  # as Pillow documents it
         return np.asarray(image)
 
 
@@ -181,7 +185,7 @@ def _unpacked(segment: bytes, shape: tuple[int, int]) -> Values:
 
 
 def block_sums(pixels: Values, bits: int | None = None) -> Values:
-    """Add up blocks of 8 × 8, leaving out what is over at the right and lower edge.
+    """Add up blocks of 4 × 4, leaving out what is over at the right and lower edge.
 
     Parameters
     ----------
@@ -199,7 +203,7 @@ def block_sums(pixels: Values, bits: int | None = None) -> Values:
 
 
 def _sums(strip: Values, bits: int | None = None) -> Values:
-    """Rows first, in the type of the pixels while the sums fit; then neighbouring columns, three times."""
+    """Rows first, in the type of the pixels while the sums fit; then neighbouring columns, twice."""
     n_bits = strip.itemsize * 8
     n = min(BLOCK, 1 << (n_bits - (bits or n_bits)))
     down = strip[:, : strip.shape[1] // BLOCK * BLOCK]
@@ -209,7 +213,7 @@ def _sums(strip: Values, bits: int | None = None) -> Values:
     if n < BLOCK:
         down = np.add.reduce(down.reshape(-1, BLOCK // n, down.shape[1]), axis=1, dtype=twice)
     across = down.astype(twice, copy=False)
-    for _ in range(_HALVINGS):
+    for _ in range(HALVINGS):
         across = across[:, 0::2] + across[:, 1::2]
     return across
 

@@ -14,12 +14,13 @@ from pydicom import dcmread
 from benchmarks import decoders, naive, network, speed
 from benchmarks.command import Run, screen_watched
 from benchmarks.comparison import Comparison, compare, sentence
-from benchmarks.decoders import Alone, alone, block_sums, cheapest, full
+from benchmarks.decoders import HALVINGS, Alone, alone, block_sums, cheapest, full
 from benchmarks.growth_plot import Growth, fit, svg, ticks
 from benchmarks.growth_plot import sentence as growth_sentence
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import (
     FORMATS,
+    FULL_SIZE,
     GROUPS,
     MIXED,
     N_CUTS,
@@ -29,8 +30,10 @@ from benchmarks.speed_files import (
     rle,
     write_group,
 )
+from cxrbatch.bundle.bundle import load_bundle
+from cxrbatch.read.block_means import halvings
 
-SIZE = (328, 244)  # neither side is a multiple of the strips, and the width none of 8
+SIZE = (328, 244)  # neither side is a multiple of the strips
 MIB = 2**20
 
 
@@ -205,12 +208,16 @@ def test_every_format_holds_the_same_picture(
     assert np.abs(decoded - expected).mean() <= lossy
 
 
+def test_cheapest_decode_is_to_what_the_network_needs() -> None:
+    assert halvings(*FULL_SIZE, load_bundle().preprocess.least_px) == HALVINGS
+
+
 @pytest.mark.parametrize("name", FORMATS)
-def test_cheapest_decode_gives_the_picture_at_an_eighth(
+def test_cheapest_decode_gives_the_image_at_a_quarter(
     name: str, one_of_each: dict[str, Path], drawn: list[Picture]
 ) -> None:
-    rows, columns = SIZE[0] // 8, SIZE[1] // 8
-    expected = cut(drawn, 0)[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).mean(axis=(1, 3))
+    rows, columns = SIZE[0] // 4, SIZE[1] // 4
+    expected = cut(drawn, 0)[: rows * 4, : columns * 4].reshape(rows, 4, columns, 4).mean(axis=(1, 3))
     small = cheapest(one_of_each[name])[:rows, :columns].astype(float)
     assert small.shape == (rows, columns)
     # The resolution levels of JPEG 2000 lie half a sample beside the means.
@@ -219,17 +226,17 @@ def test_cheapest_decode_gives_the_picture_at_an_eighth(
 
 def test_cheapest_decode_without_resolution_levels_sums_every_block(one_of_each: dict[str, Path]) -> None:
     for name in ("uncompressed", "RLE", "JPEG lossless", "JPEG-LS", "PNG 16"):
-        pixels = full(one_of_each[name]).astype(np.uint32)[:, :240]
-        assert np.array_equal(cheapest(one_of_each[name]), pixels.reshape(41, 8, 30, 8).sum(axis=(1, 3))), (
-            name
-        )
+        pixels = full(one_of_each[name]).astype(np.uint32)
+        rows, columns = SIZE[0] // 4, SIZE[1] // 4
+        whole = pixels[: rows * 4, : columns * 4].reshape(rows, 4, columns, 4)
+        assert np.array_equal(cheapest(one_of_each[name]), whole.sum(axis=(1, 3))), name
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (128, 24), (250, 25), (487, 9)])
 def test_block_sums_are_those_of_numpy_over_whole_blocks(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(1).integers(0, 65536, shape, np.uint16)
-    rows, columns = shape[0] // 8, shape[1] // 8
-    whole = pixels[: rows * 8, : columns * 8].astype(np.uint32).reshape(rows, 8, columns, 8)
+    rows, columns = shape[0] // 4, shape[1] // 4
+    whole = pixels[: rows * 4, : columns * 4].astype(np.uint32).reshape(rows, 4, columns, 4)
     assert np.array_equal(block_sums(pixels), whole.sum(axis=(1, 3)))
 
 
