@@ -63,9 +63,14 @@ ALWAYS = {
     ("models", "load_model"): {"safe_mode": True, "compile": False},
 }
 
-EXCEPTIONS = {"cli/desktop.py": ["webbrowser"], "engines/processes.py": ["fork"]}
-"""What is allowed where: ``predict --open`` shows an image that it wrote, on request and without a shell. Readers are
-copies of a process that has imported the package and nothing else.
+EXCEPTIONS = {
+    "cli/desktop.py": ["webbrowser"],
+    "cli/notify.py": ["subprocess"],
+    "engines/processes.py": ["fork"],
+}
+"""What is allowed where: ``predict --open`` shows an image that it wrote, and ``screen --notify`` starts the program
+that it names, both on request and without a shell. Readers are copies of a process that has imported the package and
+nothing else.
 """
 
 

@@ -18,6 +18,7 @@ PIPELINES = Path(__file__).parents[1] / "pipelines"
 CRONTAB = PIPELINES / "crontab"
 LOGROTATE = PIPELINES / "logrotate"
 SERVICE = PIPELINES / "systemd" / "cxrbatch-screen.service"
+NOTIFY = PIPELINES / "systemd" / "cxrbatch-notify.service"
 TIMER = PIPELINES / "systemd" / "cxrbatch-screen.timer"
 RECIPE = "/etc/cxrbatch/nightly.toml"
 REPORTS = "/srv/cxrbatch/reports"
@@ -129,6 +130,17 @@ def test_the_service_can_write_what_it_must_and_nothing_else() -> None:
     assert "MemoryDenyWriteExecute" not in service
 
 
+def test_what_is_told_under_systemd_is_what_the_run_kept() -> None:
+    notify, service = unit(NOTIFY)["Service"], unit(SERVICE)["Service"]
+    kept = f"/var/lib/{service['StateDirectory']}"
+    assert f"CXRBATCH_KEEP_IN:-{kept}" in (PIPELINES / "notify" / "keep").read_text()
+    assert notify["EnvironmentFile"] == f"{kept}/ready.env"
+    assert notify["StandardInput"] == f"file:{kept}/ready.json"
+    assert notify["ExecStopPost"].split()[-2:] == [f"{kept}/ready.env", f"{kept}/ready.json"]
+    assert notify["ReadWritePaths"] == kept
+    assert notify["User"] == service["User"]
+
+
 def test_the_timer_starts_the_service() -> None:
     assert TIMER.stem == SERVICE.stem
     assert unit(TIMER)["Install"]["WantedBy"] == "timers.target"
@@ -161,9 +173,11 @@ def test_logrotate_turns_the_log_that_cron_writes() -> None:
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not here")
-    for path in (SERVICE, TIMER):
-        shutil.copy(path, tmp_path)
-    units = [tmp_path / path.name for path in (SERVICE, TIMER)]
+    for path in (SERVICE, TIMER, NOTIFY):
+        text = path.read_text().replace("[Unit]\n", f"[Unit]\nOnSuccess={NOTIFY.name}\n")
+        text = text if path is SERVICE else path.read_text()
+        (tmp_path / path.name).write_text(text.replace("/etc/cxrbatch/notify-mail", "/bin/true"))
+    units = [tmp_path / path.name for path in (SERVICE, TIMER, NOTIFY)]
     result = subprocess.run(
         ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
     )

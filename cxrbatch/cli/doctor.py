@@ -44,7 +44,13 @@ def doctor(shape: str, **stated: Any) -> int:
     night = click.Command("screen", params=list(SCREEN))
     night_options = night.make_context("screen", [], default_map=from_recipe).params | stated
     out = None if night_options["out"] == STDOUT else night_options["out"]
-    setup = Setup(folder=night_options["folder"], out=out, options=screen_options(night_options))
+    setup = Setup(
+        folder=night_options["folder"],
+        out=out,
+        options=screen_options(night_options),
+        metrics=night_options["metrics"],
+        notify=night_options["notify"],
+    )
     observations = list(examine(setup))
     click.echo((as_json if shape == "json" else as_text)(observations))
     return 0 if is_healthy(observations) else 1

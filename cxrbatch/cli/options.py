@@ -176,6 +176,13 @@ AFTERWARDS = (
         help="Text file for Prometheus (node_exporter), written at the end of every run, also of one that failed: "
         "exit code, times and counts (docs/operations.md).  [default: none]",
     ),
+    click.Option(
+        ["--notify"],
+        type=PATH,
+        metavar="PROGRAM",
+        help="Started once the list is ready, with its counts as JSON on stdin and as variables of the environment; "
+        "whatever it does, list and exit code stay the same (docs/operations.md).  [default: none]",
+    ),
 )
 """Options of what is said of a run after its end."""
 

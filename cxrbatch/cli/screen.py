@@ -28,6 +28,8 @@ def screen(
     FOLDER is searched with everything below it, by content and not by file name, and is only read.
     """
     folder, out = _required(folder, "FOLDER"), _required(out, "--out")
+    if stated["notify"] and out == STDOUT:
+        raise click.UsageError("--notify: no list is kept with --out -.")
     from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
@@ -37,9 +39,14 @@ def screen(
     place: Path | BinaryIO = sys.stdout.buffer if out == STDOUT else out
     metrics.run = run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
     code = 0 if exit_zero_if_unscored else _exit_code(run)
+    facts = _counts(run, out) | {"exit_code": code}
+    if stated["notify"]:
+        from cxrbatch.cli.notify import notify
+
+        notify(stated["notify"], facts)
     for warning in run.warnings:
         log_event(warning, event="warning", level=logging.WARNING)
-    log_event(_summary(run, out), event="done", **_counts(run, out), exit_code=code)
+    log_event(_summary(run, out), event="done", **facts)
     for line in _details(run, out):
         log_for_people(line)
     return code

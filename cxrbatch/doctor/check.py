@@ -24,11 +24,15 @@ class Setup:
     ----------
     folder, out : Path or None
         Export, and the CSV or the folder of the reports; with None their checks are left out.
+    metrics, notify : Path or None
+        File of metrics, and program that is told of a list.
     """
 
     folder: Path | None = None
     out: Path | None = None
     options: ScreenOptions = field(default_factory=ScreenOptions)
+    metrics: Path | None = None
+    notify: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ CHECKS: dict[str, Callable[[Setup], Iterator[Observation]]] = {
     "readers": decoders.readers,
     "export": paths.export,
     "report": paths.report,
+    "metrics": paths.metrics,
+    "notify": paths.notify,
     "pseudonyms": paths.pseudonyms,
     "state": state.state,
     "disk": paths.disk,

@@ -55,6 +55,32 @@ def report(setup: Setup) -> Iterator[Observation]:
         yield ok("report", f"{visible(str(setup.out))}: can be written")
 
 
+def metrics(setup: Setup) -> Iterator[Observation]:
+    """Check whether the file of metrics can be written; without it the night runs all the same."""
+    if setup.metrics is None:
+        return
+    place = visible(str(setup.metrics))
+    try:
+        check_folder(setup.metrics.parent)
+    except CxrbatchError as error:
+        yield warning("metrics", from_error(error, "metrics").found, "let this user write to that folder")
+    else:
+        yield ok("metrics", f"{place}: can be written")
+
+
+def notify(setup: Setup) -> Iterator[Observation]:
+    """Check whether the program that is told of a list can be started; without it the night runs all the same."""
+    if setup.notify is None:
+        return
+    program = visible(str(setup.notify))
+    if setup.notify.is_file() and os.access(setup.notify, os.X_OK):
+        yield ok("notify", f"{program}: can be started")
+    else:
+        yield warning(
+            "notify", f"{program}: no program that this user may start", "correct the path, or chmod +x"
+        )
+
+
 def header_words(setup: Setup) -> Iterator[Observation]:
     """Check whether the words of the hospital can be used."""
     if setup.options.header_words:

@@ -59,7 +59,7 @@ def test_the_shipped_one_sets_what_a_night_needs(monkeypatch: pytest.MonkeyPatch
     assert (found["settle"], found["expire"], found["max_nights"]) == (60.0, 14, None)
     assert found["out"] is None
     left_out = {"out", "capacity", "prevalence", "operating_points", "batch_size", "workers"}
-    left_out |= {"header_words", "ray_address", "viewer_url", "metrics"}
+    left_out |= {"header_words", "ray_address", "viewer_url", "metrics", "notify"}
     assert {name for name, value in found.items() if value is None} == left_out | {
         "pseudonymise",
         "max_memory",

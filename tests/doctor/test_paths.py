@@ -154,3 +154,16 @@ def test_whatever_a_check_raises_is_what_it_found(monkeypatch: pytest.MonkeyPatc
     assert [(item.check, item.level) for item in found] == [(name, Level.PROBLEM) for name in "abc"]
     assert (found[1].found, found[1].advice) == ("the key is no key", "make one")
     assert not [item for item in found if "Jane" in item.found + item.advice]
+
+
+def test_what_is_told_and_measured_after_the_run(tmp_path: Path) -> None:
+    program = tmp_path / "tell"
+    program.touch()
+    for mode, level in ((0o644, Level.WARNING), (0o755, Level.OK)):
+        program.chmod(mode)
+        (seen,) = paths.notify(Setup(notify=program))
+        assert seen.level is level
+    for folder, level in (("missing", Level.WARNING), (".", Level.OK)):
+        (seen,) = paths.metrics(Setup(metrics=tmp_path / folder / "cxr.prom"))
+        assert seen.level is level
+    assert [*paths.notify(Setup()), *paths.metrics(Setup())] == []
