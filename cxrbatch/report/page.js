@@ -13,14 +13,18 @@ const textOf = (cell) => Array.from(cell.querySelectorAll("bdi, b, code, small, 
   (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter(Boolean).join(", ");
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
-(() => {
+// The list as it is shown, for the scripts that follow.
+const view = (() => {
   const PRIORITIES = ["urgent", "high", "routine"];
+  const part = (id) => document.getElementById(id);
+  const ranking = document.querySelector(".ranking");
   // Headings of groups and the line of the capacity mean something in the order of the list only.
-  const marks = Array.from(document.querySelectorAll(".group, .line"), (mark) => {
+  const marks = new Map();
+  for (const mark of document.querySelectorAll(".group, .line")) {
     let next = mark.nextElementSibling;
     while (next?.matches(".group, .line")) next = next.nextElementSibling;
-    return [mark, next];
-  });
+    marks.set(next, [...(marks.get(next) ?? []), mark]);
+  }
   const collator = new Intl.Collator("en", { numeric: true });
   const number = (text) => (text === "" ? Infinity : parseFloat(text)); // "4.1 %" is a number too
   const KINDS = {
@@ -28,21 +32,33 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
     text: { value: (text) => text, compare: collator.compare },
     priority: { value: (text) => PRIORITIES.indexOf(text), compare: (a, b) => a - b },
   };
+  const isOrderOfList = (header) => header.cellIndex === 0 && header.getAttribute("aria-sort") === "ascending";
+  const sortedBy = (table) => table.querySelector("thead [aria-sort]");
+
+  function arrange(table, rows, header, direction) {
+    const body = table.tBodies[0];
+    body.remove();
+    body.replaceChildren(...rows);
+    table.append(body);
+    sortedBy(table)?.removeAttribute("aria-sort");
+    header?.setAttribute("aria-sort", direction);
+    tellOrder();
+  }
 
   function sort(table, header, direction) {
     const { value, compare } = KINDS[header.dataset.sort];
     const sign = direction === "ascending" ? 1 : -1;
-    const body = table.tBodies[0];
-    const own = marks.filter(([, next]) => body.contains(next));
-    for (const [mark] of own) mark.remove();
-    const keyed = Array.from(body.rows, (row) => [value(row.cells[header.cellIndex].textContent.trim()), row]);
+    const rows = Array.from(table.tBodies[0].rows).filter((row) => !row.matches(".group, .line"));
+    const keyed = rows.map((row) => [value(row.cells[header.cellIndex].textContent.trim()), row]);
     keyed.sort((a, b) => sign * compare(a[0], b[0])); // stable: ties keep the order they were in
-    body.remove();
-    body.append(...keyed.map(([, row]) => row));
-    if (header.cellIndex === 0 && direction === "ascending") for (const [mark, next] of own) next.before(mark);
-    table.append(body);
-    for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", direction);
+    arrange(table, keyed.map(([, row]) => row), header, direction);
+    if (isOrderOfList(header)) for (const [next, own] of marks) if (table.contains(next)) next.before(...own);
+  }
+
+  function tellOrder() {
+    const by = ranking && sortedBy(ranking);
+    part("sorted").hidden = !by || isOrderOfList(by);
+    if (by) part("sorted-by").textContent = fill(WORDS.sorted, { column: by.textContent });
   }
 
   function makeSortable(header) {
@@ -58,9 +74,9 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
     });
   }
 
-  const form = document.getElementById("filter");
-  const shown = document.getElementById("shown");
-  const find = document.getElementById("find");
+  const form = part("filter");
+  const find = part("find");
+  const boxes = Array.from(form.querySelectorAll("[name=priority]"));
   const NAMES = { ranking: "part_ranked", look: "part_human", swabbed: "part_waiting" };
   const lists = Array.from(document.querySelectorAll("#ranking, #look, #swabbed"), (section) => ({
     words: WORDS[NAMES[section.id]],
@@ -75,7 +91,7 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
 
   function filter() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = new Set(Array.from(form.querySelectorAll(":checked"), (box) => box.value));
+    const wanted = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
     const counts = lists.map((list) => {
       for (const row of list.rows) {
         const priority = row.dataset.priority;
@@ -85,10 +101,40 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
     });
     const isWhole = counts.every(({ n, all }) => n === all);
     const parts = counts.map(({ words: part, n, all }) => fill(part, { n, all })).join(", ");
-    shown.textContent = isWhole ? "" : fill(WORDS.filtered, { parts });
+    part("shown").textContent = part("filtered").textContent = isWhole ? "" : fill(WORDS.filtered, { parts });
   }
 
-  const theme = document.getElementById("theme");
+  function setFilter(words, isWanted) {
+    find.value = words;
+    boxes.forEach((box, place) => { box.checked = isWanted[place] ?? true; });
+    filter();
+  }
+
+  function showAll() {
+    setFilter("", []);
+    if (ranking) sort(ranking, ranking.querySelector("thead .c-rank"), "ascending");
+  }
+
+  // Show all in the order of the list; the result brings back what was shown before.
+  function whole() {
+    const before = [find.value, boxes.map((box) => box.checked)];
+    const header = ranking && sortedBy(ranking);
+    const arranged = ranking && [Array.from(ranking.tBodies[0].rows), header, header?.getAttribute("aria-sort")];
+    showAll();
+    return () => {
+      if (ranking) arrange(ranking, ...arranged);
+      setFilter(...before);
+    };
+  }
+
+  function toTheFirst(event) {
+    event.preventDefault();
+    showAll();
+    part("ranking").scrollIntoView();
+    ranking?.querySelector("tbody th button").focus({ preventScroll: true });
+  }
+
+  const theme = part("theme");
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
   function showTheme(chosen) {
     if (chosen) document.documentElement.dataset.theme = chosen;
@@ -105,8 +151,11 @@ const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[na
   for (const header of document.querySelectorAll("th[data-sort]")) makeSortable(header);
   document.querySelector(".ranking th[data-sort]")?.setAttribute("aria-sort", "ascending");
   form.addEventListener("input", filter);
-  form.addEventListener("reset", () => setTimeout(filter));
+  part("show-all").addEventListener("click", showAll);
+  part("in-order").addEventListener("click", showAll);
+  document.querySelector(".todo .first").addEventListener("click", toTheFirst);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
   document.querySelector(".tools").hidden = false;
+  return { whole };
 })();

@@ -55,19 +55,29 @@
     row.querySelector(".c-rank, th").prepend(box);
   }
 
+  // Paper has the whole list or its first patients, in the order of the list, whatever the screen shows.
   const printed = part("n-printed");
-  function printFirst() {
-    const n = Math.min(Math.max(Math.round(printed.valueAsNumber) || ranked.length, 1), ranked.length);
-    ranked.forEach((row, place) => row.classList.toggle("beyond", place >= n));
-    document.body.classList.add("only-first");
-    part("only-first").textContent = fill(WORDS.only_first, { n, all: ranked.length });
+  let back = null;
+  function printWhole() {
+    back ??= view.whole();
     print();
   }
 
-  function printAll() {
+  function printFirst() {
+    if (!printed.reportValidity()) return;
+    const n = printed.valueAsNumber;
+    ranked.forEach((row, place) => row.classList.toggle("beyond", place >= n));
+    document.body.classList.add("only-first");
+    part("only-first").textContent = fill(WORDS.only_first, { n, all: ranked.length });
+    printWhole();
+  }
+
+  function afterPrint() {
     for (const row of ranked) row.classList.remove("beyond");
     document.body.classList.remove("only-first");
     part("only-first").textContent = "";
+    back?.();
+    back = null;
   }
 
   // A cell that a spreadsheet would take for a formula gets an apostrophe, as in the CSV.
@@ -111,9 +121,9 @@
     const row = part("patient").open ? shown : document.activeElement.closest("tr");
     if (boxes.has(row)) mark(row, !boxes.get(row).checked);
   });
-  part("print").addEventListener("click", () => print());
+  part("print").addEventListener("click", printWhole);
   if (printed) part("print-first").addEventListener("click", printFirst);
-  addEventListener("afterprint", printAll);
+  addEventListener("afterprint", afterPrint);
   part("copy").addEventListener("click", () => copy(linesOf(visibleRows(ranked.length ? ".ranking" : ".look")), part("copy")));
   part("copy-line").addEventListener("click", () => copy(linesOf([shown]), part("copy-line")));
 })();

@@ -35,6 +35,8 @@ TEXTS: Mapping[str, str] = {
     "print": "Print all",
     "print_first": "Print the first",
     "print_these": "Print",
+    "sorted": "Sorted by {column}: not the swab order",
+    "in_order": "Back to the swab order",
     "only_first": "The first {n} of {all} ranked patients",
     "copy": "Copy list",
     "copy_line": "Copy line",
@@ -44,7 +46,7 @@ TEXTS: Mapping[str, str] = {
     "n_done": "{n} of {all} done",
     "new": "new",
     "new_meaning": "On the list for the first time tonight",
-    "filtered": "Filtered: {parts}",
+    "filtered": "FILTERED: {parts}",
     "part_ranked": "{n} of {all} ranked",
     "part_human": "{n} of {all} for a human",
     "part_waiting": "{n} of {all} waiting for a result",
@@ -137,7 +139,7 @@ TEXTS: Mapping[str, str] = {
 OF_THE_SCRIPT = (
     "old",
     *("filtered", "part_ranked", "part_human", "part_waiting"),
-    *("only_first", "copied", "mark", "n_done"),
+    *("sorted", "only_first", "copied", "mark", "n_done"),
     *("open", "large_note", "small_note", "no_image", "no_map", "earlier_row"),
 )
 """Texts that the script fills in."""

@@ -525,7 +525,7 @@ def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
-    of_page, of_patient = 5, 5
+    of_page, of_patient = 6, 5
     n_buttons = [tag for tag, _ in page.elements].count("button")
     assert n_buttons == len(sortable) + of_page + of_patient + len(run.patients)
     assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
