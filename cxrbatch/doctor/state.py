@@ -15,6 +15,7 @@ from cxrbatch.doctor.paths import nearest_folder
 from cxrbatch.errors import StateError
 from cxrbatch.screening import ScreenOptions
 from cxrbatch.state import (
+    APPLICATION_ID,
     SCHEMA_VERSION,
     Run,
     State,
@@ -34,6 +35,7 @@ QUIET_NIGHTS = 2
 """Number of nights without a run after which there is a warning."""
 
 _MOUNTS = Path("/proc/self/mounts")
+_BEFORE_AN_UPDATE = "the next run brings it up to date; back it up before (cxrbatch state backup)"
 
 
 def state(setup: Setup) -> Iterator[Observation]:
@@ -49,7 +51,14 @@ def state(setup: Setup) -> Iterator[Observation]:
     process = holder(lock_path(path))
     if process is not None:
         yield warning("state", f"process {process} is at work on it", "wait until it ends")
-    yield from _version(path)
+    version = _version(path)
+    if version == SCHEMA_VERSION:
+        yield ok("state", f"version {version}")
+    elif 0 < version < SCHEMA_VERSION:
+        yield warning(
+            "state", f"version {version} of {SCHEMA_VERSION}, of an earlier cxrbatch", _BEFORE_AN_UPDATE
+        )
+        return
     try:
         with open_state(path, read_only=True) as opened_state:
             yield from _content(opened_state)
@@ -115,18 +124,14 @@ def _owner_and_mode(path: Path) -> Iterator[Observation]:
         )
 
 
-def _version(path: Path) -> Iterator[Observation]:
-    """Check the version of the state.
-
-    The next run updates an older state; for other versions `open_state` reports the problem.
-    """
+def _version(path: Path) -> int:
+    """Return the version of the state; 0 where the file is no state or cannot be read, which `open_state` reports."""
     try:
         with closing(sqlite3.connect(read_only_uri(path), uri=True)) as connection:
-            version = schema_version(connection)
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            return schema_version(connection) if application == APPLICATION_ID else 0
     except sqlite3.Error:
-        return
-    if version == SCHEMA_VERSION:
-        yield ok("state", f"version {version}")
+        return 0
 
 
 def _content(opened_state: State) -> Iterator[Observation]:

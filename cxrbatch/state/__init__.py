@@ -15,11 +15,12 @@ from cxrbatch.state.records import (
     StoredOutcome,
 )
 from cxrbatch.state.removal import Removed
-from cxrbatch.state.schema import SCHEMA_VERSION, schema_version
+from cxrbatch.state.schema import APPLICATION_ID, SCHEMA_VERSION, schema_version
 from cxrbatch.state.session import persistent_state, temporary_state
 from cxrbatch.state.store import State
 
 __all__ = [
+    "APPLICATION_ID",
     "SCHEMA_VERSION",
     "SORTS",
     "ImageSummary",

@@ -164,6 +164,15 @@ def test_of_a_later_version(state: Path) -> None:
     assert f"version {schema.SCHEMA_VERSION + 1}" in found
 
 
+def test_of_an_earlier_version(state: Path) -> None:
+    """No fault: whoever has just installed a new version asks."""
+    with closing(sqlite3.connect(state)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    ((level, found),) = wrong(look(state))
+    assert level is Level.WARNING
+    assert found == f"version 1 of {schema.SCHEMA_VERSION}, of an earlier cxrbatch"
+
+
 def test_clock_behind_the_last_night(state: Path) -> None:
     ((level, found),) = wrong(look(state, clock(-1)))
     assert level is Level.PROBLEM

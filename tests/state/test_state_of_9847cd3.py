@@ -6,7 +6,6 @@ another key now; `tests.state.test_changed_keys` has those.
 """
 
 import datetime as dt
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -24,8 +23,9 @@ from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.run import _settings, screen
 from cxrbatch.state.codec import decode, encode
 from cxrbatch.state.connection import open_state
+from tests.factories.former_release import STATE as WRITTEN
+from tests.factories.former_release import write_former_state
 
-WRITTEN = Path(__file__).with_name("state_of_9847cd3.sqlite")
 NIGHT_AFTER = dt.datetime(2025, 11, 30, 22, tzinfo=dt.UTC)
 
 
@@ -36,18 +36,7 @@ def night(sample_night: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(night: Path, tmp_path: Path) -> Path:
-    """The state, as if it had been written over this copy of the night."""
-    path = tmp_path / "state.sqlite"
-    shutil.copyfile(WRITTEN, path)
-    with closing(sqlite3.connect(path)) as connection:
-        for id_, name in connection.execute("SELECT id, name FROM image").fetchall():
-            found = (night / json.loads(name)).stat()
-            connection.execute(
-                "UPDATE image SET root = ?, size_bytes = ?, mtime_ns = ?, ctime_ns = ? WHERE id = ?",
-                (json.dumps(str(night)), found.st_size, found.st_mtime_ns, found.st_ctime_ns, id_),
-            )
-        connection.commit()
-    return path
+    return write_former_state(tmp_path / "state.sqlite", night)
 
 
 def test_every_file_is_read_again_and_keeps_its_first_night(night: Path, state: Path, tmp_path: Path) -> None:
