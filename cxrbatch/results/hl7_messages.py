@@ -100,9 +100,7 @@ def _text(content: bytes, encoding: str) -> str:
     header = re.search(rb"MSH\W[^\r\n]*", content)  # there is none in an empty batch
     first = header[0].decode("latin-1") if header else ""
     fields = first.split(first[3:4] or None)
-    stated = (
-        _CHARACTER_SETS.get(fields[17].split(first[5:6] or None)[0].strip()) if len(fields) > 17 else None
-    )
+    stated = _CHARACTER_SETS.get(fields[17].split(first[5])[0].strip()) if len(fields) > 17 else None
     try:
         return content.decode(stated or encoding)
     except UnicodeError:
@@ -157,7 +155,7 @@ class _Message:
 
         A message may hold several patients (HL7 v2.5.1, 7.3.1: PATIENT_RESULT repeats).
         """
-        patient, order = ["PID"], list[list[str]]()
+        patient, order = list[str](), list[list[str]]()
         for segment in self.segments:
             if segment[0] in ("PID", "OBR"):
                 yield patient, order

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
-from cxrbatch.errors import CxrbatchError
+from cxrbatch.errors import CxrbatchError, UsageProblem
 from cxrbatch.results.hl7_messages import is_hl7, read_hl7
 from cxrbatch.results.importing import import_results, list_imports
 from cxrbatch.results.lab_file import Columns, LabFormat, LabRow
@@ -160,6 +161,7 @@ def test_status_of_a_result(status: str, answer: Answer, fault: str, *, corrects
     [
         ("20261119^20261122", "20261120", "20261121", "20261119"),
         ("", "20261120", "20261121", "20261120"),
+        ("^20261119", "20261120", "20261121", "20261120"),
         ("", "", "20261121", "20261121"),
         ("", "", "", ""),
     ],
@@ -170,8 +172,27 @@ def test_the_day_is_that_of_the_specimen(specimen: str, order: str, observation:
     assert (row.date, row.day) == (date, dt.date.fromisoformat(date) if date else None)
 
 
+def test_each_order_of_a_message_has_its_own_day() -> None:
+    orders = [message(taken=day).split("\r", 2)[2] for day in ("20261119", "20261120")]
+    rows = read_hl7((message().partition("ORC")[0] + "".join(orders)).encode(), LabFormat()).rows
+    assert [(row.patient_id, row.date) for row in rows] == [("82", "20261119"), ("82", "20261120")]
+    assert [row.result for row in rows] == ["260373001 Detected"] * 2
+
+
+def test_the_code_of_a_test_is_no_text() -> None:
+    assert only(message(test="X^94500-6^L^Y^94500-6^L")).other_test
+    assert not only(message(test="X^RNA^L^94500-6^RNA^LN")).other_test
+
+
+def test_without_hl7apy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hl7apy.parser", None)
+    with pytest.raises(UsageProblem, match=r"HL7 messages need .* pip install 'cxrbatch\[hl7\]'$"):
+        only(message())
+
+
 UNUSABLE = (
     (message(head="MSH|^~\\&|x"), "a message without a type"),
+    (message(head="MSH|^~\\&|a|b|c|d|1|s"), "a message without a type"),
     (message(head="MSH|^^^^|x"), "a message that cannot be parsed"),
     (message(head=MSH.replace("2.5.1", "9.9")), "a message that cannot be parsed"),
     (message().partition("OBX")[0], "a message without any result (OBX)"),
@@ -182,6 +203,10 @@ UNUSABLE = (
     (
         message(head=MSH.replace("ORU^R01^ORU_R01", "ORU^R30")),
         "results in a message of type ORU^R30; only ORU^R01 is read",
+    ),
+    (
+        message(head=MSH.replace("ORU^R01^ORU_R01", "ACK^R01")),
+        "results in a message of type ACK^R01; only ORU^R01 is read",
     ),
     ("patient_id,date,result\n", "a file that is no HL7 message"),
 )
@@ -200,7 +225,7 @@ def test_a_message_that_cannot_be_used_is_no_end() -> None:
     ).rows
     assert [(row.number, row.fault) for row in rows] == [
         *enumerate((fault for _, fault in UNUSABLE[:-1]), start=1),
-        (7, ""),
+        (len(UNUSABLE), ""),
     ]
 
 
@@ -246,7 +271,7 @@ def test_the_issuer_counts_when_asked_for(state: Path) -> None:
         ("77^^^NORTH", ("77", "NORTH", ())),
         ("77^^^NORTH\\S\\1&1.2&ISO^MR", ("77", "NORTH^1", ())),
         ("77", ("77", "", ())),
-        ("77^^", ("77", "", ())),
+        ("77^5^M10", ("77", "", ())),
         ("^^^SOUTH~ 77 ^^^NORTH", ("77", "NORTH", ())),  # of the repetition that has the number
         ("~77^^^NORTH~^^^SOUTH", ("77", "NORTH", ())),
         ("77^^^NORTH~78^^^NORTH~ ", ("77", "", ("78",))),  # of several numbers, none is believed
@@ -315,7 +340,7 @@ def test_a_stored_result_that_is_taken_back_is_said(state: Path) -> None:
 def test_many_messages_in_a_batch_and_in_frames(state: Path, end: str) -> None:
     inner = "".join(f"\x0b{message(patient)}\x1c\r" for patient in ("82", "0042"))
     content = f"FHS|^~\\&|LIS\rBHS|^~\\&|LIS\r{inner}BTS|2\rFTS|1\r".replace("\r", end)
-    assert classes(run(state, content)) == [(1, "new"), (2, "new")]
+    assert classes(run(state, content * 2)) == [(1, "new"), (2, "new"), (3, "known"), (4, "known")]
 
 
 def test_each_result_is_of_the_patient_before_it(state: Path) -> None:
@@ -383,7 +408,7 @@ def test_character_sets_of_hl7(stated: str, codec: str, name: str) -> None:
 
 
 def test_what_cannot_be_decoded_is_read_all_the_same() -> None:
-    for head in (f"{MSH}||||||UNICODE UTF-8", MSH):
+    for head in (f"{MSH}||||||UNICODE UTF-8", f"{MSH}|||||", MSH):
         row = only(message(head=head).replace("JANE", "J\xc4NE").encode("latin-1"), encoding="ascii")
         assert (row.patient_id, row.answer, row.fault) == ("82", Answer.POSITIVE, "")
 
