@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import keras
 
+from cxrbatch.bundle.batch_norm import OF_KERAS_2
 from cxrbatch.bundle.convert_config import convert
 from cxrbatch.bundle.description import CannotConvert, Config
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
@@ -49,7 +50,7 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     Returns
     -------
     keras.Model
-        Not compiled.
+        Not compiled. Its name says whether Keras 2 saved it (`cxrbatch.bundle.batch_norm.OF_KERAS_2`).
 
     Raises
     ------
@@ -58,14 +59,17 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     """
     copy = _copy(path, scratch)
     try:
-        config = convert(_read_config(copy), from_keras_2=_keras_version(copy) < 3)
+        from_keras_2 = _keras_version(copy) < 3
+        config = convert(_read_config(copy), from_keras_2=from_keras_2)
         check_built_in(config)
         _write_config(copy, config)
     except (NotTrusted, CannotConvert) as error:
         raise BundleError(f"{path}: {error}") from error
     except _DAMAGED as error:
         raise BundleError(f"{path}: no Keras model: it is damaged, or holds weights only") from error
-    return _load(copy, path)
+    model = _load(copy, path)
+    model.name = OF_KERAS_2 if from_keras_2 else "foreign"
+    return model
 
 
 def _copy(path: Path, scratch: Path) -> Path:

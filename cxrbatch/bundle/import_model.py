@@ -146,7 +146,6 @@ def wrap(foreign: keras.Model, spec: ImportSpec, where: str) -> keras.Model:
     BundleError
         The network does not take exactly one image, or its number of outputs does not fit the labels.
     """
-    foreign.name = "foreign"
     height, width, channels = _input_shape(foreign, spec.size, where)
     scored = with_scores(foreign, spec.labels, spec.activation, where)
     radiograph = layers.Input((height, width, 1), name="radiograph")

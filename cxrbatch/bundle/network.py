@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from cxrbatch.bundle.batch_norm import normalise_as_saved
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
 from cxrbatch.errors import BundleError
 from cxrbatch.records import FINDINGS
@@ -47,7 +48,7 @@ def load_network(path: Path) -> keras.Model:
             _check_parts(archive)
         # compile_config is not checked: Keras does not read it when it does not compile.
         check_built_in(read_config(path) | {"compile_config": None})
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        return normalise_as_saved(keras.models.load_model(path, compile=False, safe_mode=True))
     except NotTrusted as error:
         raise BundleError(f"bundle {path.parent}: {path.name} {error}") from error
     except Exception as error:  # Keras raises many types of exception

@@ -1,8 +1,4 @@
-"""Networks that Keras 2 itself saved score as they did there: the original runs in a process of its own.
-
-Within 1e-5; where float32 itself is not as precise as that, as near to what the original computes in float64 as the
-original is in float32, by half as much again.
-"""
+"""Networks that Keras 2 itself saved score as they did there: the original runs in a process of its own."""
 
 import os
 import subprocess
@@ -26,6 +22,8 @@ pytestmark = [
     pytest.mark.skipif(not TF_KERAS, reason="CXRBATCH_TF_KERAS names no folder with tf_keras"),
 ]
 SIDE = 96
+MOST_DIFFERENCE = 1e-5
+"""From `predict` of Keras 2. Of MobileNetV2, `predict` and a call of the model differ by more there."""
 FOUR = ("covid", "ignore", "normal", "pneumonia")
 THREE = ("covid", "pneumonia", "normal")
 TWO = ("normal", "covid")
@@ -86,10 +84,6 @@ def test_scores_are_those_of_the_original(
     spec = ImportSpec(labels=LABELS[name])
     bundle = import_bundle(originals / f"{name}{suffix}", tmp_path / "bundle", spec)
     given = KerasPredictor(load_bundle(bundle.path), started, 6)({"pixels": drawn()})["scores"]
-    expected, exact = (
-        findings(np.load(originals / f"{name}{kind}.npy").astype(np.float64), name) for kind in ("", ".exact")
-    )
+    expected = findings(np.load(originals / f"{name}.npy").astype(np.float64), name)
     assert np.ptp(expected, axis=0).max() > 0.1
-    rounding = np.abs(expected - exact).max()
-    assert rounding < 2e-4
-    assert np.abs(given - expected).max() <= 1e-5 or np.abs(given - exact).max() <= 1.5 * rounding
+    assert np.abs(given - expected).max() <= MOST_DIFFERENCE

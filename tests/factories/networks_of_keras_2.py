@@ -107,7 +107,7 @@ NETWORKS: dict[str, Callable[[Images], Any]] = {
 
 
 def main(images: Path, folder: Path, names: list[str]) -> None:
-    """Save each network in both forms, and what it scores the images, as it does and without rounding."""
+    """Save each network in both forms, and what it scores the images."""
     pixels = np.repeat(np.load(images)[..., np.newaxis], 3, axis=-1).astype(np.float32)
     for name in names or NETWORKS:
         keras.backend.clear_session()
@@ -118,23 +118,6 @@ def main(images: Path, folder: Path, names: list[str]) -> None:
         for suffix in (".h5", ".keras"):
             model.save(folder / f"{name}{suffix}")
         np.save(folder / f"{name}.npy", model.predict(pixels, verbose=0))
-        np.save(folder / f"{name}.exact.npy", in_float64(model, pixels))
-
-
-def in_float64(model: Any, pixels: Images) -> NDArray[np.float64]:
-    """Compute the scores in float64, of which the rounding of float32 is no part."""
-    precise = type(model).from_config(with_float64(model.get_config()))
-    precise.set_weights(model.get_weights())
-    return np.asarray(precise(pixels.astype(np.float64), training=False))
-
-
-def with_float64(config: Any) -> Any:
-    """Change the type of all layers but those that draw from chance, which know float32 only and pass images on."""
-    if isinstance(config, list | tuple):
-        return [with_float64(item) for item in config]
-    if not isinstance(config, dict) or str(config.get("class_name")).startswith("Random"):
-        return "float64" if config == "float32" else config
-    return {key: with_float64(value) for key, value in config.items()}
 
 
 def settle(model: Any, pixels: Images) -> None:
