@@ -35,7 +35,9 @@ errors only. `cxrbatch --version` says which one this is.
 _EXIT_CODES = """\
 ## Exit codes
 
-Of `screen`. Other commands have the same codes; where they mean something else, `--help` says so.
+Of `screen`. Other commands have the same codes; where they mean something else, `--help` says so. What the ward sees
+is `latest.html` ([operations](operations.md)). A run that was killed (`kill -9`, memory, power) ends with 137, or
+with no code at all, and says nothing: run again, it goes on from there.
 """
 
 
@@ -58,7 +60,10 @@ def reference() -> str:
         "## Flags on a score\n",
         _table(("flag", "meaning"), _codes(FLAG_MEANING)),
         _EXIT_CODES,
-        _table(("code", "means", "what to do"), ((str(code), *words) for code, words in EXIT_CODES.items())),
+        _table(
+            ("code", "means", "the ward sees", "what to do"),
+            ((str(code), *words) for code, words in EXIT_CODES.items()),
+        ),
         _OPTIONS,
         *_commands(),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cxrbatch._lib.atomic import remove_leftovers, replace_by_link
 from cxrbatch._lib.text import visible
-from cxrbatch.errors import UsageProblem
+from cxrbatch.errors import OutputError, UsageProblem
 from cxrbatch.report.write import page_path
 
 LATEST = "latest.html"
@@ -49,5 +49,8 @@ def replace_latest(out: Path) -> None:
         The place cannot be written; it shows what it showed before.
     """
     path = latest_path(out)
-    replace_by_link(path, page_path(out))
+    try:
+        replace_by_link(path, page_path(out))
+    except OutputError as error:
+        raise OutputError(f"the report is complete, but {error}") from error
     remove_leftovers([path])
