@@ -19,6 +19,8 @@ from cxrbatch.web.worker import Finished, Job, Message, Notice, run_worker
 _LOG = logging.getLogger(__name__)
 _MOST_DEATHS = 3
 _MOST_AT_ONCE = 64
+_GATHER_S = 0.1
+"""Outcomes that come within this time are stored in one transaction."""
 _FIRST_GUESS_S = 0.2
 _START_S = 15.0
 _WEIGHT = 0.1
@@ -140,13 +142,19 @@ class Desk:
     def _collect(self) -> None:
         while not self._is_over:
             try:
-                messages = [self._answers.recv()]
-                while len(messages) < _MOST_AT_ONCE and self._answers.poll():
-                    messages.append(self._answers.recv())
+                messages = self._receive()
             except Exception:  # it ended, or what it sends cannot be understood
                 self._restart()
                 continue
             self._take(messages)
+
+    def _receive(self) -> list[Message]:
+        """Wait for a message, and for those that come soon after it: they are stored in one transaction."""
+        messages = [self._answers.recv()]
+        end = time.monotonic() + _GATHER_S
+        while len(messages) < _MOST_AT_ONCE and self._answers.poll(max(end - time.monotonic(), 0)):
+            messages.append(self._answers.recv())
+        return messages
 
     def _take(self, messages: Sequence[Message]) -> None:
         for notice in (item for item in messages if isinstance(item, Notice)):

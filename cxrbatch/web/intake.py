@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,12 +50,16 @@ class SpoolHandler(FileUploadHandler):
         self.opened: set[Path] = set()
         self._stream: BinaryIO | None = None
 
+    @cached_property
+    def _folder(self) -> Path:
+        return options().spool  # asks for every folder above it
+
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Open a file in the spool; what strangers send is passed over."""
         super().new_file(*args, **kwargs)
         if self.request is None or not self.request.user.is_authenticated:
             raise SkipFile
-        self.path, self._stream = spool.create(options().spool)
+        self.path, self._stream = spool.create(self._folder)
         self.opened.add(self.path)
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:

@@ -86,6 +86,7 @@ def _database(path: Path) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
+        "CONN_MAX_AGE": None,  # one connection for each thread: opening one costs more than what is asked
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",

@@ -1,6 +1,7 @@
 """Worker processes for the tests of the desk: they answer, die, or send what cannot be understood."""
 
 import os
+import time
 from multiprocessing.connection import Connection
 
 from cxrbatch.reasons import Reason
@@ -13,6 +14,14 @@ def dutiful(jobs: Connection, answers: Connection, options: ServeOptions) -> Non
     answers.send(Notice("ready", "bundle"))
     while True:
         job = jobs.recv()
+        answers.send(Finished(job.id, Failure(name=job.name, reason=Reason.TOO_SMALL)))
+
+
+def in_a_row(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    """Answer each job a moment after the one before, as a network does."""
+    while True:
+        job = jobs.recv()
+        time.sleep(0.01)
         answers.send(Finished(job.id, Failure(name=job.name, reason=Reason.TOO_SMALL)))
 
 

@@ -83,8 +83,27 @@ class Client:
 
     def upload(self, files: Sequence[tuple[str, bytes]]) -> str:
         """Upload in one form; return the address of the upload."""
+        status, headers, content = self._send_files("/uploads/new/", files, self.token("/uploads/new/"))
+        assert status == 302, content
+        return headers["Location"]
+
+    def open_upload(self, token: str) -> str:
+        """Open an upload without files, as the script of the page does; return its address."""
+        more = {"X_CSRFToken": token, "Accept": "application/json"}
+        status, _, content = self.send("POST", "/uploads/new/", **more)
+        assert status == 200, content
+        return str(json.loads(content)["page"])
+
+    def add_files(self, page: str, files: Sequence[tuple[str, bytes]], token: str) -> None:
+        """Send files of an open upload in one form."""
+        status, _, content = self._send_files(f"{page}files/", files, token)
+        assert status == 200, content
+
+    def _send_files(
+        self, path: str, files: Sequence[tuple[str, bytes]], token: str
+    ) -> tuple[int, dict[str, str], bytes]:
         border = uuid.uuid4().hex
-        parts = [("csrfmiddlewaretoken", "", self.token("/uploads/new/").encode())]
+        parts = [("csrfmiddlewaretoken", "", token.encode())]
         parts += [("names", "", name.encode()) for name, _ in files]
         parts += [("files", f'; filename="{name}"', content) for name, content in files]
         body = b"".join(
@@ -94,10 +113,20 @@ class Client:
             for name, more, content in parts
         )
         body += f"--{border}--\r\n".encode()
-        kind = f"multipart/form-data; boundary={border}"
-        status, headers, content = self.send("POST", "/uploads/new/", body, Content_Type=kind)
-        assert status == 302, content
-        return headers["Location"]
+        return self.send("POST", path, body, Content_Type=f"multipart/form-data; boundary={border}")
+
+    def follow_news(self, page: str) -> int:
+        """Ask for news as often as the page does, until all has an answer; return how many images have one."""
+        since, answered = "", set()
+        while True:
+            content = self.send("GET", f"{page}news/?since={urllib.parse.quote(since)}", X_Poll="1")[2]
+            news = json.loads(content)
+            since = news["since"]
+            answered |= {row["id"] for row in news["rows"]}
+            if not news["waiting"] and not news["more"]:
+                return len(answered)
+            if not news["more"]:
+                time.sleep(min(max(0.7, news["seconds"] / 3), 8))
 
     def results(self, page: str, seconds: float = 90) -> bytes:
         """Wait until all has an answer, and return the table."""

@@ -57,6 +57,18 @@ def test_all_that_waits_has_an_outcome(work: Any, opened: Callable[..., Any]) ->
     wait_for(lambda: desk.is_ready)
 
 
+def test_outcomes_that_come_soon_after_each_other_are_stored_together(tmp_path: Path) -> None:
+    stored: list[int] = []
+    options = ServeOptions(state=tmp_path / "state.sqlite", max_queue=5)
+    desk = Desk(options, lambda pairs: stored.append(len(pairs)), lambda _: None, desk_workers.in_a_row)
+    desk.start()
+    desk.submit(jobs(5))
+    wait_for(lambda: desk.n_waiting == 0)
+    desk.stop()
+    assert sum(stored) == 5
+    assert len(stored) < 5
+
+
 def test_what_ends_three_processes_is_given_up(opened: Callable[..., Any]) -> None:
     desk, stored, given_up = opened(desk_workers.deadly)
     desk.submit(jobs(2))

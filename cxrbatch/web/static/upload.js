@@ -146,7 +146,7 @@ async function poll() {
     else if (news.waiting) say(`${news.waiting} waiting, about ${news.seconds < 90 ? `${news.seconds} s` : `${Math.round(news.seconds / 60)} min`}${news.ready ? "" : "; the network is starting"}`);
     else if (!news.more) { say("All files have an answer."); break; }
     // Seldom where it takes long: many pages ask at once.
-    if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(700, news.seconds * 250), 3000)); });
+    if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(700, news.seconds * 333), 8000)); });
   }
   polling = false;
 }

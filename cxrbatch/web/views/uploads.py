@@ -89,7 +89,7 @@ def news(request: Any, number: Any) -> Any:
     upload = mine(request, number)
     # Counted first: of what comes in meanwhile the page hears at the next question.
     n_waiting = upload.images.filter(status=Status.WAITING).count()
-    images = upload.images.filter(finished__isnull=False).order_by("finished")
+    images = upload.images.filter(finished__isnull=False).order_by("finished").defer("thumbnail")
     if since := _moment(request.GET.get("since", "")):
         images = images.filter(finished__gte=since)
     found = list(images[:_MOST_NEWS])
