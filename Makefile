@@ -40,7 +40,7 @@ licences: dev  ## write the table of docs/licences.md, after make lock
 audit: dev  ## known vulnerabilities of what is pinned
 	$(BIN)/python .ci/audit.py --required
 
-release: dev  ## of the last commit: wheel, source distribution, SBOM, licences and SHA256SUMS in dist/
+release: dev  ## of the last commit: wheel, source distribution, locks, SBOM, licences and SHA256SUMS in dist/
 	$(BIN)/pip install --quiet --constraint requirements.lock setuptools
 	$(BIN)/python -m release dist
 

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from release.build import build
 from release.licences import TABLE, stated_licences
-from release.lock import ROOT, read_lock
+from release.lock import EXTRAS_LOCK, LOCK, ROOT, read_lock
 from release.sbom import sbom
+
+SUMS = "SHA256SUMS"
 
 
 class NotReady(Exception):
@@ -26,7 +28,7 @@ class NotReady(Exception):
 
 
 def release(dist: Path) -> None:
-    """Write a release of the last commit; what `dist` held is replaced.
+    """Write a release of the last commit; an earlier one in `dist` is replaced.
 
     Raises
     ------
@@ -34,6 +36,8 @@ def release(dist: Path) -> None:
         See the message.
     """
     _check_ready()
+    if dist.exists() and not (dist / SUMS).is_file():
+        raise NotReady(f"{dist} is there already and holds no release: choose another folder")
     epoch = int(_git("log", "-1", "--format=%ct").decode())
     with tempfile.TemporaryDirectory() as folder:
         tree, new = Path(folder) / "tree", Path(folder) / "dist"
@@ -73,13 +77,15 @@ def _write_lists(folder: Path, version: str, moment: dt.datetime) -> None:
     (folder / f"cxrbatch-{version}.licences.md").write_text(text, encoding="utf-8")
     bill = sbom(version, moment, read_lock(), stated_licences(text))
     (folder / f"cxrbatch-{version}.cdx.json").write_text(bill, encoding="utf-8")
+    for lock in (LOCK, EXTRAS_LOCK):
+        shutil.copyfile(lock, folder / lock.name)
 
 
 def _write_sums(folder: Path) -> None:
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.iterdir())
     ]
-    (folder / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
+    (folder / SUMS).write_text("".join(lines), encoding="ascii")
 
 
 def _git(*words: str) -> bytes:

@@ -166,7 +166,8 @@ def test_a_release_has_its_lists_and_checksums(
     changelog_has_a_section(monkeypatch, tmp_path, "## 7.0 (2026-11-29)")
     dist = tmp_path / "dist"
     dist.mkdir()
-    (dist / "of an earlier one").touch()
+    for name in ("SHA256SUMS", "of an earlier one"):
+        (dist / name).touch()
     monkeypatch.setattr(sys, "argv", ["release", str(dist)])
     assert release_module.main() == 0
     lines = [line.split("  ") for line in (dist / "SHA256SUMS").read_text().splitlines()]
@@ -176,6 +177,8 @@ def test_a_release_has_its_lists_and_checksums(
         "cxrbatch-7.0.cdx.json",
         "cxrbatch-7.0.licences.md",
         "cxrbatch-7.0.tar.gz",
+        "requirements-extras.lock",
+        "requirements.lock",
     ]
     assert {path.name for path in dist.iterdir()} == {*sums, "SHA256SUMS"}
     for name, digest in sums.items():
@@ -193,6 +196,7 @@ def test_a_release_has_its_lists_and_checksums(
             "setuptools",
             "setuptools is not the one that is pinned: pip install -c requirements.lock setuptools",
         ),
+        ("folder", "{dist} is there already and holds no release: choose another folder"),
         ("changelog", "CHANGELOG.md has no section '## 7.0 (YYYY-MM-DD)': write it"),
     ],
 )
@@ -209,7 +213,11 @@ def test_what_is_missing_is_said_and_nothing_written(
         repository["status"] = b" M README.md\n"
     if what == "setuptools":
         monkeypatch.setattr(release_module, "installed", lambda name: "77.0")
-    monkeypatch.setattr(sys, "argv", ["release", str(tmp_path / "dist")])
+    dist = tmp_path / "dist"
+    if what == "folder":
+        dist.mkdir()
+        (dist / "mine").touch()
+    monkeypatch.setattr(sys, "argv", ["release", str(dist)])
     assert release_module.main() == 1
-    assert capsys.readouterr().err == f"{said}\n"
-    assert not (tmp_path / "dist").exists()
+    assert capsys.readouterr().err == f"{said.format(dist=dist)}\n"
+    assert [path.name for path in dist.glob("*")] == (["mine"] if what == "folder" else [])
