@@ -1,4 +1,4 @@
-"""The engineer's walk: the commands of docs/running.md and pipelines/crontab, one after the other.
+"""The engineer's walk: the commands of docs/running.md, docs/operations.md and pipelines/crontab, in their order.
 
 ``python tests/walks/engineer.py`` from the repository, with cxrbatch installed in the same environment. What the page
 puts into /etc, /srv and /var goes into one temporary folder, and nobody changes the user.
@@ -45,6 +45,23 @@ def run(command: str, root: Path, expected: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def after_the_run(root: Path) -> None:
+    """Tell the ward, and look at what the monitoring system gets; what sends mail is a stand-in."""
+    reports = root / "srv" / "cxrbatch" / "reports"
+    assert (reports / "latest.html").samefile(max(reports.glob("20*.html")))
+    program = root / "bin" / "msmtp"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat > {root}/mail\n", encoding="utf-8")
+    program.chmod(0o755)
+    notify, metrics = shell_blocks(REPOSITORY / "docs" / "operations.md")
+    run(f"export PATH={program.parent}:$PATH; {notify}", root, expected=INCOMPLETE)
+    assert "Swab list ready: 21 ranked" in (root / "mail").read_text(encoding="utf-8")
+    run(metrics, root, expected=INCOMPLETE)
+    (found,) = root.rglob("*.prom")
+    assert "cxrbatch_run_exit_code 3\n" in found.read_text(encoding="utf-8")
+    assert (reports / "latest.html").samefile(reports / "trial.html")
+
+
 def main() -> None:
     """Walk."""
     install, doctor, trial, completion, backup, prune = shell_blocks(REPOSITORY / "docs" / "running.md")
@@ -78,6 +95,7 @@ def main() -> None:
         run(backup, root)
         assert (root / "var" / "lib" / "cxrbatch" / "backup.sqlite").stat().st_mode & 0o777 == 0o600
         run(prune, root)
+        after_the_run(root)
     sys.stderr.write("The engineer's walk went well.\n")
 
 
