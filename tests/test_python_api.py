@@ -156,6 +156,13 @@ def test_a_run_is_shown_in_one_line_that_names_nobody(run: TriageRun) -> None:
     assert repr(run) == "TriageRun(31 files = 22 scored + 7 not scored + 2 skipped; 26 patients)"
 
 
+def test_a_run_says_how_long_each_stage_took(run: TriageRun) -> None:
+    assert list(run.stage_s) == ["discover", "resolve", "list", "explain", "report"]
+    *before, report_s = run.stage_s.values()
+    assert all(seconds > 0 for seconds in (*before, report_s))
+    assert sum(before) == pytest.approx(run.duration_s, rel=0.2)
+
+
 def test_frames_of_an_empty_list_have_all_columns(run: TriageRun) -> None:
     empty = dataclasses.replace(run, patients=(), images=(), failures=())
     assert list(empty.patients_frame().columns) == list(run.patients_frame().columns)

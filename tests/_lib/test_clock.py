@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from cxrbatch._lib.clock import night_of, system_clock
+from cxrbatch._lib.clock import Stopwatch, night_of, system_clock
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,12 @@ def test_the_clock_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     before = dt.datetime.now(dt.UTC)
     assert before <= system_clock() <= dt.datetime.now(dt.UTC)
     assert system_clock().tzinfo is not None
+
+
+def test_a_stopwatch_adds_what_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([10.0, 10.5, 12.0, 12.25])
+    monkeypatch.setattr("cxrbatch._lib.clock.time.perf_counter", lambda: next(moments))
+    ended = Stopwatch()
+    for stage in ("read", "list", "read"):
+        ended(stage)
+    assert ended.seconds == {"read": 0.75, "list": 1.5}

@@ -131,6 +131,15 @@ def test_a_run_is_counted(run: TriageRun, tmp_path: Path) -> None:
     assert "4711" not in path.read_text()
 
 
+def test_the_document_names_every_metric(run: TriageRun, tmp_path: Path) -> None:
+    RunMetrics(tmp_path / "cxr.prom", run=run).write(3)
+    table = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").split("| metric |", 1)[1]
+    named = re.findall(r"^\| (`cxrbatch_.*?) \|", table, re.MULTILINE)
+    assert [name for cell in named for name in re.findall("`(.*?)`", cell)] == list(
+        dict.fromkeys(name for name, _ in samples_of(tmp_path / "cxr.prom"))
+    )
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o027, 0o077])
 def test_the_collector_can_read_it_and_finds_no_half_of_it(
     run: TriageRun, umask: int, tmp_path: Path
