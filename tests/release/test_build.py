@@ -22,6 +22,11 @@ from tests.conftest import REPOSITORY
 
 EPOCH = 1_764_374_400
 """2025-11-29."""
+COPIED = (
+    *("cxrbatch", "docs", "pipelines", "tests/test_links.py", "LICENSE*"),
+    *("*.md", "*.in", "*.cfg", "*.toml", "*.lock"),
+)
+"""Of the tests one, which is left out of the source distribution."""
 Built = tuple[Path, Path]
 
 pytestmark = pytest.mark.skipif(
@@ -37,9 +42,7 @@ def tracked(*folders: str) -> list[str]:
 
 def copy_tree(tree: Path, mode: int, mtime: int) -> Path:
     """Copy the files of the repository, with other rights and times than they have."""
-    for name in tracked(
-        "cxrbatch", "docs", "pipelines", "*.md", "*.in", "*.cfg", "*.toml", "*.lock", "LICENSE*"
-    ):
+    for name in tracked(*COPIED):
         path = tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, path)
