@@ -127,7 +127,6 @@ class _Message:
         except ImportError as error:
             raise UsageProblem("HL7 messages need the package hl7apy: pip install 'cxrbatch[hl7]'") from error
         lines = [line for line in re.split(r"[\r\n\x0b\x1c]+", raw) if re.match(r"[A-Z][A-Z0-9]{2}\W", line)]
-        lines = [line for line in lines if line[:3] not in ("BTS", "FTS", "BHS", "FHS")]
         parsed = parse_message("\r".join(lines), VALIDATION_LEVEL.TOLERANT, find_groups=False)
         own = parsed.encoding_chars
         separators = "".join(

@@ -179,6 +179,15 @@ def test_each_order_of_a_message_has_its_own_day() -> None:
     assert [row.result for row in rows] == ["260373001 Detected"] * 2
 
 
+@pytest.mark.parametrize(
+    "line", ["COVID positive", "see 12|x", "", " ", "x", "BTS|1", "BHS|^~\\&|LIS", "ZX9|"]
+)
+def test_lines_that_are_no_segment_of_a_result_are_passed_over(line: str) -> None:
+    """Such as the rest of a comment with a line break in it."""
+    content = message().replace("\r", f"\r{line}\r")
+    assert (only(content).answer, only(content).fault) == (Answer.POSITIVE, "")
+
+
 def test_the_code_of_a_test_is_no_text() -> None:
     assert only(message(test="X^94500-6^L^Y^94500-6^L")).other_test
     assert not only(message(test="X^RNA^L^94500-6^RNA^LN")).other_test
