@@ -9,6 +9,8 @@ A file that cannot be scored is not an error but a `cxrbatch.records.Failure`.
     ├── OutputError          1  the report cannot be written
     │   └── NoLocks          1  the file system has no locks
     ├── StateError           1  the state cannot be used
+    │   ├── NewerState       1  a newer cxrbatch wrote it
+    │   └── OlderState       1  an older cxrbatch wrote it, and it is only read
     ├── ExportVanished       1  the folder went away during the run
     ├── WorkersFailed        1  worker processes cannot be started
     ├── RecipeError          2  a recipe is wrong
@@ -38,6 +40,14 @@ class NoLocks(OutputError):
 
 class StateError(CxrbatchError):
     """The state cannot be read or written."""
+
+
+class NewerState(StateError):
+    """A newer cxrbatch wrote the state."""
+
+
+class OlderState(StateError):
+    """An older cxrbatch wrote the state, and whoever only reads it does not bring it up to date."""
 
 
 class ExportVanished(CxrbatchError):

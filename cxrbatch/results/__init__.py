@@ -1,6 +1,6 @@
 """Import PCR results: CSV file of a laboratory in, results in the state out."""
 
-from cxrbatch.results.entry import BY_HAND, enter_result, undo_entry
+from cxrbatch.results.entry import BY_HAND, enter_result, has_entries_by_hand, undo_entry
 from cxrbatch.results.importing import (
     forget_patient,
     import_results,
@@ -21,6 +21,7 @@ __all__ = [
     "LabFormat",
     "enter_result",
     "forget_patient",
+    "has_entries_by_hand",
     "import_results",
     "imports_csv",
     "is_known",

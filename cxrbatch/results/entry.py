@@ -73,6 +73,11 @@ def undo_entry(
     return found
 
 
+def has_entries_by_hand(state: State) -> bool:
+    """Check whether anything was ever entered by hand."""
+    return any(entry.imported_by.startswith(BY_HAND) for entry in state.pcr.imports())
+
+
 def _check_known(state: State, patient: PatientKey, day: dt.date, positive: bool | None) -> None:
     standing = [mark for mark in state.pages.marks(patient) if mark.date == day and mark.undone is None]
     results = [mark for mark in standing if mark.positive is not None]

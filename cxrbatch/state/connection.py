@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from cxrbatch.errors import StateError
+from cxrbatch.errors import NewerState, OlderState, StateError
 from cxrbatch.state import schema
 from cxrbatch.state.store import State
 
@@ -139,12 +139,12 @@ def _check_version(connection: sqlite3.Connection, path: Path, *, read_only: boo
     if not empty and application != schema.APPLICATION_ID:
         raise StateError(f"state {path}: is an SQLite file of another program; choose another name")
     if version > schema.SCHEMA_VERSION:
-        raise StateError(
+        raise NewerState(
             f"state {path}: version {version}, this cxrbatch knows versions up to {schema.SCHEMA_VERSION}; "
             "use the cxrbatch that wrote it, or a newer one"
         )
     if read_only and version < schema.SCHEMA_VERSION:
-        raise StateError(
+        raise OlderState(
             f"state {path}: version {version} of {schema.SCHEMA_VERSION}; the next run brings it up to date"
         )
 

@@ -11,7 +11,7 @@ from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404
 
-from cxrbatch.errors import CxrbatchError
+from cxrbatch.errors import CxrbatchError, NewerState, OlderState
 from cxrbatch.web.intake import SpoolHandler
 from cxrbatch.web.models import Role, User
 from cxrbatch.web.views.errors import error_page
@@ -24,6 +24,14 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """No inline script or style, nothing from elsewhere (CSP level 3)."""
+
+_OF_ANOTHER_VERSION = {
+    NewerState: "cxrbatch was updated, and these pages still run with the version before: the lists cannot be shown. "
+    "Nothing is lost. Ask the technician to start the service again (systemctl restart cxrbatch-serve).",
+    OlderState: "These lists were made by an older cxrbatch than the one that shows these pages. Nothing is lost: "
+    "the next run of cxrbatch screen, or a restart of the service when no run is at work, brings them up to date.",
+}
+"""What people read, who know nothing of versions; the log has them."""
 
 _IDLE_S, _LONGEST_S, _NOTED_EVERY_S = 30 * 60, 12 * 3600, 60
 
@@ -106,6 +114,9 @@ class ErrorMiddleware:
         """Turn an exception of a view into a page."""
         if isinstance(error, Http404 | PermissionDenied | SuspiciousOperation):
             return None
+        if isinstance(error, NewerState | OlderState):
+            _LOG.error("%s", error)
+            return error_page(request, _OF_ANOTHER_VERSION[type(error)], 409)
         if isinstance(error, CxrbatchError):
             return error_page(request, str(error), 409)
         _LOG.error(

@@ -11,6 +11,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.state import lock_path, locked
 from cxrbatch.web.options import ServeOptions
+from cxrbatch.web.restored import look_at_files, migrate_database
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 8
@@ -47,6 +48,8 @@ def make_application(options: ServeOptions) -> Any:
     ------
     UsageProblem
         The extra is not installed.
+    StateError
+        The state or the database is damaged, or a newer cxrbatch wrote it.
     """
     try:
         import django
@@ -58,14 +61,14 @@ def make_application(options: ServeOptions) -> Any:
     from cxrbatch.web import spool
     from cxrbatch.web.settings import make_settings
 
+    look_at_files(options)
     os.umask(os.umask(0o077) | 0o077)  # what SQLite makes beside its file, and what waitress buffers
     settings.configure(**make_settings(options))
     django.setup()
     from django.core.handlers.wsgi import WSGIHandler
-    from django.core.management import call_command
 
     spool.open_spool(options.spool)
-    call_command("migrate", verbosity=0, interactive=False)
+    migrate_database(options)
     return with_static_files(WSGIHandler())
 
 

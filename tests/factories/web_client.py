@@ -26,6 +26,7 @@ class Server:
         self.line = line
         found = re.search(r"http://127\.0\.0\.1:(\d+)/(\S*)", line)
         assert found, line
+        self.state = Path()
         self.port, self.path = int(found[1]), f"/{found[2]}"
 
     def kill(self) -> None:

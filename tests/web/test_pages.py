@@ -4,14 +4,16 @@ import datetime as dt
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cxrbatch.results import list_imports
-from cxrbatch.state import open_state
+from cxrbatch.state import SCHEMA_VERSION, open_state
 from cxrbatch.web import ServeOptions
 from tests.factories.nights import HOSTILE, JPEG, line, write_night
 from tests.web.conftest import PASSWORD, StillDesk, stranger
@@ -90,6 +92,35 @@ def test_pages_hold_no_inline_code(sign_in: SignIn) -> None:
             page
         )
         assert re.findall(r'(?:src|href)="(?:https?:)?//', text) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "advice"), [(1, "start the service again"), (-1, "next run of cxrbatch screen")]
+)
+def test_a_state_of_another_version_says_what_to_do(
+    step: int, advice: str, sign_in: SignIn, application: ServeOptions
+) -> None:
+    """A newer `screen` brings the state up to date while the pages run."""
+    client = sign_in()
+    with closing(sqlite3.connect(application.state)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + step}")
+    for answer in (
+        client.get("/"),
+        client.get("/lists/2/"),
+        client.post(f"{LINE}enter/", {"answer": "swabbed"}),
+    ):
+        text = answer.content.decode()
+        assert (answer.status_code, advice in text, "Nothing is lost" in text) == (409, True, True)
+        assert str(application.state) not in text
+    assert upload(client, b"x").status_code == 302
+
+
+def test_a_state_that_is_gone_is_not_taken_for_a_new_one(sign_in: SignIn, application: ServeOptions) -> None:
+    client = sign_in()
+    client.get("/lists/2/")
+    application.state.unlink()
+    assert b"put the backup of the state back" in client.get("/").content
+    assert client.get("/lists/").status_code == 404
 
 
 # --- marks

@@ -12,8 +12,11 @@ import pytest
 pytest.importorskip("django")
 
 from cxrbatch import predict
+from cxrbatch.reasons import Reason
 from cxrbatch.records import file_row
-from tests.factories.web_client import Client, Server, first_admin, serving
+from tests.factories.cli_process import cxrbatch
+from tests.factories.nights import line, write_night
+from tests.factories.web_client import PASSWORD, Client, Server, first_admin, serving
 
 pytestmark = pytest.mark.web
 
@@ -21,7 +24,9 @@ pytestmark = pytest.mark.web
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
-    with serving("--state", folder / "state.sqlite", "--bundle", tiny_bundle, "--max-upload", "20M") as found:
+    state = folder / "state.sqlite"
+    with serving("--state", state, "--bundle", tiny_bundle, "--max-upload", "20M") as found:
+        found.state = state
         yield found
 
 
@@ -88,6 +93,32 @@ def test_a_killed_server_keeps_what_is_finished_and_says_what_is_not(
         assert list((tmp_path / "web.spool").iterdir()) == []
 
 
+def test_a_backup_that_is_put_back_has_users_marks_results_and_trail(
+    server: Server, admin: Client, tmp_path: Path, tiny_bundle: Path, sample_night: Path
+) -> None:
+    state = server.state
+    run = write_night(state, [line(1, "A", 0.9), line(2, "B", reason=Reason.LATERAL_VIEW)])
+    assert admin.form(f"/lists/{run}/1/enter/", f"/lists/{run}/", answer="positive")[0] == 302
+    assert admin.form(f"/lists/{run}/2/looked-at/", f"/lists/{run}/", done="1")[0] == 302
+    done = admin.upload([("a.png", (sample_night / "pictures" / "SAMPLE-023.png").read_bytes())])
+    table = admin.results(done)
+    copy = tmp_path / "copy"
+    assert cxrbatch("state", "backup", "--state", state, "--out", copy).returncode == 0
+    put_back = tmp_path / "new machine"
+    put_back.mkdir()
+    copy.rename(put_back / state.name)
+    copy.with_name("copy.web").rename(put_back / "web.sqlite")
+    with serving("--state", put_back / state.name, "--bundle", tiny_bundle) as restored:
+        assert restored.path == "/"
+        client = Client(restored.port)
+        assert client.form("/login/", username="admin", password=PASSWORD)[0] == 302
+        assert b"positive" in client.send("GET", f"/lists/{run}/1/")[2]
+        assert b"looked at" in client.send("GET", f"/lists/{run}/?status=not_scored")[2]
+        assert client.send("GET", f"{done}results.csv")[2] == table
+        trail = client.send("GET", "/trail/")[2]
+    assert [word for word in (b"entered positive", b"looked at", b"upload") if word not in trail] == []
+
+
 def raw(server: Server, content: bytes, wait: float = 5) -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
         connection.sendall(content)
@@ -133,8 +164,6 @@ def test_slow_clients_take_no_thread(server: Server, admin: Client) -> None:
 
 
 def test_a_second_server_of_the_same_folder_ends_at_once(tmp_path: Path, tiny_bundle: Path) -> None:
-    from tests.factories.cli_process import cxrbatch
-
     options = ("--state", tmp_path / "state.sqlite", "--bundle", tiny_bundle)
     with serving(*options):
         result = cxrbatch("serve", "--port", "0", *options)
@@ -151,8 +180,6 @@ def test_a_second_server_of_the_same_folder_ends_at_once(tmp_path: Path, tiny_bu
     ],
 )
 def test_what_is_not_safe_does_not_start(options: tuple[str, ...], message: bytes, tmp_path: Path) -> None:
-    from tests.factories.cli_process import cxrbatch
-
     result = cxrbatch("serve", "--state", tmp_path / "s.sqlite", *options)
     assert result.returncode == 2
     assert message in result.stderr

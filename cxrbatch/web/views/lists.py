@@ -15,7 +15,7 @@ from cxrbatch._lib.clock import system_clock
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Priority
 from cxrbatch.state import SORTS, ListQuery, ListRow, Run, State, open_state
-from cxrbatch.web.models import Review
+from cxrbatch.web.models import Review, TrailEntry
 from cxrbatch.web.service import desk, options
 from cxrbatch.web.trail import record
 
@@ -45,11 +45,13 @@ def finished_runs(state: State) -> list[Run]:
 @require_safe
 def home(request: Any) -> Any:
     """Show the list of the last night, or say that there is none yet."""
-    if not options().state.is_file():
-        return render(request, "no_night.html", {"desk": desk()})
-    with read_state() as state:
-        runs = finished_runs(state)
-    return redirect("night", runs[0].id) if runs else render(request, "no_night.html", {"desk": desk()})
+    is_there = options().state.is_file()
+    if is_there:
+        with read_state() as state:
+            if runs := finished_runs(state):
+                return redirect("night", runs[0].id)
+    is_lost = not is_there and TrailEntry.objects.filter(action="list").exists()
+    return render(request, "no_night.html", {"desk": desk(), "is_lost": is_lost})
 
 
 @require_safe
