@@ -26,7 +26,7 @@ from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.bundle.converted import Agreement, ConvertedNetwork
 from cxrbatch.bundle.files import LITE, SUMS, check_files, write_whole
 from cxrbatch.bundle.licence import WeightsLicence, read_licence
-from cxrbatch.bundle.worth import state_worth, state_worth_in_pairs
+from cxrbatch.bundle.worth import state_worth, state_worth_in_brief, state_worth_in_pairs
 from cxrbatch.errors import BundleError, OutputError, UsageProblem
 from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.records import FINDINGS, Priority
@@ -60,6 +60,11 @@ class OperatingPoints:
     def __post_init__(self) -> None:
         if not 0 <= self.high <= self.urgent <= 1:
             raise ValueError("operating points must satisfy 0 ≤ high ≤ urgent ≤ 1")
+
+    @property
+    def thresholds(self) -> dict[Priority, float]:
+        """Least score of each band but the last."""
+        return {Priority.URGENT: self.urgent, Priority.HIGH: self.high}
 
     def priority(self, score: float) -> Priority:
         """Return the band of a COVID-19 score, 0–1."""
@@ -119,6 +124,11 @@ class Bundle:
     def worth(self) -> str:
         """What the scores are worth by the evaluation, in one sentence; empty where there is no evaluation."""
         return state_worth(self.evaluation) if self.evaluation else ""
+
+    @property
+    def worth_in_brief(self) -> str:
+        """The same in one line for whoever reads the list, the warning first."""
+        return state_worth_in_brief(self.evaluation) if self.evaluation else ""
 
     @property
     def worth_in_pairs(self) -> str:

@@ -12,6 +12,9 @@ Row = Mapping[str, Any]
 _UNSEEN = ("left out", "never taught")  # of `cxrbatch.evaluation.Exposure`
 _KIND = "COVID-19 against other pneumonia"
 _ANY = "any pneumonia against normal"
+_NONE = "pneumonia against none"
+_NEAR_CHANCE = 0.55
+"""Area up to which a hospital counts as near chance."""
 _UNKNOWN = "what they are worth at a hospital never seen was not measured"
 _SIDES = {
     _ANY: ("one with and one without pneumonia", "ill one"),
@@ -53,6 +56,33 @@ def state_worth_in_pairs(evaluation: Mapping[str, Any]) -> str:
     rows = evaluation.get("within_site", ())
     parts = [*_pairs_of_a_person(rows), *_pairs_at_hospitals(rows)]
     return _sentence([*parts, "50 would be chance"] if parts else [])
+
+
+def state_worth_in_brief(evaluation: Mapping[str, Any]) -> str:
+    """State in one line what whoever reads the list must know first: of COVID-19 against other pneumonia.
+
+    Figures are those of `state_worth_in_pairs` at hospitals never seen. Parameters and errors as of `state_worth`.
+    """
+    rows = evaluation.get("within_site", ())
+    if not any(found := _unseen(rows)):
+        return _sentence([_UNKNOWN] if rows else [])
+    kind, none = (_span(part, _of_100) for part in found)
+    scale = "of 100 pairs, 50 is chance"
+    if not kind:
+        return _sentence([f"{_KIND} was not measured at a hospital never seen", f"{_NONE}: {none} {scale}"])
+    return _sentence(
+        [f"{_KIND}{_warning(found[0])}: {kind} {scale}", *([f"{_NONE}: {none}"] if none else [])]
+    )
+
+
+def _warning(rows: Sequence[Row]) -> str:
+    if min(map(_area, rows)) > _NEAR_CHANCE:
+        return ""
+    return (
+        " is near chance at some hospitals"
+        if len(rows) > 1
+        else " is near chance at the one hospital measured"
+    )
 
 
 def _sentence(parts: Sequence[str]) -> str:
@@ -108,15 +138,23 @@ def _at_hospitals(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _ranges(rows: Sequence[Row], written: Callable[[Row], str]) -> Iterator[str]:
+    kind, none = _unseen(rows)
+    for part, question in ((none, _NONE), (kind, _KIND)):
+        if part:
+            yield f"{_span(part, written)} for {question}"
+
+
+def _unseen(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Choose the rows of hospitals never seen: on the kind of pneumonia, and on pneumonia against none."""
     unseen = [row for row in rows if row["exposure"] in _UNSEEN and _estimate(row)["value"] is not None]
-    yield from _range([row for row in unseen if row["question"] != _KIND], written, "pneumonia against none")
-    yield from _range([row for row in unseen if row["question"] == _KIND], written, _KIND)
+    kind = [row for row in unseen if row["question"] == _KIND]
+    return kind, [row for row in unseen if row["question"] != _KIND]
 
 
-def _range(rows: Sequence[Row], written: Callable[[Row], str], question: str) -> Iterator[str]:
+def _span(rows: Sequence[Row], written: Callable[[Row], str]) -> str:
+    """Write the lowest and the highest figure; empty where there is none."""
     areas = [written(row) for row in sorted(rows, key=_area)]
-    if areas:
-        yield f"{areas[0] if areas[0] == areas[-1] else f'{areas[0]} to {areas[-1]}'} for {question}"
+    return " to ".join(dict.fromkeys([areas[0], areas[-1]])) if areas else ""
 
 
 def _area(row: Row) -> float:

@@ -10,7 +10,7 @@ from cxrbatch._lib.csv import Row
 from cxrbatch.records.capacity import CapacityYield
 from cxrbatch.records.columns import FILE_COLUMNS, NUMBER_TYPES, PATIENT_COLUMNS
 from cxrbatch.records.outcomes import Failure, ImageScore
-from cxrbatch.records.patients import PatientTriage
+from cxrbatch.records.patients import PatientTriage, Priority
 from cxrbatch.records.rows import file_row, patient_row
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ class TriageRun:
     worth : str
         What the scores are worth by the bundle's evaluation, in one sentence for whoever reads the list; the same in
         figures is one of the notes.
+    worth_in_brief : str
+        The same in one line, the warning first; empty without an evaluation.
+    thresholds : mapping of Priority to float
+        Least COVID-19 score of each priority but the last, 0–1; empty without operating points.
     prevalence : float or None
         Share of the patients with COVID-19 for which the probabilities hold; None where none was stated.
     warnings : tuple of str
@@ -89,6 +93,8 @@ class TriageRun:
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
     worth: str = ""
+    worth_in_brief: str = ""
+    thresholds: Mapping[Priority, float] = field(default_factory=dict)
     prevalence: float | None = None
     warnings: tuple[str, ...] = ()
     has_maps: bool = True

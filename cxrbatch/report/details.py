@@ -6,7 +6,6 @@ script puts them into the page as text.
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from markupsafe import Markup
@@ -32,9 +31,12 @@ def details(patient: PatientTriage, *, has_maps: bool = True) -> dict[str, Any]:
     """
     found = {
         "large": _data(patient.large_image, "jpeg"),
-        "maps": [[say(f"map_{one.question}"), _data(one.png, "png")] for one in patient.evidence],
+        "maps": [
+            [one.question, say(f"map_{one.question}"), _data(one.png, "png")] for one in patient.evidence
+        ],
         "no_map": _without_map(patient, has_maps=has_maps),
-        "outside": list(_outside(patient)),
+        "outside": _outside(patient.outside_lungs),
+        "distrust": bool(lungs_warning(patient.outside_lungs)),
         "images": [_image(image) for image in patient.images] if _is_told_apart(patient) else [],
         "earlier": [
             [entry.night.isoformat(), str(entry.position), _number(entry.score)] for entry in patient.earlier
@@ -53,19 +55,22 @@ def _without_map(patient: PatientTriage, *, has_maps: bool) -> str:
     return say("no_map_flat") if is_here else say("no_map_gone")
 
 
-def _outside(patient: PatientTriage) -> Iterator[str]:
-    if patient.outside_lungs is None:
-        return
-    yield say("outside_lungs", share=f"{100 * patient.outside_lungs:.0f} %")
-    if warning := lungs_warning(patient.outside_lungs):
-        yield warning
+def _outside(share: float | None) -> str:
+    if share is None:
+        return ""
+    usual = say("outside_lungs", share=_percent(share), limit=_percent(MAP_OUTSIDE_LUNGS))
+    return lungs_warning(share) or usual
 
 
 def lungs_warning(outside_lungs: float | None) -> str:
     """Write the warning of a score whose evidence lies outside the lungs for the most part; empty without need."""
     if outside_lungs is None or outside_lungs <= MAP_OUTSIDE_LUNGS:
         return ""
-    return say("map_outside_lungs", share=f"{100 * MAP_OUTSIDE_LUNGS:.0f} %")
+    return say("map_outside_lungs", share=_percent(outside_lungs))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _is_told_apart(patient: PatientTriage) -> bool:

@@ -7,7 +7,7 @@ the page's own style and script, by hash.
 
 import base64
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -17,12 +17,12 @@ from jinja2 import Environment
 
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
-from cxrbatch.records import Priority, TriageRun
+from cxrbatch.records import PatientTriage, Priority, TriageRun
 from cxrbatch.report.columns import choose_columns, notes
 from cxrbatch.report.details import details, to_json
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.words import OF_THE_SCRIPT, TEXTS, say
-from cxrbatch.triage import capacity_note, state_percent
+from cxrbatch.triage import capacity_note, state_percent, sums_note
 
 _HERE = Path(__file__).parent
 
@@ -70,6 +70,8 @@ def render_page(
             sha256=sha256,
             report_id=list(sha256.values())[-1][:16],
             n_printed=_n_printed(run, len(ranked)),
+            bands=_bands(run.thresholds),
+            n_urgent_below=_n_urgent_below(run, ranked),
             extras=extras,
             show_title=_show_title(extras),
         )
@@ -96,6 +98,30 @@ def _n_printed(run: TriageRun, n_ranked: int) -> int:
     return min(run.capacity.n_swabs if run.capacity else _PRINTED, n_ranked)
 
 
+def _bands(thresholds: Mapping[Priority, float]) -> dict[Priority, str]:
+    """State of each band from which score to which it reaches."""
+    if not thresholds:
+        return {}
+    urgent, high = (f"{thresholds[band]:.3f}" for band in (Priority.URGENT, Priority.HIGH))
+    return {
+        Priority.URGENT: say("band_urgent", least=urgent),
+        Priority.HIGH: say("band_high", least=high, below=urgent),
+        Priority.ROUTINE: say("band_routine", below=high),
+    }
+
+
+def _n_urgent_below(run: TriageRun, ranked: Sequence[PatientTriage]) -> int:
+    """Count the urgent patients for whom there is no swab."""
+    below = ranked[run.capacity.n_swabs :] if run.capacity else ()
+    return sum(patient.priority is Priority.URGENT for patient in below)
+
+
+def _sums_note(run: TriageRun) -> str:
+    ranked = [patient.probability for patient in run.patients if patient.is_ranked]
+    probabilities = [probability for probability in ranked if probability is not None]
+    return sums_note(run.capacity, probabilities) if run.capacity and probabilities else ""
+
+
 def _show_title(extras: PageExtras) -> str:
     title = ", ".join(say(f"show_{name}") for name in extras.show)
     return title[:1].upper() + title[1:]
@@ -120,7 +146,9 @@ def _environment() -> Environment:
         ],
     )
     made.filters.update(words=_words, data_uri=_data_uri, duration=_duration)
-    made.filters.update(percent=state_percent, probability=_probability, capacity_note=capacity_note)
+    made.filters.update(
+        percent=state_percent, probability=_probability, capacity_note=capacity_note, sums_note=_sums_note
+    )
     made.filters.update(
         choose_columns=choose_columns, notes=notes, without=_without, folder_name=_folder_name
     )

@@ -1,9 +1,12 @@
 // One patient: a row opens to its large image, map, figures and notes. Everything is set as text, never as HTML.
 (() => {
+  const MAP_KEY = "cxrbatch-map";
+  const NO_MAP = "none";
   const dialog = document.getElementById("patient");
   const part = (id) => document.getElementById(id);
   const rows = Array.from(document.querySelectorAll(".ranking tbody tr:not(.line, .group), .look tbody tr"));
   const more = new Map(Array.from(document.querySelectorAll("script.patient"), (one) => [rows[one.dataset.row], one]));
+  const nRanked = rows.filter((row) => row.closest(".ranking")).length;
   const details = (row) => (more.has(row) ? JSON.parse(more.get(row).textContent) : {});
   const opener = (row) => row.querySelector("th button");
   const inOrder = () => [...visibleRows(".ranking"), ...visibleRows(".look")];
@@ -50,19 +53,43 @@
     asItWas();
   }
 
+  // The first lines: rank, score and band, or why there is no score; then what speaks against trusting it.
+  function why(row) {
+    const text = (cell) => row.querySelector(cell)?.textContent.trim() ?? "";
+    const values = { rank: text(".c-rank"), n: nRanked, score: text(".c-score") };
+    const reason = row.querySelector(".c-reason")?.firstChild?.textContent.trim() ?? "";
+    if (row.closest(".swabbed")) return fill(WORDS.why_waiting, { day: reason });
+    if (!values.rank) return fill(WORDS.why_human, { reason });
+    const sentence = fill("waited" in row.dataset ? WORDS.why_waited : WORDS.why_ranked, values);
+    return [sentence, WORDS.bands[row.dataset.priority]].filter(Boolean).join(", ");
+  }
+
+  function notes(row, found) {
+    const [covid, pneumonia] = [".c-score", ".c-finding"].map((cell) => row.querySelector(cell)?.textContent.trim() ?? "");
+    const higher = parseFloat(pneumonia) > parseFloat(covid) ? fill(WORDS.pneumonia_higher, { score: pneumonia }) : "";
+    const flags = Array.from(row.querySelectorAll("span[title]:not(.new)"), (note) => [note.title, note.matches(".strong")]);
+    const all = [[found.outside ?? "", found.distrust], [higher, false], ...flags].filter(([text]) => text);
+    list("notes", all.map(([text]) => text));
+    all.forEach(([, isStrong], place) => part("notes").children[place].classList.toggle("strong", Boolean(isStrong)));
+  }
+
+  // At first the map of the COVID-19 question, which is the last one; then whatever was chosen last.
   function maps(found) {
-    const choices = [[WORDS.no_map, ""], ...(found.maps ?? [])];
-    const buttons = choices.map(([name, source]) => {
+    const choices = [...(found.maps ?? []).slice().reverse(), [NO_MAP, WORDS.no_map, ""]];
+    const buttons = choices.map(([key, name, source]) => {
       const button = element("button", name);
       button.type = "button";
-      button.addEventListener("click", () => showMap(button, source, buttons));
+      button.addEventListener("click", () => {
+        stored.set(MAP_KEY, key);
+        showMap(button, source, buttons);
+      });
       return button;
     });
+    const chosen = Math.max(choices.findIndex(([key]) => key === stored.get(MAP_KEY)), 0);
     part("maps").replaceChildren(...(choices.length > 1 ? buttons : []));
-    showMap(buttons[0], "", buttons);
+    showMap(buttons[chosen], choices[chosen][2], buttons);
     part("no-map").textContent = found.no_map ?? "";
     part("no-map").hidden = !found.no_map;
-    list("outside", found.outside ?? []);
   }
 
   function showMap(button, source, buttons) {
@@ -88,7 +115,8 @@
     viewer(row);
     picture(row, found);
     maps(found);
-    list("notes", Array.from(row.querySelectorAll("span[title]:not(.new)"), (note) => note.title));
+    part("why").textContent = why(row);
+    notes(row, found);
     list("images", (found.images ?? []).map((texts) => texts.filter(Boolean).join(": ")));
     list("earlier", (found.earlier ?? []).map(([night, place, score]) => fill(WORDS.earlier_row, { night, place, score })));
     document.dispatchEvent(new CustomEvent("patient", { detail: row }));

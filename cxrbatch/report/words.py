@@ -55,6 +55,7 @@ TEXTS: Mapping[str, str] = {
     "ranking_note": "Rank 1 is swabbed first. A score orders the list; it is no probability.",
     "tick": "Tick the box when the swab is taken.",
     "line": "Rank 1 first: there is one swab|Ranks 1 to {n} first: there are {n} swabs",
+    "urgent_below": "{n} urgent below the line",
     "max_wait_group": "First because of the wait, whatever the score: {n} patient|"
     "First because of the wait, whatever the score: {n} patients",
     "score_group": "By score: {n} patient|By score: {n} patients",
@@ -65,7 +66,7 @@ TEXTS: Mapping[str, str] = {
     "patient": "Patient",
     "accession": "Accession number",
     "study_date": "Study date",
-    "score": "Score",
+    "score": "COVID-19 score",
     "pneumonia": "Other pneumonia",
     "normal": "Normal",
     "probability": "Probability at a prevalence of {share}",
@@ -95,13 +96,20 @@ TEXTS: Mapping[str, str] = {
     "swabbed_note": "{n} patient swabbed already: no further swab is needed while the result is on its way.|"
     "{n} patients swabbed already: no further swab is needed while the result is on its way.",
     "swabbed_on": "Swabbed on",
-    "score_flags": "Score, notes",
+    "score_flags": "COVID-19 score, notes",
     # one patient
-    "open": "Show {name}",
+    "why_ranked": "Rank {rank} of {n}: COVID-19 score {score}",
+    "why_waited": "Rank {rank} of {n} because of the wait: COVID-19 score {score}",
+    "why_human": "No score: {reason}",
+    "why_waiting": "Swabbed on {day}: waits for the result",
+    "band_urgent": "urgent ({least} and above)",
+    "band_high": "high ({least} to {below})",
+    "band_routine": "routine (below {below})",
+    "pneumonia_higher": "Other pneumonia scores higher: {score}",
     "previous": "Previous patient (k)",
     "next": "Next patient (j)",
     "close": "Close (Esc)",
-    "large_note": "What the network gets of the image, at 512 pixels and 8 bits: not for reading",
+    "large_note": "Preview, not for reading",
     "small_note": "Only a small preview: large ones are kept for the first patients of the list",
     "no_image": "No image: it could not be decoded",
     "brightness": "Brightness",
@@ -115,8 +123,9 @@ TEXTS: Mapping[str, str] = {
     "map_abnormal": "Any pneumonia",
     "map_covid": "COVID-19 against other pneumonia",
     "map_attention": "COVID-19",
-    "outside_lungs": "{share} of the evidence lies outside the lungs",
-    "map_outside_lungs": "More than {share} of the evidence lies outside the lungs: do not trust this score",
+    "outside_lungs": "{share} of the evidence for this COVID-19 score lies outside the lungs "
+    "(above {limit}: do not trust it)",
+    "map_outside_lungs": "{share} of the evidence for this COVID-19 score lies outside the lungs: do not trust it",
     "images_title": "Images of this patient",
     "earlier_title": "On earlier nights",
     "earlier_row": "{night}: place {place}, score {score}",
@@ -140,7 +149,8 @@ OF_THE_SCRIPT = (
     "old",
     *("filtered", "part_ranked", "part_human", "part_waiting"),
     *("sorted", "only_first", "copied", "mark", "n_done"),
-    *("open", "large_note", "small_note", "no_image", "no_map", "earlier_row"),
+    *("large_note", "small_note", "no_image", "no_map", "earlier_row"),
+    *("why_ranked", "why_waited", "why_human", "why_waiting", "pneumonia_higher"),
 )
 """Texts that the script fills in."""
 

@@ -249,6 +249,8 @@ def _run_folder(
         provenance=resolved.provenance,
         notes=_notes(bundle, options.prevalence),
         worth=bundle.worth_in_pairs,
+        worth_in_brief=bundle.worth_in_brief,
+        thresholds=bundle.operating_points.thresholds if bundle.operating_points else {},
         prevalence=options.prevalence,
         has_maps=with_maps,
         n_remembered=resolved.n_remembered,

@@ -1,7 +1,7 @@
 """Rank patients: scored images in, ranked patients out."""
 
 from cxrbatch.triage.aggregate import RULES, aggregate_patients
-from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning
+from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning, sums_note
 from cxrbatch.triage.duplicates import without_duplicates
 from cxrbatch.triage.probability import parse_prevalence, prevalence_note, state_percent, with_probabilities
 from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
@@ -18,6 +18,7 @@ __all__ = [
     "parse_prevalence",
     "prevalence_note",
     "state_percent",
+    "sums_note",
     "with_probabilities",
     "without_duplicates",
 ]

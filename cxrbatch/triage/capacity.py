@@ -6,7 +6,7 @@ gives the share reached.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -179,6 +179,32 @@ def _are(n_swabs: int) -> str:
 def capacity_note(found: CapacityYield) -> str:
     """Write what users of the list must know about the expected yield."""
     return " ".join(_sentences(found))
+
+
+def sums_note(found: CapacityYield, probabilities: Sequence[float]) -> str:
+    """Write why the probabilities do not add up to the expected yield; empty where not both are stated, or they do.
+
+    Parameters
+    ----------
+    found : CapacityYield
+    probabilities : sequence of float
+        Of the ranked patients in the order of the list, 0–1.
+    """
+    if found.from_top is None or found.prevalence is None or found.n_swabs >= found.n_ranked:
+        return ""
+    first, everybody = (f"{sum(part):.1f}" for part in (probabilities[: found.n_swabs], probabilities))
+    stated, stated_of_all = (
+        f"{found.from_top.positives.value:.1f}",
+        f"{found.prevalence * found.n_ranked:.1f}",
+    )
+    if (first, everybody) == (stated, stated_of_all):
+        return ""
+    return (
+        f"The probabilities of the first {found.n_swabs} add up to {first}, where {stated} are expected, and those "
+        f"of all {found.n_ranked} to {everybody}, where {state_percent(found.prevalence)} is {stated_of_all}: a "
+        "probability goes by the score itself, the expected number by the order of the list alone. They differ where "
+        "tonight's scores are spread otherwise than those that were measured. Count on the smaller number."
+    )
 
 
 def _sentences(found: CapacityYield) -> Iterator[str]:

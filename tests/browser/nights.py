@@ -25,7 +25,8 @@ def made_patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = 
     """Make a ranked patient; `rank` decides everything but the images."""
     score = round(0.9 / rank**0.3, 6)
     name = f"2026-11-21/{rank:05}.dcm"
-    evidence = Evidence(question="abnormal", png=to_png(np.random.default_rng(rank).random((16, 16))))
+    png = to_png(np.random.default_rng(rank).random((16, 16)))
+    evidence = tuple(Evidence(question=question, png=png) for question in ("abnormal", "covid"))
     return PatientTriage(
         rank=rank,
         priority=(Priority.URGENT, Priority.HIGH, Priority.ROUTINE)[min(rank // 6, 2)],
@@ -40,7 +41,7 @@ def made_patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = 
         flags=(Flag.LOSSY,) if rank % 4 else (),
         thumbnail=small,
         large_image=large,
-        evidence=(evidence,) if large else (),
+        evidence=evidence if large else (),
         outside_lungs=0.6 if large else None,
         images=(
             PatientImage(name=name, scores=(score, 0.0, 0.0)),
@@ -61,4 +62,7 @@ def made_night(n: int, names: tuple[str, ...] = ()) -> TriageRun:
         evidence=(), outside_lungs=None,
     )  # fmt: skip
     run = made_run(patients=(*ranked, human))
-    return dataclasses.replace(run, capacity=capacity_yield(30, run.patients, {}, None))
+    thresholds = {Priority.URGENT: 0.525679, Priority.HIGH: 0.427075}  # ranks 6 and 12 are the first below
+    return dataclasses.replace(
+        run, thresholds=thresholds, capacity=capacity_yield(30, run.patients, {}, None)
+    )

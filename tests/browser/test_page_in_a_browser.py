@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.page import render_page
 from tests.browser.axe import NODE_MODULES, violations
@@ -70,16 +71,61 @@ def test_a_patient_by_keyboard_alone(open_page: Opened) -> None:
     page.wait_for_function("document.activeElement.textContent === 'P000001'")
 
 
+def _why(page: Any) -> list[str]:
+    return [page.locator("#why").inner_text(), *page.locator("#notes li").all_inner_texts()]
+
+
+def test_why_this_one_in_the_first_lines(open_page: Opened) -> None:
+    run = made_night(40)
+    first, second, *others = run.patients
+    first = dataclasses.replace(first, scores=(0.9, 0.95, 0.0), flags=(Flag.MAX_WAIT, Flag.IDENTITY_CONFLICT))
+    page = open_page(dataclasses.replace(run, patients=(first, second, *others)))
+    lungs = "60 % of the evidence for this COVID-19 score lies outside the lungs: do not trust it"
+    page.locator(".ranking tbody th button").first.click()
+    assert _why(page) == [
+        "Rank 1 of 40 because of the wait: COVID-19 score 0.900, urgent (0.526 and above)",
+        lungs,
+        "Other pneumonia scores higher: 0.950",
+        FLAG_MEANING[Flag.MAX_WAIT],
+        FLAG_MEANING[Flag.IDENTITY_CONFLICT],
+    ]
+    assert page.locator("#notes .strong").all_inner_texts() == [lungs, FLAG_MEANING[Flag.IDENTITY_CONFLICT]]
+    page.keyboard.press("j")
+    assert _why(page) == [
+        "Rank 2 of 40: COVID-19 score 0.731, urgent (0.526 and above)", lungs, FLAG_MEANING[Flag.LOSSY],
+    ]  # fmt: skip
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    page.keyboard.press("Escape")
+    page.locator(".look tbody th button").first.click()
+    assert _why(page) == [f"No score: {REASON_MEANING[Reason.LATERAL_VIEW]}", FLAG_MEANING[Flag.LOSSY]]
+
+
+def test_the_chosen_map_is_remembered(open_page: Opened) -> None:
+    page = open_page(made_night(3))
+    pressed = "#maps [aria-pressed=true]"
+    page.locator(".ranking tbody th button").first.click()
+    assert page.locator(pressed).inner_text() == "COVID-19 against other pneumonia"
+    assert page.locator("#map").is_visible()
+    for chosen in ("No map", "Any pneumonia"):
+        page.get_by_role("button", name=chosen).click()
+        page.keyboard.press("j")
+        assert page.locator(pressed).inner_text() == chosen
+        assert page.locator("#map").is_visible() == (chosen != "No map")
+    page.reload()
+    page.locator(".ranking tbody th button").first.click()
+    assert page.locator(pressed).inner_text() == "Any pneumonia"
+
+
 def test_large_image_map_and_adjustment(open_page: Opened) -> None:
     page = open_page(made_night(60))
     page.locator(".ranking tbody tr .c-score").first.click()
     assert page.evaluate("[large.naturalWidth, large.naturalHeight]") == [512, 512]
-    assert not page.locator("#map").is_visible()
-    page.get_by_role("button", name="Any pneumonia").click()
     assert page.evaluate("map.naturalWidth") == 16
     assert page.locator("#map").bounding_box() == page.locator("#large").bounding_box()
-    assert page.locator("#map-note").inner_text().strip() == "Where the network looked, not where disease is"
-    assert "do not trust this score" in page.locator("#outside").inner_text()
+    assert (
+        page.locator("#map-note").inner_text().strip(". ") == "Where the network looked, not where disease is"
+    )
     page.locator("#brightness").fill("150")
     assert page.evaluate("large.style.filter") == "brightness(150%) contrast(100%)"
     page.get_by_role("button", name="As it was").click()

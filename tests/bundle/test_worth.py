@@ -3,7 +3,14 @@ from typing import Any
 import pytest
 
 from cxrbatch.bundle.bundle import load_bundle
-from cxrbatch.bundle.worth import _KIND, _SIDES, _UNSEEN, state_worth, state_worth_in_pairs
+from cxrbatch.bundle.worth import (
+    _KIND,
+    _SIDES,
+    _UNSEEN,
+    state_worth,
+    state_worth_in_brief,
+    state_worth_in_pairs,
+)
 from cxrbatch.evaluation.contrasts import CONTRASTS
 from cxrbatch.evaluation.site_scores import UNSEEN
 from cxrbatch.evaluation.targets import COVID, ILL, KIND
@@ -115,6 +122,39 @@ def test_the_sentence_for_readers_of_the_list(rows: list[dict[str, Any]], senten
     assert state_worth_in_pairs({"within_site": rows}) == sentence
 
 
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (
+            [row(ILL, 0.73), row(ILL, 0.91), row(KIND, 0.504), row(KIND, 0.77)],
+            "COVID-19 against other pneumonia is near chance at some hospitals: 50 to 77 of 100 pairs, 50 is chance; "
+            "pneumonia against none: 73 to 91.",
+        ),
+        (
+            [row(ILL, 0.8), row(KIND, 0.55)],
+            "COVID-19 against other pneumonia is near chance at the one hospital measured: 55 of 100 pairs, 50 is "
+            "chance; pneumonia against none: 80.",
+        ),
+        (
+            [row(KIND, 0.551), row(KIND, 0.7)],
+            "COVID-19 against other pneumonia: 55 to 70 of 100 pairs, 50 is chance.",
+        ),
+        (
+            [row(ILL, 0.8)],
+            "COVID-19 against other pneumonia was not measured at a hospital never seen; pneumonia against none: 80 "
+            "of 100 pairs, 50 is chance.",
+        ),
+        ([row(KIND, 0.6, "held out")], "What they are worth at a hospital never seen was not measured."),
+        ([], "What the scores are worth within a hospital was not measured."),
+    ],
+    ids=["both", "one hospital", "kind only", "no kind", "held out", "nothing"],
+)
+def test_the_line_above_the_list(rows: list[dict[str, Any]], sentence: str) -> None:
+    """The warning comes first, and a tired reader has at most 25 words to read."""
+    assert state_worth_in_brief({"within_site": rows}) == sentence
+    assert len(sentence.split()) <= 25
+
+
 def test_a_figure_of_a_hospital_never_seen_counts_before_one_that_may_be_too_good() -> None:
     rows = [row(ILL, 0.8, person=0.85), row(ILL, 0.8, "held out", person=0.6)]
     assert "in 85 % (82–90);" in state_worth({"within_site": rows})
@@ -135,4 +175,6 @@ def test_the_shipped_bundle_states_it_before_all_other_notes() -> None:
     bundle = load_bundle()
     assert bundle.worth == state_worth(bundle.evaluation)
     assert bundle.worth_in_pairs == state_worth_in_pairs(bundle.evaluation)
+    assert bundle.worth_in_brief == state_worth_in_brief(bundle.evaluation)
+    assert len(bundle.worth_in_brief.split()) <= 25
     assert bundle.notes[: 1 + len(bundle.caveats)] == (bundle.worth, *bundle.caveats)

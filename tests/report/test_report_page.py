@@ -17,7 +17,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.pages.wording import CAUTION
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
-from cxrbatch.records import EarlierEntry, Evidence, Failure, PatientImage, PatientTriage, TriageRun
+from cxrbatch.records import EarlierEntry, Evidence, Failure, PatientImage, PatientTriage, Priority, TriageRun
 from cxrbatch.report.page import render_page
 from cxrbatch.report.words import TEXTS
 from cxrbatch.triage.capacity import capacity_yield
@@ -155,7 +155,15 @@ def test_columns_that_say_nothing_fold_away(run: TriageRun, ranked: PatientTriag
         for rank, n in ((1, 3), (2, 4))
     )
     page = page_of(dataclasses.replace(run, patients=patients))
-    assert heading(page) == ["Rank", "Image", "Patient", "Score", "Other pneumonia", "Normal", "Note"]
+    assert heading(page) == [
+        "Rank",
+        "Image",
+        "Patient",
+        "COVID-19 score",
+        "Other pneumonia",
+        "Normal",
+        "Note",
+    ]
     assert column(page, "Patient") == ["4711", "4711"]
     assert column(page, "Note") == ["", "lossy"]
     for said in (
@@ -185,7 +193,11 @@ def test_one_line_says_what_to_do(n_swabs: int | None, todo: str, run: TriageRun
 
 def test_what_the_model_is_worth_is_one_sentence_above_the_list(run: TriageRun) -> None:
     worth = "Of two films of one person the ill one has the higher score in 61 %."
-    page = page_of(dataclasses.replace(run, worth=worth, notes=(worth, "bands were measured elsewhere")))
+    brief = "COVID-19 against other pneumonia is near chance at some hospitals."
+    notes = (worth, "bands were measured elsewhere")
+    page = page_of(dataclasses.replace(run, worth=worth, worth_in_brief=brief, notes=notes))
+    assert page.text.index(brief) < page.text.index("What these figures mean") < page.text.index(worth)
+    page = page_of(dataclasses.replace(run, worth=worth, notes=notes))
     assert page.text.count(worth) == 1
     assert (
         page.text.index(worth)
@@ -313,7 +325,21 @@ def test_no_line_and_no_word_without_a_capacity(run: TriageRun) -> None:
 def test_the_line_in_a_long_list(run: TriageRun, ranked: PatientTriage) -> None:
     page = page_of(_with_capacity(_crowd(run, ranked), 20))
     ((above, line),) = _lines(page)
-    assert (above[0], line) == ("20", ["Ranks 1 to 20 first: there are 20 swabs"])
+    assert (above[0], line) == (
+        "20",
+        ["Ranks 1 to 20 first: there are 20 swabs · 4980 urgent below the line"],
+    )
+
+
+def test_probabilities_that_do_not_add_up_are_explained(with_prevalence: TriageRun) -> None:
+    """Of two patients, 26.9 % and 2.6 %; a curve on the diagonal expects half of 0.1 in one of them."""
+    curve = {"fpr": [0, 1], "tpr": [0, 1], "low": [0, 1], "high": [0, 1], "measured_on": "some"}
+    found = capacity_yield(1, with_prevalence.patients, {"list_curve": curve}, 0.05)
+    text = page_of(dataclasses.replace(with_prevalence, capacity=found)).text
+    assert (
+        "The probabilities of the first 1 add up to 0.3, where 0.1 are expected, and those of all 2 to 0.3"
+        in text
+    )
 
 
 def test_thumbnail_is_in_the_page(run: TriageRun) -> None:
@@ -482,11 +508,9 @@ def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> 
     assert _details(page) == {
         0: {
             "large": "data:image/jpeg;base64,anBlZw==",
-            "maps": [["COVID-19 against other pneumonia", "data:image/png;base64,cG5n"]],
-            "outside": [
-                "51 % of the evidence lies outside the lungs",
-                "More than 50 % of the evidence lies outside the lungs: do not trust this score",
-            ],
+            "maps": [["covid", "COVID-19 against other pneumonia", "data:image/png;base64,cG5n"]],
+            "outside": "51 % of the evidence for this COVID-19 score lies outside the lungs: do not trust it",
+            "distrust": True,
             "images": [
                 ["a/1", "0.875 / 0.100 / 0.025, PA, lossy", ""],
                 ["a/2", REASON_MEANING[Reason.LATERAL_VIEW], "2026-11-20, not in the export"],
@@ -494,6 +518,32 @@ def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> 
             "earlier": [["2026-11-20", "7", "0.250"]],
         }
     }
+
+
+def test_evidence_outside_the_lungs_says_when_not_to_trust(run: TriageRun, ranked: PatientTriage) -> None:
+    opened = dataclasses.replace(ranked, outside_lungs=0.5)
+    page = b"".join(render_page(dataclasses.replace(run, patients=(opened,)), SHA256))
+    assert _details(page)[0] == {
+        "outside": "50 % of the evidence for this COVID-19 score lies outside the lungs (above 50 %: do not trust it)"
+    }
+
+
+def test_bands_are_said_with_their_thresholds(run: TriageRun) -> None:
+    thresholds = {Priority.URGENT: 0.35980126, Priority.HIGH: 0.12563822}
+    page = b"".join(render_page(dataclasses.replace(run, thresholds=thresholds), SHA256))
+    assert _words(page)["bands"] == {
+        "urgent": "urgent (0.360 and above)",
+        "high": "high (0.126 to 0.360)",
+        "routine": "routine (below 0.126)",
+    }
+    assert _words(b"".join(render_page(run, SHA256)))["bands"] == {}
+
+
+def _words(page: bytes) -> dict[str, Any]:
+    found = re.search(rb'<script type="application/json" id="words">(.*?)</script>', page)
+    assert found
+    words: dict[str, Any] = json.loads(found[1])
+    return words
 
 
 @pytest.mark.parametrize(
@@ -536,7 +586,7 @@ def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     ("clicks", "column", "expected"),
     [
         ("[0]", 0, ["3", "2", "1"]),
-        ("[4, 0]", 0, ["1", "2", "Ranks 1 to 2 first: there are 2 swabs", "3"]),
+        ("[4, 0]", 0, ["1", "2", "Ranks 1 to 2 first: there are 2 swabs · 1 urgent below the line", "3"]),
     ],
 )
 def test_the_line_stands_in_the_order_of_the_list_only(

@@ -348,7 +348,8 @@ def test_every_refusal_has_its_code_and_costs_no_other_image(tmp_path: Path) -> 
 
 def test_what_the_bundle_warns_of_stands_on_the_page(sample_report: Path) -> None:
     page = sample_report.with_suffix(".html").read_text()
-    assert load_bundle().worth_in_pairs in page.split("<details")[0]
+    assert load_bundle().worth_in_brief in page.split("<details")[0]
+    assert load_bundle().worth_in_pairs in page.split("<details")[1]
     assert load_bundle().worth in page.split("<details")[1]
     assert all(note in page for note in load_bundle().notes)
 

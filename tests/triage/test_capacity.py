@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import CapacityYield, Expected, PatientTriage, Reach
-from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning
+from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning, sums_note
 
 GRID = np.linspace(0, 1, 51)
 NORMAL = NormalDist()
@@ -294,3 +294,20 @@ def test_a_curve_as_the_shipped_bundle_has_it() -> None:
         assert (row[0], row[-1], row.size) == (0, 1, 51)
         assert np.all(np.diff(row) >= 0)
     assert np.all((curve.low <= curve.tpr) & (curve.tpr <= curve.high))
+
+
+def test_sums_that_differ_from_the_expected_yield_are_explained() -> None:
+    """Ten ranked, four swabs, prevalence 30 %: a curve on the diagonal expects 4/10 of 3.0, that is 1.2."""
+    found = capacity_yield(4, night(10), evaluation(), 0.3)
+    assert sums_note(found, [0.3] * 10) == ""
+    note = sums_note(found, [0.9, 0.8, 0.5, 0.4, *[0.25] * 6])
+    assert note.startswith(
+        "The probabilities of the first 4 add up to 2.6, where 1.2 are expected, and those of all 10 to 4.1, where "
+        "30 % is 3.0: "
+    )
+    assert sums_note(found, [0.9, 0.3, *[0.0] * 6, 0.9, 0.9]) == ""
+
+
+def test_no_sums_without_a_prevalence_or_with_a_swab_for_each() -> None:
+    assert sums_note(capacity_yield(4, night(10), evaluation(), None), [0.9] * 10) == ""
+    assert sums_note(capacity_yield(10, night(10), evaluation(), 0.3), [0.9] * 10) == ""
