@@ -114,7 +114,7 @@ def _nothing(fault: str = "", *, other_test: bool = False) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """Segments of a message, each a list of fields as text; field 0 is the name of the segment."""
+    """Segments of a message, MSH first, each a list of fields as text; field 0 is the name of the segment."""
 
     segments: list[list[str]]
     separators: str
@@ -136,7 +136,7 @@ class _Message:
 
     def results(self, how: LabFormat) -> Iterator[dict[str, Any]]:
         """Make the cells of a row for each result; the order that it belongs to (OBR) comes before it."""
-        kind = [part.upper() for part in self._components(self._first("MSH"), 8)]
+        kind = [part.upper() for part in self._components(self.segments[0], 8)]
         rows = [row for patient, order in self._orders() for row in self._of_order(patient, order, how)]
         if not kind[0]:
             yield _nothing(fault="a message without a type")
@@ -207,9 +207,6 @@ class _Message:
         )
         candidates = (self._components(specimen, 17)[0], _field(request, 7), _field(segment, 14))
         return next((text for text in candidates if text), "")
-
-    def _first(self, name: str) -> list[str]:
-        return next((segment for segment in self.segments if segment[0] == name), [name])
 
     def _components(self, segment: Sequence[str], number: int) -> list[str]:
         return [self._plain(part).strip() for part in self._split(_field(segment, number))]
