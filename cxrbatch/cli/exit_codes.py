@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_EARLIER = "the list of the run before, which says how old it is"
+_EARLIER = "the list of the run before, which says so when it is a day old"
 
 EXIT_CODES: Mapping[int, tuple[str, str, str]] = {
     0: (

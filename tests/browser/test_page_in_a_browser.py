@@ -194,7 +194,7 @@ def test_marks_stay_in_the_browser_under_the_hash_of_the_report(open_page: Opene
 
 @pytest.mark.parametrize(
     ("name", "hours", "says"),
-    [("latest.html", 27, "This list is 27 hours old."), ("latest.html", 25, ""), ("2026-11-28.html", 99, "")],
+    [("latest.html", 25, "This list is 25 hours old."), ("latest.html", 23, ""), ("2026-11-28.html", 99, "")],
 )
 def test_an_old_list_does_not_look_fresh_under_the_address_of_the_newest(
     name: str, hours: int, says: str, open_page: Opened
