@@ -71,6 +71,7 @@ def only(content: str | bytes, **how: object) -> LabRow:
         ({"value": "10828004^^SCT", "status": "C"}, True),
         ({"patient": "82^^^HOSP^MR"}, True),
         ({"patient": "82^^^HOSP^MR~999^^^SSA^SS"}, True),
+        ({"patient": "ANONYMOUS~82"}, True),
         ({"test": "X1^own^L^94500-6^SARS^LN"}, True),
         ({"taken": "", "after": ("SPM|1|||NP|||||||||||||202611211200",)}, True),
         ({"taken": "20261122", "after": ("SPM|1|||NP|||||||||||||20261121^20261122",)}, True),
