@@ -15,11 +15,11 @@ from typing import Any
 import h5py
 import keras
 
-from cxrbatch.bundle.batch_norm import OF_KERAS_2
 from cxrbatch.bundle.convert_config import convert
 from cxrbatch.bundle.description import CannotConvert, Config
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
 from cxrbatch.bundle.network import CONFIG, METADATA, PARTS, read_config
+from cxrbatch.bundle.normalisation import OF_KERAS_2
 from cxrbatch.errors import BundleError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -50,7 +50,7 @@ def load_foreign(path: Path, scratch: Path) -> keras.Model:
     Returns
     -------
     keras.Model
-        Not compiled. Its name says whether Keras 2 saved it (`cxrbatch.bundle.batch_norm.OF_KERAS_2`).
+        Not compiled. Its name says whether Keras 2 saved it (`cxrbatch.bundle.normalisation.OF_KERAS_2`).
 
     Raises
     ------

@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 
-from cxrbatch.bundle.batch_norm import normalise_as_saved
 from cxrbatch.bundle.foreign_config import NotTrusted, check_built_in
+from cxrbatch.bundle.normalisation import normalise_as_saved
 from cxrbatch.errors import BundleError
 from cxrbatch.records import FINDINGS
 

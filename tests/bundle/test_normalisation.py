@@ -1,4 +1,4 @@
-"""Batches are normalised by the operation of Keras 2 in what Keras 2 saved, and by that of Keras 3 elsewhere."""
+"""What Keras 2 saved is normalised by the operation of Keras 2, and all else as Keras 3 does."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ import tensorflow as tf
 from keras import layers
 
 from cxrbatch.bundle import import_model
-from cxrbatch.bundle.batch_norm import OF_KERAS_2, normalise_as_saved
 from cxrbatch.bundle.import_model import ImportSpec, import_bundle
 from cxrbatch.bundle.network import load_network
+from cxrbatch.bundle.normalisation import OF_KERAS_2, normalise_as_saved
 from cxrbatch.bundle.outputs import OutputActivation
 from cxrbatch.infer.predictor import with_precision
 from cxrbatch.infer.runtime import Precision
@@ -34,24 +34,35 @@ def normalising(*norms: keras.Layer, shape: tuple[int, ...] = (8, 8, 3)) -> kera
     return model
 
 
+BATCH, LAYER = layers.BatchNormalization, layers.LayerNormalization
+
+
 @pytest.mark.parametrize(
-    ("config", "shape", "n_fused"),
+    ("kind", "config", "shape", "n_fused"),
     [
-        ({}, (8, 8, 3), 1),
-        ({"axis": 3, "epsilon": 1e-6}, (8, 8, 3), 1),
-        ({"scale": False}, (8, 8, 3), 1),
-        ({"center": False}, (8, 8, 3), 1),
-        ({"center": False, "scale": False}, (8, 8, 3), 1),
-        ({"axis": 1}, (3, 8, 8), 0),
-        ({"renorm": True}, (8, 8, 3), 0),
-        ({}, (3,), 0),
-        ({}, (8, 3), 0),
+        (BATCH, {}, (8, 8, 3), 1),
+        (BATCH, {"axis": 3, "epsilon": 1e-6}, (8, 8, 3), 1),
+        (BATCH, {"scale": False}, (8, 8, 3), 1),
+        (BATCH, {"center": False}, (8, 8, 3), 1),
+        (BATCH, {"center": False, "scale": False}, (8, 8, 3), 1),
+        (BATCH, {"axis": 1}, (3, 8, 8), 0),
+        (BATCH, {"renorm": True}, (8, 8, 3), 0),
+        (BATCH, {}, (3,), 0),
+        (BATCH, {}, (8, 3), 0),
+        (LAYER, {"epsilon": 1e-5}, (8, 8, 3), 0),
+        (LAYER, {}, (8, 8, 3), 1),
+        (LAYER, {}, (5,), 1),
+        (LAYER, {"axis": [1, 2, 3], "center": False}, (8, 8, 3), 1),
+        (LAYER, {"axis": [-1, 1, 2]}, (8, 8, 3), 0),
+        (LAYER, {"axis": [2, 3], "scale": False}, (8, 8, 3), 1),
+        (LAYER, {"axis": 1}, (8, 8, 3), 0),
+        (LAYER, {"axis": [1, 3]}, (8, 8, 3), 0),
     ],
 )
 def test_one_operation_computes_what_several_do(
-    config: dict[str, Any], shape: tuple[int, ...], n_fused: int
+    kind: type[keras.Layer], config: dict[str, Any], shape: tuple[int, ...], n_fused: int
 ) -> None:
-    model = normalising(layers.BatchNormalization(**config), shape=shape)
+    model = normalising(kind(**config), shape=shape)
     images = RNG.uniform(-3, 3, (5, *shape)).astype(np.float32)
     expected = np.asarray(model(images))
     assert OPERATION not in operations(normalise_as_saved(model))
@@ -69,11 +80,11 @@ def test_models_within_the_model_and_its_neighbours() -> None:
 
 @pytest.mark.parametrize("precision", [Precision.MIXED_FLOAT16, Precision.MIXED_BFLOAT16])
 def test_other_precisions_normalise_in_float32(precision: Precision) -> None:
-    model = normalising(layers.BatchNormalization(), layers.Activation("relu"))
+    model = normalising(BATCH(), LAYER(), layers.Activation("relu"))
     model.name = OF_KERAS_2
     images = RNG.uniform(-3, 3, (5, 8, 8, 3)).astype(np.float32)
     mixed = with_precision(keras, normalise_as_saved(model), precision)
-    assert operations(mixed).count(OPERATION) == 1
+    assert operations(mixed).count(OPERATION) == 2
     np.testing.assert_allclose(mixed(images), model(images), atol=0.05)
 
 
