@@ -23,7 +23,8 @@ TEXTS: Mapping[str, str] = {
     "n_ranked": "{n} ranked",
     "n_no_image": "{n} no radiograph|{n} no radiographs",
     "since_earlier": "{n} of them since an earlier night",
-    "old": "This list is {n} hours old. A newer one should be here by now: ask whoever runs cxrbatch.",
+    "old": "This list is {n} hours old. A newer one should be here by now: load the page again, "
+    "or ask whoever runs cxrbatch.",
     "previous_report": "Previous list, night of {night}",
     "more": "What these figures mean, and where they come from",
     # controls

@@ -205,6 +205,13 @@ def test_an_old_list_does_not_look_fresh_under_the_address_of_the_newest(
     assert page.locator("#old").inner_text().startswith(says)
 
 
+def test_a_list_grows_old_in_a_tab_that_is_left_open(open_page: Opened) -> None:
+    page = open_page(dataclasses.replace(made_night(3), started=dt.datetime.now(dt.UTC)), name="latest.html")
+    later = "const now = Date.now(); Date.now = () => now + 30.5 * 3600000"
+    page.evaluate(f"{later}; document.dispatchEvent(new Event('visibilitychange'))")
+    assert page.locator("#old").inner_text().startswith("This list is 30 hours old.")
+
+
 def test_who_is_new_tonight(open_page: Opened) -> None:
     page = open_page(made_night(6))
     assert page.locator("tr:has(.new) th bdi").all_inner_texts() == ["P000003", "P000006"]
