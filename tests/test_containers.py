@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,17 @@ def test_orthanc_of_compose_has_the_script_and_asks_who_is_there() -> None:
 
 def test_only_this_machine_reaches_the_pages_of_orthanc() -> None:
     assert re.findall(r'"([\d.:]*8042:8042)"', COMPOSE) == ["127.0.0.1:8042:8042"]
+
+
+def test_the_gpu_target_installs_what_tensorflow_wants_of_cuda(tmp_path: Path) -> None:
+    program = re.search(r"awk '([^']*)'", DOCKERFILE)
+    assert program
+    lock = REPOSITORY / "requirements-extras.lock"
+    command = ["awk", program[1], lock]
+    kept = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = set(re.findall(r"^(\S+?)==", kept, re.MULTILINE))
+    asked = [line for line in requires("tensorflow") or [] if 'extra == "and-cuda"' in line]
+    wanted = {re.split(r"[^\w-]", line)[0].lower() for line in asked}
+    assert wanted
+    assert names >= {name for name in wanted if name.startswith("nvidia")} == wanted
+    assert kept.count("==") == len(names) <= kept.count("--hash=sha256:")
