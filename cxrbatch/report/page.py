@@ -99,7 +99,7 @@ def _n_printed(run: TriageRun, n_ranked: int) -> int:
 
 
 def _bands(thresholds: Mapping[Priority, float]) -> dict[Priority, str]:
-    """State of each band from which score to which it reaches."""
+    """Describe each band: from which score to which it reaches."""
     if not thresholds:
         return {}
     urgent, high = (f"{thresholds[band]:.3f}" for band in (Priority.URGENT, Priority.HIGH))

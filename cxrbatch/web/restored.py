@@ -24,8 +24,8 @@ _NO_DATABASE = (
 )
 
 
-def look_at_files(options: ServeOptions) -> None:
-    """Warn of a missing file, and bring an older state up to date, unless a run is at work on it.
+def check_files(options: ServeOptions) -> None:
+    """Check the files that are served; an older state is brought up to date, unless a run is at work on it.
 
     Call before the database is made.
 

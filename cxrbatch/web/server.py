@@ -11,7 +11,7 @@ from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.state import lock_path, locked
 from cxrbatch.web.options import ServeOptions
-from cxrbatch.web.restored import look_at_files, migrate_database
+from cxrbatch.web.restored import check_files, migrate_database
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 8
@@ -61,7 +61,7 @@ def make_application(options: ServeOptions) -> Any:
     from cxrbatch.web import spool
     from cxrbatch.web.settings import make_settings
 
-    look_at_files(options)
+    check_files(options)
     os.umask(os.umask(0o077) | 0o077)  # what SQLite makes beside its file, and what waitress buffers
     settings.configure(**make_settings(options))
     django.setup()

@@ -12,7 +12,7 @@ from cxrbatch.records import PatientKey
 from cxrbatch.results import enter_result
 from cxrbatch.state import SCHEMA_VERSION, lock_path, locked, open_state
 from cxrbatch.web import ServeOptions
-from cxrbatch.web.restored import look_at_files
+from cxrbatch.web.restored import check_files
 from tests.factories.nights import line, write_night
 from tests.factories.stored import moment
 
@@ -62,7 +62,7 @@ def test_a_missing_file_says_what_to_do(
 ) -> None:
     for make in made:
         make(options)
-    look_at_files(options)
+    check_files(options)
     said = caplog.text
     assert (warning in said, "stop the service" in said) == (True, bool(warning))
 
@@ -71,7 +71,7 @@ def test_a_newer_state_ends_the_start(options: ServeOptions) -> None:
     write_state(options)
     set_version(options.state, SCHEMA_VERSION + 1)
     with pytest.raises(NewerState, match="use the cxrbatch that wrote it"):
-        look_at_files(options)
+        check_files(options)
 
 
 def test_an_older_state_is_brought_up_to_date_unless_a_run_is_at_work(options: ServeOptions) -> None:
@@ -84,9 +84,9 @@ def test_an_older_state_is_brought_up_to_date_unless_a_run_is_at_work(options: S
         connection.execute("PRAGMA user_version = 0")
         connection.execute("CREATE TABLE of_an_older_version (id INTEGER)")
     with locked(lock_path(options.state), "a run"):
-        look_at_files(options)
+        check_files(options)
         assert version(options.state) == 0
-    look_at_files(options)
+    check_files(options)
     assert version(options.state) == SCHEMA_VERSION
 
 
