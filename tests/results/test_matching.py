@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,56 @@ def test_a_word_cannot_mean_both() -> None:
 # --- the same patient and day again
 
 
+def lab_row(number: int, word: str, **fields: Any) -> LabRow:
+    row = LabRow(
+        number=number,
+        patient_id="82",
+        issuer_of_patient_id="",
+        accession_number="",
+        date="",
+        result=word.strip("*"),
+        day=DAY,
+        answer=meanings().get(word.strip("*")),
+        corrects=word.endswith("*"),
+    )
+    return replace(row, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "problem"),
+    [
+        ({"other_test": True, "fault": "x"}, "other_test", ""),
+        ({"fault": "lab/1.hl7: a fault", "surplus": True}, "not_understood", "lab/1.hl7: a fault"),
+        ({"other_ids": ("82",)}, "new", ""),
+        (
+            {"patient_id": "", "other_ids": ("82",)},
+            "not_understood",
+            "neither PatientID nor accession number",
+        ),
+        ({"patient_id": "80", "other_ids": ("81",)}, "ambiguous", "several patients have these identifiers"),
+        ({"patient_id": "ANONYMOUS", "other_ids": ("82",)}, "new", ""),
+        ({"patient_id": "99"}, "unmatched", "nobody with these identifiers was screened"),
+    ],
+)
+def test_what_only_messages_say(fields: dict[str, Any], expected: str, problem: str) -> None:
+    (item,) = sort_rows([lab_row(1, "pos", **fields)], matching, {}, TODAY)
+    assert (item.decision.row_class, item.decision.problem) == (expected, problem)
+    assert item.is_taken is (not problem)
+
+
+def test_a_correction_says_what_it_corrects() -> None:
+    rows = [lab_row(1, "pos"), lab_row(2, "neg*"), lab_row(3, "neg*")]
+    sorted_rows = sort_rows(rows, matching, {}, TODAY)
+    assert [item.decision.problem for item in sorted_rows] == ["row 2 corrects it", "", ""]
+    for stored_one, word in ((True, "positive"), (False, "negative")):
+        (back,) = sort_rows([lab_row(1, "invalid*")], matching, {(key("82"), DAY): stored_one}, TODAY)
+        assert back.decision.problem == (
+            f"stored for this patient and day is: {word}, and the laboratory takes that back"
+        )
+        (unknown,) = sort_rows([lab_row(1, "invalid*", patient_id="99")], matching, {}, TODAY)
+        assert unknown.decision.row_class is RowClass.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     ("known", "answers", "expected"),
     [
@@ -336,23 +387,25 @@ def test_a_word_cannot_mean_both() -> None:
         ([False], "pos pos", "contradictory contradictory"),
         ([False], "pos neg", "contradictory contradictory"),
         ([True], "invalid", "inconclusive"),
+        ([], "pos neg*", "known new"),
+        ([], "neg* pos", "new known"),
+        ([], "neg* pos neg*", "new known known"),
+        ([], "pos neg* pos*", "known contradictory contradictory"),
+        ([], "pos invalid*", "known inconclusive"),
+        ([], "pending neg*", "known new"),
+        ([None], "invalid*", "inconclusive"),
+        ([True], "neg*", "new"),
+        ([True], "pos*", "known"),
+        ([True], "invalid*", "contradictory"),
+        ([True], "neg neg*", "known new"),
     ],
 )
 def test_rows_of_one_patient_and_day(known: list[bool | None], answers: str, expected: str) -> None:
-    """Compared with each other and with what is stored; what is of another day or patient does not count."""
-    rows = [
-        LabRow(
-            number=number,
-            patient_id="82",
-            issuer_of_patient_id="",
-            accession_number="",
-            date="",
-            result=word,
-            day=DAY,
-            answer=meanings()[word],
-        )
-        for number, word in enumerate(answers.split(), start=2)
-    ]
+    """Compared with each other and with what is stored; what is of another day or patient does not count.
+
+    An asterisk is a correction, as HL7 messages state it.
+    """
+    rows = [lab_row(number, word) for number, word in enumerate(answers.split(), start=2)]
     others = {(key("82"), DAY - dt.timedelta(1)): False, (key("42"), DAY): True}
     sorted_rows = sort_rows(
         rows, matching, others | {(key("82"), DAY): positive for positive in known}, TODAY
@@ -678,6 +731,24 @@ def test_files_that_cannot_be_read(state: Path, content: bytes, message: str) ->
     with pytest.raises(CxrbatchError, match=message) as error:
         run(state, content)
     assert error.value.exit_code == 1
+
+
+def test_a_message_names_the_file_and_shows_what_cannot_be_seen(tmp_path: Path) -> None:
+    file = tmp_path / "a\u200b.csv"
+    for content, message in (
+        (None, "cannot be read: No such file or directory"),
+        (b"", "is empty, without even a header line; did the export fail?"),
+        (
+            b"date,result\n",
+            "no column 'patient_id' or 'accession_number' among the 2 of its first line; name yours "
+            "with --patient-column or --accession-column",
+        ),
+    ):
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(CxrbatchError) as error:
+            read_lab_file(file, LabFormat())
+        assert str(error.value) == f"{tmp_path}/a\\u200b.csv: {message}"
 
 
 def test_missing_and_unreadable_files(state: Path, tmp_path: Path) -> None:
