@@ -8,7 +8,7 @@ from cxrbatch.engines.engine import Engine, EngineFactory
 from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.engines.ray import RayEngine
-from cxrbatch.engines.resident import ResidentEngine
+from cxrbatch.engines.resident import OnInput, ResidentEngine
 from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
 from cxrbatch.infer import choose_runtime
@@ -55,11 +55,18 @@ def open_resident_engine(
     *,
     header_words: HeaderWords = HeaderWords(),
     thumbnail_px: int = 0,
+    on_input: OnInput | None = None,
 ) -> Engine:
-    """Make an engine of this machine that keeps its readers from one run to the next, for a service."""
+    """Make an engine of this machine that keeps its readers from one run to the next, for a service.
+
+    Parameters
+    ----------
+    on_input
+        As in `cxrbatch.engines.resident.ResidentEngine`.
+    """
     choose_runtime(bundle, options.runtime, options.device, options.precision)
     given = {"header_words": header_words, "thumbnail_px": thumbnail_px}
-    return ResidentEngine(bundle, _prepare_options(bundle, options, **given), options)
+    return ResidentEngine(bundle, _prepare_options(bundle, options, **given), options, on_input)
 
 
 def _prepare_options(bundle: Bundle, options: EngineOptions, **given: Any) -> PrepareOptions:

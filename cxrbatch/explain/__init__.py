@@ -3,6 +3,6 @@
 A map shows where the network looked, not where disease is.
 """
 
-from cxrbatch.explain.images import Explanation, explain, has_maps
+from cxrbatch.explain.images import Explanation, explain, has_maps, make_explainer
 
-__all__ = ["Explanation", "explain", "has_maps"]
+__all__ = ["Explanation", "explain", "has_maps", "make_explainer"]

@@ -4,7 +4,7 @@ Networks with the output ``evidence`` state what each place adds to each logit. 
 places of the last convolution the COVID-19 score hangs on (Grad-CAM: Selvaraju et al. 2017, arXiv:1610.02391).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -88,8 +88,25 @@ def explain(pixels: Iterable[NDArray[np.uint8]], network: Any) -> Iterator[Expla
     remaining = iter(pixels)
     explain_batch = None  # made for the first image: it takes seconds
     while batch := list(islice(remaining, _BATCH)):
-        explain_batch = explain_batch or _explainer(network)
-        yield from explain_batch(np.stack(batch).astype(np.float32)[..., None])
+        explain_batch = explain_batch or make_explainer(network)
+        yield from explain_batch(batch)
+
+
+def make_explainer(network: Any) -> Callable[[Sequence[NDArray[np.uint8]]], Iterator[Explanation]]:
+    """Make a function that explains a batch of images, for a service: what takes seconds is done once.
+
+    Parameters
+    ----------
+    network
+        As of `explain`.
+
+    Returns
+    -------
+    callable
+        Inputs of the network, each (height, width) → an explanation for each.
+    """
+    explain_batch = _explainer(network)
+    return lambda pixels: explain_batch(np.stack(pixels).astype(np.float32)[..., None])
 
 
 def _explainer(network: Any) -> Callable[[Maps], Iterator[Explanation]]:

@@ -8,6 +8,7 @@ from cxrbatch.report.details import lungs_warning
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.pseudonym import Pseudonymiser
 from cxrbatch.report.viewer import ViewerUrl
+from cxrbatch.report.words import say
 
 if TYPE_CHECKING:
     from cxrbatch.report.formats import check_formats, table_parquet
@@ -27,6 +28,7 @@ __all__ = [
     "lungs_warning",
     "page_path",
     "replace_latest",
+    "say",
     "table_parquet",
     "write_csv",
     "write_report",

@@ -65,12 +65,17 @@ def annotated(
     return _with_panel(pictures, result, [*_legend(overlays), " ".join(filter(None, (_CAVEAT, origin)))])
 
 
-def annotated_thumbnail(jpeg: bytes, result: ImageScore | Failure) -> Image.Image:
-    """Draw a thumbnail that this program made, enlarged, with the same panel below."""
+def annotated_thumbnail(
+    jpeg: bytes, result: ImageScore | Failure, evidence: Sequence[Evidence] = ()
+) -> Image.Image:
+    """Draw a thumbnail that this program made, enlarged, with its maps beside it and the same panel below."""
     with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as small:
         times = _LONG_SIDE_PX / max(small.size)
         size = (round(small.width * times), round(small.height * times))
-        return _with_panel([small.convert("RGB").resize(size, Image.Resampling.BICUBIC)], result, [_CAVEAT])
+        large = small.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+    overlays = [Overlay(evidence=one, box=(0, 0, *size)) for one in evidence]
+    pictures = [large, *(_with_map(large, overlay, 1.0) for overlay in overlays)]
+    return _with_panel(pictures, result, [*_legend(overlays), _CAVEAT])
 
 
 def _with_panel(

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cxrbatch.records import Outcome
+from cxrbatch.web.maps import Maps
 from cxrbatch.web.options import ServeOptions
 from cxrbatch.web.worker import Finished, Job, Message, Notice, run_worker
 
@@ -26,6 +27,7 @@ _START_S = 15.0
 _WEIGHT = 0.1
 
 StoreOutcomes = Callable[[Sequence[tuple[Job, Outcome]]], None]
+StoreMaps = Callable[[Sequence[Maps]], None]
 GiveUp = Callable[[Sequence[Job]], None]
 Work = Callable[[Connection, Connection, ServeOptions], None]
 
@@ -44,17 +46,26 @@ class Desk:
         Stores outcomes; called in the thread of the desk.
     give_up : callable
         Called with the jobs that will have no outcome.
+    store_maps : callable
+        Stores maps of where the network looked.
     work : callable
         What the worker process does.
     """
 
     def __init__(
-        self, options: ServeOptions, store: StoreOutcomes, give_up: GiveUp, work: Work = run_worker
+        self,
+        options: ServeOptions,
+        store: StoreOutcomes,
+        give_up: GiveUp,
+        store_maps: StoreMaps,
+        work: Work = run_worker,
     ) -> None:
         self._work = work
         self._options = options
         self._store = store
         self._give_up = give_up
+        self._store_maps = store_maps
+        self._maps_due: set[str] = set()
         self._lock = threading.Lock()
         self._pending: dict[str, Job] = {}
         self._last = time.monotonic()
@@ -110,6 +121,11 @@ class Desk:
         return len(self._pending)
 
     @property
+    def makes_maps(self) -> bool:
+        """True while images that have their scores wait for their maps."""
+        return bool(self._maps_due)
+
+    @property
     def is_ready(self) -> bool:
         """True if the network is loaded."""
         return bool(self.bundle_id)
@@ -159,9 +175,23 @@ class Desk:
     def _take(self, messages: Sequence[Message]) -> None:
         for notice in (item for item in messages if isinstance(item, Notice)):
             self._note(notice)
+        self._take_outcomes(messages)
+        self._take_maps([item for item in messages if isinstance(item, Maps)])
+
+    def _take_maps(self, maps: Sequence[Maps]) -> None:
+        if not maps:
+            return
+        try:
+            self._store_maps(maps)
+        except Exception as error:
+            _LOG.error("maps could not be stored (%s)", type(error).__name__)
+        self._maps_due.difference_update(item.id for item in maps)
+
+    def _take_outcomes(self, messages: Sequence[Message]) -> None:
         finished = [item for item in messages if isinstance(item, Finished) and item.id in self._pending]
         if not finished:
             return
+        self._maps_due.update(item.id for item in finished if item.has_map_due)
         pairs = [(self._pending[item.id], item.outcome) for item in finished]
         try:
             self._store(pairs)
@@ -196,6 +226,7 @@ class Desk:
         self._answers.close()
         self._n_deaths += 1
         self.bundle_id = ""
+        self._maps_due.clear()
         _LOG.warning("the scoring process ended (%s); it is started again", self._process.exitcode)
         with self._lock:
             given_up = list(self._pending.values()) if self._n_deaths >= _MOST_DEATHS else []

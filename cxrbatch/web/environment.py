@@ -13,8 +13,11 @@ from cxrbatch._lib.version import __version__
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING
 from cxrbatch.records import FINDINGS
+from cxrbatch.report import lungs_warning, say
 from cxrbatch.web.models import ROLE_MEANING, Role
 
+QUESTIONS = ("abnormal", "covid", "attention")
+"""Maps that there may be, see `cxrbatch.records.Evidence`."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -30,6 +33,9 @@ def make_pages(**_options: Any) -> Environment:
         role_meaning=ROLE_MEANING,
         roles=tuple(Role),
         version=__version__,
+        say=say,
+        questions=QUESTIONS,
+        lungs_warning=lungs_warning,
     )
     made.filters.update(words=_words, json=json.dumps, score=_score, clock=_clock)
     return made

@@ -86,7 +86,8 @@ class Status(StrEnum):
 class UploadedImage(models.Model):
     """An uploaded file with its outcome.
 
-    ``row`` has the columns of ``report.files.csv``, ``thumbnail`` is a JPEG of the network's input.
+    ``row`` has the columns of ``report.files.csv``, ``thumbnail`` is a JPEG of the network's input, ``maps`` has
+    PNGs of where it looked (base64) by question, null until they are made. ``finished`` is when the row last changed.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -100,6 +101,8 @@ class UploadedImage(models.Model):
     has_picture = models.BooleanField(default=False)
     thumbnail = models.BinaryField(default=bytes)
     finished = models.DateTimeField(null=True)
+    maps = models.JSONField(null=True, default=None)
+    outside_lungs = models.FloatField(null=True, default=None)
 
 
 class Review(models.Model):

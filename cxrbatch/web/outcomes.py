@@ -1,5 +1,6 @@
 """Store the outcomes of uploads, and read them again: records in, rows of ``web.sqlite`` out."""
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,8 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from cxrbatch.records import Failure, Outcome, file_row
+from cxrbatch.records import Evidence, Failure, Outcome, file_row
 from cxrbatch.web import spool
+from cxrbatch.web.maps import Maps
 from cxrbatch.web.models import Status, UploadedImage
 from cxrbatch.web.options import ServeOptions
 from cxrbatch.web.worker import Job
@@ -39,6 +41,22 @@ def store_outcomes(options: ServeOptions, finished: Sequence[tuple[Job, Outcome]
             UploadedImage.objects.filter(id=UUID(job.id)).update(**columns_of(outcome))
     for job, _ in finished:
         spool.dispose(job.path, options.keep_uploads)
+
+
+def store_maps(made: Sequence[Maps]) -> None:
+    """Store maps in one transaction; their images are news again."""
+    with transaction.atomic():
+        for one in made:
+            pngs = {item.question: base64.b64encode(item.png).decode() for item in one.evidence}
+            columns = {"maps": pngs, "outside_lungs": one.outside_lungs, "finished": timezone.now()}
+            UploadedImage.objects.filter(id=UUID(one.id)).update(**columns)
+
+
+def evidence_of(image: UploadedImage) -> tuple[Evidence, ...]:
+    """Read the maps of an image; none where they are not made yet, or the network allows none."""
+    return tuple(
+        Evidence(question=question, png=base64.b64decode(png)) for question, png in (image.maps or {}).items()
+    )
 
 
 def give_up(jobs: Sequence[Job], detail: str = _ENDED) -> None:

@@ -94,7 +94,12 @@ def _serve(application: Any, options: ServeOptions, announce: Callable[[str], ob
     tempfile.tempdir = str(options.spool)  # waitress buffers large forms: nothing of a patient goes to TMPDIR
     if n := outcomes.mark_interrupted():
         _LOG.warning("%d images had no result when the server was stopped; they say so", n)
-    desk = Desk(options, lambda finished: outcomes.store_outcomes(options, finished), outcomes.give_up)
+    desk = Desk(
+        options,
+        lambda finished: outcomes.store_outcomes(options, finished),
+        outcomes.give_up,
+        outcomes.store_maps,
+    )
     set_desk(desk)
     try:
         server = create_server(application, **_waitress(options))

@@ -25,6 +25,7 @@ urlpatterns = [
     path("uploads/<uuid:number>/results.csv", uploads.table, name="table"),
     path("uploads/<uuid:number>/delete/", uploads.delete, name="delete-upload"),
     path("uploads/<uuid:number>/<uuid:image>.jpg", uploads.picture, name="picture"),
+    path("uploads/<uuid:number>/<uuid:image>.map.<slug:question>.png", uploads.map_of_picture, name="map"),
     path("uploads/<uuid:number>/<uuid:image>.result.png", uploads.annotated_picture, name="annotated"),
     path("audit/", audit.figures, name="audit"),
     path("trail/", audit.trail, name="trail"),

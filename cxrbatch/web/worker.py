@@ -1,7 +1,8 @@
 """The process that scores uploads: jobs in, outcomes out. It holds the network and the readers, and no Django.
 
 Images of different uploads share the batches of the network. A reader that dies costs its file (`cxrbatch.engines`);
-this process itself is started again by `cxrbatch.web.desk.Desk`.
+maps of where the network looked are made while no file waits (`cxrbatch.web.maps`). This process itself is started
+again by `cxrbatch.web.desk.Desk`.
 """
 
 import os
@@ -24,6 +25,7 @@ from cxrbatch.errors import CxrbatchError
 from cxrbatch.records import Failure, ImageRef, Outcome
 from cxrbatch.screening import screen
 from cxrbatch.terms import load_header_words
+from cxrbatch.web.maps import MapMaker, Maps
 from cxrbatch.web.options import ServeOptions
 
 _SHOWN_PX = 512
@@ -43,10 +45,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The outcome of a job."""
+    """The outcome of a job; `has_map_due` if a `Maps` will follow."""
 
     id: str
     outcome: Outcome
+    has_map_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Notice:
     text: str = ""
 
 
-Message = Finished | Notice
+Message = Finished | Maps | Notice
 _Jobs = queue.SimpleQueue[Job]
 
 
@@ -105,10 +108,17 @@ def _work(waiting: _Jobs, answers: Answers, options: ServeOptions) -> None:
     bundle = load_bundle(options.bundle)
     words = load_header_words(options.header_words)
     how = replace(options.engine, batch_size=options.engine.batch_size or _BATCH_SIZE)
-    with open_resident_engine(bundle, how, header_words=words, thumbnail_px=_SHOWN_PX) as engine:
+    maps = MapMaker(lambda: engine.network)
+    with open_resident_engine(
+        bundle, how, header_words=words, thumbnail_px=_SHOWN_PX, on_input=maps.keep
+    ) as engine:
         answers.send(Notice("ready", engine.provenance.bundle_id))
         while True:
-            _score_burst(engine, waiting, answers)
+            if maps.has_work and (waiting.empty() or maps.is_full):
+                for made in maps.make_some():
+                    answers.send(made)
+            else:
+                _score_burst(engine, waiting, answers, maps)
 
 
 def _screen_demo(options: ServeOptions, folder: Path) -> None:
@@ -124,12 +134,12 @@ def _screen_demo(options: ServeOptions, folder: Path) -> None:
     )
 
 
-def _score_burst(engine: Engine, waiting: _Jobs, answers: Answers) -> None:
+def _score_burst(engine: Engine, waiting: _Jobs, answers: Answers, maps: MapMaker) -> None:
     """Score jobs, those that arrive meanwhile too, until none is waiting; results then need no full batch."""
     id_of: dict[Path, str] = {}
 
     def refs() -> Iterator[ImageRef]:
-        for job in _until_empty(waiting):
+        for job in _until_empty(waiting, maps):
             found = classify(job.path, job.name)
             if isinstance(found, Failure):
                 answers.send(Finished(job.id, found))
@@ -138,12 +148,13 @@ def _score_burst(engine: Engine, waiting: _Jobs, answers: Answers) -> None:
                 yield found
 
     for ref, outcome in engine.run(refs()):
-        answers.send(Finished(id_of.pop(ref.path), outcome))
+        number = id_of.pop(ref.path)
+        answers.send(Finished(number, outcome, maps.is_due(ref, number)))
 
 
-def _until_empty(waiting: _Jobs) -> Iterator[Job]:
+def _until_empty(waiting: _Jobs, maps: MapMaker) -> Iterator[Job]:
     yield waiting.get()
-    while True:
+    while not maps.is_full:
         try:
             yield waiting.get_nowait()
         except queue.Empty:

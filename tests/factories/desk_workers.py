@@ -6,6 +6,7 @@ from multiprocessing.connection import Connection
 
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure
+from cxrbatch.web.maps import Maps
 from cxrbatch.web.options import ServeOptions
 from cxrbatch.web.worker import Finished, Notice
 
@@ -23,6 +24,16 @@ def in_a_row(jobs: Connection, answers: Connection, options: ServeOptions) -> No
         job = jobs.recv()
         time.sleep(0.01)
         answers.send(Finished(job.id, Failure(name=job.name, reason=Reason.TOO_SMALL)))
+
+
+def makes_maps(jobs: Connection, answers: Connection, options: ServeOptions) -> None:
+    """Answer two jobs, make the map of the first and die before that of the second."""
+    numbers = [jobs.recv().id for _ in range(2)]
+    for number in numbers:
+        answers.send(Finished(number, Failure(name="x", reason=Reason.TOO_SMALL), True))
+    answers.send(Maps(numbers[0]))
+    jobs.recv()
+    os._exit(1)
 
 
 def deadly(jobs: Connection, answers: Connection, options: ServeOptions) -> None:

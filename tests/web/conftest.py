@@ -24,7 +24,7 @@ def stranger(**kwargs: Any) -> Any:
 class StillDesk:
     """A desk at which everything waits."""
 
-    bundle_id, error, is_ready = "tiny", "", True
+    bundle_id, error, is_ready, makes_maps = "tiny", "", True, False
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []

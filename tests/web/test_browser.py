@@ -102,6 +102,31 @@ def test_upload_of_good_and_bad_files_and_an_archive(page: Any, demo: Server, mi
     page.wait_for_selector('#progress:has-text("All files have an answer")')
 
 
+def test_maps_of_an_upload_are_laid_over_the_image_and_taken_away(
+    page: Any, tmp_path: Path, sample_night: Path
+) -> None:
+    """With the shipped network, which states its evidence."""
+    image = sample_night / "pictures" / "SAMPLE-023.png"
+    (tmp_path / image.name).write_bytes(image.read_bytes())
+    with serving("--demo", tmp_path) as server:
+        page.goto(address(server, "/uploads/new/"))
+        page.set_input_files("#files", str(image))
+        page.click("#send")
+        page.wait_for_selector("#maps button[data-map=covid]")
+        shown = page.locator(".card img.map:visible")
+        assert shown.count() == 0
+        page.click("#maps button[data-map=covid]")
+        assert shown.count() == 1
+        assert shown.bounding_box() == page.locator(".card .picture img").first.bounding_box()
+        page.wait_for_function("() => document.querySelector('.card .map.covid').naturalWidth > 1")
+        assert page.locator("#map-note").is_visible()
+        assert faults(page) == []
+        if folder := os.environ.get("CXRBATCH_SCREENSHOTS"):
+            page.screenshot(path=str(Path(folder) / "upload-map.png"))
+        page.click("#maps button[data-map='']")
+        assert shown.count() == 0
+
+
 def test_files_that_are_dropped(page: Any, demo: Server) -> None:
     page.goto(address(demo, "/uploads/new/"))
     transfer = page.evaluate_handle(

@@ -34,7 +34,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., tuple[Desk, list[str], list
             stored.extend(job.id for job, _ in pairs)
 
         options = ServeOptions(state=tmp_path / "state.sqlite", max_queue=5)
-        desk = Desk(options, store, lambda jobs: given_up.extend(job.id for job in jobs), work)
+        desk = Desk(options, store, lambda jobs: given_up.extend(job.id for job in jobs), print, work)
         desks.append(desk)
         desk.start()
         return desk, stored, given_up
@@ -60,13 +60,34 @@ def test_all_that_waits_has_an_outcome(work: Any, opened: Callable[..., Any]) ->
 def test_outcomes_that_come_soon_after_each_other_are_stored_together(tmp_path: Path) -> None:
     stored: list[int] = []
     options = ServeOptions(state=tmp_path / "state.sqlite", max_queue=5)
-    desk = Desk(options, lambda pairs: stored.append(len(pairs)), lambda _: None, desk_workers.in_a_row)
+    desk = Desk(
+        options, lambda pairs: stored.append(len(pairs)), lambda _: None, print, desk_workers.in_a_row
+    )
     desk.start()
     desk.submit(jobs(5))
     wait_for(lambda: desk.n_waiting == 0)
     desk.stop()
     assert sum(stored) == 5
     assert len(stored) < 5
+
+
+def test_maps_are_stored_and_none_is_waited_for_when_the_process_ends(tmp_path: Path) -> None:
+    mapped: list[str] = []
+    options = ServeOptions(state=tmp_path / "state.sqlite", max_queue=5)
+    desk = Desk(
+        options,
+        lambda _: None,
+        lambda _: None,
+        lambda maps: mapped.extend(one.id for one in maps),
+        desk_workers.makes_maps,
+    )
+    desk.start()
+    desk.submit(jobs(2))
+    wait_for(lambda: mapped == ["0"])
+    assert desk.makes_maps
+    desk.submit(jobs(3)[2:])
+    wait_for(lambda: not desk.makes_maps)
+    desk.stop()
 
 
 def test_what_ends_three_processes_is_given_up(opened: Callable[..., Any]) -> None:

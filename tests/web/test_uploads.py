@@ -7,12 +7,17 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import numpy as np
 import pytest
 
+from cxrbatch.explain.colours import to_png
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure
+from cxrbatch.records import Evidence, Failure
+from cxrbatch.report import lungs_warning
 from cxrbatch.web import ServeOptions, back_up_web, forget_in_web
+from cxrbatch.web.maps import Maps
 from tests.factories.nights import JPEG
 from tests.factories.records import image_score
 from tests.web.conftest import StillDesk, stranger
@@ -74,6 +79,37 @@ def test_results_come_and_files_go(sign_in: SignIn, desk: StillDesk, application
     number = one["html"].split("/uploads/")[1].split(".jpg")[0]
     assert client.get(f"/uploads/{number}.jpg").content == JPEG
     assert client.get(f"/uploads/{number}.result.png").content.startswith(b"\x89PNG")
+
+
+def test_maps_come_after_the_scores_and_belong_to_their_user(
+    sign_in: SignIn, desk: StillDesk, application: ServeOptions
+) -> None:
+    from dataclasses import replace
+
+    from cxrbatch.web.outcomes import store_maps
+
+    client = sign_in()
+    page = send(client, {"a.png": b"1", "b.png": b"2"}).url
+    scored = replace(image_score("a.png", 0.7), thumbnail=JPEG)
+    finish(desk, application, scored, scored)
+    desk.makes_maps = True
+    first = client.get(f"{page}news/").json()
+    assert (first["waiting"], first["maps"], "map covid" in first["rows"][0]["html"]) == (0, True, False)
+    plain = client.get(f"{page}{UUID(desk.jobs[0].id)}.result.png").content
+    png = to_png(np.ones((4, 4)))
+    maps = Maps(desk.jobs[0].id, (Evidence(question="covid", png=png),), 0.75)
+    store_maps([maps, Maps(desk.jobs[1].id)])
+    second = client.get(f"{page}news/", {"since": first["since"]}).json()
+    rows = {row["id"]: row["html"] for row in second["rows"]}
+    assert (second["maps"], "map covid" in rows[maps.id]) == (False, True)
+    assert lungs_warning(maps.outside_lungs) in rows[maps.id]
+    assert "does not say where in the image it looked" in rows[desk.jobs[1].id]
+    address = f"{page}{UUID(maps.id)}.map.covid.png"
+    assert address in rows[maps.id]
+    assert client.get(address).content == png
+    assert client.get(address.replace("covid", "abnormal")).status_code == 404
+    assert sign_in(name="other").get(address).status_code == 404
+    assert client.get(f"{page}{UUID(maps.id)}.result.png").content != plain
 
 
 def test_an_archive_is_inflated_and_goes(sign_in: SignIn, desk: StillDesk, application: ServeOptions) -> None:

@@ -13,13 +13,14 @@ const GROUP_FILES = 16;
 const GROUP_BYTES = 4 << 20;
 const queue = [];
 let active = 0;
+const maps = document.getElementById("maps");
 let page = form.dataset.upload || "";
 let since = "";
 let polling = false;
 
 for (const element of document.querySelectorAll(".script")) element.hidden = false;
 
-function say(text) { progress.textContent = text; }
+function say(text) { if (progress.textContent !== text) progress.textContent = text; }
 
 async function open() {
   if (page) return;
@@ -38,7 +39,21 @@ function show(html, id) {
   const element = template.content.firstElementChild;
   const there = document.getElementById(`image-${id}`);
   if (there) there.replaceWith(element); else results.append(element);
+  offerMaps();
 }
+
+function offerMaps() {
+  for (const button of maps.querySelectorAll("[data-map]:not([data-map=''])")) button.hidden = !results.querySelector(`.map.${button.dataset.map}`);
+  maps.hidden = !results.querySelector(".map");
+}
+
+maps.addEventListener("click", (event) => {
+  const pressed = event.target.closest("button");
+  if (!pressed) return;
+  results.dataset.map = pressed.dataset.map;
+  document.getElementById("map-note").hidden = !pressed.dataset.map;
+  for (const button of maps.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === pressed));
+});
 
 function line(name) {
   const item = document.createElement("li");
@@ -144,7 +159,10 @@ async function poll() {
     since = news.since;
     if (news.error) say(news.error);
     else if (news.waiting) say(`${news.waiting} waiting, about ${news.seconds < 90 ? `${news.seconds} s` : `${Math.round(news.seconds / 60)} min`}${news.ready ? "" : "; the network is starting"}`);
-    else if (!news.more) { say("All files have an answer."); break; }
+    else if (!news.more) {
+      say("All files have an answer.");
+      if (!news.maps) break;
+    }
     // Seldom where it takes long: many pages ask at once.
     if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(700, news.seconds * 333), 8000)); });
   }
@@ -189,4 +207,5 @@ drop.addEventListener("drop", async (event) => {
   take(found);
 });
 
-if (page && results.querySelector(".waiting")) poll();
+offerMaps();
+if (page && results.querySelector(".waiting, .unmapped")) poll();

@@ -16,6 +16,7 @@ from cxrbatch.web.desk import QueueFull
 from cxrbatch.web.environment import pages
 from cxrbatch.web.intake import take
 from cxrbatch.web.models import Role, Status, Upload, UploadedImage
+from cxrbatch.web.outcomes import evidence_of
 from cxrbatch.web.service import desk, options
 from cxrbatch.web.trail import record
 from cxrbatch.web.views.errors import error_page
@@ -98,6 +99,8 @@ def news(request: Any, number: Any) -> Any:
             "rows": [_rendered(image) for image in found],
             "since": found[-1].finished.isoformat() if found else request.GET.get("since", ""),
             "waiting": n_waiting,
+            "maps": desk().makes_maps
+            and upload.images.filter(status=Status.SCORED, maps__isnull=True).exists(),
             "more": len(found) == _MOST_NEWS,
             "seconds": round(desk().seconds_left()),
             "ready": desk().is_ready,
@@ -136,11 +139,22 @@ def picture(request: Any, number: Any, image: Any) -> Any:
 
 
 @require_safe
+def map_of_picture(request: Any, number: Any, image: Any, question: str) -> Any:
+    """Send a map of where the network looked, to be laid over the image."""
+    found = evidence_of(_with_picture(request, number, image))
+    png = next((one.png for one in found if one.question == question), None)
+    if png is None:
+        raise Http404
+    return HttpResponse(png, content_type="image/png")
+
+
+@require_safe
 def annotated_picture(request: Any, number: Any, image: Any) -> Any:
-    """Send the image with its result written on it."""
+    """Send the image with its result written on it, and its maps beside it."""
     found = _with_picture(request, number, image)
     response = HttpResponse(content_type="image/png")
-    annotated_thumbnail(bytes(found.thumbnail), _outcome(found)).save(response, "PNG")
+    drawn = annotated_thumbnail(bytes(found.thumbnail), _outcome(found), evidence_of(found))
+    drawn.save(response, "PNG")
     response.headers["Content-Disposition"] = f'attachment; filename="image-{found.number}.result.png"'
     return response
 
