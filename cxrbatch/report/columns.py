@@ -87,6 +87,13 @@ class Note:
 
 _WHO_IS_THIS = frozenset({Flag.IDENTITY_CONFLICT, Flag.UID_CONFLICT, Flag.PATIENT_CHANGED})
 
+_TO_CHECK = _WHO_IS_THIS | {Flag.SOME_IMAGES_NOT_SCORED}
+
+
+def notes_to_check(patient: PatientTriage) -> list[Note]:
+    """Put those flags of a patient into words that a human must clear up; none for most."""
+    return notes(sorted(_TO_CHECK.intersection(patient.flags)))
+
 
 def notes(flags: Sequence[Flag]) -> list[Note]:
     """Put flags into words; those of a picture without a header become one note."""

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cxrbatch._lib.text import as_code, visible
-from cxrbatch.reasons import REASON_MEANING
+from cxrbatch.reasons import REASON_MEANING, Flag, Reason
 from cxrbatch.records import PatientImage, PatientTriage
 from cxrbatch.report.columns import notes
 from cxrbatch.report.words import say
@@ -37,7 +37,7 @@ def details(patient: PatientTriage, *, has_maps: bool = True) -> dict[str, Any]:
         "no_map": _without_map(patient, has_maps=has_maps),
         "outside": _outside(patient.outside_lungs),
         "distrust": bool(lungs_warning(patient.outside_lungs)),
-        "images": [_image(image) for image in patient.images] if _is_told_apart(patient) else [],
+        "images": [_image(image, patient) for image in patient.images] if _is_told_apart(patient) else [],
         "earlier": [
             [entry.night.isoformat(), str(entry.position), _number(entry.score)] for entry in patient.earlier
         ],
@@ -77,13 +77,22 @@ def _is_told_apart(patient: PatientTriage) -> bool:
     return len(patient.images) > 1 or any(image.night or image.view_position for image in patient.images)
 
 
-def _image(image: PatientImage) -> list[str]:
+def _image(image: PatientImage, patient: PatientTriage) -> list[str]:
     scores = " / ".join(f"{score:.3f}" for score in image.scores) if image.scores else ""
     what = REASON_MEANING[image.reason] if image.reason else scores
+    if _is_copy(image, patient):
+        what = f"{what}; {say('no_loss')}"
     said = [what, as_code(image.view_position), *(note.text for note in notes(image.flags))]
     night = image.night.isoformat() if image.night else ""
     here = "" if image.is_here else say("not_here")
     return [visible(image.name), ", ".join(filter(None, said)), ", ".join(filter(None, (night, here)))]
+
+
+def _is_copy(image: PatientImage, patient: PatientTriage) -> bool:
+    """Check whether an image without a score is no loss: else the patient is flagged (docs/nightly.md, rule 9)."""
+    if image.reason in {None, Reason.DUPLICATE} or patient.score is None:
+        return False
+    return Flag.SOME_IMAGES_NOT_SCORED not in patient.flags
 
 
 def _number(score: float | None) -> str:

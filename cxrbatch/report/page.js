@@ -10,7 +10,7 @@ const stored = { // a browser may keep nothing
 const visibleRows = (list) => Array.from(document.querySelectorAll(list + " tbody tr:not(.line, .group)")).filter((row) => !row.hidden);
 // The text of a cell, its parts separated by commas.
 const textOf = (cell) => Array.from(cell.querySelectorAll("bdi, b, code, small, span").length ? cell.childNodes : [cell],
-  (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter(Boolean).join(", ");
+  (node) => (node.className === "viewer" ? "" : node.textContent.trim())).filter((text) => text && text !== "·").join(", ");
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 // The list as it is shown, for the scripts that follow.
@@ -101,7 +101,9 @@ const view = (() => {
     });
     const isWhole = counts.every(({ n, all }) => n === all);
     const parts = counts.map(({ words: part, n, all }) => fill(part, { n, all })).join(", ");
-    part("shown").textContent = part("filtered").textContent = isWhole ? "" : fill(WORDS.filtered, { parts });
+    const isNobody = counts.every(({ n }) => !n);
+    const said = isNobody ? WORDS.no_match : fill(WORDS.filtered, { parts });
+    part("shown").textContent = part("filtered").textContent = isWhole ? "" : said;
   }
 
   function setFilter(words, isWanted) {

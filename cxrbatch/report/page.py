@@ -18,7 +18,7 @@ from jinja2 import Environment
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import PatientTriage, Priority, TriageRun
-from cxrbatch.report.columns import choose_columns, notes
+from cxrbatch.report.columns import choose_columns, notes, notes_to_check
 from cxrbatch.report.details import details, to_json
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.words import OF_THE_SCRIPT, TEXTS, say
@@ -70,6 +70,7 @@ def render_page(
             sha256=sha256,
             report_id=list(sha256.values())[-1][:16],
             n_printed=_n_printed(run, len(ranked)),
+            checks=[(patient, found) for patient in ranked if (found := notes_to_check(patient))],
             bands=_bands(run.thresholds),
             n_urgent_below=_n_urgent_below(run, ranked),
             extras=extras,

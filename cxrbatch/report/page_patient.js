@@ -40,7 +40,7 @@
   function viewer(row) {
     const link = row.querySelector("a.viewer");
     part("viewer").hidden = !link;
-    part("viewer").replaceChildren(...(link ? [link.cloneNode(true)] : []));
+    part("viewer").replaceChildren(...(link ? [Object.assign(link.cloneNode(true), { className: "button" })] : []));
   }
 
   function picture(row, found) {
@@ -50,6 +50,7 @@
     large.title = small?.title ?? "";
     dialog.classList.toggle("small", !found.large);
     part("picture-note").textContent = found.large ? WORDS.large_note : small ? WORDS.small_note : WORDS.no_image;
+    part("adjust").hidden = !found.large;
     asItWas();
   }
 
@@ -134,12 +135,23 @@
     if (!dialog.open) opener(row).focus();
   }
 
+  // From the words that are sought to the first who has them; Enter opens whoever is the only one.
+  function leaveFind(event) {
+    if (event.key !== "Enter" && event.key !== "ArrowDown") return;
+    event.preventDefault();
+    const [first, ...others] = inOrder();
+    if (!first) return;
+    opener(first).focus();
+    if (event.key === "Enter" && !others.length) open(first);
+  }
+
   function press(event) {
     const isTyping = event.target.matches("input[type=search], input[type=number], input[type=range]");
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping || part("help").open) return;
     const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
     if (step) move(step);
     else if (event.key === "/" && !dialog.open) part("find").focus();
+    else if (event.key === "?") part("help").showModal();
     else return;
     event.preventDefault();
   }
@@ -156,6 +168,15 @@
     });
   }
   document.addEventListener("keydown", press);
+  for (const link of document.querySelectorAll("#check a")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      open(document.getElementById(link.hash.slice(1)));
+    });
+  }
+  part("find").addEventListener("keydown", leaveFind);
+  part("keys").addEventListener("click", () => part("help").showModal());
+  part("help-close").addEventListener("click", () => part("help").close());
   dialog.addEventListener("close", () => opener(current)?.focus());
   part("previous").addEventListener("click", () => move(-1));
   part("next").addEventListener("click", () => move(1));

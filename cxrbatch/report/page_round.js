@@ -89,6 +89,9 @@
     return head ? [lineOf(Array.from(head).at(-1)), ...list.map(lineOf)].join("\n") : "";
   }
 
+  // The ranking as it is shown, then whoever needs a human.
+  const shownLines = () => [".ranking", ".look:not(.swabbed)"].map((list) => linesOf(visibleRows(list))).filter(Boolean).join("\n\n");
+
   async function copy(text, button) {
     try {
       await navigator.clipboard.writeText(text);
@@ -124,6 +127,6 @@
   part("print").addEventListener("click", printWhole);
   if (printed) part("print-first").addEventListener("click", printFirst);
   addEventListener("afterprint", afterPrint);
-  part("copy").addEventListener("click", () => copy(linesOf(visibleRows(ranked.length ? ".ranking" : ".look")), part("copy")));
+  part("copy").addEventListener("click", () => copy(shownLines(), part("copy")));
   part("copy-line").addEventListener("click", () => copy(linesOf([shown]), part("copy-line")));
 })();

@@ -16,6 +16,7 @@ TEXTS: Mapping[str, str] = {
     "swab_all": "There is a swab for the one ranked patient|There is a swab for each of the {n} ranked patients",
     "none_ranked": "Nobody can be ranked tonight",
     "need_human": "{n} needs a human|{n} need a human",
+    "more_to_check": "{n} more to check",
     "waiting": "{n} waits for a result|{n} wait for a result",
     "no_rule_out": "A low score does not rule out COVID-19",
     "n_patients": "{n} patient|{n} patients",
@@ -29,7 +30,11 @@ TEXTS: Mapping[str, str] = {
     "more": "What these figures mean, and where they come from",
     # controls
     "find": "Find",
-    "find_hint": "patient, accession number, flag, file",
+    "find_hint": "id or accession number",
+    "find_hint_name": "id, accession number or name",
+    "no_match": "No patient matches",
+    "help": "Keys (?)",
+    "help_title": "Keys",
     "priority": "Priority",
     "show_all": "Show all",
     "dark": "Dark",
@@ -65,6 +70,7 @@ TEXTS: Mapping[str, str] = {
     "rank": "Rank",
     "image": "Image",
     "patient": "Patient",
+    "patients": "Patients",
     "accession": "Accession number",
     "study_date": "Study date",
     "score": "COVID-19 score",
@@ -82,13 +88,16 @@ TEXTS: Mapping[str, str] = {
     "show_sex": "sex",
     "show_station": "station",
     "show_study-time": "study time",
-    "not_stated": "age, view not stated",
+    "not_stated": "age and view not stated",
     "not_stated_meaning": "age, view and body part are not stated: make sure that it is a frontal view of an adult",
     # a human must look
     "human": "A human must look at these",
     "human_note": "{n} patient without a score. A missing score is neither a high nor a low one.|"
     "{n} patients without a score. A missing score is neither a high nor a low one.",
     "no_human": "None tonight: every patient has a score.",
+    "check": "Ranked, but check these",
+    "check_note": "{n} patient with a rank and a note that a human must clear up.|"
+    "{n} patients with a rank and a note that a human must clear up.",
     "why": "Why there is no score",
     "found": "What was found, in which file",
     "one_of": "one of {n} images",
@@ -131,7 +140,8 @@ TEXTS: Mapping[str, str] = {
     "earlier_title": "On earlier nights",
     "earlier_row": "{night}: place {place}, score {score}",
     "not_here": "not in the export",
-    "keys": "Keys: j and k or arrows move, Enter opens, Esc closes, / finds, x marks as done",
+    "no_loss": "a copy (SOPInstanceUID) of a scored image: nothing is lost",
+    "keys": "j, k or arrows: next, previous patient · Enter: open · Esc: close · /: find · x: done · ?: these keys",
     # end of the page
     "flags_title": "What the notes mean",
     "flag": "Note",
@@ -148,7 +158,7 @@ TEXTS: Mapping[str, str] = {
 
 OF_THE_SCRIPT = (
     "old",
-    *("filtered", "part_ranked", "part_human", "part_waiting"),
+    *("filtered", "no_match", "part_ranked", "part_human", "part_waiting"),
     *("sorted", "only_first", "copied", "mark", "n_done"),
     *("large_note", "small_note", "no_image", "no_map", "earlier_row"),
     *("why_ranked", "why_waited", "why_human", "why_waiting", "pneumonia_higher"),

@@ -133,6 +133,7 @@ def test_large_image_map_and_adjustment(open_page: Opened) -> None:
     page.keyboard.press("Escape")
     page.locator(".ranking tbody tr .c-score").nth(54).click()
     assert page.locator("#picture-note").inner_text().startswith("Only a small preview")
+    assert not page.locator("#brightness").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -145,6 +146,62 @@ def test_nothing_spills_and_nothing_serious_is_found(open_page: Opened, scheme: 
     page.locator(".ranking tbody th button").first.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert found + violations(page) == []
+
+
+def test_find_leads_to_the_patient(open_page: Opened) -> None:
+    page = open_page(made_night(40))
+    focused = "document.activeElement.textContent"
+    for key in ("Enter", "ArrowDown"):
+        page.locator("#find").fill("P00003")
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == "P000030"
+        assert not page.locator("#patient").is_visible()
+    page.locator("#find").fill("ACC00031")
+    page.keyboard.press("Enter")
+    assert page.locator("#patient-title").inner_text() == "P000031"
+    page.keyboard.press("Escape")
+    page.locator("#find").fill("nobody")
+    assert page.locator("#shown").inner_text() == "No patient matches"
+    page.locator("#find").press("Enter")
+    assert not page.locator("#patient").is_visible()
+
+
+def test_keys_are_shown(open_page: Opened) -> None:
+    page = open_page(made_night(3))
+    page.keyboard.press("?")
+    assert page.locator("#help li").first.inner_text() == "j, k or arrows: next, previous patient"
+    page.keyboard.press("j")
+    page.keyboard.press("Escape")
+    assert not page.locator("#help").is_visible()
+    page.get_by_role("button", name="Keys (?)").click()
+    page.locator("#help-close").click()
+    assert not page.locator("#help").is_visible()
+
+
+def test_whoever_must_be_checked_is_a_click_away(open_page: Opened) -> None:
+    run = made_night(40)
+    patients = tuple(
+        dataclasses.replace(one, flags=(Flag.IDENTITY_CONFLICT,)) if one.rank == 35 else one
+        for one in run.patients
+    )
+    page = open_page(dataclasses.replace(run, patients=patients))
+    assert page.locator(".todo .check").inner_text() == "1 more to check"
+    page.locator(".todo .check").click()
+    page.locator("#check a").click()
+    assert page.locator("#patient-title").inner_text() == "P000035"
+    assert FLAG_MEANING[Flag.IDENTITY_CONFLICT] in page.locator("#notes").inner_text()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_a_link_to_the_patients_for_a_human_shows_them(open_page: Opened, width: int) -> None:
+    """Below what sticks to the top, with whole words: no cell is narrower than its longest one."""
+    page = open_page(made_night(40), viewport={"width": width, "height": 700})
+    page.locator(".todo .human").click()
+    title, bar = page.locator("#look-title").bounding_box(), page.locator("#filter").bounding_box()
+    assert max(bar["y"] + bar["height"], 0) <= title["y"] < 300
+    assert page.locator(".ranking thead").bounding_box()["y"] < title["y"]
+    reason = page.locator(".look .c-reason").last
+    assert reason.evaluate("cell => cell.scrollWidth <= cell.clientWidth && cell.clientWidth >= 150")
 
 
 def test_the_switch_beats_the_system(open_page: Opened) -> None:
@@ -222,17 +279,22 @@ def test_the_list_and_a_line_as_text(open_page: Opened, browser: Any) -> None:
     copied = "copied => { window.copied = copied; return Promise.resolve(); }"
     page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{value: {{writeText: {copied}}}}})")
     page.get_by_role("button", name="Copy list").click()
-    lines = [line.split("\t") for line in page.evaluate("window.copied").split("\n")]
-    assert len({len(line) for line in lines}) == 1
-    assert [line[:2] for line in lines] == [
+    ranked, human = (
+        [line.split("\t") for line in part.split("\n")]
+        for part in page.evaluate("window.copied").split("\n\n")
+    )
+    assert len({len(line) for line in ranked}) == 1
+    assert [line[:2] for line in ranked] == [
         ["Rank", "Patient"],
         ["1", "'=HYPERLINK(1)"],
         ["2", "two\\tcells"],
         ["3", "P3, new"],
     ]
+    assert human[1][0] == "HUMAN"
+    assert REASON_MEANING[Reason.LATERAL_VIEW] in human[1][3]
     page.get_by_role("button", name="P3", exact=True).click()
     page.get_by_role("button", name="Copy line").click()
-    assert page.evaluate("window.copied").split("\n")[1].split("\t") == lines[3]
+    assert page.evaluate("window.copied").split("\n")[1].split("\t") == ranked[3]
     assert page.locator("#copy-line").inner_text() == "Copied"
 
 

@@ -134,7 +134,7 @@ def test_ranking_row_by_row(run: TriageRun) -> None:
     assert heading(page_of(run))[0] == "Rank"
     assert ranking(page_of(run)) == [
         ["1", "", "4711WARD", "A1", "2026-11-21", "urgent", "0.875", "0.100", "0.025", "2", "1",
-         "age unknown, lossy"],
+         "age unknown · lossy"],
         ["2", "", "b.png new", "", "", "routine", "0.333", "0.333", "0.333", "1", "0", ""],
     ]  # fmt: skip
 
@@ -189,6 +189,18 @@ def test_one_line_says_what_to_do(n_swabs: int | None, todo: str, run: TriageRun
     assert f"\n{todo}\n" in page.text
     nobody = page_of(dataclasses.replace(night, patients=run.patients[2:]))
     assert "Nobody can be ranked tonight" in nobody.text
+
+
+def test_ranked_patients_whom_a_human_must_check(run: TriageRun, ranked: PatientTriage) -> None:
+    flags = (Flag.LOSSY, Flag.IDENTITY_CONFLICT, Flag.SOME_IMAGES_NOT_SCORED)
+    patients = (dataclasses.replace(ranked, flags=flags), *run.patients[1:])
+    page = page_of(dataclasses.replace(run, patients=patients))
+    assert ("a", {"class": "check", "href": "#check"}) in page.elements
+    assert ("a", {"href": "#rank-1"}) in page.elements
+    assert "1 more to check" in page.text.split("Ranking")[0]
+    said = f"{FLAG_MEANING[Flag.IDENTITY_CONFLICT]}; {FLAG_MEANING[Flag.SOME_IMAGES_NOT_SCORED]}"
+    assert f"Rank 1, 4711: {said}" in page.text
+    assert "to check" not in page_of(run).text
 
 
 def test_what_the_model_is_worth_is_one_sentence_above_the_list(run: TriageRun) -> None:
@@ -499,6 +511,7 @@ def test_details_hold_what_no_row_has(run: TriageRun, ranked: PatientTriage) -> 
     opened = dataclasses.replace(
         ranked,
         images=images,
+        flags=(Flag.SOME_IMAGES_NOT_SCORED,),
         earlier=(EarlierEntry(night=dt.date(2026, 11, 20), position=7, score=0.25),),
         large_image=b"jpeg",
         evidence=(Evidence(question="covid", png=b"png"),),
@@ -547,6 +560,25 @@ def _words(page: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("reason", "flags", "is_said"),
+    [
+        (Reason.TRUNCATED, (), True),
+        (Reason.TRUNCATED, (Flag.SOME_IMAGES_NOT_SCORED,), False),
+        (Reason.DUPLICATE, (), False),
+    ],
+)
+def test_an_image_without_a_score_that_is_no_loss_says_so(
+    reason: Reason, flags: tuple[Flag, ...], is_said: bool, run: TriageRun, ranked: PatientTriage
+) -> None:
+    """Without the flag, it is a copy of a scored image; that of a second copy is said by its reason."""
+    images = (PatientImage(name="a/1", scores=(0.875, 0.1, 0.025)), PatientImage(name="a/2", reason=reason))
+    opened = dataclasses.replace(ranked, images=images, flags=flags)
+    page = b"".join(render_page(dataclasses.replace(run, patients=(opened,)), SHA256))
+    loss = f"; {TEXTS['no_loss']}" if is_said else ""
+    assert _details(page)[0]["images"][1] == ["a/2", REASON_MEANING[reason] + loss, ""]
+
+
+@pytest.mark.parametrize(
     ("has_maps", "is_here", "why"),
     [(True, True, "no_map_flat"), (True, False, "no_map_gone"), (False, True, "no_map_network")],
 )
@@ -575,7 +607,7 @@ def test_script_runs_in_a_browser(run: TriageRun, tmp_path: Path) -> None:
     forms = [attributes for tag, attributes in page.elements if tag == "form"]
     assert "hidden" not in forms[0]
     sortable = [attributes for tag, attributes in page.elements if tag == "th" and "data-sort" in attributes]
-    of_page, of_patient = 6, 5
+    of_page, of_patient = 8, 5
     n_buttons = [tag for tag, _ in page.elements].count("button")
     assert n_buttons == len(sortable) + of_page + of_patient + len(run.patients)
     assert [attributes.get("aria-sort") for attributes in sortable].count("ascending") == 1
