@@ -686,6 +686,12 @@ def test_delimiter_by_name(state: Path, delimiter: str) -> None:
     assert classes(run(state, content, delimiter=delimiter)) == [(2, "new")]
 
 
+def test_the_delimiter_of_the_option_comes_first(state: Path) -> None:
+    content = "sep=;\npatient_id|date|result;,\n82|2026-11-21|pos\n"
+    columns = Columns(result="result;,")
+    assert classes(run(state, content, delimiter="|", columns=columns)) == [(2, "new")]
+
+
 @pytest.mark.parametrize("delimiter", ["::", '"', "\r", "\n", " "])
 def test_delimiters_that_cannot_be(delimiter: str) -> None:
     with pytest.raises(UsageProblem, match="give one character, or tab"):
