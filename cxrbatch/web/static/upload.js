@@ -51,7 +51,6 @@ maps.addEventListener("click", (event) => {
   const pressed = event.target.closest("button");
   if (!pressed) return;
   results.dataset.map = pressed.dataset.map;
-  document.getElementById("map-note").hidden = !pressed.dataset.map;
   for (const button of maps.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === pressed));
 });
 
