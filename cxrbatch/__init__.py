@@ -24,6 +24,7 @@ outermost   cli
             engines, explain
             infer, prepare, triage, results
             bundle, discover, gate, read, state
+            objects
             records, limits, preprocess, pages, terms
             _lib
 ground      errors, reasons, resample, stats

@@ -6,12 +6,14 @@ Files are recognised by content, in a fixed order, without leaving the folder. N
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from cxrbatch._lib import file_formats
+from cxrbatch._lib.ahead import map_ahead
 from cxrbatch._lib.file_formats import HEAD_BYTES, Content, recognise
 from cxrbatch._lib.safe_open import (
     UNKNOWN_VERSION,
@@ -21,8 +23,9 @@ from cxrbatch._lib.safe_open import (
     open_regular,
     version_of,
 )
-from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
+from cxrbatch.objects import N_REQUESTS, read_head, walk_objects
+from cxrbatch.reasons import Reason, Refusal
+from cxrbatch.records import NOWHERE, Failure, FileKind, FoundFile, ImageRef, ObjectPrefix, Place
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY_ENDINGS = (".part", ".tmp", ".lock")
@@ -53,7 +56,7 @@ _EXPLICIT_VRS = frozenset(
 )
 
 
-def discover(folder: Path) -> Iterator[ImageRef | Failure]:
+def discover(folder: Place) -> Iterator[ImageRef | Failure]:
     """List the files of a folder and classify each: `walk`, then `classify`.
 
     Yields
@@ -61,8 +64,8 @@ def discover(folder: Path) -> Iterator[ImageRef | Failure]:
     ImageRef or Failure
         One for every file, and one for every folder that cannot be listed (its name ends in ``/``).
     """
-    for file in walk(folder):
-        yield file.failure or classify(file.path, file.name, file.version)
+    for _, item in classify_all(walk(folder)):
+        yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,17 @@ class _Folder:
     prefix: str
 
 
-def walk(folder: Path) -> Iterator[FoundFile]:
+def walk(folder: Place) -> Iterator[FoundFile]:
     """List the files in a folder and below it, in the order of the names; no file is opened.
+
+    Objects of a bucket too: see `cxrbatch.objects.walk_objects`.
 
     Symbolic links are followed to files inside the folder only. Links to folders are not followed: folders inside are
     listed at their own place.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or ObjectPrefix
 
     Yields
     ------
@@ -87,7 +92,10 @@ def walk(folder: Path) -> Iterator[FoundFile]:
         One for every file, and one for every folder that cannot be listed (its name ends in ``/``). Of a link,
         `path` is its target: no path is a link.
     """
-    root = folder.resolve()
+    return walk_objects(folder) if isinstance(folder, ObjectPrefix) else _walk(folder.resolve())
+
+
+def _walk(root: Path) -> Iterator[FoundFile]:
     levels = [_listed(root, _Folder(root, ""))]
     while levels:
         item = next(levels[-1], None)
@@ -152,6 +160,41 @@ def _unreadable(path: Path, name: str, detail: str) -> FoundFile:
 
 def _in_words(error: OSError) -> str:
     return error.strerror or type(error).__name__
+
+
+def classify_all(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, ImageRef | Failure]]:
+    """Classify the files that `walk` found, in their order; objects several at a time, since each is waited for."""
+    remaining = iter(files)
+    first = next(remaining, None)
+    if first is None:
+        return
+    everything = chain([first], remaining)
+    if first.object is None:
+        yield from ((file, classify_found(file)) for file in everything)
+    else:
+        yield from map_ahead(classify_found, everything, N_REQUESTS)
+
+
+def classify_found(file: FoundFile) -> ImageRef | Failure:
+    """Classify one file that `walk` found; see `classify`."""
+    if file.failure:
+        return file.failure
+    if file.object is None:
+        return classify(file.path, file.name, file.version)
+    try:
+        head = read_head(file.object, file.version)
+    except Refusal as refusal:
+        return Failure(name=file.name, reason=refusal.reason, detail=refusal.detail)
+    if kind := sniff(head):
+        return ImageRef(path=file.path, name=file.name, kind=kind, version=file.version, object=file.object)
+    return _describe_non_image(file.name, head)
+
+
+def found_below(folder: Place, name: str) -> FoundFile:
+    """Make the record of a file of any version by its name below a folder."""
+    if isinstance(folder, ObjectPrefix):
+        return FoundFile(path=NOWHERE, object=folder.object(name), name=name)
+    return FoundFile(path=folder / name, name=name)
 
 
 def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> ImageRef | Failure:

@@ -7,7 +7,8 @@ TensorFlow.
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from cxrbatch import gate, read
 from cxrbatch._lib.safe_open import NotRegular, has_changed, hold_open
 from cxrbatch.discover import classify
 from cxrbatch.limits import Limits
+from cxrbatch.objects import hold_object
 from cxrbatch.preprocess import GreyImage, PreprocessSpec, content_box, full_box, preprocess
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, Failure, ImageHeader, ImageRef, ModelInput
@@ -57,6 +59,8 @@ class PrepareOptions:
         Decode all pixels, and not only as many as the network needs.
     limits : Limits
         Limits on the file; `cxrbatch.engines.reader` enforces the time limit.
+    from_store : bool
+        The files are objects of a store: each reader starts a client of it, and then limits its memory.
     """
 
     spec: PreprocessSpec
@@ -68,6 +72,7 @@ class PrepareOptions:
     identify_files: bool = False
     full_size: bool = False
     limits: Limits = Limits()
+    from_store: bool = False
 
     @property
     def least_px(self) -> int | None:
@@ -78,19 +83,52 @@ class PrepareOptions:
 def prepare(ref: ImageRef, options: PrepareOptions) -> ModelInput | Failure:
     """Read, check and preprocess one file; every problem with it becomes a `Failure`, never an exception."""
     try:
-        with hold_open(ref.path, ref.version) as (path, descriptor):
-            return _prepare_open_file(replace(ref, path=path), descriptor, options)
+        with held(ref, options.limits) as (place, is_changed):
+            return _prepare_open_file(place, is_changed, options)
     except NotRegular:
         refusal = Refusal(Reason.STILL_CHANGING, "something else took its place")
+    except Refusal as found:
+        refusal = found
+    except MemoryError:
+        refusal = Refusal(Reason.TOO_LARGE, "not enough memory to hold it")
     except OSError as error:
         refusal = Refusal(Reason.UNREADABLE, error.strerror or type(error).__name__)
     return _failure(ref, options.patients.unread_header(ref.name, ref.kind), refusal)
 
 
-def _prepare_open_file(ref: ImageRef, descriptor: int, options: PrepareOptions) -> ModelInput | Failure:
+@contextmanager
+def held(ref: ImageRef, limits: Limits) -> Iterator[tuple[ImageRef, Callable[[], bool]]]:
+    """Hold a file open, or an object in memory, so that every reader reads the same of it.
+
+    Yields
+    ------
+    ImageRef
+        With a path that is open.
+    callable
+        Tells whether the file was written to since it was found.
+
+    Raises
+    ------
+    Refusal
+        Of an object; see `cxrbatch.objects.hold_object`.
+    NotRegular, OSError
+        Of a file; see `cxrbatch._lib.safe_open.hold_open`.
+    MemoryError
+    """
+    if ref.object:
+        with hold_object(ref.object, ref.version, limits.file_bytes) as path:
+            yield replace(ref, path=path), lambda: False  # what is in memory does not change
+    else:
+        with hold_open(ref.path, ref.version) as (path, descriptor):
+            yield replace(ref, path=path), lambda: has_changed(ref.version, os.fstat(descriptor))
+
+
+def _prepare_open_file(
+    ref: ImageRef, is_changed: Callable[[], bool], options: PrepareOptions
+) -> ModelInput | Failure:
     """Prepare an open file, unless it was written to since it was found."""
     prepared = _prepared(ref, options)
-    if has_changed(ref.version, os.fstat(descriptor)):
+    if is_changed():
         refusal = Refusal(Reason.STILL_CHANGING, "it changed while it was read")
         return _failure(ref, prepared.header, refusal)
     return _identified(prepared, ref, options)
@@ -99,11 +137,10 @@ def _prepare_open_file(ref: ImageRef, descriptor: int, options: PrepareOptions) 
 def with_header(failure: Failure, ref: ImageRef, options: PrepareOptions) -> Failure:
     """Add the header to the failure of a file that could not be decoded; unchanged where the header is unreadable."""
     try:
-        with hold_open(ref.path, ref.version) as (path, descriptor):
-            place = replace(ref, path=path)
+        with held(ref, options.limits) as (place, is_changed):
             header = _open(place, options).header
             known = _identified(replace(failure, header=header), place, options)
-            return failure if has_changed(ref.version, os.fstat(descriptor)) else known
+            return failure if is_changed() else known
     except Exception:  # the file has already ended a worker process
         return failure
 

@@ -1,4 +1,4 @@
-"""The program needs no network and does not ask for one."""
+"""The program needs no network and does not ask for one, but where SECURITY.md says so."""
 
 import shutil
 import socket

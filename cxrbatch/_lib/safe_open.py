@@ -15,18 +15,21 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
-    """Size and times of a file: they show, without reading it, whether it is still the same.
+    """Size and times of a file, or tag of an object: they show, without reading it, whether it is still the same.
 
     Attributes
     ----------
     size_bytes, mtime_ns, ctime_ns : int
         Size, time of modification and time of change (of content, name or rights), as the file system states them; -1
         and zeros where they are unknown.
+    tag : str
+        ETag and VersionId of an object in a store, by which it is known, whatever its times; empty for a file.
     """
 
     size_bytes: int = -1
     mtime_ns: int = 0
     ctime_ns: int = 0
+    tag: str = ""
 
 
 UNKNOWN_VERSION = FileVersion()

@@ -24,7 +24,7 @@ from cxrbatch.errors import CxrbatchError, UsageProblem
 from cxrbatch.reasons import Reason
 
 if TYPE_CHECKING:
-    from cxrbatch.records import TriageRun
+    from cxrbatch.records import Place, TriageRun
 
 SUFFIX = ".prom"
 """The collector reads no other files."""
@@ -51,7 +51,7 @@ class RunMetrics:
     started_s: float = field(default_factory=time.time)
     run: "TriageRun | None" = None
 
-    def check_place(self, folder: Path) -> None:
+    def check_place(self, folder: "Place") -> None:
         """Check whether the file may be written where it was asked for.
 
         Raises
@@ -62,7 +62,7 @@ class RunMetrics:
         path, self.path = self.path, None
         if path and path.suffix != SUFFIX:
             raise UsageProblem(f"--metrics {visible(str(path))}: give a name that ends in {SUFFIX}")
-        if path and path.resolve().is_relative_to(folder.resolve()):
+        if path and isinstance(folder, Path) and path.resolve().is_relative_to(folder.resolve()):
             raise UsageProblem(
                 f"--metrics {visible(str(path))}: lies inside the screened folder, which is only read; choose "
                 "another place"

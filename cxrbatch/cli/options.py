@@ -11,7 +11,7 @@ from cxrbatch._lib.clock import EXPIRE_NIGHTS, MOST_NIGHTS, PENDING_DAYS
 from cxrbatch._lib.text import CSV_ENCODINGS, TABLE_FORMATS
 from cxrbatch.cli.execution import CLUSTER, EXECUTION
 from cxrbatch.cli.page_options import PAGE
-from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, Names, Share
+from cxrbatch.cli.types import PATH, SHIPPED, BundleFolder, Names, ScreenedFolder, Share
 
 if TYPE_CHECKING:
     from cxrbatch.engines import EngineOptions
@@ -187,7 +187,7 @@ AFTERWARDS = (
 """Options of what is said of a run after its end."""
 
 SCREEN: tuple[click.Parameter, ...] = (
-    click.Argument(["folder"], type=PATH, required=False),
+    click.Argument(["folder"], type=ScreenedFolder(), required=False),
     click.Option(
         ["-o", "--out"],
         type=PATH,

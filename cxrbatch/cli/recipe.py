@@ -14,11 +14,11 @@ import click
 
 from cxrbatch._lib.toml import load_recipe
 from cxrbatch.cli.options import SCREEN
-from cxrbatch.cli.types import PATH, SHIPPED, STDOUT, BundleFolder
+from cxrbatch.cli.types import PATH, SHIPPED, STDOUT, BundleFolder, ScreenedFolder, is_object_address
 from cxrbatch.errors import RecipeError
 
 _UNSET = re.compile(r"\$(\w+|\{[^}]*\})")
-_PATHS = (type(PATH), BundleFolder)
+_PATHS = (type(PATH), BundleFolder, ScreenedFolder)
 _KINDS: dict[type, Any] = {
     click.types.IntRange: int,
     click.types.FloatRange: float,
@@ -73,6 +73,8 @@ def expanded(text: str, recipe: Path, key: str) -> str:
         It names a variable that is not set.
     """
     if (key, text) in (("bundle", SHIPPED), ("out", str(STDOUT))):
+        return text
+    if key == "folder" and is_object_address(text):
         return text
     whole = os.path.expandvars(Path(text).expanduser())
     if unset := _UNSET.search(whole):

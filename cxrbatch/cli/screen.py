@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -16,16 +16,19 @@ from cxrbatch.cli.recipe import recipe_option
 from cxrbatch.cli.types import STDOUT
 
 if TYPE_CHECKING:
-    from cxrbatch.records import TriageRun
+    from cxrbatch.records import Place, TriageRun
+
+T = TypeVar("T")
 
 
 @click.command(params=[SCREEN[0], recipe_option(), *SCREEN[1:]])
 def screen(
-    folder: Path | None, out: Path | None, log_format: str, exit_zero_if_unscored: bool, **stated: Any
+    folder: "Place | None", out: Path | None, log_format: str, exit_zero_if_unscored: bool, **stated: Any
 ) -> int:
     """Score every chest radiograph in FOLDER and write a triage report.
 
-    FOLDER is searched with everything below it, by content and not by file name, and is only read.
+    FOLDER is searched with everything below it, by content and not by file name, and is only read. It may be
+    s3://BUCKET/PREFIX, with the extra cxrbatch[cluster].
     """
     folder, out = _required(folder, "FOLDER"), _required(out, "--out")
     if stated["notify"] and out == STDOUT:
@@ -52,7 +55,7 @@ def screen(
     return code
 
 
-def _required(path: Path | None, what: str) -> Path:
+def _required(path: T | None, what: str) -> T:
     if path is None:
         raise click.UsageError(f"{what} is missing: give it on the command line or in a recipe.")
     return path

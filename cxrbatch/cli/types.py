@@ -22,6 +22,26 @@ class Share(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class ScreenedFolder(click.ParamType):  # type: ignore[type-arg]
+    """A folder, or ``s3://BUCKET/PREFIX``."""
+
+    name = "path"
+    kind_in_recipe = str
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Make a path, or a prefix of a bucket: a path would lose a ``/`` of its address."""
+        if not isinstance(value, str) or not is_object_address(value):
+            return Path(value)
+        from cxrbatch.records import place_of
+
+        return place_of(value)
+
+
+def is_object_address(text: str) -> bool:
+    """Check whether a text is no path, but the address of objects in a store."""
+    return text.lower().startswith("s3:/")
+
+
 class BundleFolder(click.ParamType):  # type: ignore[type-arg]
     """The folder of a bundle; ``default`` is the one that is shipped, and ``./default`` a folder of that name."""
 

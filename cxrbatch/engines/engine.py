@@ -5,14 +5,13 @@ depend on which engine it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from cxrbatch.bundle import Bundle
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.prepare import PrepareOptions
-from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.records import FoundFile, ImageRef, Outcome, Place, Provenance
 
 Result = tuple[ImageRef, Outcome]
 """An outcome, and the reference that it belongs to."""
@@ -32,7 +31,7 @@ class Engine(Protocol):
     ) -> None:
         """End everything that is running."""
 
-    def discover(self, folder: Path) -> Iterator[FoundFile]:
+    def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:

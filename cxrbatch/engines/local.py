@@ -6,7 +6,6 @@ Worker processes read, the network runs in this process. Files are read while th
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,7 +20,7 @@ from cxrbatch.engines.worker import Prepared
 from cxrbatch.infer import Network, start_network
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.preprocess import PreprocessSpec
-from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.records import FoundFile, ImageRef, Outcome, Place, Provenance
 
 _LOG = logging.getLogger(__name__)
 Key = TypeVar("Key")
@@ -56,7 +55,7 @@ class LocalEngine:
         if self._results:
             self._results.close()  # this also ends the worker processes
 
-    def discover(self, folder: Path) -> Iterator[FoundFile]:
+    def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
         return walk(folder)
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,7 +29,7 @@ from cxrbatch.errors import CxrbatchError, WorkersFailed
 from cxrbatch.limits import share_memory
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Place, Provenance
 
 _LOG = logging.getLogger(__name__)
 
@@ -99,7 +98,7 @@ class RayEngine:
         for node, seconds in sorted(self._seconds.items()):
             _LOG.debug("node %s read for %.1f s", node, seconds)
 
-    def discover(self, folder: Path) -> Iterator[FoundFile]:
+    def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
         return walk(folder)
 
@@ -261,7 +260,7 @@ def _job(bundle: Bundle, prepare: PrepareOptions, options: EngineOptions) -> Job
     _, reader_bytes = share_memory(options.n_workers or default_workers(), options.max_memory_bytes)
     return Job(
         id=uuid.uuid4().hex,
-        expected=expected_of(bundle),
+        expected=expected_of(bundle, from_store=prepare.from_store),
         prepare=prepare,
         options=options.on_this_machine(),  # a node starts no cluster
         reader_bytes=reader_bytes,

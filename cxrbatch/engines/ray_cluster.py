@@ -135,7 +135,7 @@ def check_nodes(ray: Any, expected: Expected, most_s: float) -> None:
     if not nodes:
         raise WorkersFailed("the Ray cluster has no node with processors")
     examine = ray.remote(num_cpus=1, max_retries=1)(examine_node)
-    facts = (expected.bundle, expected.bundle_sha256, expected.versions)
+    facts = (expected.bundle, expected.bundle_sha256, expected.versions, expected.store)
     answers = {
         examine.options(scheduling_strategy=on_node(node["NodeID"])).remote(*facts): node[
             "NodeManagerHostname"

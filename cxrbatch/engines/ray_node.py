@@ -23,6 +23,7 @@ from cxrbatch.engines.pool import WorkerPool
 from cxrbatch.engines.worker import Prepared
 from cxrbatch.errors import CxrbatchError, WorkersFailed
 from cxrbatch.gate import StoredCheck
+from cxrbatch.objects import digest_of_environment, wrong_environment
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, ImageRef, Outcome, Provenance
@@ -50,11 +51,14 @@ class Expected:
         Its hash.
     versions : dict of str to str
         From `installed_versions`.
+    store : str
+        Digest of region and endpoint of the object store; empty where files are read from a disk.
     """
 
     bundle: str
     bundle_sha256: str
     versions: dict[str, str]
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +102,14 @@ class BlockRead:
     missing: tuple[int, ...]
 
 
-def expected_of(bundle: Bundle) -> Expected:
+def expected_of(bundle: Bundle, *, from_store: bool = False) -> Expected:
     """State what the nodes have to have to make the scores that this machine would make."""
     shipped = bundle.path.resolve() == DEFAULT_BUNDLE.resolve()
     return Expected(
         bundle="" if shipped else str(bundle.path.resolve()),
         bundle_sha256=bundle.sha256,
         versions=installed_versions(),
+        store=digest_of_environment() if from_store else "",
     )
 
 
@@ -121,7 +126,7 @@ def _version(package: str) -> str:
         return "none"
 
 
-def examine_node(bundle: str, bundle_sha256: str, versions: dict[str, str]) -> str:
+def examine_node(bundle: str, bundle_sha256: str, versions: dict[str, str], store: str = "") -> str:
     """Compare the node with what is expected.
 
     Returns
@@ -133,6 +138,7 @@ def examine_node(bundle: str, bundle_sha256: str, versions: dict[str, str]) -> s
         *_wrong_environment(),
         *_wrong_versions(versions),
         *_wrong_bundle(Path(bundle) if bundle else DEFAULT_BUNDLE, bundle_sha256),
+        *_wrong_store(store),
     ]
     return f"node {platform.node()}: {'; '.join(wrong)}; see docs/cluster.md" if wrong else ""
 
@@ -160,6 +166,16 @@ def _wrong_bundle(path: Path, sha256: str) -> list[str]:
     except CxrbatchError as error:
         return [str(error)]
     return [] if found == sha256 else [f"bundle {path} is {found[:12]}, here {sha256[:12]}"]
+
+
+def _wrong_store(expected: str) -> list[str]:
+    """Compare with what is needed to read objects: a node has the environment with which Ray was started there."""
+    if not expected:
+        return []
+    if wrong := wrong_environment():
+        return [f"before ray start, {wrong} there"]
+    here = digest_of_environment() == expected
+    return [] if here else ["AWS_REGION or AWS_ENDPOINT_URL is another one there"]
 
 
 def read_block(job: Job, refs: Sequence[ImageRef]) -> tuple[BlockRead, list[Prepared]]:
@@ -197,7 +213,9 @@ def _until(end: float, refs: Sequence[ImageRef]) -> Iterator[ImageRef]:
 
 
 def _is_missing(ref: ImageRef, item: Prepared) -> bool:
-    return isinstance(item, Failure) and item.reason is Reason.UNREADABLE and not os.path.lexists(ref.path)
+    if ref.object or not isinstance(item, Failure):
+        return False
+    return item.reason is Reason.UNREADABLE and not os.path.lexists(ref.path)
 
 
 _open_readers: dict[str, WorkerPool] = {}
@@ -220,7 +238,7 @@ def _close_reader() -> None:
 
 def _require(expected: Expected) -> None:
     """Refuse to work where the node is not as expected: it may have joined after the run began."""
-    if wrong := examine_node(expected.bundle, expected.bundle_sha256, expected.versions):
+    if wrong := examine_node(expected.bundle, expected.bundle_sha256, expected.versions, expected.store):
         raise WorkersFailed(wrong)
 
 

@@ -13,28 +13,19 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.gate import StoredCheck
 from cxrbatch.infer import choose_runtime
 from cxrbatch.prepare import PrepareOptions
-from cxrbatch.read import PatientRule
 from cxrbatch.terms import HeaderWords
 
 ENGINES: Mapping[str, EngineFactory] = {"local": LocalEngine, "ray": RayEngine}
 """Engines by `EngineOptions.name`. All return the same outcomes (``tests/engines/test_engines.py``)."""
 
 
-def open_engine(
-    bundle: Bundle,
-    options: EngineOptions,
-    *,
-    patients: PatientRule = PatientRule(),
-    header_words: HeaderWords = HeaderWords(),
-    thumbnail_px: int = 0,
-    identify_files: bool = False,
-) -> Engine:
+def open_engine(bundle: Bundle, options: EngineOptions, **given: Any) -> Engine:
     """Make the engine that the options name; it starts when its context is entered.
 
     Parameters
     ----------
-    patients, header_words, thumbnail_px, identify_files
-        As in `cxrbatch.prepare.PrepareOptions`.
+    **given : any
+        Fields of `cxrbatch.prepare.PrepareOptions`, but those that bundle and options decide.
 
     Raises
     ------
@@ -44,9 +35,7 @@ def open_engine(
     if options.name not in ENGINES:
         raise UsageProblem(f"engine {options.name!r}: give one of {', '.join(ENGINES)}")
     choose_runtime(bundle, options.runtime, options.device, options.precision)
-    given = {"patients": patients, "thumbnail_px": thumbnail_px, "identify_files": identify_files}
-    prepare = _prepare_options(bundle, options, header_words=header_words, **given)
-    return ENGINES[options.name](bundle, prepare, options)
+    return ENGINES[options.name](bundle, _prepare_options(bundle, options, **given), options)
 
 
 def open_resident_engine(

@@ -23,6 +23,7 @@ from cxrbatch.records.images import (
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
 from cxrbatch.records.patients import EarlierEntry, Evidence, PatientImage, PatientTriage, Priority
+from cxrbatch.records.places import NOWHERE, ObjectKey, ObjectPrefix, Place, place_of
 from cxrbatch.records.rows import file_row, header_cells, patient_row
 from cxrbatch.records.run import Provenance, TriageRun, table_frame
 
@@ -31,6 +32,7 @@ __all__ = [
     "FILE_COLUMNS",
     "FILE_COLUMN_MEANING",
     "FINDINGS",
+    "NOWHERE",
     "NUMBER_TYPES",
     "PATIENT_COLUMNS",
     "PATIENT_COLUMN_MEANING",
@@ -46,10 +48,13 @@ __all__ = [
     "ImageRef",
     "ImageScore",
     "ModelInput",
+    "ObjectKey",
+    "ObjectPrefix",
     "Outcome",
     "PatientImage",
     "PatientKey",
     "PatientTriage",
+    "Place",
     "Priority",
     "Provenance",
     "Reach",
@@ -60,5 +65,6 @@ __all__ = [
     "has_patient_id",
     "header_cells",
     "patient_row",
+    "place_of",
     "table_frame",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.reasons import Flag
 from cxrbatch.records.patient_key import PatientKey
+from cxrbatch.records.places import ObjectKey
 from cxrbatch.resample import Box, ReducedImage
 
 ADULT_YEARS = 18
@@ -38,19 +39,22 @@ class ImageRef:
     Attributes
     ----------
     path : Path
-        Path to open.
+        Path to open; `NOWHERE` for an object that is not held in memory yet.
     name : str
         Path relative to the screened folder with ``/`` between its parts: the name of the file in reports.
     kind : FileKind
         Format by its first bytes.
     version : FileVersion
         Its version when it was found.
+    object : ObjectKey or None
+        Object of a store that the file is; None for a file on a disk.
     """
 
     path: Path
     name: str
     kind: FileKind
     version: FileVersion = FileVersion()
+    object: ObjectKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

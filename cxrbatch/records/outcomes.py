@@ -6,6 +6,7 @@ from pathlib import Path
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records.images import ImageHeader
+from cxrbatch.records.places import ObjectKey
 
 FINDINGS = ("covid", "pneumonia", "normal")
 """Findings that the model scores, in the order of its outputs. ``pneumonia`` is pneumonia of another cause."""
@@ -21,12 +22,15 @@ class FoundFile:
         Path relative to the screened folder with ``/`` between its parts: the name of the file in reports.
     failure : Failure or None
         Failure of a file that is not worth opening.
+    object : ObjectKey or None
+        As in `ImageRef`.
     """
 
     path: Path
     name: str
     version: FileVersion = FileVersion()
     failure: "Failure | None" = None
+    object: ObjectKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

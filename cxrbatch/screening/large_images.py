@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.bundle import Bundle
-from cxrbatch.discover import classify
+from cxrbatch.discover import classify_found
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
 from cxrbatch.explain import Explanation, explain, has_maps
 from cxrbatch.prepare import PrepareOptions, thumbnail
@@ -71,6 +71,7 @@ def with_large_images(
         display_px=LARGE_PX,
         full_size=options.decode is Decode.FULL,
         limits=options.limits,
+        from_store=any(ref.object for ref in refs if ref),
     )
     readable = [ref for ref in refs if ref is not None]
     prepared: dict[str, ModelInput] = {}
@@ -138,7 +139,7 @@ def _is_here(patient: PatientTriage, found: Mapping[str, FoundFile]) -> bool:
 
 
 def _ref(file: FoundFile) -> ImageRef | None:
-    ref = file.failure or classify(file.path, file.name, file.version)
+    ref = classify_found(file)
     return ref if isinstance(ref, ImageRef) else None
 
 

@@ -7,15 +7,24 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tqdm import tqdm
 
-from cxrbatch.discover import check_settled, classify
+from cxrbatch.discover import check_settled, classify_all
 from cxrbatch.engines import Engine
 from cxrbatch.errors import ExportVanished, NoImageFound
+from cxrbatch.objects import is_there
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.records import (
+    Failure,
+    FoundFile,
+    ImageRef,
+    ObjectPrefix,
+    Outcome,
+    Place,
+    Provenance,
+    place_of,
+)
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import RunContext, State, StoredOutcome
 
@@ -59,7 +68,7 @@ class OutcomeResolver:
         self._options = options
         self._state = state
         self._context = context
-        self._root = Path(context.root)
+        self._root = place_of(context.root)
         self._device = _device_number(self._root)
         self._now_ns = int(options.clock().timestamp() * 1e9)
 
@@ -74,7 +83,7 @@ class OutcomeResolver:
             The folder disappeared; the files resolved before are remembered.
         """
         files = {file.name: file for file in found}
-        first = {file.name: self._from_state_or_head(file) for file in found}
+        first = self._from_state_or_head(found)
         if not any(map(_is_wanted, first.values())):
             raise NoImageFound(f"{self._root}: {len(found)} files, not one image; is the export mounted?")
         stored = [item for item in first.values() if isinstance(item, StoredOutcome)]
@@ -98,7 +107,15 @@ class OutcomeResolver:
             results, total=len(refs), unit="file", disable=not self._options.show_progress, leave=False
         )
 
-    def _from_state_or_head(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure:
+    def _from_state_or_head(
+        self, found: Sequence[FoundFile]
+    ) -> dict[str, StoredOutcome | ImageRef | Failure]:
+        known = {file.name: self._known(file) for file in found}
+        unknown = (file for file in found if known[file.name] is None)
+        known.update((file.name, item) for file, item in classify_all(unknown))
+        return {name: item for name, item in known.items() if item is not None}
+
+    def _known(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure | None:
         if file.failure:
             return file.failure
         if not self._options.rescore:
@@ -106,8 +123,7 @@ class OutcomeResolver:
             known = self._state.get(file, self._context, thumbnail=self._options.state is None)
             if known:
                 return known
-        changing = check_settled(file, self._options.settle_s, self._now_ns)
-        return changing or classify(file.path, file.name, file.version)
+        return check_settled(file, self._options.settle_s, self._now_ns)
 
     def _put_all(self, outcomes: Iterable[tuple[FoundFile, Outcome]]) -> list[StoredOutcome]:
         """Store outcomes, many at a time; those that are there are stored also where the rest does not come."""
@@ -144,8 +160,13 @@ def _is_wanted(item: StoredOutcome | ImageRef | Failure) -> bool:
     return not (isinstance(outcome, Failure) and outcome.skipped)
 
 
-def _device_number(folder: Path) -> int | None:
-    """Return the number of the file system: an unmounted share leaves an empty folder on another file system."""
+def _device_number(folder: Place) -> int | None:
+    """Return the number of the file system: an unmounted share leaves an empty folder on another file system.
+
+    All stores have the same number, as long as they answer.
+    """
+    if isinstance(folder, ObjectPrefix):
+        return 0 if is_there(folder) else None
     try:
         return os.stat(folder).st_dev  # noqa: PTH116
     except OSError:

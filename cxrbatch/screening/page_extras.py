@@ -6,12 +6,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from cxrbatch.discover import classify
+from cxrbatch._lib.safe_open import NotRegular
+from cxrbatch.discover import classify_found, found_below
 from cxrbatch.errors import UsageProblem
 from cxrbatch.limits import Limits
+from cxrbatch.prepare import held
 from cxrbatch.read import ShownHeader, read_shown
 from cxrbatch.reasons import Reason, Refusal
-from cxrbatch.records import ImageRef, PatientImage, PatientKey, PatientTriage, TriageRun
+from cxrbatch.records import (
+    FoundFile,
+    ImageRef,
+    PatientImage,
+    PatientKey,
+    PatientTriage,
+    Place,
+    TriageRun,
+)
 from cxrbatch.report import PageExtras, ViewerUrl
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.state import State
@@ -43,14 +53,14 @@ def _viewer(options: ScreenOptions) -> ViewerUrl | None:
 
 
 def page_extras(
-    run: TriageRun, folder: Path, options: ScreenOptions, previous: tuple[str, dt.date] | None = None
+    run: TriageRun, folder: Place, options: ScreenOptions, previous: tuple[str, dt.date] | None = None
 ) -> PageExtras:
     """Collect what the page shows beside the run.
 
     Parameters
     ----------
     run : TriageRun
-    folder : Path
+    folder : Path or ObjectPrefix
         That was screened.
     options : ScreenOptions
     previous : tuple of str and datetime.date, optional
@@ -78,12 +88,12 @@ def link_to_previous(state: State, page: Path, options: ScreenOptions) -> tuple[
 
 
 def _shown(
-    run: TriageRun, folder: Path, options: ScreenOptions
+    run: TriageRun, folder: Place, options: ScreenOptions
 ) -> Iterator[tuple[PatientKey, tuple[str, ...]]]:
     """Read the headers of files that are still there, one for each patient."""
     for patient in run.patients if options.show else ():
         for image in _by_use(patient):
-            header = _header(folder / image.name, image.name, options.engine.limits)
+            header = _header(found_below(folder, image.name), options.engine.limits)
             if header and _is_of(header, patient):
                 yield patient.patient_key, tuple(header.values.get(name, "") for name in options.show)
                 break
@@ -98,11 +108,14 @@ def _by_use(patient: PatientTriage) -> Iterable[PatientImage]:
     return sorted(here, key=lambda image: image.name != patient.top_image)
 
 
-def _header(path: Path, name: str, limits: Limits) -> ShownHeader | None:
+def _header(file: FoundFile, limits: Limits) -> ShownHeader | None:
     try:
-        found = classify(path, name)
-        return read_shown(found, limits) if isinstance(found, ImageRef) else None
-    except (Refusal, OSError, MemoryError):
+        found = classify_found(file)
+        if not isinstance(found, ImageRef):
+            return None
+        with held(found, limits) as (place, _):
+            return read_shown(place, limits)
+    except (NotRegular, Refusal, OSError, MemoryError):
         return None
 
 

@@ -1,14 +1,17 @@
 """Check the places that a run reads and writes, before it starts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cxrbatch.errors import UsageProblem
+from cxrbatch.objects import require_place
+from cxrbatch.records import ObjectPrefix, Place
 from cxrbatch.report import check_writable, latest_path
 from cxrbatch.screening.options import ScreenOptions
 
 
-def check_places(folder: Path, out: Path | None, options: ScreenOptions) -> None:
-    """Check the folder that is read, and whether state and report may be written where they are asked for.
+def check_places(folder: Place, out: Path | None, options: ScreenOptions) -> None:
+    """Check the folder or prefix that is read, and whether state and report may be written where they are asked for.
 
     Raises
     ------
@@ -18,23 +21,30 @@ def check_places(folder: Path, out: Path | None, options: ScreenOptions) -> None
         No file can be made in the folder of the report.
     """
     state = options.state
+    if state and state.is_dir():
+        raise UsageProblem(f"--state {state}: is a folder; give the name of a file")
+    if isinstance(folder, ObjectPrefix):
+        require_place(folder)
+    else:
+        _check_folder(folder, {"--out": out, "--state": state})
+    if out:
+        check_writable(out, options.formats)
+        if options.latest:
+            latest_path(out)
+
+
+def _check_folder(folder: Path, written: Mapping[str, Path | None]) -> None:
     if folder.is_file():
         raise UsageProblem(
             f"{folder}: is a file; give the folder, or score single images with cxrbatch predict"
         )
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
-    if state and state.is_dir():
-        raise UsageProblem(f"--state {state}: is a folder; give the name of a file")
-    for option, path in (("--out", out), ("--state", state)):
+    for option, path in written.items():
         if path and path.resolve().is_relative_to(folder.resolve()):
             raise UsageProblem(
                 f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
             )
-    if out:
-        check_writable(out, options.formats)
-        if options.latest:
-            latest_path(out)
 
 
 def check_stream(options: ScreenOptions) -> None:

@@ -26,7 +26,16 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import RuntimeChoice, choose_runtime
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
-from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage, TriageRun
+from cxrbatch.records import (
+    Failure,
+    ImageScore,
+    ObjectPrefix,
+    Outcome,
+    PatientTriage,
+    Place,
+    TriageRun,
+    place_of,
+)
 from cxrbatch.report import (
     Pseudonymiser,
     page_path,
@@ -62,7 +71,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def screen(
-    folder: str | PathLike[str],
+    folder: str | PathLike[str] | ObjectPrefix,
     out: str | PathLike[str] | BinaryIO | None = None,
     options: ScreenOptions = ScreenOptions(),
     **changes: Any,
@@ -72,7 +81,7 @@ def screen(
     Parameters
     ----------
     folder : path
-        Only read, never written to.
+        Only read, never written to; or the text ``s3://BUCKET/PREFIX``.
     out : path or binary stream, optional
         The CSV; ``.files.csv`` and ``.html`` are written beside it. A stream gets the CSV, and no other
         file is written. By default nothing is written.
@@ -97,11 +106,11 @@ def screen(
     """
     options = options.with_changes(**changes)
     if isinstance(out, str | PathLike):
-        return _screen(Path(folder), Path(out), None, options)
-    return _screen(Path(folder), None, out, options)
+        return _screen(place_of(folder), Path(out), None, options)
+    return _screen(place_of(folder), None, out, options)
 
 
-def _screen(folder: Path, out: Path | None, stream: BinaryIO | None, options: ScreenOptions) -> TriageRun:
+def _screen(folder: Place, out: Path | None, stream: BinaryIO | None, options: ScreenOptions) -> TriageRun:
     check_places(folder, out, options)
     if stream:
         check_stream(options)
@@ -141,13 +150,13 @@ def _open_state(out: Path | None, options: ScreenOptions) -> AbstractContextMana
 
 
 def _begin(
-    folder: Path, bundle: Bundle, options: ScreenOptions, state: State, settings: str
+    folder: Place, bundle: Bundle, options: ScreenOptions, state: State, settings: str
 ) -> tuple[RunContext, tuple[str, ...]]:
     """Find the night of this run; second: warnings about the clock."""
     now, last = options.clock(), state.last_night()
     night = max(night_of(now), last or dt.date.min)
     context = RunContext(
-        root=str(folder.resolve()),
+        root=str(folder.resolve() if isinstance(folder, Path) else folder),
         settings=settings,
         bundle_sha256=bundle.sha256,
         night=night,
@@ -198,7 +207,7 @@ def _settings(bundle: Bundle, options: ScreenOptions, words: HeaderWords = Heade
 
 
 def _run_folder(
-    folder: Path,
+    folder: Place,
     bundle: Bundle,
     options: ScreenOptions,
     state: State,
@@ -207,7 +216,7 @@ def _run_folder(
 ) -> TriageRun:
     """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started, ended = options.clock(), Stopwatch()
-    with _open_engine(bundle, options, words) as engine:
+    with _open_engine(folder, bundle, options, words) as engine:
         found = list(engine.discover(folder))
         _LOG.debug("discovered %d files", len(found))
         ended("discover")
@@ -261,7 +270,7 @@ def _run_folder(
     )
 
 
-def _open_engine(bundle: Bundle, options: ScreenOptions, words: HeaderWords) -> Engine:
+def _open_engine(folder: Place, bundle: Bundle, options: ScreenOptions, words: HeaderWords) -> Engine:
     return open_engine(
         bundle,
         options.engine,
@@ -269,6 +278,7 @@ def _open_engine(bundle: Bundle, options: ScreenOptions, words: HeaderWords) -> 
         header_words=words,
         thumbnail_px=THUMBNAIL_PX,
         identify_files=options.state is not None,
+        from_store=isinstance(folder, ObjectPrefix),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrbatch.records import PatientKey, has_issuer, has_patient_id
+from cxrbatch.records import NOWHERE, ObjectPrefix, PatientKey, has_issuer, has_patient_id, place_of
 from cxrbatch.state.codec import decode_key, encode_key
 from cxrbatch.state.rows import searchable
 
@@ -149,10 +149,13 @@ class Removal:
         return [row[0] for row in self._connection.execute(query)]
 
     def _files(self, key: str) -> Iterator[tuple[Path, Path]]:
-        """Find the folder and the path of each file of a patient."""
+        """Find the folder and the path of each file of a patient; objects of a store are not looked for."""
         for row in self._connection.execute("SELECT root, name FROM image WHERE patient_key = ?", (key,)):
-            root = Path(json.loads(row["root"]))
-            yield root, root / json.loads(row["name"])
+            root = place_of(json.loads(row["root"]))
+            if isinstance(root, ObjectPrefix):
+                yield NOWHERE, NOWHERE
+            else:
+                yield root, root / json.loads(row["name"])
 
     def _may_come_again(self, key: str) -> bool:
         return any(path.exists() or not _is_mounted(root) for root, path in self._files(key))

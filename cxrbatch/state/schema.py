@@ -150,7 +150,54 @@ _PAGES = """
 ALTER TABLE run ADD COLUMN page TEXT NOT NULL DEFAULT '';  -- JSON; path of the page of the report, empty for none
 """
 
-STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS, _LARGE_IMAGES, _PAGES)
+_OBJECTS = """
+ALTER TABLE image RENAME TO image_of_files;
+
+-- One row for every version of a file, or of an object of a store, that was ever found.
+CREATE TABLE image (
+    id INTEGER PRIMARY KEY,
+    root TEXT NOT NULL,               -- JSON; the screened folder, or s3://BUCKET/PREFIX
+    name TEXT NOT NULL,               -- JSON; relative to it
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL,
+    first_night TEXT NOT NULL,        -- ISO date
+    first_seen TEXT NOT NULL,         -- ISO, UTC
+    settings TEXT NOT NULL,           -- hash of whatever decides the outcome beside the file
+    bundle_sha256 TEXT NOT NULL,
+    judged TEXT NOT NULL,             -- ISO, UTC
+    status TEXT NOT NULL,             -- scored, not_scored, skipped
+    reason TEXT NOT NULL,             -- empty where scored
+    score_covid REAL,
+    patient_key TEXT NOT NULL,        -- JSON
+    patient_id TEXT NOT NULL,
+    issuer_of_patient_id TEXT NOT NULL,
+    accession_number TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    record TEXT NOT NULL,             -- JSON; see cxrbatch.state.codec
+    thumbnail BLOB NOT NULL,
+    duplicate_of TEXT NOT NULL DEFAULT '',  -- JSON; name of the file of which this is a second copy
+    former_key TEXT NOT NULL DEFAULT '',    -- JSON; the key before it was read otherwise
+    tag TEXT NOT NULL DEFAULT ''      -- ETag and VersionId of an object; empty for a file
+);
+INSERT INTO image SELECT id, root, name, size_bytes, mtime_ns, ctime_ns, first_night, first_seen, settings,
+    bundle_sha256, judged, status, reason, score_covid, patient_key, patient_id, issuer_of_patient_id,
+    accession_number, sop_instance_uid, record, thumbnail, duplicate_of, former_key, '' FROM image_of_files;
+DROP TABLE image_of_files;
+
+-- Times tell versions of a file apart, and the tag those of an object.
+CREATE UNIQUE INDEX image_version ON image (root, name, size_bytes, tag,
+    CASE tag WHEN '' THEN mtime_ns ELSE 0 END, CASE tag WHEN '' THEN ctime_ns ELSE 0 END);
+CREATE INDEX image_night ON image (first_night);
+CREATE INDEX image_patient ON image (patient_key);
+CREATE INDEX image_uid ON image (sop_instance_uid) WHERE sop_instance_uid <> '';
+CREATE INDEX image_patient_id ON image (patient_id);
+CREATE INDEX image_accession ON image (accession_number) WHERE accession_number <> '';
+CREATE INDEX image_thumbnail ON image (first_night) WHERE thumbnail <> x'';
+CREATE INDEX image_former_key ON image (former_key) WHERE former_key <> '';
+"""
+
+STEPS = (_TABLES, _LOSSLESS_KEYS, _LISTS_OF_RUNS, _IMPORTS, _LARGE_IMAGES, _PAGES, _OBJECTS)
 """``STEPS[n]`` makes version n + 1 from version n: one step for one change, none edited after a release."""
 SCHEMA_VERSION = len(STEPS)
 

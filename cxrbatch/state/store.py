@@ -44,8 +44,9 @@ _TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
 _REMEMBER = """
 INSERT INTO image VALUES (NULL, :root, :name, :size_bytes, :mtime_ns, :ctime_ns, :first_night, :first_seen,
     :settings, :bundle_sha256, :judged, :status, :reason, :score_covid, :patient_key, :patient_id,
-    :issuer_of_patient_id, :accession_number, :sop_instance_uid, :record, :thumbnail, '', :former_key)
-ON CONFLICT (root, name, size_bytes, mtime_ns, ctime_ns) DO UPDATE SET
+    :issuer_of_patient_id, :accession_number, :sop_instance_uid, :record, :thumbnail, '', :former_key, :tag)
+ON CONFLICT (root, name, size_bytes, tag, CASE tag WHEN '' THEN mtime_ns ELSE 0 END,
+    CASE tag WHEN '' THEN ctime_ns ELSE 0 END) DO UPDATE SET
     first_night = excluded.first_night, first_seen = excluded.first_seen, former_key = excluded.former_key,
     settings = excluded.settings, bundle_sha256 = excluded.bundle_sha256, judged = excluded.judged,
     status = excluded.status, reason = excluded.reason, score_covid = excluded.score_covid,
@@ -53,14 +54,12 @@ ON CONFLICT (root, name, size_bytes, mtime_ns, ctime_ns) DO UPDATE SET
     issuer_of_patient_id = excluded.issuer_of_patient_id, accession_number = excluded.accession_number,
     sop_instance_uid = excluded.sop_instance_uid, record = excluded.record, thumbnail = excluded.thumbnail
 """
-_OF_THIS_VERSION = """
-SELECT id, record, first_night, reason FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes
-    AND mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns AND settings = :settings
-"""
+# An object is known by its tag, whatever its times; a file has none.
 _READ_BEFORE = """
-SELECT * FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
-    AND ctime_ns = :ctime_ns
+SELECT * FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND tag = :tag
+    AND (tag <> '' OR (mtime_ns = :mtime_ns AND ctime_ns = :ctime_ns))
 """
+_OF_THIS_VERSION = f"SELECT id, record, first_night, reason FROM ({_READ_BEFORE}) WHERE settings = :settings"  # noqa: S608
 # The "+" makes SQLite search by name. By patient, it would be slow for a patient with many images.
 _COPIED_ANEW = """
 SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns

@@ -1,13 +1,12 @@
 """An engine whose outcomes a test decides."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
 from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Engine, Result
-from cxrbatch.records import FoundFile, ImageRef, Outcome, Provenance
+from cxrbatch.records import FoundFile, ImageRef, Outcome, Place, Provenance
 from cxrbatch.screening import run
 
 
@@ -49,7 +48,7 @@ class MadeUpEngine:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def discover(self, folder: Path) -> Iterator[FoundFile]:
+    def discover(self, folder: Place) -> Iterator[FoundFile]:
         return walk(folder)
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
