@@ -30,17 +30,18 @@ def screen(
     FOLDER is searched with everything below it, by content and not by file name, and is only read. It may be
     s3://BUCKET/PREFIX, with the extra cxrbatch[cluster].
     """
-    folder, out = _required(folder, "FOLDER"), _required(out, "--out")
+    searched = _required(folder, "FOLDER")
+    out = _required(out, "--out")
     if stated["notify"] and out == STDOUT:
         raise click.UsageError("--notify: no list is kept with --out -.")
     from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
     metrics = click.get_current_context().ensure_object(RunMetrics)
-    metrics.check_place(folder)
+    metrics.check_place(searched)
     with_progress = log_format == LogFormat.TEXT and is_shown(logging.INFO) and sys.stderr.isatty()
     place: Path | BinaryIO = sys.stdout.buffer if out == STDOUT else out
-    metrics.run = run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
+    metrics.run = run = run_screen(searched, place, screen_options(stated, show_progress=with_progress))
     code = 0 if exit_zero_if_unscored else _exit_code(run)
     facts = _counts(run, out) | {"exit_code": code}
     if stated["notify"]:
