@@ -723,6 +723,11 @@ def test_another_encoding_than_stated(state: Path, encoding: str, name: str, lik
     assert stored(state) == []
 
 
+def test_a_stray_nul_is_no_utf_16(state: Path) -> None:
+    with pytest.raises(CxrbatchError, match=r"is not utf-8; .* probably --encoding cp1252$"):
+        run(state, b"date\0,r\xe9sultat\n")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
