@@ -171,6 +171,9 @@ def test_the_report_of_the_night_with_its_maps_runs_here_too(page: Any, demo: Se
     page.wait_for_selector("dialog[open] img#large")
     if folder := os.environ.get("CXRBATCH_SCREENSHOTS"):
         page.screenshot(path=str(Path(folder) / "report.png"))
+    page.keyboard.press("Escape")
+    page.click("text=Back to the swab list")
+    page.wait_for_selector("table.list")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -386,11 +386,12 @@ def test_the_report_of_a_night_is_shown_under_its_own_policy(
 ) -> None:
     page, client = tmp_path / "d'été.html", sign_in("viewer")
     policy = "default-src 'none'; script-src 'sha256-abc='"
-    page.write_text(f'<meta http-equiv="Content-Security-Policy" content="{policy}"><p>maps</p>')
+    page.write_text(f'<meta http-equiv="Content-Security-Policy" content="{policy}"><body id="a"><p>maps</p>')
     run = write_night(application.state, [line(1, "A", 0.5)], 2, page)
     assert f"/lists/{run}/report/" in client.get(f"/lists/{run}/").content.decode()
     answer = client.get(f"/lists/{run}/report/")
-    assert answer.content == page.read_bytes()
+    back = '\n<p><a href="/">Back to the swab list</a></p>'
+    assert answer.content.decode() == page.read_text().replace('id="a">', f'id="a">{back}')
     assert answer.headers["Content-Security-Policy"] == f"{policy}; frame-ancestors 'none'"
     assert stranger().get(f"/lists/{run}/report/").url.startswith("/login/")
     later = write_night(application.state, [line(1, "A", 0.5)], 3, page)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from cxrbatch.audit import audit, render_audit
 from cxrbatch.bundle import load_bundle
+from cxrbatch.web.foreign_pages import with_way_back
 from cxrbatch.web.models import Role, TrailEntry
 from cxrbatch.web.service import options
 from cxrbatch.web.trail import record
@@ -27,7 +28,7 @@ def figures(request: Any) -> Any:
     audited = audit(options().state, load_bundle(options().bundle), capacity=options().capacity)
     page = render_audit(audited)
     record(request, "audit page")
-    response = HttpResponse(page, content_type="text/html; charset=utf-8")
+    response = HttpResponse(with_way_back(page), content_type="text/html; charset=utf-8")
     style = _STYLE.search(page)
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src {style[1] if style else chr(39) + 'none' + chr(39)}; base-uri 'none'; "

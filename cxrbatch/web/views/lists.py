@@ -15,6 +15,7 @@ from cxrbatch._lib.clock import system_clock
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Priority
 from cxrbatch.state import SORTS, ListQuery, ListRow, Run, State, open_state
+from cxrbatch.web.foreign_pages import with_way_back
 from cxrbatch.web.models import Review, TrailEntry
 from cxrbatch.web.service import desk, options
 from cxrbatch.web.trail import record
@@ -143,7 +144,8 @@ def report(request: Any, run: int) -> Any:
     if not policy:
         raise Http404
     record(request, "report", f"run {run}")
-    response = HttpResponse(content, content_type="text/html; charset=utf-8")
+    shown = with_way_back(content.decode("utf-8", "replace"))
+    response = HttpResponse(shown, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = f"{policy[1].decode()}; frame-ancestors 'none'"
     return response
 
