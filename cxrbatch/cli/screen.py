@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -18,8 +18,6 @@ from cxrbatch.cli.types import STDOUT
 if TYPE_CHECKING:
     from cxrbatch.records import Place, TriageRun
 
-T = TypeVar("T")
-
 
 @click.command(params=[SCREEN[0], recipe_option(), *SCREEN[1:]])
 def screen(
@@ -30,18 +28,18 @@ def screen(
     FOLDER is searched with everything below it, by content and not by file name, and is only read. It may be
     s3://BUCKET/PREFIX, with the extra cxrbatch[cluster].
     """
-    searched = _required(folder, "FOLDER")
-    out = _required(out, "--out")
+    if folder is None or out is None:
+        raise _missing("--out" if folder else "FOLDER")
     if stated["notify"] and out == STDOUT:
         raise click.UsageError("--notify: no list is kept with --out -.")
     from cxrbatch.screening import screen as run_screen
 
     show_log(LogFormat(log_format))
     metrics = click.get_current_context().ensure_object(RunMetrics)
-    metrics.check_place(searched)
+    metrics.check_place(folder)
     with_progress = log_format == LogFormat.TEXT and is_shown(logging.INFO) and sys.stderr.isatty()
     place: Path | BinaryIO = sys.stdout.buffer if out == STDOUT else out
-    metrics.run = run = run_screen(searched, place, screen_options(stated, show_progress=with_progress))
+    metrics.run = run = run_screen(folder, place, screen_options(stated, show_progress=with_progress))
     code = 0 if exit_zero_if_unscored else _exit_code(run)
     facts = _counts(run, out) | {"exit_code": code}
     if stated["notify"]:
@@ -56,10 +54,8 @@ def screen(
     return code
 
 
-def _required(path: T | None, what: str) -> T:
-    if path is None:
-        raise click.UsageError(f"{what} is missing: give it on the command line or in a recipe.")
-    return path
+def _missing(what: str) -> click.UsageError:
+    return click.UsageError(f"{what} is missing: give it on the command line or in a recipe.")
 
 
 def _exit_code(run: "TriageRun") -> int:

@@ -17,12 +17,12 @@ SCREENSHOTS = os.environ.get("CXRBATCH_SCREENSHOTS")
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    playwright = pytest.importorskip("playwright.sync_api")
 
     chromium = shutil.which("chromium")
     assert chromium, "apt-get install chromium"
     arguments = ["--no-sandbox", "--disable-background-networking"]
-    with sync_playwright() as started:
+    with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         opened.close()
