@@ -1,7 +1,7 @@
 """The process that scores uploads: jobs in, outcomes out. It holds the network and the readers, and no Django.
 
 Images of different uploads share the batches of the network. A reader that dies costs its file (`cxrbatch.engines`);
-maps of where the network looked are made while no file waits (`cxrbatch.web.maps`). This process itself is started
+maps of where the network looked are made once no file comes (`cxrbatch.web.maps`). This process itself is started
 again by `cxrbatch.web.desk.Desk`.
 """
 
@@ -9,6 +9,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -32,6 +33,10 @@ _SHOWN_PX = 512
 """Long side at most of the image beside a result; it is the network's input, which is smaller with most bundles."""
 _BATCH_SIZE = 8
 """Few images arrive at a time, and a batch that is not full takes as long as a full one; the scores are the same."""
+
+
+_QUIET_S = 1.0
+_LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +118,23 @@ def _work(waiting: _Jobs, answers: Answers, options: ServeOptions) -> None:
         bundle, how, header_words=words, thumbnail_px=_SHOWN_PX, on_input=maps.keep
     ) as engine:
         answers.send(Notice("ready", engine.provenance.bundle_id))
+        is_quiet = False
         while True:
-            if maps.has_work and (waiting.empty() or maps.is_full):
+            if maps.is_full or (maps.has_work and _stays_empty(waiting, 0 if is_quiet else _QUIET_S)):
                 for made in maps.make_some():
                     answers.send(made)
+                is_quiet = True
             else:
                 _score_burst(engine, waiting, answers, maps)
+                is_quiet = False
+
+
+def _stays_empty(waiting: _Jobs, seconds: float) -> bool:
+    """Check whether no job comes for a while: whoever uploads sends more files, and maps would slow them down."""
+    end = time.monotonic() + seconds
+    while waiting.empty() and time.monotonic() < end:
+        time.sleep(_LOOK_EVERY_S)
+    return waiting.empty()
 
 
 def _screen_demo(options: ServeOptions, folder: Path) -> None:

@@ -163,7 +163,7 @@ async function poll() {
       if (!news.maps) break;
     }
     // Seldom where it takes long: many pages ask at once.
-    if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(700, news.seconds * 333), 8000)); });
+    if (!news.more) await new Promise((done) => { setTimeout(done, Math.min(Math.max(news.waiting ? 700 : 1500, news.seconds * 333), 8000)); });
   }
   polling = false;
 }
