@@ -151,7 +151,15 @@ def test_images_are_on_paper_without_scrolling(open_page: Opened, tmp_path: Path
     assert text_of(tmp_path / "list.pdf").count("P000060") == 1
 
 
-def test_the_first_thirty_are_one_page(open_page: Opened, tmp_path: Path) -> None:
-    page = open_page(made_night(60))
+@pytest.mark.parametrize("with_all", [False, True], ids=["usual", "all columns"])
+def test_the_first_thirty_are_one_page(open_page: Opened, tmp_path: Path, *, with_all: bool) -> None:
+    run = made_night(60)
+    if with_all:
+        patients = [dataclasses.replace(one, probability=0.5) for one in run.patients]
+        run = dataclasses.replace(run, patients=tuple(patients), prevalence=0.05)
+    extras = PageExtras(show=("name",) if with_all else ())
+    page = open_page(run, extras=extras)
     assert _printed(page, tmp_path / "paper.pdf", "Print") == list(range(1, 31))
-    assert text_of_first_page(tmp_path / "paper.pdf").count("P0000") == 30
+    first = text_of_first_page(tmp_path / "paper.pdf")
+    assert first.count("P0000") == 30
+    assert "Ranks 1 to 30 first" in first

@@ -47,7 +47,7 @@ def read_the_page(page: Any, folder: Path) -> list[str]:
     page.keyboard.press("j")
     assert page.locator("#patient-title").inner_text().startswith(swabbed[1])
     page.keyboard.press("Escape")
-    page.locator("dialog").wait_for(state="hidden")
+    page.locator("#patient").wait_for(state="hidden")
     page.keyboard.press("/")
     page.keyboard.type(swabbed[2])
     expect(page.locator(".ranking tbody tr:visible:not(.line)")).to_have_count(1)
