@@ -58,6 +58,7 @@ const view = (() => {
   function tellOrder() {
     const by = ranking && sortedBy(ranking);
     part("sorted").hidden = !by || isOrderOfList(by);
+    document.body.classList.toggle("sorted", !part("sorted").hidden);
     if (by) part("sorted-by").textContent = fill(WORDS.sorted, { column: by.textContent });
   }
 
@@ -79,6 +80,7 @@ const view = (() => {
   const boxes = Array.from(form.querySelectorAll("[name=priority]"));
   const NAMES = { ranking: "part_ranked", look: "part_human", swabbed: "part_waiting" };
   const lists = Array.from(document.querySelectorAll("#ranking, #look, #swabbed"), (section) => ({
+    section,
     words: WORDS[NAMES[section.id]],
     rows: Array.from(section.querySelectorAll("tbody tr:not(.line, .group)")),
   })).filter(({ rows }) => rows.length);
@@ -97,13 +99,17 @@ const view = (() => {
         const priority = row.dataset.priority;
         row.hidden = (priority && !wanted.has(priority)) || !words.every((word) => text(row).includes(word));
       }
-      return { words: list.words, n: list.rows.filter((row) => !row.hidden).length, all: list.rows.length };
+      const n = list.rows.filter((row) => !row.hidden).length;
+      list.section.hidden = !n;
+      return { words: list.words, n, all: list.rows.length };
     });
     const isWhole = counts.every(({ n, all }) => n === all);
     const parts = counts.map(({ words: part, n, all }) => fill(part, { n, all })).join(", ");
     const isNobody = counts.every(({ n }) => !n);
     const said = isNobody ? WORDS.no_match : fill(WORDS.filtered, { parts });
     part("shown").textContent = part("filtered").textContent = isWhole ? "" : said;
+    for (const mark of [...marks.values()].flat()) mark.hidden = !isWhole;
+    document.body.classList.toggle("in-part", !isWhole);
   }
 
   function setFilter(words, isWanted) {

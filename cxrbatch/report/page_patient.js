@@ -66,10 +66,14 @@
   }
 
   function notes(row, found) {
-    const [covid, pneumonia] = [".c-score", ".c-finding"].map((cell) => row.querySelector(cell)?.textContent.trim() ?? "");
-    const higher = parseFloat(pneumonia) > parseFloat(covid) ? fill(WORDS.pneumonia_higher, { score: pneumonia }) : "";
+    const covid = row.querySelector(".c-score")?.textContent.trim() ?? "";
+    const others = Array.from(row.querySelectorAll(".c-finding"), (cell) => cell.textContent.trim());
+    const said = [WORDS.pneumonia_higher, WORDS.normal_higher];
+    const nCompared = ["urgent", "high"].includes(row.dataset.priority) ? 2 : 1; // of the others a higher normal is usual
+    const higher = others.slice(0, nCompared)
+      .map((score, place) => (parseFloat(score) > parseFloat(covid) ? fill(said[place], { score }) : ""));
     const flags = Array.from(row.querySelectorAll("span[title]:not(.new)"), (note) => [note.title, note.matches(".strong")]);
-    const all = [[found.outside ?? "", found.distrust], [higher, false], ...flags].filter(([text]) => text);
+    const all = [[found.outside ?? "", found.distrust], ...higher.map((text) => [text, false]), ...flags].filter(([text]) => text);
     list("notes", all.map(([text]) => text));
     all.forEach(([, isStrong], place) => part("notes").children[place].classList.toggle("strong", Boolean(isStrong)));
   }
@@ -122,6 +126,7 @@
     list("earlier", (found.earlier ?? []).map(([night, place, score]) => fill(WORDS.earlier_row, { night, place, score })));
     document.dispatchEvent(new CustomEvent("patient", { detail: row }));
     if (!dialog.open) dialog.showModal();
+    part("patient-title").focus(); // not the box: a blank would mark the patient as done
     dialog.scrollTop = 0;
   }
 
@@ -137,6 +142,7 @@
 
   // From the words that are sought to the first who has them; Enter opens whoever is the only one.
   function leaveFind(event) {
+    if (event.key === "Escape" && !part("find").value) part("find").blur();
     if (event.key !== "Enter" && event.key !== "ArrowDown") return;
     event.preventDefault();
     const [first, ...others] = inOrder();

@@ -67,13 +67,15 @@
     if (!printed.reportValidity()) return;
     const n = printed.valueAsNumber;
     ranked.forEach((row, place) => row.classList.toggle("beyond", place >= n));
+    const isFewer = n < Number(printed.defaultValue); // fewer than there are swabs
+    for (const one of document.querySelectorAll(".line, .todo .first")) one.classList.toggle("beyond", isFewer);
     document.body.classList.add("only-first");
     part("only-first").textContent = fill(WORDS.only_first, { n, all: ranked.length });
     printWhole();
   }
 
   function afterPrint() {
-    for (const row of ranked) row.classList.remove("beyond");
+    for (const one of document.querySelectorAll(".beyond")) one.classList.remove("beyond");
     document.body.classList.remove("only-first");
     part("only-first").textContent = "";
     back?.();
@@ -125,7 +127,10 @@
     if (boxes.has(row)) mark(row, !boxes.get(row).checked);
   });
   part("print").addEventListener("click", printWhole);
-  if (printed) part("print-first").addEventListener("click", printFirst);
+  if (printed) {
+    part("print-first").addEventListener("click", printFirst);
+    printed.addEventListener("keydown", (event) => { if (event.key === "Enter") printFirst(); });
+  }
   addEventListener("afterprint", afterPrint);
   part("copy").addEventListener("click", () => copy(shownLines(), part("copy")));
   part("copy-line").addEventListener("click", () => copy(linesOf([shown]), part("copy-line")));

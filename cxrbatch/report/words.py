@@ -116,6 +116,7 @@ TEXTS: Mapping[str, str] = {
     "band_high": "high ({least} to {below})",
     "band_routine": "routine (below {below})",
     "pneumonia_higher": "Other pneumonia scores higher: {score}",
+    "normal_higher": "Normal scores higher: {score}",
     "previous": "Previous patient (k)",
     "next": "Next patient (j)",
     "close": "Close (Esc)",
@@ -161,7 +162,7 @@ OF_THE_SCRIPT = (
     *("filtered", "no_match", "part_ranked", "part_human", "part_waiting"),
     *("sorted", "only_first", "copied", "mark", "n_done"),
     *("large_note", "small_note", "no_image", "no_map", "earlier_row"),
-    *("why_ranked", "why_waited", "why_human", "why_waiting", "pneumonia_higher"),
+    *("why_ranked", "why_waited", "why_human", "why_waiting", "pneumonia_higher", "normal_higher"),
 )
 """Texts that the script fills in."""
 

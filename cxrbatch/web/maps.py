@@ -1,6 +1,7 @@
 """Make maps of where the network looked, after the scores: inputs of the network in, messages out.
 
-Runs in the scoring process once no file has come for a second. What waits for its map is bounded: beyond that maps come first.
+Runs in the scoring process once no file has come for a second. What waits for its map is bounded: beyond that maps
+come first.
 """
 
 import logging

@@ -75,6 +75,16 @@ def _why(page: Any) -> list[str]:
     return [page.locator("#why").inner_text(), *page.locator("#notes li").all_inner_texts()]
 
 
+def test_a_blank_marks_nobody_and_a_higher_normal_is_named(open_page: Opened) -> None:
+    run = made_night(40)
+    first = dataclasses.replace(run.patients[0], scores=(0.9, 0.0, 0.95))
+    page = open_page(dataclasses.replace(run, patients=(first, *run.patients[1:])))
+    page.locator(".ranking tbody th button").first.click()
+    page.keyboard.press("Space")
+    assert not page.locator("#done").is_checked()
+    assert "Normal scores higher: 0.950" in _why(page)
+
+
 def test_why_this_one_in_the_first_lines(open_page: Opened) -> None:
     run = made_night(40)
     first, second, *others = run.patients

@@ -64,6 +64,7 @@ def test_the_first_k_are_printed(open_page: Opened, tmp_path: Path) -> None:
     text = text_of_first_page(tmp_path / "first.pdf")
     assert [f"P{rank:06}" in text for rank in (1, 7, 8, 60)] == [True, True, False, False]
     assert "The first 7 of 60 ranked patients" in text
+    assert re.findall("Swab these|there are 30 swabs", text) == []
     assert "HUMAN" not in text
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator(".beyond").count() == 0
@@ -98,6 +99,34 @@ def test_the_browsers_own_print_says_what_it_leaves_out(open_page: Opened, tmp_p
     text = text_of_first_page(tmp_path / "paper.pdf")
     assert "FILTERED: 10 of 40 ranked, 0 of 1 for a human" in text
     assert "Sorted by Patient: not the swab order" in text
+    assert "Swab these 30 first" not in text
+
+
+def test_filtered_there_is_no_line_of_the_swabs_and_no_empty_list(open_page: Opened) -> None:
+    page = open_page(made_night(40))
+    page.locator("#find").fill("P00003")
+    assert [page.locator(part).is_visible() for part in (".line", "#ranking", "#look")] == [
+        False,
+        True,
+        False,
+    ]
+    page.locator("#find").fill("nobody")
+    assert [page.locator(part).is_visible() for part in ("#ranking", "#look")] == [False, False]
+    assert page.locator("#shown").inner_text() == "No patient matches"
+    page.locator("#show-all").click()
+    assert [page.locator(part).is_visible() for part in (".line", "#ranking", "#look")] == [True, True, True]
+
+
+def test_enter_prints_and_escape_leaves_the_search(open_page: Opened) -> None:
+    page = open_page(made_night(40))
+    page.evaluate(PRINTS)
+    page.locator("#n-printed").press("Enter")
+    assert page.evaluate("window.prints") == 1
+    page.locator("#find").press("x")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "", "2.5", "41"])
