@@ -392,6 +392,7 @@ def test_a_correction_says_what_it_corrects() -> None:
         ([], "neg* pos neg*", "new known known"),
         ([], "pos neg* pos*", "known contradictory contradictory"),
         ([], "pos invalid*", "known inconclusive"),
+        ([], "pos* invalid*", "new inconclusive"),
         ([], "pending neg*", "known new"),
         ([None], "invalid*", "inconclusive"),
         ([True], "neg*", "new"),
