@@ -346,6 +346,12 @@ def lab_row(number: int, word: str, **fields: Any) -> LabRow:
         ({"patient_id": "80", "other_ids": ("81",)}, "ambiguous", "several patients have these identifiers"),
         ({"patient_id": "ANONYMOUS", "other_ids": ("82",)}, "new", ""),
         ({"patient_id": "99"}, "unmatched", "nobody with these identifiers was screened"),
+        ({"corrects": True, "answer": None}, "not_understood", "the word for the result is unknown"),
+        (
+            {"corrects": True, "day": TODAY + dt.timedelta(1)},
+            "not_understood",
+            "in the future: today is 2026-11-22",
+        ),
     ],
 )
 def test_what_only_messages_say(fields: dict[str, Any], expected: str, problem: str) -> None:
