@@ -29,6 +29,7 @@ from cxrbatch.records import FoundFile, PatientKey, dicom_key
 from cxrbatch.results.importing import (
     forget_patient,
     import_results,
+    is_known,
     list_imports,
     summarise_rows,
     undo_import,
@@ -892,6 +893,7 @@ def test_a_state_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         list_imports,
         lambda state: undo_import(state, 1),
         lambda state: forget_patient(state, "82"),
+        lambda state: is_known(state, "82"),
     ]
     for command in commands:
         with pytest.raises(UsageProblem, match="no such file; name the one"):
