@@ -901,6 +901,11 @@ def test_a_state_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_whether_a_patient_is_known(state: Path) -> None:
+    people = (("82",), ("77", "NORTH"), ("77", "WEST"), ("99",))
+    assert [is_known(state, *names) for names in people] == [True, True, False, False]
+
+
 def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     assert user_name() == str(os.getuid())
