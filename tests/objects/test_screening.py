@@ -57,35 +57,19 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path
     return folder
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
-def test_the_tables_are_those_of_the_folder(
-    engine: str, moto: str, on_disk: Path, tmp_path: Path, tiny_bundle: Path
-) -> None:
-    """A state too is told from the folder's by the place and the versions alone, and nothing is read twice."""
-    if engine == "ray":
-        pytest.importorskip("ray")
+def test_a_state_knows_the_objects_again(moto: str, tmp_path: Path, tiny_bundle: Path) -> None:
+    """And no output of both runs holds a credential or the endpoint."""
     (tmp_path / "tmp").mkdir()
-    settings = (
-        "--bundle",
-        tiny_bundle,
-        "--engine",
-        engine,
-        "--workers",
-        "2",
-        "--state",
-        tmp_path / "s.sqlite",
-    )
+    settings = ("--bundle", tiny_bundle, "--workers", "2", "--state", tmp_path / "s.sqlite")
     env = environment(moto) | {"TMPDIR": str(tmp_path / "tmp")}
     texts = b""
     for run in ("report", "again"):
-        done = cxrbatch("screen", PLACE, "--out", tmp_path / f"{run}.csv", *settings, env=env, timeout_s=900)
+        out = tmp_path / f"{run}.csv"
+        done = cxrbatch("screen", PLACE, "--out", out, *settings, env=env, timeout_s=600)
         assert done.returncode == 3, done.stderr
         texts += done.stdout + done.stderr
     assert b"31 new, 0 remembered" in texts
     assert b"0 new, 31 remembered" in texts
-    for table in TABLES:
-        content = (tmp_path / f"report{table}").read_bytes()
-        assert content.count(b"\n") == (on_disk / f"report{table}").read_bytes().count(b"\n")
     assert_nothing_secret(tmp_path, texts, moto)
 
 
@@ -96,11 +80,15 @@ def assert_nothing_secret(folder: Path, texts: bytes, endpoint: str) -> None:
         assert not [content for content in (texts, *contents) if secret.encode() in content]
 
 
-def test_the_same_bytes(moto: str, on_disk: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
+def test_the_tables_are_those_of_the_folder(
+    engine: str, moto: str, on_disk: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
+    options = ("--bundle", tiny_bundle, "--workers", "2", "--engine", engine)
     done = cxrbatch(
-        *("screen", PLACE, "--out", tmp_path / "report.csv", "--bundle", tiny_bundle, "--workers", "2"),
-        env=environment(moto),
-        timeout_s=600,
+        *("screen", PLACE, "--out", tmp_path / "report.csv", *options), env=environment(moto), timeout_s=900
     )
     assert done.returncode == 3, done.stderr
     for table in TABLES:
