@@ -116,7 +116,9 @@ def _legend(overlays: Sequence[Overlay]) -> list[str]:
 
 def _panel(result: ImageScore | Failure, width: int, closing: Sequence[str]) -> Image.Image:
     font = ImageFont.load_default(18)
-    lines = _reason_lines(result, font, width) if isinstance(result, Failure) else list(FINDINGS)
+    reason = f"not scored: {result.reason} ({result.detail})" if isinstance(result, Failure) else ""
+    lines = _wrapped(reason, font, width) if reason else list(FINDINGS)
+    closing = [part for line in closing for part in _wrapped(line, font, width)]
     panel = Image.new("RGB", (width, (len(lines) + len(closing)) * _LINE_PX + 2 * _MARGIN_PX))
     draw = ImageDraw.Draw(panel)
     for row, line in enumerate([*lines, *closing]):
@@ -136,11 +138,10 @@ def _bar(
     draw.text((left + _BAR_PX + _MARGIN_PX, top), f"{score:.3f}", fill=_INK, font=font)
 
 
-def _reason_lines(
-    failure: Failure, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int
-) -> list[str]:
+def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Split a text into lines that fit into the width of the panel."""
     lines = [""]
-    for word in f"not scored: {failure.reason} ({failure.detail})".split():
+    for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
         fits = font.getlength(longer) <= width - 2 * _MARGIN_PX
         lines = [*lines[:-1], longer] if fits else [*lines, word]

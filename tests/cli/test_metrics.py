@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbatch._lib.prometheus import Gauge, by_label, exposition
+from cxrbatch._lib.version import __version__
 from cxrbatch.cli.metrics import RunMetrics, metrics_of
 from cxrbatch.errors import UsageProblem
 from cxrbatch.reasons import Reason
@@ -114,7 +115,7 @@ def test_a_run_is_counted(run: TriageRun, tmp_path: Path) -> None:
     } == {
         ("cxrbatch_run_exit_code", ()): 3,
         ("cxrbatch_run_start_timestamp_seconds", ()): 1795957288.941,
-        ("cxrbatch_run_info", (("version", "0.1.0"), ("bundle", "default@0123456789ab"))): 1,
+        ("cxrbatch_run_info", (("version", __version__), ("bundle", "default@0123456789ab"))): 1,
         ("cxrbatch_files_found", ()): 3,
         ("cxrbatch_files_remembered", ()): 2,
         ("cxrbatch_files", (("outcome", "scored"),)): 0,

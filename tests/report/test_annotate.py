@@ -60,3 +60,10 @@ def test_maps_are_drawn_beside_the_picture_where_the_network_looked() -> None:
         assert (abs(rows.mean() - 150), abs(columns.mean() - 450)) < (3, 3)
         assert (drawn[:, :200] == 128).all()
     assert canvas.shape[0] > np.asarray(annotated(image(400, 600), image_score("a", 0.75))).shape[0]
+
+
+def test_the_words_below_narrow_images_are_wrapped_and_not_cut_off() -> None:
+    overlay = Overlay(evidence=Evidence(question="covid", png=to_png(np.ones((4, 4)))), box=(0, 0, 9, 9))
+    narrow, wide = (annotated(image(300, side), image_score("a", 0.75), [overlay]) for side in (300, 900))
+    assert narrow.height == wide.height + 26  # what the map is takes a second line
+    assert np.asarray(narrow)[300:, -8:].max() == 0

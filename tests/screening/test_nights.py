@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from phantom import radiograph
 
-from cxrbatch.discover import walk
+from cxrbatch.discover import classify_all, walk
 from cxrbatch.engines import local
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.errors import ExportVanished, Locked, NoLocks, StateError, UsageProblem
 from cxrbatch.infer.runtime import Device
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import TriageRun
+from cxrbatch.records import FoundFile, TriageRun
 from cxrbatch.screening import ScreenOptions, outcomes, screen
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
@@ -74,13 +74,13 @@ def at_night(export: Path, tmp_path: Path, tiny_bundle: Path) -> Screen:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are opened from now on."""
     opened_names: list[str] = []
-    from cxrbatch.discover import classify
 
-    def counted(path: Path, name: str, *rest: object) -> object:
-        opened_names.append(name)
-        return classify(path, name, *rest)  # type: ignore[arg-type]
+    def counted(files: list[FoundFile]) -> Iterator[tuple[FoundFile, object]]:
+        for file, item in classify_all(files):
+            opened_names.append(file.name)
+            yield file, item
 
-    monkeypatch.setattr(outcomes, "classify", counted)
+    monkeypatch.setattr(outcomes, "classify_all", counted)
     return opened_names
 
 
@@ -276,15 +276,14 @@ def test_an_export_that_goes_away_is_no_folder_of_broken_files(
 ) -> None:
     for seed, patient in enumerate("ABC"):
         add(export, f"{patient}.dcm", patient, seed)
-    from cxrbatch.discover import classify
 
-    def unmounting(path: Path, name: str, *rest: object) -> object:
-        ref = classify(path, name, *rest)  # type: ignore[arg-type]
-        if name == "C.dcm":
-            export.rename(tmp_path / "elsewhere")
-        return ref
+    def unmounting(files: list[FoundFile]) -> Iterator[tuple[FoundFile, object]]:
+        for file, item in classify_all(files):
+            if file.name == "C.dcm":
+                export.rename(tmp_path / "elsewhere")
+            yield file, item
 
-    monkeypatch.setattr(outcomes, "classify", unmounting)
+    monkeypatch.setattr(outcomes, "classify_all", unmounting)
     with pytest.raises(ExportVanished, match="is the share mounted"):
         at_night(0)
     assert not (tmp_path / "report.csv").exists()

@@ -50,6 +50,7 @@ class StillDesk:
 
 @pytest.fixture(scope="session")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeOptions]:
+    pytest.importorskip("django")
     from django.conf import settings
 
     from cxrbatch.web.server import make_application
