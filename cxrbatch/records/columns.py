@@ -7,22 +7,28 @@ from cxrbatch.records.outcomes import FINDINGS
 SCORE_COLUMNS = tuple(f"score_{finding}" for finding in FINDINGS)
 
 _SCORES = {
-    "score_covid": "COVID-19",
-    "score_pneumonia": "other pneumonia",
-    "score_normal": "neither; the three of an image add up to 1",
+    "score_covid": "COVID-19 score of the image; no probability",
+    "score_pneumonia": "the same of other pneumonia",
+    "score_normal": "the same of neither; the three of an image add up to 1",
+}
+_SCORES_OF_PATIENT = {
+    "score_covid": "COVID-19 score over the images of the patient, by the rule of the bundle (`mean` or `max`)",
+    "score_pneumonia": "the same of other pneumonia",
+    "score_normal": "the same of neither",
 }
 
 PATIENT_COLUMN_MEANING: Mapping[str, str] = {
     "rank": "1 is swabbed first; empty where `status` is not `ranked`",
     "status": "`ranked`, `not_scored`, or `swabbed`: the result of a swab is waited for",
     "priority": "`urgent`, `high` or `routine`, by the operating points of the bundle; empty where it has none",
-    "patient_id": "PatientID as it is in the file, zeros at the start too",
+    "patient_id": "PatientID as it is in the file, zeros at the start too; without one the path, or what "
+    "`--patient-from` found",
     "accession_number": "AccessionNumber of the image that decided",
     "study_date": "StudyDate, `YYYY-MM-DD`",
     "score": "what the list is sorted by: the COVID-19 score of the patient. No probability",
-    **_SCORES,
+    **_SCORES_OF_PATIENT,
     "n_images": "images of the patient that count",
-    "top_image": "file of the image that decided, below the folder",
+    "top_image": "file of the image with the highest COVID-19 score, below the folder",
     "nights_waiting": "nights since the first of these images came in; 0 without a state",
     "flags": "[caveats on the score](#flags-on-a-score), `;` between them",
     "reason": "[why there is no score](#reasons-for-no-score)",
