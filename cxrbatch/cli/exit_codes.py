@@ -23,7 +23,8 @@ EXIT_CODES: Mapping[int, tuple[str, str, str]] = {
     3: (
         "the report was written; some images were not scored",
         "the new list, whose first line says how many need a human",
-        "nothing, it is daily business; if their number grows, look at the reasons in `report.files.csv`",
+        "nothing, it is daily business; if none was scored, or their number grows, look at the reasons in "
+        "`report.files.csv`",
     ),
     4: (
         "not one image in the folder; no report was written",
