@@ -54,7 +54,7 @@ def plain_words(bundle: Bundle, evaluation: Evaluation) -> dict[str, list[str]]:
         unknown = "Nothing was measured: what its scores are worth in any hospital is not known."
         return {"For whom": list(_FOR_WHOM), "How good it is": [unknown]}
     return {
-        "For whom": list(_FOR_WHOM),
+        "For whom": [*_FOR_WHOM, *_trained_on(bundle, evaluation)],
         HOW_GOOD: [
             *_within_a_person(evaluation),
             *_at_hospitals(evaluation),
@@ -62,6 +62,19 @@ def plain_words(bundle: Bundle, evaluation: Evaluation) -> dict[str, list[str]]:
         ],
         "Where it fails": [rule for each in _FAILURES for rule in each(evaluation)],
     }
+
+
+def _trained_on(bundle: Bundle, evaluation: Evaluation) -> Iterator[str]:
+    if taught := sorted(bundle.training.get("taught") or ()):
+        left_out = (
+            " Figures that are marked “left out” are of other networks, trained without that source."
+            if rows_of(evaluation, Exposure.LEFT_OUT)
+            else ""
+        )
+        yield (
+            f"It was trained on {' and '.join(taught)}: measured on their films, or on copies of them, it looks "
+            f"better than it is.{left_out}"
+        )
 
 
 def _within_a_person(evaluation: Evaluation) -> Iterator[str]:

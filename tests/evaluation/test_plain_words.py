@@ -112,3 +112,17 @@ def test_nothing_measured_nothing_known() -> None:
 def test_a_kind_that_a_coin_tells_as_well_is_a_failure() -> None:
     chance = scored_site("ieee8023", {"covid": 30, "pneumonia": 30}, 0.0)
     assert any("a coin may be as good" in line for line in said([chance])[FAILS])
+
+
+def test_what_it_was_trained_on_and_whose_figures_left_out_are() -> None:
+    training: dict[str, Any] = {"taught": {"south": {}, "north": {}}}
+    site = scored_site("north", {"pneumonia": 30, "normal": 30}, 1.0)
+    trained = (
+        "It was trained on north and south: measured on their films, or on copies of them, it looks better than "
+        "it is."
+    )
+    others = " Figures that are marked “left out” are of other networks, trained without that source."
+    for exposure, expected in ((Exposure.LEFT_OUT, trained + others), (Exposure.NOT_TRAINED_ON, trained)):
+        found = said([dataclasses.replace(site, exposure=exposure)], training=training)
+        assert found[WHOM][-1] == expected
+    assert "trained on" not in " ".join(said([site], training={})[WHOM])
