@@ -67,13 +67,13 @@ def embed(folder: Path, out: Path, exit_zero_if_unscored: bool, **stated: Any) -
 def _check_out(folder: Path, out: Path) -> None:
     from cxrbatch._lib.atomic import check_places
     from cxrbatch.errors import UsageProblem
+    from cxrbatch.records import check_outside
     from cxrbatch.report import check_formats
 
     check_formats(["parquet"])
     if out.suffix != ".parquet":
         raise UsageProblem(f"--out {out}: give a name that ends in .parquet, such as features.parquet")
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise UsageProblem(f"--out {out}: lies inside the folder, which is only read; choose another place")
+    check_outside("--out", out, folder, "folder")
     check_places([out])
 
 

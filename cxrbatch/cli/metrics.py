@@ -62,11 +62,10 @@ class RunMetrics:
         path, self.path = self.path, None
         if path and path.suffix != SUFFIX:
             raise UsageProblem(f"--metrics {visible(str(path))}: give a name that ends in {SUFFIX}")
-        if path and isinstance(folder, Path) and path.resolve().is_relative_to(folder.resolve()):
-            raise UsageProblem(
-                f"--metrics {visible(str(path))}: lies inside the screened folder, which is only read; choose "
-                "another place"
-            )
+        if path and isinstance(folder, Path):
+            from cxrbatch.records import check_outside
+
+            check_outside("--metrics", path, folder)
         self.path = path
 
     def write(self, exit_code: int) -> None:

@@ -23,7 +23,7 @@ from cxrbatch.records.images import (
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
 from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
 from cxrbatch.records.patients import EarlierEntry, Evidence, PatientImage, PatientTriage, Priority
-from cxrbatch.records.places import NOWHERE, ObjectKey, ObjectPrefix, Place, place_of
+from cxrbatch.records.places import NOWHERE, ObjectKey, ObjectPrefix, Place, check_outside, place_of
 from cxrbatch.records.rows import file_row, header_cells, patient_row
 from cxrbatch.records.run import Provenance, TriageRun, table_frame
 
@@ -59,6 +59,7 @@ __all__ = [
     "Provenance",
     "Reach",
     "TriageRun",
+    "check_outside",
     "dicom_key",
     "file_row",
     "has_issuer",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 
+from cxrbatch._lib.text import visible
 from cxrbatch.errors import UsageProblem
 
 NOWHERE = Path("/dev/null/object")
@@ -93,3 +94,24 @@ def place_of(folder: str | PathLike[str] | ObjectPrefix) -> Place:
     if prefix and not ObjectKey(bucket=bucket, key=f"{below}/x").is_plain:
         raise UsageProblem("s3://…: a prefix with an empty part, . or .. cannot be listed")
     return ObjectPrefix(bucket=bucket, prefix=below)
+
+
+def check_outside(option: str, path: Path, folder: Path, called: str = "screened folder") -> None:
+    """Check that what is written does not lie in a folder that is only read.
+
+    Parameters
+    ----------
+    option : str
+        That names the path, for the message.
+    called : str
+        What the folder is, for the message.
+
+    Raises
+    ------
+    UsageProblem
+        It does.
+    """
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise UsageProblem(
+            f"{option} {visible(str(path))}: lies inside the {called}, which is only read; choose another place"
+        )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cxrbatch.errors import UsageProblem
 from cxrbatch.objects import require_place
-from cxrbatch.records import ObjectPrefix, Place
+from cxrbatch.records import ObjectPrefix, Place, check_outside
 from cxrbatch.report import check_writable, latest_path
 from cxrbatch.screening.options import ScreenOptions
 
@@ -41,10 +41,8 @@ def _check_folder(folder: Path, written: Mapping[str, Path | None]) -> None:
     if not folder.is_dir():
         raise UsageProblem(f"{folder}: no such folder; is the export mounted?")
     for option, path in written.items():
-        if path and path.resolve().is_relative_to(folder.resolve()):
-            raise UsageProblem(
-                f"{option} {path}: lies inside the screened folder, which is only read; choose another place"
-            )
+        if path:
+            check_outside(option, path, folder)
 
 
 def check_stream(options: ScreenOptions) -> None:

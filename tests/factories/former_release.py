@@ -32,6 +32,13 @@ def write_former_state(path: Path, night: Path) -> Path:
     return path
 
 
+def write_dumped_state(path: Path, dump: str) -> Path:
+    """Write a state from the SQL of a file in ``tests/state``."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((WRITTEN / dump).read_text(encoding="utf-8"))
+    return path
+
+
 def write_former_bundle(path: Path, small: Path) -> Path:
     """Write a bundle with all that the shipped one stated, and the network of a small one of 64 × 64 pixels."""
     path.mkdir()

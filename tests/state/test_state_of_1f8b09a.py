@@ -17,18 +17,13 @@ from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.records import NOWHERE, FoundFile, ObjectKey
 from cxrbatch.state import RunContext, State
 from cxrbatch.state.connection import open_state
+from tests.factories.former_release import write_dumped_state
 from tests.factories.records import image_score
 from tests.factories.stored import context
 
-WRITTEN = Path(__file__).with_name("state_of_1f8b09a.sql")
+WRITTEN = "state_of_1f8b09a.sql"
 ROWS = {"run": 2, "image": 5, "listed": 7}
 INDEXES = 8
-
-
-def written(path: Path) -> Path:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(WRITTEN.read_text())
-    return path
 
 
 def rows(path: Path, query: str) -> list[sqlite3.Row]:
@@ -39,7 +34,7 @@ def rows(path: Path, query: str) -> list[sqlite3.Row]:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    path = written(tmp_path / "state.sqlite")
+    path = write_dumped_state(tmp_path / "state.sqlite", WRITTEN)
     with open_state(path):
         pass
     return path
@@ -47,7 +42,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("table", ROWS)
 def test_every_value_is_the_same(state: Path, tmp_path: Path, table: str) -> None:
-    before = written(tmp_path / "before.sqlite")
+    before = write_dumped_state(tmp_path / "before.sqlite", WRITTEN)
     names = ", ".join(str(row["name"]) for row in rows(before, f"PRAGMA table_info({table})"))
     found = rows(before, f"SELECT {names} FROM {table} ORDER BY 1, 2")  # noqa: S608
     assert len(found) == ROWS[table]

@@ -24,19 +24,8 @@ from cxrbatch.screening.run import _settings, screen
 from cxrbatch.state.codec import decode, encode
 from cxrbatch.state.connection import open_state
 from tests.factories.former_release import STATE as WRITTEN
-from tests.factories.former_release import write_former_state
 
 NIGHT_AFTER = dt.datetime(2025, 11, 30, 22, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def night(sample_night: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sample_night, tmp_path / "night"))
-
-
-@pytest.fixture
-def state(night: Path, tmp_path: Path) -> Path:
-    return write_former_state(tmp_path / "state.sqlite", night)
 
 
 def test_every_file_is_read_again_and_keeps_its_first_night(night: Path, state: Path, tmp_path: Path) -> None:

@@ -13,20 +13,15 @@ import pytest
 
 from cxrbatch.state import schema
 from cxrbatch.state.connection import open_state
+from tests.factories.former_release import write_dumped_state
 
-WRITTEN = Path(__file__).with_name("state_of_ac1bf95.sql")
+WRITTEN = "state_of_ac1bf95.sql"
 ROWS = {"run": 3, "image": 6, "listed": 8, "import": 2, "result": 2}
-
-
-def _written(path: Path) -> Path:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(WRITTEN.read_text())
-    return path
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    path = _written(tmp_path / "state.sqlite")
+    path = write_dumped_state(tmp_path / "state.sqlite", WRITTEN)
     with open_state(path):
         pass
     return path
@@ -39,7 +34,7 @@ def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("table", ROWS)
 def test_every_value_is_the_same(state: Path, tmp_path: Path, table: str) -> None:
-    before = _written(tmp_path / "before.sqlite")
+    before = write_dumped_state(tmp_path / "before.sqlite", WRITTEN)
     names = ", ".join(str(row[1]) for row in _rows(before, f"PRAGMA table_info({table})"))
     found = _rows(before, f"SELECT {names} FROM {table} ORDER BY 1, 2")  # noqa: S608
     assert len(found) == ROWS[table]

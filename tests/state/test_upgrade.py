@@ -6,7 +6,6 @@ What an upgrader is told: ``docs/upgrade.md``.
 import csv
 import datetime as dt
 import json
-import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,7 +18,7 @@ from cxrbatch import load_bundle
 from cxrbatch.cli.app import cli
 from cxrbatch.errors import StateError
 from cxrbatch.state.connection import open_state
-from tests.factories.former_release import write_former_bundle, write_former_recipe, write_former_state
+from tests.factories.former_release import write_former_bundle, write_former_recipe
 
 NIGHT = dt.datetime(2025, 11, 30, 22, tzinfo=dt.UTC)
 """The one after the two in the state."""
@@ -48,16 +47,6 @@ def who(key: object) -> tuple[str, ...]:
     """Return the patient of a key; where a file names none it has a hash of the folder, which is another one here."""
     kind, *parts = json.loads(str(key))
     return (kind, parts[0]) if kind == "file" else (kind, *parts)
-
-
-@pytest.fixture
-def night(sample_night: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sample_night, tmp_path / "night"))
-
-
-@pytest.fixture
-def state(night: Path, tmp_path: Path) -> Path:
-    return write_former_state(tmp_path / "state.sqlite", night)
 
 
 @pytest.fixture
