@@ -50,7 +50,13 @@ class ReducedImage:
         -------
         ndarray of float32, shape (height, width)
         """
-        left, upper, right, lower = box or self.extent
+        box = box or self.extent
+        if (height, width, box) == (COARSE_PX, COARSE_PX, self.extent):
+            return self.coarse
+        return self._area_mean(height, width, box)
+
+    def _area_mean(self, height: int, width: int, box: Box) -> NDArray[np.float32]:
+        left, upper, right, lower = box
         rows = _mean_rows(self.pixels, upper, lower, height)
         columns = _transposed(rows)  # whole rows are gathered faster
         return _mean_rows(columns, left, right, width).T
@@ -58,7 +64,7 @@ class ReducedImage:
     @cached_property
     def coarse(self) -> NDArray[np.float32]:
         """The image at 256 × 256, in which its borders are found; computed once."""
-        return self.area_mean(COARSE_PX, COARSE_PX)
+        return self._area_mean(COARSE_PX, COARSE_PX, self.extent)
 
 
 def _transposed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

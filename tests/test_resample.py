@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cxrbatch.preprocess import PreprocessSpec, content_box, preprocess
-from cxrbatch.resample import Box, ReducedImage
+from cxrbatch.resample import COARSE_PX, Box, ReducedImage
 
 
 def noise(rows: int, columns: int, seed: int = 0) -> NDArray[np.float32]:
@@ -22,6 +22,17 @@ def test_whole_pixels_are_averaged() -> None:
     pixels = noise(12, 20)
     expected = pixels.astype(np.float64).reshape(4, 3, 5, 4).mean(axis=(1, 3))
     assert whole(pixels).area_mean(4, 5) == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_input_of_the_size_of_the_coarse_image_is_the_coarse_image() -> None:
+    """Only where no border is cut off; else its pixels are those of the region alone."""
+    image = whole(noise(4 * COARSE_PX, 2 * COARSE_PX))
+    expected = image.pixels.astype(np.float64).reshape(COARSE_PX, 4, COARSE_PX, 2).mean(axis=(1, 3))
+    assert image.area_mean(COARSE_PX, COARSE_PX, image.extent) is image.coarse
+    assert image.coarse == pytest.approx(expected, abs=1e-6)
+    left_half = image.pixels[:, :COARSE_PX].astype(np.float64).reshape(COARSE_PX, 4, COARSE_PX).mean(axis=1)
+    box = (0, 0, COARSE_PX, 4 * COARSE_PX)
+    assert image.area_mean(COARSE_PX, COARSE_PX, box) == pytest.approx(left_half, abs=1e-6)
 
 
 SIXTHS = st.integers(-9, 9)

@@ -24,6 +24,8 @@ _NAME = "cxrbatch-reader"
 _PATIENCE_S = 60.0
 """A server that does not answer for so long has ended, or was never started."""
 _STARTING = threading.Lock()
+"""One process at a time is started, so that the right module and environment are put back."""
+_N_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 class Process(Protocol):
@@ -84,7 +86,7 @@ class _Spawned:
         self._process = multiprocessing.get_context("spawn").Process(
             target=target, args=arguments, name=_NAME, daemon=True
         )
-        with _without_main_module():
+        with _STARTING, _without_main_module(), _without_threads():
             self._process.start()
 
     @property
@@ -191,15 +193,28 @@ def _without_main_module() -> Iterator[None]:
     """Keep a new process from importing the running script, which it does not need.
 
     A script without ``if __name__ == "__main__":`` would run again from its beginning and start further processes.
-    One thread at a time, so that the right module is put back.
     """
-    with _STARTING:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _without_threads() -> Iterator[None]:
+    """Keep NumPy of a new process from starting threads, unless the environment states how many.
+
+    There is a reader for each processor, and threads that wait for the next small product use processor time.
+    """
+    stated = os.environ.get(_N_THREADS)
+    os.environ[_N_THREADS] = stated or "1"
+    try:
+        yield
+    finally:
+        if stated is None:
+            del os.environ[_N_THREADS]
 
 
 def _serve_forks(requests: Connection) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxrbatch.resample import Box
 
 _LEAST_HALVINGS = 2
-_STRIP_BYTES = 1 << 21
+_STRIP_BYTES = 1 << 20
 
 
 def halvings(rows: int, columns: int, least_px: int | None) -> int:

@@ -62,6 +62,16 @@ class DiesAlways(Trap):
         os.abort()
 
 
+class CountsThreads(Trap):
+    """Refuses each image with the number of threads that compute in its process, after a product of matrices."""
+
+    def rejection(self, image: GreyImage, colourfulness: float = 0.0) -> str:
+        square = np.ones((512, 512), np.float32)
+        assert (square @ square == 512).all()
+        n_started_by_python = threading.active_count() - 1
+        return f"{len([*Path('/proc/self/task').iterdir()]) - n_started_by_python} computing"
+
+
 class DeadlyHeaders(Limits):
     """Limits that end a reader which looks how deep a DICOM header is nested."""
 
@@ -288,6 +298,22 @@ def test_readers_are_forked_by_a_process_of_their_own(tmp_path: Path) -> None:
         )
         assert [parent_of(pid) for pid in readers] == [server, server]
     assert not any(Path(f"/proc/{pid}").exists() for pid in (server, *readers))
+
+
+def test_a_reader_computes_with_one_thread_unless_the_environment_states_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a reader for each processor already."""
+    asked, refs = options(pixel_check=CountsThreads()), [write(tmp_path, "a.png")]
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    for stated, n_threads in ((None, 1), ("2", min(2, os.cpu_count() or 1))):
+        if stated:
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", stated)
+        with WorkerPool(asked, 1) as pool:
+            ((_, refused),) = pool.prepare(refs)
+        assert isinstance(refused, Failure)
+        assert refused.detail == f"{n_threads} computing"
+        assert os.environ.get("OPENBLAS_NUM_THREADS") == stated
 
 
 def test_readers_outlive_the_process_that_forked_them(tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ def modality_values(dataset: Dataset, stored: Stored | Values, *, signed: bool) 
     intercept = float32(el.number(rescale, "RescaleIntercept") or 0.0)
     if not max(abs(slope), abs(intercept)) < _ABSURD:
         raise Refusal(Reason.CORRUPT, f"RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are absurd")
-    values = stored.astype(np.float32)
-    if slope != 1 or intercept != 0:
+    is_rescaled = bool(slope != 1 or intercept != 0)
+    values = stored.astype(np.float32, copy=is_rescaled)
+    if is_rescaled:
         values *= slope
         values += intercept
     return values
