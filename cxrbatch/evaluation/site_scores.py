@@ -25,7 +25,7 @@ class Exposure(StrEnum):
     HELD_OUT = "held out"
     """Other patients of the same site: a score can be good by recognising the site."""
     UNKNOWN = "unknown"
-    """Not known: the bundle was made elsewhere."""
+    """Not known: the bundle was made elsewhere, or a folder may hold copies of its training set."""
 
 
 UNSEEN = (Exposure.LEFT_OUT, Exposure.NOT_TRAINED_ON)

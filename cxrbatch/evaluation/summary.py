@@ -116,8 +116,8 @@ def _unknown_training(evaluation: Evaluation) -> Iterator[str]:
         row["exposure"] == Exposure.UNKNOWN for row in (*evaluation["within_site"], *evaluation["shares"])
     ):
         yield (
-            "What this bundle was trained on is not known: it may have seen the very patients on whom it was "
-            "measured, and every figure may be too good."
+            "Whether these images were in its training set is not known: it may have seen the very patients "
+            "on whom it was measured, and every figure may be too good."
         )
 
 

@@ -5,7 +5,7 @@ Input: a bundle, a recipe and the images of its sources. Output: a folder with t
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,9 @@ def measure_on_folder(bundle: Path, folder: Path, out: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UsageProblem(f"--folder {folder}: no such folder")
-    source = SourceSpec(layout="folder", folder=".")
-    return _measure(bundle, TrainRecipe(name=folder.absolute().name, sources=(source,)), folder, folder, out)
+    place = folder.absolute()
+    source = SourceSpec(layout="folder", folder=place.name or ".")
+    return _measure(bundle, TrainRecipe(name=place.name, sources=(source,)), place, place.parent, out)
 
 
 def _measure(bundle: Path, spec: TrainRecipe, home: Path, data: Path, out: Path) -> dict[str, Any]:
@@ -162,7 +163,9 @@ def find_sites(
         raise UsageProblem(f"not one image is left to measure the bundle on; excluded: {excluded}")
     if is_own_recipe(bundle, recipe):
         return _own_sites(bundle, recipe, dataset, score, options, origin or Origin())
-    sites = list(_foreign_sites(trained_on_sources(bundle), dataset, score, options.report_progress))
+    sites = list(
+        _foreign_sites(trained_on_sources(bundle), _unnamed(recipe), dataset, score, options.report_progress)
+    )
     if not sites:
         raise UsageProblem(
             f"every source of the recipe took part in the training of bundle {bundle.id}, so that nothing can be "
@@ -226,8 +229,15 @@ def _calibration(bundle: Bundle) -> Calibration:
     return Calibration(**{question: Line(**line) for question, line in lines.items()})
 
 
+def _unnamed(recipe: TrainRecipe) -> frozenset[str]:
+    """Name the sources whose names say nothing: a folder may hold copies of radiographs of the training set."""
+    folders = (PurePath(source.folder) for source in recipe.sources if source.layout == "folder")
+    return frozenset(folder.name for folder in folders)
+
+
 def _foreign_sites(
     trained_on: frozenset[str] | None,
+    unnamed: frozenset[str],
     dataset: Dataset,
     score: Scorer,
     report_progress: Callable[[str], object],
@@ -236,7 +246,8 @@ def _foreign_sites(
     for source, part in by_source(dataset):
         unseen = part.select(lambda case: case.patient not in patients)
         if unseen.cases:
-            exposure = Exposure.UNKNOWN if trained_on is None else Exposure.NOT_TRAINED_ON
+            is_known = trained_on is not None and source not in unnamed
+            exposure = Exposure.NOT_TRAINED_ON if is_known else Exposure.UNKNOWN
             yield score_site(source, exposure, unseen, score)
         else:
             report_progress(f"{source} is left out: it took part in the training of the bundle")

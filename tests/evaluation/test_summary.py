@@ -112,7 +112,7 @@ def test_a_foreign_bundle_that_is_good_only_when_pooled() -> None:
         "The score tells sources apart, not patients: AUROC 0.970 across all sources together, but 0.520 within nih "
         "(pneumonia against normal)."
     )
-    assert unknown.startswith("What this bundle was trained on is not known")
+    assert unknown.startswith("Whether these images were in its training set is not known")
     assert nowhere.startswith("Nothing was measured within a site that is known to have taken no part")
     assert "within nih, perhaps seen in training, " in weak
     assert caveats(foreign) == [pooled, unknown]

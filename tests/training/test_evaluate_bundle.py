@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxrbatch.bundle.bundle import Bundle
 from cxrbatch.datasets.loading import Dataset
+from cxrbatch.datasets.spec import SourceSpec
 from cxrbatch.errors import UsageProblem
 from cxrbatch.evaluation.evaluate import evaluate_sites
 from cxrbatch.evaluation.network_outputs import compute_outputs
@@ -94,6 +95,15 @@ def test_another_recipe_measures_only_what_never_taught(trained: Bundle, data: D
     assert sites == [("healthy", "never taught")]
     assert said == [
         f"{source} is left out: it took part in the training of the bundle" for source in ("north", "south")
+    ]
+
+
+def test_of_a_folder_nobody_knows_whether_it_holds_copies_of_the_training_set(
+    trained: Bundle, data: Dataset
+) -> None:
+    own = dataclasses.replace(POOLED, sources=(SourceSpec(layout="folder", folder="films/healthy"),))
+    assert found(trained, own, data.select(lambda case: case.source == "healthy"))[0] == [
+        ("healthy", "unknown")
     ]
 
 
