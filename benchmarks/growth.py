@@ -1,9 +1,9 @@
 """Time and memory of `cxrbatch screen` as the folder grows.
 
-``python benchmarks/growth.py [--files 1000 4000] [--workers N] [--plot growth.svg]`` writes folders of phantoms (PNG,
-512 × 448) into a temporary place, screens each as a user would, and prints wall time, images per second and peak
-memory of all processes together (proportional set size, Linux only) as a Markdown table, with a straight line fitted
-to the seconds; and draws both as a plot.
+``python benchmarks/growth.py [--files 1000 4000] [--size 512 448] [--workers N] [--plot growth.svg]`` writes folders
+of phantoms (PNG) into a temporary place, screens each as a user would, and prints wall time, images per second and
+peak memory of all processes together (proportional set size, Linux only) as a Markdown table, with a straight line
+fitted to the seconds; and draws both as a plot.
 """
 
 import argparse
@@ -26,18 +26,18 @@ from phantom import radiograph
 from benchmarks.command import summary_line
 from benchmarks.growth_plot import Growth, sentence, svg
 
-_ROWS, _COLUMNS, _N_DRAWN = 512, 448, 12
+_SIZE, _N_DRAWN = (512, 448), 12
 _POLL_S = 0.1
 
 
-def write_folder(folder: Path, n_files: int) -> None:
-    """Write files that are all different, from a few drawings in changing exposure."""
-    drawn = [radiograph(_ROWS, _COLUMNS, seed=seed) for seed in range(_N_DRAWN)]
+def write_folder(folder: Path, n_files: int, size: tuple[int, int] = _SIZE) -> None:
+    """Write files that are all different: a few drawings in changing exposure, with their number in a corner."""
+    drawn = [radiograph(*size, seed=seed) for seed in range(_N_DRAWN)]
     for number in range(n_files):
         picture = drawn[number % _N_DRAWN] ** np.float32(0.6 + 0.8 * number / n_files)
-        Image.fromarray(np.rint(picture * 255).astype(np.uint8)).save(
-            folder / f"{number:06}.png", compress_level=1
-        )
+        levels = np.rint(picture * 255).astype(np.uint8)
+        levels[-1, -4:] = list(number.to_bytes(4))
+        Image.fromarray(levels).save(folder / f"{number:06}.png", compress_level=1)
 
 
 def screen(folder: Path, out: Path, workers: int | None, *more: str) -> tuple[float, float, str]:
@@ -88,12 +88,12 @@ def _pss_kib(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
-def measure(n_files: int, workers: int | None) -> Growth:
+def measure(n_files: int, workers: int | None, size: tuple[int, int] = _SIZE) -> Growth:
     """Screen a folder of so many files."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "export"
         folder.mkdir()
-        write_folder(folder, n_files)
+        write_folder(folder, n_files, size)
         seconds, mib, summary = screen(folder, Path(scratch) / "report.csv", workers)
     if f"= {n_files} scored" not in summary:
         raise RuntimeError(f"expected {n_files} files to be scored: {summary}")
@@ -106,6 +106,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 4000])
+    parser.add_argument("--size", type=int, nargs=2, default=_SIZE, metavar=("ROWS", "COLUMNS"))
     parser.add_argument("--workers", type=int)
     parser.add_argument(
         "--plot", type=Path, metavar="SVG", help="draw it too; at least three sizes say something"
@@ -115,7 +116,7 @@ def main() -> None:
     print("| files | seconds | images/s | peak MiB |\n|---:|---:|---:|---:|")
     found = []
     for n_files in options.files:
-        one = measure(n_files, options.workers)
+        one = measure(n_files, options.workers, tuple(options.size))
         print(f"| {n_files} | {one.seconds:.1f} | {n_files / one.seconds:.1f} | {one.mib:.0f} |", flush=True)
         found.append(one)
     if len(found) > 1:
