@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cxrbatch._lib.clock import Clock, system_clock
 from cxrbatch._lib.csv import csv_bytes
-from cxrbatch._lib.text import meant, visible
+from cxrbatch._lib.text import meant, plural, visible
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.hl7_messages import is_hl7, read_hl7, read_hl7_folder
@@ -244,10 +244,10 @@ def summarise_rows(rows: Sequence[SortedRow], *, dry_run: bool) -> str:
     """Count the rows by class, in one line; it holds no patient data."""
     counts = Counter(item.decision.row_class for item in rows)
     parts = [f"{counts[kind]} {kind}" for kind in RowClass if counts[kind] or kind in _ALWAYS_COUNTED]
-    stored = f"{counts[RowClass.NEW]} results"
+    stored = plural(counts[RowClass.NEW], "result")
     if counts[RowClass.SWABBED]:
-        stored += f" and {counts[RowClass.SWABBED]} swabs"
-    return f"{len(rows)} rows = {' + '.join(parts)}; " + (
+        stored += f" and {plural(counts[RowClass.SWABBED], 'swab')}"
+    return f"{plural(len(rows), 'row')} = {' + '.join(parts)}; " + (
         f"dry run, nothing stored ({stored} would be)" if dry_run else f"{stored} stored"
     )
 

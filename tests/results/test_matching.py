@@ -548,7 +548,7 @@ def test_imports_are_listed_and_undone_in_any_order(state: Path) -> None:
 
 def test_commands_list_and_undo(cxrbatch: Any, state: Path) -> None:
     done = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n80,2026-11-20,pending\n")
-    assert done.stderr == "2 rows = 1 new + 0 known + 1 swabbed; 1 results and 1 swabs stored\n"
+    assert done.stderr == "2 rows = 1 new + 0 known + 1 swabbed; 1 result and 1 swab stored\n"
 
     def call(*words: str) -> Result:
         return CliRunner().invoke(cli, ["results", *words, "--state", str(state)], standalone_mode=False)
@@ -942,10 +942,10 @@ MIXED = "patient_id,date,result\n82,2026-11-20,pos\n=9+9,2026-11-20,neg\n77,2026
 def test_command_stores_and_is_quiet_when_all_is_well(cxrbatch: Any, state: Path) -> None:
     done = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n")
     assert (done.return_value, done.stdout) == (0, "")
-    assert done.stderr == "1 rows = 1 new + 0 known; 1 results stored\n"
+    assert done.stderr == "1 row = 1 new + 0 known; 1 result stored\n"
     again = cxrbatch("patient_id,date,result\n82,2026-11-20,pos\n")
     assert (again.return_value, again.stdout) == (0, "")
-    assert again.stderr == "1 rows = 0 new + 1 known; 0 results stored\n"
+    assert again.stderr == "1 row = 0 new + 1 known; 0 results stored\n"
 
 
 def test_command_lists_what_was_not_taken(cxrbatch: Any, state: Path) -> None:
@@ -958,7 +958,7 @@ def test_command_lists_what_was_not_taken(cxrbatch: Any, state: Path) -> None:
         "4,ambiguous,77,,,2026-11-20,neg,several patients have these identifiers,"
         '"say which one: PatientID with its issuer (--issuer-column), or PatientID and accession number"\n'
     )
-    assert done.stderr == "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; 1 results stored\n"
+    assert done.stderr == "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; 1 result stored\n"
     assert stored(state) == [result(key("82"), positive=True, day=dt.date(2026, 11, 20))]
 
 
@@ -985,7 +985,7 @@ def test_command_dry_run_shows_every_row(cxrbatch: Any, state: Path) -> None:
         ("4", "ambiguous"),
     ]
     assert done.stderr == (
-        "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; dry run, nothing stored (1 results would be)\n"
+        "3 rows = 1 new + 0 known + 1 unmatched + 1 ambiguous; dry run, nothing stored (1 result would be)\n"
     )
     assert stored(state) == []
 
@@ -1042,7 +1042,7 @@ def test_the_page_names_every_class_and_options_are_left_to_the_reference() -> N
 @pytest.mark.parametrize(
     ("content", "options", "code", "message"),
     [
-        ("patient_id,date,result\n82,2020-11-20,pos\n", [], 0, "1 rows = 1 new"),
+        ("patient_id,date,result\n82,2020-11-20,pos\n", [], 0, "1 row = 1 new"),
         ("", [], 1, "is empty"),
         ("patient,date,result\n", [], 2, "name yours with --patient-column"),
         ("patient_id,date,result\n", ["--date-format", "%d"], 2, "day, month and year"),
