@@ -248,6 +248,14 @@ DAMAGED: dict[str, tuple[dict[str, Any], Reason]] = {
     "more rows than pixels": ({"Rows": 640}, Reason.TRUNCATED),
     "no photometric interpretation": ({"PhotometricInterpretation": None}, Reason.CORRUPT),
     "no pixel data": ({"PixelData": None}, Reason.TRUNCATED),
+    "pixels of 32 bits, floating point": (
+        {"PixelData": None, "FloatPixelData": STORED.astype("<f4").tobytes()},
+        Reason.UNSUPPORTED_FORMAT,
+    ),
+    "pixels of 64 bits, floating point": (
+        {"PixelData": None, "DoubleFloatPixelData": STORED.astype("<f8").tobytes()},
+        Reason.UNSUPPORTED_FORMAT,
+    ),
     "1 bit allocated": ({"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}, Reason.CORRUPT),
     "colour in one sample": ({"PhotometricInterpretation": "RGB"}, Reason.CORRUPT),
     "rescale overflows": ({"RescaleSlope": "1e37"}, Reason.CORRUPT),

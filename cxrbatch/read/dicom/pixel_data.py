@@ -20,6 +20,7 @@ from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.resample import NotReducible
 
 _PIXEL_DATA = 0x7FE00010
+_FLOATING_POINT = (0x7FE00008, 0x7FE00009)  # FloatPixelData, DoubleFloatPixelData
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _DELIMITER_BYTES = 8
 _SYNTAXES = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
@@ -104,12 +105,17 @@ def pixel_data(source: Source, begin: int, of: Dataset) -> RawDataElement:
     Raises
     ------
     Refusal
-        ``truncated``: the element is missing or incomplete.
+        ``truncated``: the element is missing or incomplete; ``unsupported_format``: the pixels are floating-point
+        numbers (PS3.3 C.7.6.24 and C.7.6.25), as of parametric maps.
     """
     implicit_vr, is_little_endian = of.original_encoding
     with open_source(source) as stream:
-        element = _pixel_element(stream, begin, bool(implicit_vr), is_little_endian is not False)
-        if element is None:
+        element = _next_element(stream, begin, bool(implicit_vr), is_little_endian is not False)
+        if element is not None and element.tag in _FLOATING_POINT:
+            raise Refusal(
+                Reason.UNSUPPORTED_FORMAT, "its pixels are floating-point numbers, which no radiograph has"
+            )
+        if element is None or element.tag != _PIXEL_DATA:
             raise Refusal(
                 Reason.TRUNCATED, "the header announces an image, but PixelData is missing or cut off"
             )
@@ -123,8 +129,8 @@ def pixel_data(source: Source, begin: int, of: Dataset) -> RawDataElement:
 
 
 def _value_begins(stream: BinaryIO, begin: int, of: Layout) -> int:
-    element = _pixel_element(stream, begin, of.implicit_vr, is_little_endian=True)
-    if element is None:
+    element = _next_element(stream, begin, of.implicit_vr, is_little_endian=True)
+    if element is None or element.tag != _PIXEL_DATA:
         raise NotReducible
     complete = element.value_tell + of.n_bytes <= n_bytes_of(stream)
     if not complete or not of.n_bytes <= element.length < _UNDEFINED_LENGTH:
@@ -132,10 +138,13 @@ def _value_begins(stream: BinaryIO, begin: int, of: Layout) -> int:
     return element.value_tell
 
 
-def _pixel_element(
+def _next_element(
     stream: BinaryIO, begin: int, implicit_vr: bool, is_little_endian: bool
 ) -> RawDataElement | None:
-    """Read tag and length of PixelData, not its value, and move the stream behind it; None where it is missing."""
+    """Read tag and length of the element behind the header, not its value, and move the stream behind it.
+
+    None where there is none, or where it is damaged.
+    """
     stream.seek(begin)
     elements = data_element_generator(stream, implicit_vr, is_little_endian, defer_size=0)
     try:
@@ -144,8 +153,7 @@ def _pixel_element(
         raise
     except Exception:  # pydicom raises many types of exception on damaged bytes
         return None
-    is_it = isinstance(element, RawDataElement) and element.tag == _PIXEL_DATA
-    return element if is_it else None
+    return element if isinstance(element, RawDataElement) else None
 
 
 _HEADS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\0\xff\xff\xff\xff")
