@@ -21,6 +21,7 @@ from cxrbatch.screening import screen
 from tests.factories.cli_process import cxrbatch
 from tests.factories.processes import is_below_this_process, processes
 from tests.factories.ray_faults import dying_of_03
+from tests.factories.stranger import NO_TOKENS, answers_to_grpc
 
 needs_ray = pytest.mark.ray
 
@@ -165,3 +166,15 @@ def test_ray_that_is_started_here_is_for_this_machine(running_ray: Any) -> None:
     assert {node["NodeManagerAddress"] for node in running_ray.nodes()} == {"127.0.0.1"}
     assert os.environ["RAY_AUTH_TOKEN"]
     assert not [pid for pid in processes("/dashboard/dashboard.py") if is_below_this_process(pid)]
+
+
+@needs_ray
+def test_a_stranger_without_the_token_gets_no_answer(running_ray: Any) -> None:
+    """At every port that Ray has here; two hosts, `ray start` and drivers: tests/walks/two_hosts.py."""
+    (node,) = running_ray.nodes()
+    first_node = int(running_ray.get_runtime_context().gcs_address.rsplit(":", 1)[1])
+    for port in (first_node, node["NodeManagerPort"], node["ObjectManagerPort"]):
+        for token in NO_TOKENS:
+            assert answers_to_grpc("127.0.0.1", port, token) == {"UNAUTHENTICATED"}
+    right = {"authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"}
+    assert "UNAUTHENTICATED" not in answers_to_grpc("127.0.0.1", first_node, right)
