@@ -75,7 +75,7 @@ def undo_entry(
 
 def has_entries_by_hand(state: State) -> bool:
     """Check whether anything was ever entered by hand."""
-    return any(entry.imported_by.startswith(BY_HAND) for entry in state.pcr.imports())
+    return state.pcr.has_import_by(BY_HAND)
 
 
 def _check_known(state: State, patient: PatientKey, day: dt.date, positive: bool | None) -> None:

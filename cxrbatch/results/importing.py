@@ -15,7 +15,7 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientKey
 from cxrbatch.results.hl7_messages import is_hl7, read_hl7, read_hl7_folder
 from cxrbatch.results.lab_file import LabFile, LabFormat, read_lab_file, read_once
-from cxrbatch.results.matching import RowClass, SortedRow, Swab, sort_rows
+from cxrbatch.results.matching import RowClass, SortedRow, sort_rows
 from cxrbatch.state import Import, Removed, State, open_state, persistent_state
 
 ROW_COLUMNS = (
@@ -67,7 +67,7 @@ def import_results(
     source = _read(path, how)
     now = clock()
     with _state(state_path, dry_run=dry_run) as state:
-        sorted_rows = sort_rows(source.rows, cache(state.patients), _known(state), now.date())
+        sorted_rows = sort_rows(source.rows, cache(state.patients), cache(state.pcr.standing), now.date())
         new = [item.result for item in sorted_rows if item.result]
         if new and not dry_run:
             state.pcr.add(new, now, user_name(), source.sha256)
@@ -277,8 +277,3 @@ def check_state(path: Path) -> None:
         raise UsageProblem(
             f"--state {visible(str(path))}: no such file; name the one that cxrbatch screen --state made"
         )
-
-
-def _known(state: State) -> dict[Swab, bool | None]:
-    """Map patient and day to the stored result; None for a swab whose result is pending."""
-    return {(one.patient_key, one.date): one.positive for one in (*state.pcr.swabs(), *state.pcr.results())}

@@ -61,6 +61,8 @@ class SortedRow:
 
 Patients = Callable[..., list[PatientKey]]
 """Type of `cxrbatch.state.State.patients`."""
+Standing = Callable[[PatientKey], Mapping[dt.date, bool | None]]
+"""Finds what is stored for each day of a patient; None for a swab whose result is pending."""
 Swab = tuple[PatientKey, dt.date]
 """Patient and day of the swab; a patient has one result per day."""
 
@@ -127,7 +129,7 @@ _KEPT = (
 
 
 def sort_rows(
-    rows: Sequence[LabRow], patients: Patients, known: Mapping[Swab, bool | None], today: dt.date
+    rows: Sequence[LabRow], patients: Patients, standing: Standing, today: dt.date
 ) -> list[SortedRow]:
     """Decide the class of every row.
 
@@ -136,8 +138,8 @@ def sort_rows(
     rows : sequence of LabRow
     patients : callable
         Finds the patients that identifiers match; see `cxrbatch.state.State.patients`.
-    known : mapping of (patient, day) to bool or None
-        The stored results; True for positive, None for a swab whose result is pending.
+    standing : callable
+        Finds what is stored for each day of a patient: True for positive, None for a swab whose result is pending.
     today : datetime.date
         Latest possible day of a swab.
 
@@ -156,8 +158,8 @@ def sort_rows(
     return [
         SortedRow(row=row, decision=swab)
         if isinstance(swab, Decision)
-        else _corrected(row, corrected_by.get(swab), known.get(swab))
-        or _compared(row, swab, values[swab], known)
+        else _corrected(row, corrected_by.get(swab), standing(swab[0]).get(swab[1]))
+        or _compared(row, swab, values[swab], standing(swab[0]))
         for row, swab in found
     ]
 
@@ -264,15 +266,15 @@ def _corrected(row: LabRow, corrected_by: int | None, stored: bool | None) -> So
 
 
 def _compared(
-    row: LabRow, swab: Swab, said: Mapping[bool | None, int], stored: Mapping[Swab, bool | None]
+    row: LabRow, swab: Swab, said: Mapping[bool | None, int], stored: Mapping[dt.date, bool | None]
 ) -> SortedRow:
     """Compare a row with the others of the same patient and day.
 
     These are the first row for each answer in the file (`said`), and what is stored.
     """
-    positive, known = _is_positive(row), stored.get(swab)
+    positive, known = _is_positive(row), stored.get(swab[1])
     if positive is None:
-        is_told = swab in stored or said.keys() - {None} or said[None] != row.number
+        is_told = swab[1] in stored or said.keys() - {None} or said[None] != row.number
         return SortedRow(row=row, decision=_KNOWN) if is_told else _taken(row, _SWABBED, swab)
     if (other := said.get(not positive)) is not None:
         problem = f"the same patient and day as row {other}, with another result"

@@ -64,6 +64,7 @@ def _connect(path: Path, *, durable: bool, read_only: bool) -> sqlite3.Connectio
         if not durable:
             # Must come first: otherwise SQLite needs shared memory, which network shares do not have.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA temp_store = MEMORY")  # nothing of a patient is put into TMPDIR
         _check_version(connection, path, read_only=read_only)
         if not read_only:
             _prepare(connection, durable=durable)

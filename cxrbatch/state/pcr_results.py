@@ -54,6 +54,11 @@ class PcrResults:
         """List all imports, the earliest first."""
         return [_import(row) for row in self._connection.execute(_IMPORTS)]
 
+    def has_import_by(self, beginning: str) -> bool:
+        """Check whether there is an import by somebody whose name begins so."""
+        query = "SELECT 1 FROM import WHERE substr(imported_by, 1, length(:name)) = :name LIMIT 1"
+        return self._connection.execute(query, {"name": beginning}).fetchone() is not None
+
     def undo(self, number: int, undone: dt.datetime, by: str = "") -> None:
         """Let the rows of an import not count any more; what stood before it stands again."""
         self._connection.execute(
@@ -73,6 +78,14 @@ class PcrResults:
                 f"SELECT DISTINCT patient_key, date, positive {_COUNTING} AND positive IS NULL ORDER BY 1, 2"
             )
         )
+
+    def standing(self, patient: PatientKey) -> dict[dt.date, bool | None]:
+        """Find what stands for each day of a patient; None for a swab whose result is pending."""
+        query = (
+            f"SELECT date, positive {_COUNTING} AND patient_key = ? ORDER BY positive IS NOT NULL, import.id"
+        )
+        rows = self._connection.execute(query, (encode_key(patient),))
+        return {dt.date.fromisoformat(day): None if value is None else bool(value) for day, value in rows}
 
     def days(
         self, patients: Iterable[PatientKey]

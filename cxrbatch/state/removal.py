@@ -17,18 +17,23 @@ from cxrbatch.state.rows import searchable
 
 _GONE = json.dumps("a file that was deleted from the state")
 
-# Whoever came in, was listed, or was swabbed lately, and whoever shares an image or the name of a file with them: the
-# rules of the list (1, 3 and 4) look at both.
-_KEPT = """
+_ALL_KEYS = " UNION ".join(
+    f"SELECT patient_key FROM {table}"  # noqa: S608
+    for table in ("image", "result", "listed", "large_image")
+)
+# All but those who came in, were listed, or were swabbed lately, and those who share an image or the name of a file
+# with them: the rules of the list (1, 3 and 4) look at both.
+_LONG_GONE = f"""
 WITH lately AS (
     SELECT patient_key FROM image WHERE first_night >= :night
     UNION SELECT patient_key FROM listed JOIN run ON run.id = listed.run WHERE run.night >= :night
     UNION SELECT patient_key FROM result WHERE date >= :night)
+SELECT patient_key FROM ({_ALL_KEYS}) EXCEPT SELECT patient_key FROM (
 SELECT patient_key FROM lately
 UNION SELECT patient_key FROM image WHERE sop_instance_uid <> '' AND sop_instance_uid IN
     (SELECT sop_instance_uid FROM image WHERE patient_key IN lately)
-UNION SELECT patient_key FROM image WHERE (root, name) IN (SELECT root, name FROM image WHERE patient_key IN lately)
-"""
+UNION SELECT patient_key FROM image WHERE (root, name) IN (SELECT root, name FROM image WHERE patient_key IN lately))
+"""  # noqa: S608
 
 _N_THUMBNAILS = "SELECT count(*) FROM image WHERE patient_key IN going AND thumbnail <> x''"
 _DELETE = {
@@ -104,17 +109,14 @@ class Removal:
         anybody who stays, and has no file left: what still lies in its folder, or in a folder that is not there, has
         to be remembered, or else it would come in again.
         """
-        night = {"night": before.isoformat()}
-        kept = {row[0] for row in self._connection.execute(_KEPT, night)}
-        gone = [key for key in self._all_keys() if key not in kept and not self._may_come_again(key)]
-        return self._remove(gone, before)
+        rows = self._connection.execute(_LONG_GONE, {"night": before.isoformat()})
+        return self._remove([key for (key,) in rows if not self._may_come_again(key)], before)
 
     def _remove(self, keys: list[str], before: dt.date = dt.date.min) -> Removed:
         """Remove patients, and lists and runs of the nights before a date."""
         files = tuple(path for key in keys for _, path in self._files(key) if path.exists())
         self._connection.commit()
         self._connection.execute("PRAGMA secure_delete = ON")
-        self._connection.execute("PRAGMA temp_store = MEMORY")  # nothing of a patient is put into TMPDIR
         self._connection.execute("CREATE TEMP TABLE going (patient_key TEXT PRIMARY KEY)")
         self._connection.executemany("INSERT INTO going VALUES (?)", ((key,) for key in keys))
         (n_thumbnails,) = self._connection.execute(_N_THUMBNAILS).fetchone()
@@ -143,10 +145,8 @@ class Removal:
             return False
         return True
 
-    def _all_keys(self) -> list[str]:
-        tables = ("image", "result", "listed", "large_image")
-        query = " UNION ".join(f"SELECT patient_key FROM {table}" for table in tables)  # noqa: S608
-        return [row[0] for row in self._connection.execute(query)]
+    def _all_keys(self) -> Iterator[str]:
+        return (key for (key,) in self._connection.execute(_ALL_KEYS))
 
     def _files(self, key: str) -> Iterator[tuple[Path, Path]]:
         """Find the folder and the path of each file of a patient; objects of a store are not looked for."""

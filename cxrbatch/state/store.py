@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,6 @@ SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
         (SELECT sop_instance_uid FROM image WHERE patient_key IN waiting AND sop_instance_uid <> ''))
     OR (root, name) IN
         (SELECT root, name FROM image WHERE patient_key IN waiting AND status = 'not_scored')
-    ORDER BY id
 """
 
 
@@ -200,13 +200,15 @@ class State:
         """
         row = image_row(file, outcome, context)
         self._recognise(row, outcome)
-        if known := self._connection.execute(_READ_BEFORE, row).fetchone():
+        known = self._connection.execute(_READ_BEFORE, row).fetchone()
+        if known:
             outcome, kept = compared(known, row, outcome)
             row = image_row(file, outcome, context) | kept
-        self._connection.execute(_REMEMBER, row)
-        stored = self._connection.execute(_OF_THIS_VERSION, row).fetchone()
+        added = self._connection.execute(_REMEMBER, row).lastrowid
         return StoredOutcome(
-            id=stored["id"], outcome=outcome, first_night=dt.date.fromisoformat(stored["first_night"])
+            id=known["id"] if known else int(added or 0),
+            outcome=outcome,
+            first_night=dt.date.fromisoformat(row["first_night"]),
         )
 
     def _recognise(self, row: Mapping[str, Any], outcome: Outcome) -> None:
@@ -248,9 +250,14 @@ class State:
         Also relevant are images with the same SOPInstanceUID, and other versions of files that were not scored. An
         image that came in after that night does not count here if the patient has a result of the night on which the
         image came in, or a later one: no image is dated after that night (rule 5 of ``docs/nightly.md``).
+
+        Returns
+        -------
+        list of StoredImage
+            In the order in which they were stored; SQLite would keep a second copy of all rows to sort them.
         """
         rows = self._connection.execute(_SELECT_IMAGES, {"after": after.isoformat()})
-        return [stored_image_of(row) for row in rows]
+        return sorted(map(stored_image_of, rows), key=attrgetter("id"))
 
     def images(self) -> Iterator[ImageSummary]:
         """Read summaries of all images, in the order in which they came in; skipped files are left out."""
@@ -274,11 +281,10 @@ class State:
 
     def forget_thumbnails(self, before: dt.date) -> None:
         """Remove the thumbnails of images that came in before a night."""
-        self._connection.execute(
-            "UPDATE image SET thumbnail = x'' WHERE first_night < ? AND thumbnail <> x''",
-            (before.isoformat(),),
-        )
-        self.commit()
+        going = self._connection.execute(
+            "SELECT id FROM image WHERE first_night < ? AND thumbnail <> x''", (before.isoformat(),)
+        ).fetchall()
+        write_in_turns(self._connection, "UPDATE image SET thumbnail = x'' WHERE id = ?", going)
 
     # --- patients
 

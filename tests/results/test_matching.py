@@ -9,10 +9,11 @@ import pwd
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -356,21 +357,22 @@ def lab_row(number: int, word: str, **fields: Any) -> LabRow:
     ],
 )
 def test_what_only_messages_say(fields: dict[str, Any], expected: str, problem: str) -> None:
-    (item,) = sort_rows([lab_row(1, "pos", **fields)], matching, {}, TODAY)
+    (item,) = sort_rows([lab_row(1, "pos", **fields)], matching, standing(), TODAY)
     assert (item.decision.row_class, item.decision.problem) == (expected, problem)
     assert item.is_taken is (not problem)
 
 
 def test_a_correction_says_what_it_corrects() -> None:
     rows = [lab_row(1, "pos"), lab_row(2, "neg*"), lab_row(3, "neg*")]
-    sorted_rows = sort_rows(rows, matching, {}, TODAY)
+    sorted_rows = sort_rows(rows, matching, standing(), TODAY)
     assert [item.decision.problem for item in sorted_rows] == ["row 2 corrects it", "", ""]
     for stored_one, word in ((True, "positive"), (False, "negative")):
-        (back,) = sort_rows([lab_row(1, "invalid*")], matching, {(key("82"), DAY): stored_one}, TODAY)
+        known = standing({(key("82"), DAY): stored_one})
+        (back,) = sort_rows([lab_row(1, "invalid*")], matching, known, TODAY)
         assert back.decision.problem == (
             f"stored for this patient and day is: {word}, and the laboratory takes that back"
         )
-        (unknown,) = sort_rows([lab_row(1, "invalid*", patient_id="99")], matching, {}, TODAY)
+        (unknown,) = sort_rows([lab_row(1, "invalid*", patient_id="99")], matching, standing(), TODAY)
         assert unknown.decision.row_class is RowClass.INCONCLUSIVE
 
 
@@ -416,7 +418,7 @@ def test_rows_of_one_patient_and_day(known: list[bool | None], answers: str, exp
     rows = [lab_row(number, word) for number, word in enumerate(answers.split(), start=2)]
     others = {(key("82"), DAY - dt.timedelta(1)): False, (key("42"), DAY): True}
     sorted_rows = sort_rows(
-        rows, matching, others | {(key("82"), DAY): positive for positive in known}, TODAY
+        rows, matching, standing(others | {(key("82"), DAY): positive for positive in known}), TODAY
     )
     assert [item.decision.row_class for item in sorted_rows] == expected.split()
     positives = {"pos": True, "neg": False, "pending": None}
@@ -1105,6 +1107,14 @@ def matching(**identifiers: str | None) -> list[PatientKey]:
     return sorted({header.patient_key for header in fitting})
 
 
+Known = Mapping[tuple[PatientKey, dt.date], bool | None]
+
+
+def standing(known: Known = MappingProxyType({})) -> Callable[[PatientKey], dict[dt.date, bool | None]]:
+    """As the state does it, from a table of what is stored."""
+    return lambda patient: {day: positive for (who, day), positive in known.items() if who == patient}
+
+
 def written(rows: Sequence[tuple[str, ...]], delimiter: str = ",") -> str:
     stream = io.StringIO(newline="")
     csv.writer(stream, delimiter=delimiter).writerows([tuple(CELLS), *rows])
@@ -1176,7 +1186,7 @@ def test_every_row_lands_in_exactly_one_class(
     folder: Path,
 ) -> None:
     rows = [cells for cells in rows if any(cells)]
-    sorted_rows = sort_rows(read(rows, folder, delimiter), matching, known, TODAY)
+    sorted_rows = sort_rows(read(rows, folder, delimiter), matching, standing(known), TODAY)
     assert [item.row.number for item in sorted_rows] == list(range(2, len(rows) + 2))
     assert [item.decision.row_class.value for item in sorted_rows] == expected_classes(rows, known)
     for item in sorted_rows:
@@ -1189,11 +1199,11 @@ def test_twice_stores_nothing_new_and_changes_nothing(
     rows: list[tuple[str, ...]], known: dict[tuple[PatientKey, dt.date], bool | None], folder: Path
 ) -> None:
     lab_rows = read(rows, folder)
-    first = sort_rows(lab_rows, matching, known, TODAY)
+    first = sort_rows(lab_rows, matching, standing(known), TODAY)
     new = {(r.patient_key, r.date): r.positive for item in first if (r := item.result)}
     assert len(new) == sum(item.result is not None for item in first)
     assert all(known[swab] is None and new[swab] is not None for swab in new.keys() & known.keys())
-    second = sort_rows(lab_rows, matching, known | new, TODAY)
+    second = sort_rows(lab_rows, matching, standing(known | new), TODAY)
     for before, after in zip(first, second, strict=True):
         expected = RowClass.KNOWN if before.is_taken else before.decision.row_class
         assert after.decision.row_class is expected
@@ -1203,7 +1213,9 @@ def test_twice_stores_nothing_new_and_changes_nothing(
 @given(rows=LAB_ROWS)
 def test_order_of_the_rows_does_not_decide_what_is_stored(rows: list[tuple[str, ...]], folder: Path) -> None:
     def results(ordered: Sequence[tuple[str, ...]]) -> set[PcrResult]:
-        return {r for item in sort_rows(read(ordered, folder), matching, {}, TODAY) if (r := item.result)}
+        return {
+            r for item in sort_rows(read(ordered, folder), matching, standing(), TODAY) if (r := item.result)
+        }
 
     assert results(rows) == results(rows[::-1])
 

@@ -173,6 +173,60 @@ def test_results(tmp_path: Path) -> None:
         assert state.pcr.days([b]) == ({b: [night(1)]}, {})
 
 
+def test_what_stands_of_a_patient_is_the_last_result_of_each_day_or_else_a_swab(tmp_path: Path) -> None:
+    a, b = ("dicom", "", "A"), ("dicom", "", "B")
+    with open_state(tmp_path / "state") as state:
+        for number, (patient, day, positive) in enumerate(
+            [(a, 1, True), (a, 1, False), (a, 1, None), (a, 2, None), (b, 3, True), (a, 4, True)]
+        ):
+            state.pcr.add(
+                [PcrResult(patient_key=patient, date=night(day), positive=positive)], moment(number)
+            )
+        state.pcr.undo(6, moment(9))
+        assert state.pcr.standing(a) == {night(1): False, night(2): None}
+        assert state.pcr.standing(b) == {night(3): True}
+        assert state.pcr.standing(("dicom", "", "C")) == {}
+
+
+def test_who_imported_is_found_by_the_beginning_of_the_name(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        state.pcr.add([], moment(1), "ward%")
+        assert [state.pcr.has_import_by(name) for name in ("", "ward%", "war", "w%", "ward%s")] == [
+            True,
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
+def test_no_step_of_a_night_reads_all_images_or_sorts_whole_rows(tmp_path: Path) -> None:
+    """With ten million images either takes minutes; SQLite says what it will do."""
+    statements: list[str] = []
+    with open_state(tmp_path / "state") as state:
+        connection = state._connection
+        connection.set_trace_callback(statements.append)
+        stored = state.put(found("a"), image_score("a", 0.5, sop_instance_uid="1.2"), context())
+        assert state.get(found("a"), context(), thumbnail=True) is not None
+        state.follow_new_keys()
+        state.mark_duplicates({stored.id: ""})
+        state.stored_images(after=night(-9))
+        state.forget_thumbnails(before=night(1))
+        state.pcr.days([("dicom", "", "A")])
+        state.patients(patient_id="A")
+        connection.set_trace_callback(None)
+        steps = [
+            ("WITH waiting" in statement, step)
+            for statement in statements
+            if statement.split()[0] in ("SELECT", "WITH", "UPDATE", "INSERT")
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+        assert connection.execute("PRAGMA temp_store").fetchone()[0] == 2  # in memory
+    assert len([step for _, step in steps if step.startswith("SEARCH image USING")]) > 8
+    assert [step for _, step in steps if step == "SCAN image"] == []
+    assert [step for is_evidence, step in steps if is_evidence and "ORDER BY" in step] == []
+
+
 def test_patients_are_found_by_exactly_what_is_asked(tmp_path: Path) -> None:
     with open_state(tmp_path / "state") as state:
         for number, (patient, issuer, accession) in enumerate(

@@ -1,12 +1,15 @@
 """Others write between the parts of a long list, and never within one."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.turns import at_once, write_in_turns
+from tests.factories.records import image_score
+from tests.factories.stored import context, found, night
 
 
 def test_others_write_between_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +27,18 @@ def test_others_write_between_the_parts(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("cxrbatch.state.turns.time.sleep", enter)
     write_in_turns(connection, "INSERT INTO line VALUES (?)", [("a",), ("b",), ("c",)])
     assert [text for (text,) in other.execute("SELECT text FROM line")] == ["a", "b", "by another", "c"]
+    assert len(pauses) == 1
+
+
+def test_thumbnails_are_forgotten_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("cxrbatch.state.turns._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("cxrbatch.state.turns.time.sleep", pauses.append)
+    with open_state(tmp_path / "state") as state:
+        for name in ("a", "b", "c"):
+            state.put(found(name), replace(image_score(name, 0.5), thumbnail=b"x"), context(0))
+        state.forget_thumbnails(before=night(1))
+        assert [item.outcome.thumbnail for item in state.stored_images(night(-9))] == [b""] * 3
     assert len(pauses) == 1
 
 
