@@ -32,6 +32,7 @@ Arrays = list[NDArray[Any]]
 _DECIDE_NO_WEIGHTS = (
     "name",
     "gate",
+    "mirrored",
     "bootstraps",
     "folds",
     "patient_folds",

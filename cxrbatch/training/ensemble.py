@@ -19,10 +19,13 @@ class Ensemble:
         Of `cxrbatch.training.lungs.lung_crop`; None where the networks get the whole image.
     members : tuple of keras.Model
         One for each seed: what they get, values 0–255 → logits (batch, 2).
+    mirrored : bool
+        Whether logits are means of those of an image and of its mirror image.
     """
 
     crop: keras.Model | None
     members: tuple[keras.Model, ...]
+    mirrored: bool = False
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the logits of each member by itself.
@@ -40,6 +43,10 @@ class Ensemble:
 
     def _logits(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
         seen = _crop(self.crop, part)
+        shown = [seen, seen[:, :, ::-1]] if self.mirrored else [seen]
+        return np.mean([self._of_members(one) for one in shown], axis=0, dtype=np.float32)
+
+    def _of_members(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([member(seen, training=False).numpy() for member in self.members])
 
 

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from numpy.typing import NDArray
 
 from cxrbatch.training.calibration import Calibration, Line
@@ -30,20 +30,21 @@ def export_scores(ensemble: Ensemble, calibration: Calibration, spec: NetworkSpe
     """
     if ensemble.crop is None:
         radiograph = layers.Input(ensemble.members[0].input.shape[1:], name="radiograph")
-        logits = _average([_on(radiograph, member) for member in ensemble.members])
+        shown = [radiograph, ops.flip(radiograph, axis=2)] if ensemble.mirrored else [radiograph]
+        logits = _average([_on(image, member) for member in ensemble.members for image in shown])
         return keras.Model(radiograph, _scores(logits, calibration), name="cxrbatch")
-    return _export_lung(ensemble.crop, ensemble.members, calibration, spec)
+    return _export_lung(ensemble.crop, ensemble, calibration, spec)
 
 
 def _export_lung(
-    crop: keras.Model, members: tuple[keras.Model, ...], calibration: Calibration, spec: NetworkSpec
+    crop: keras.Model, ensemble: Ensemble, calibration: Calibration, spec: NetworkSpec
 ) -> keras.Model:
     radiograph, seen = crop.input, crop.output
     lines = (calibration.abnormal, calibration.covid_given_abnormal)
     logits, parts = [], []
-    for number, member in enumerate(members):
-        prefix = f"network{number}_" if len(members) > 1 else ""
-        tensors = lung_network(seen["box"], spec, prefix)
+    for number, member in enumerate(ensemble.members):
+        prefix = f"network{number}_" if len(ensemble.members) > 1 else ""
+        tensors = lung_network(seen["box"], spec, prefix, mirrored=ensemble.mirrored)
         copy_weights(member, keras.Model(radiograph, tensors.logits), prefix)
         kernels, bias = _calibrated(*heads(member, spec.taps), lines)
         logits.append(tensors.logits)

@@ -142,7 +142,7 @@ def fit_all(training_set: Dataset, recipe: TrainRecipe, origin: Origin, options:
     check_training_set(training_set.cases, recipe)
     images = network_inputs(origin.crop, training_set.images)
     members = [_fit(images, training_set.cases, recipe, seed, origin, options) for seed in recipe.fit.seeds]
-    return Ensemble(crop=origin.crop, members=tuple(members))
+    return Ensemble(crop=origin.crop, members=tuple(members), mirrored=recipe.mirrored)
 
 
 def _fit(

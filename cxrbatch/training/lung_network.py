@@ -30,15 +30,18 @@ class LungNetwork:
     Attributes
     ----------
     maps : tuple of KerasTensor
-        Feature maps of the backbone.
+        Feature maps of the backbone; `mirrored`: of all images, then of all mirror images.
     weights : KerasTensor, shape (batch, places, places, 1)
-        Lung probability of each place.
+        Lung probability of each place; `mirrored`: as `maps`.
     logits : KerasTensor, shape (batch, 2)
+    mirrored : bool
+        Whether the features are means of those of an image and of its mirror image.
     """
 
     maps: tuple[keras.KerasTensor, ...]
     weights: keras.KerasTensor
     logits: keras.KerasTensor
+    mirrored: bool = False
 
 
 def build_lung_logits(_preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.Model:
@@ -54,8 +57,18 @@ def build_lung_logits(_preprocess: PreprocessSpec, spec: NetworkSpec) -> keras.M
     return keras.Model(seen, lung_network(seen, spec).logits, name="lung_network")
 
 
-def lung_network(seen: keras.KerasTensor, spec: NetworkSpec, prefix: str = "") -> LungNetwork:
-    """Create the layers of the network on a tensor; see `build_lung_logits`."""
+def lung_network(
+    seen: keras.KerasTensor, spec: NetworkSpec, prefix: str = "", *, mirrored: bool = False
+) -> LungNetwork:
+    """Create the layers of the network on a tensor; see `build_lung_logits`.
+
+    Parameters
+    ----------
+    mirrored : bool
+        Average the features of each image and of its mirror image; then both get the same logits.
+    """
+    if mirrored:
+        seen = ops.concatenate([seen, ops.flip(seen, axis=2)], axis=0)
     grey, lung = ops.split(seen, 2, axis=-1)
     weights = layers.AveragePooling2D(_STRIDE, name=f"{prefix}lung_weights")(
         layers.Rescaling(1 / 255, offset=_FLOOR)(lung)
@@ -64,19 +77,27 @@ def lung_network(seen: keras.KerasTensor, spec: NetworkSpec, prefix: str = "") -
     averages = [
         layers.BatchNormalization(
             center=False, scale=False, epsilon=_EPSILON, trainable=False, name=f"{prefix}standardise{tap}"
-        )(_lung_mean(features, weights))
+        )(_lung_mean(features, weights, mirrored=mirrored))
         for tap, features in zip(spec.taps, maps, strict=True)
     ]
     features = layers.Concatenate(name=f"{prefix}lung_features")(averages)
     features = layers.Dropout(spec.dropout, name=f"{prefix}dropout")(features)
     logits = layers.Dense(2, kernel_initializer="zeros", name=f"{prefix}logits")(features)
-    return LungNetwork(maps, weights, logits)
+    return LungNetwork(maps, weights, logits, mirrored)
 
 
-def _lung_mean(features: keras.KerasTensor, weights: keras.KerasTensor) -> keras.KerasTensor:
-    """Average a feature map over its places, each with the lung probability as weight."""
+def _lung_mean(
+    features: keras.KerasTensor, weights: keras.KerasTensor, *, mirrored: bool
+) -> keras.KerasTensor:
+    """Average a feature map over its places, each with the lung probability as weight; then with its mirror image."""
     weights = _coarser(weights, features.shape[1])
-    return ops.sum(features * weights, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))
+    mean = ops.sum(features * weights, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))
+    return ops.mean(_pairs(mean), axis=0) if mirrored else mean
+
+
+def _pairs(both: keras.KerasTensor) -> keras.KerasTensor:
+    """Split a tensor of all images, then all mirror images: (2 × batch, …) → (2, batch, …)."""
+    return ops.reshape(both, (2, -1, *both.shape[1:]))
 
 
 def _coarser(weights: keras.KerasTensor, places: int) -> keras.KerasTensor:
@@ -134,7 +155,14 @@ def evidence(
             layers.UpSampling2D(factor, name=f"{prefix}evidence_up{index}")(part) if factor > 1 else part
         )
     weights = tensors.weights / ops.sum(tensors.weights, axis=(1, 2), keepdims=True)
-    return layers.Add(name=f"{prefix}evidence")(parts) * weights
+    found = layers.Add(name=f"{prefix}evidence")(parts) * weights
+    return _mean_of_both(found) if tensors.mirrored else found
+
+
+def _mean_of_both(found: keras.KerasTensor) -> keras.KerasTensor:
+    """Average the values of the places of each image and, turned back, of its mirror image."""
+    image, mirror_image = ops.unstack(_pairs(found), 2)
+    return (image + ops.flip(mirror_image, axis=2)) / 2
 
 
 def copy_weights(source: keras.Model, target: keras.Model, prefix: str) -> None:

@@ -222,6 +222,9 @@ class TrainRecipe:
     test_share : float
         Share of the patients otherwise in the training set that is held out at random, within [0, 1): the *own
         split*. On it, recognising the hospital is enough for good figures.
+    mirrored : bool
+        Average the answers for an image and for its mirror image, so that both get the same score. The weights are
+        the same; the network of the bundle takes twice the time.
     bootstraps : int
         Resamples of each confidence interval.
     """
@@ -232,6 +235,7 @@ class TrainRecipe:
     patient_folds: int = 0
     test_share: float = 0.0
     gate: str = ""
+    mirrored: bool = False
     bootstraps: int = 2000
     preprocess: PreprocessSpec = field(default_factory=PreprocessSpec)
     lungs: LungSpec = field(default_factory=LungSpec)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cxrbatch.bundle import load_network, scores_only
+from cxrbatch.bundle.convert_network import convert_network
 from cxrbatch.datasets import LungSpec
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.errors import RecipeError
@@ -122,11 +123,17 @@ def test_heads_learn_only_within_domains() -> None:
     assert (fit_within_domains(features, cases, 1, ridge=0.1) == 0).all()
 
 
-@pytest.fixture(scope="module")
-def exported(network: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ensemble, keras.Model]:
+@pytest.fixture(scope="module", params=[False, True], ids=["as it is", "mirrored"])
+def exported(
+    network: keras.Model, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> tuple[Ensemble, keras.Model]:
     keras.utils.set_random_seed(0)
     segmenter = build_segmenter(RECIPE.preprocess, 4)
-    ensemble = Ensemble(crop=lung_crop(segmenter, 0.08, SPEC.size_px), members=(network, _other(network)))
+    ensemble = Ensemble(
+        crop=lung_crop(segmenter, 0.08, SPEC.size_px),
+        members=(network, _other(network)),
+        mirrored=request.param,
+    )
     path = tmp_path_factory.mktemp("bundle") / "model.keras"
     export_scores(ensemble, LINES, SPEC).save(path)
     return ensemble, load_network(path)
@@ -156,6 +163,12 @@ def test_the_exported_network_scores_as_its_ensemble(
     assert scores_only(scores_only(loaded)).output.shape == (None, 3)
 
 
+def test_it_can_be_converted_for_litert(exported: tuple[Ensemble, keras.Model], tmp_path: Path) -> None:
+    """`convert_network` refuses scores that differ by more than 1e-5."""
+    exported[1].save(tmp_path / "model.keras")
+    assert convert_network(tmp_path / "model.keras").content
+
+
 def test_the_evidence_of_all_places_is_the_logit(
     exported: tuple[Ensemble, keras.Model], data: Dataset
 ) -> None:
@@ -167,6 +180,29 @@ def test_the_evidence_of_all_places_is_the_logit(
     abnormal, covid = found["evidence"].astype(np.float64).sum(axis=(1, 2)).T
     p, q = 1 / (1 + np.exp(-abnormal)), 1 / (1 + np.exp(-covid))
     assert found["scores"] == pytest.approx(np.stack([p * q, p * (1 - q), 1 - p], axis=1), abs=1e-4)
+
+
+def test_an_image_and_its_mirror_image_have_one_score_and_mirrored_evidence(
+    boxes: NDArray[np.uint8], network: keras.Model
+) -> None:
+    """Of the box around the lungs: what finds the lungs need not be symmetrical."""
+    seen = keras.Input(boxes.shape[1:])
+    crop = keras.Model(seen, {"box": seen, "rows": _whole(seen), "columns": _whole(seen)})
+    ensemble = Ensemble(crop=crop, members=(network,), mirrored=True)
+    loaded = export_scores(ensemble, LINES, SPEC)
+    found, mirror_found = (
+        {name: tensor.numpy() for name, tensor in loaded(images.astype(np.float32)).items()}
+        for images in (boxes, boxes[:, :, ::-1])
+    )
+    assert mirror_found["scores"] == pytest.approx(found["scores"], abs=1e-6)
+    assert mirror_found["evidence"][:, :, ::-1] == pytest.approx(found["evidence"], abs=1e-6)
+    apart = export_scores(Ensemble(crop=crop, members=(network,)), LINES, SPEC)(boxes.astype(np.float32))
+    assert np.abs(apart["scores"].numpy() - found["scores"]).max() > 1e-4
+
+
+def _whole(seen: keras.KerasTensor) -> keras.KerasTensor:
+    """Start and length of a box that is the whole image."""
+    return keras.ops.stack([0 * seen[:, 0, 0, 0], 0 * seen[:, 0, 0, 0] + float(SPEC.size_px)], axis=1)
 
 
 def test_features_for_the_source_probe_are_the_lung_averages(
