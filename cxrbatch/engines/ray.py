@@ -22,7 +22,7 @@ from cxrbatch.engines.engine import Result
 from cxrbatch.engines.local import LocalEngine, prepared_bytes
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.engines.pool import MOST_WAITING, default_workers
-from cxrbatch.engines.ray_cluster import check_nodes, connected, nodes_with_processors
+from cxrbatch.engines.ray_cluster import LOST, check_nodes, connected, nodes_with_processors
 from cxrbatch.engines.ray_node import BlockRead, Job, expected_of, read_block
 from cxrbatch.engines.ray_scorers import PlacedScorer, Scorers
 from cxrbatch.errors import CxrbatchError, WorkersFailed
@@ -175,7 +175,7 @@ class RayEngine:
             if ready:
                 return ready[0]
             if not nodes_with_processors(self._ray):
-                raise WorkersFailed("the Ray cluster has lost its nodes; start them and run again")
+                raise WorkersFailed(LOST)
         raise WorkersFailed(
             f"the Ray cluster has sent nothing for {silent_s / 60:.0f} min; perhaps other programs have taken its "
             "processors, or a node hangs. What was scored is remembered: run again"

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -22,7 +23,12 @@ from cxrbatch.engines.ray_node import ENVIRONMENT, Expected, examine_node
 from cxrbatch.errors import UsageProblem, WorkersFailed
 from cxrbatch.limits import share_memory
 
+_LOG = logging.getLogger(__name__)
+
+LOST = "the Ray cluster has lost its nodes; start them and run again. What was scored is remembered"
+
 _ADDRESS = "127.0.0.1"
+_ANSWER_S = 5.0
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With 0 Ray takes 127.0.0.1 as it is given; else it puts an address in its place that others reach."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -119,12 +125,29 @@ def _end_dashboard() -> None:
 
 
 def nodes_with_processors(ray: Any) -> list[dict[str, Any]]:
-    """List the nodes that can read files: a first node may have none."""
+    """List the nodes that can read files: a first node may have none.
+
+    Raises
+    ------
+    WorkersFailed
+        The first node is lost. Ray would wait for it in silence, and after a minute end this process.
+    """
+    _require_first_node(ray)
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+
+
+def _require_first_node(ray: Any) -> None:
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise WorkersFailed(LOST) from error
 
 
 def check_nodes(ray: Any, expected: Expected, most_s: float) -> None:
     """Check every node before anything is read, on a processor of the node, so that it is known to give one.
+
+    A node that is lost meanwhile is not waited for.
 
     Raises
     ------
@@ -137,10 +160,7 @@ def check_nodes(ray: Any, expected: Expected, most_s: float) -> None:
     examine = ray.remote(num_cpus=1, max_retries=1)(examine_node)
     facts = (expected.bundle, expected.bundle_sha256, expected.versions, expected.store)
     answers = {
-        examine.options(scheduling_strategy=on_node(node["NodeID"])).remote(*facts): node[
-            "NodeManagerHostname"
-        ]
-        for node in nodes
+        examine.options(scheduling_strategy=on_node(node["NodeID"])).remote(*facts): node for node in nodes
     }
     answered, late = ray.wait(list(answers), num_returns=len(answers), timeout=most_s)
     wrong = [sentence for answer in answered if (sentence := _answer(ray, answers[answer], answer))]
@@ -149,19 +169,25 @@ def check_nodes(ray: Any, expected: Expected, most_s: float) -> None:
         ray.cancel(answer, force=True)
     if wrong:
         raise WorkersFailed("\n".join(wrong))
+    if not nodes_with_processors(ray):
+        raise WorkersFailed(LOST)
 
 
-def _no_answer(host: str, most_s: float) -> str:
+def _no_answer(node: dict[str, Any], most_s: float) -> str:
     return (
-        f"node {host}: gave no processor within {most_s:.0f} s; perhaps other programs have taken its processors, or "
-        "it is overloaded"
+        f"node {node['NodeManagerHostname']}: gave no processor within {most_s:.0f} s; perhaps other programs have "
+        "taken its processors, or it is overloaded"
     )
 
 
-def _answer(ray: Any, host: str, answer: Any) -> str:
+def _answer(ray: Any, node: dict[str, Any], answer: Any) -> str:
+    host = node["NodeManagerHostname"]
     try:
         return ray.get(answer)
     except ray.exceptions.RayError as error:
+        if node["NodeID"] not in {alive["NodeID"] for alive in nodes_with_processors(ray)}:
+            _LOG.warning("node %s was lost; the run goes on without it", host)
+            return ""
         cause = getattr(error, "cause", None) or error
         return (
             f"node {host}: could not be examined ({type(cause).__name__}); is cxrbatch "

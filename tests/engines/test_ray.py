@@ -1,17 +1,21 @@
 """The cluster: the tables of the local engine, also when processes are killed; nodes that differ are refused."""
 
 import os
+import platform
 import re
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cxrbatch import load_bundle
-from cxrbatch.engines import EngineOptions, open_engine, ray
+from cxrbatch.engines import EngineOptions, open_engine, ray, ray_cluster
 from cxrbatch.engines.ray_node import ENVIRONMENT, BlockRead, Expected, examine_node, expected_of
 from cxrbatch.errors import UsageProblem, WorkersFailed
 from cxrbatch.infer import Device
@@ -37,7 +41,7 @@ def expected(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
 
 
 def sentence(expected: Expected) -> str:
-    return examine_node(expected.bundle, expected.bundle_sha256, expected.versions)
+    return examine_node(expected.bundle, expected.bundle_sha256, expected.versions, expected.store)
 
 
 def test_a_node_that_is_as_expected(expected: Expected) -> None:
@@ -62,6 +66,49 @@ def test_a_node_with_another_bundle(expected: Expected) -> None:
 def test_a_node_without_protection(name: str, expected: Expected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name)
     assert f"Ray was started there without {name}={ENVIRONMENT[name]}" in sentence(expected)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ({}, ""),
+        ({"AWS_SESSION_TOKEN": "other"}, ""),  # each node may have credentials of its own
+        (
+            {"AWS_SECRET_ACCESS_KEY": ""},
+            "before ray start, set AWS_SECRET_ACCESS_KEY in the environment there",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://u:p@s"},
+            "before ray start, AWS_ENDPOINT_URL: give http://HOST:PORT or ",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "https://minio.other:9000"},
+            "AWS_REGION or AWS_ENDPOINT_URL is another one there",
+        ),
+        ({"AWS_ENDPOINT_URL": ""}, "AWS_REGION or AWS_ENDPOINT_URL is another one there"),
+        ({"AWS_REGION": "eu-central-1"}, "AWS_REGION or AWS_ENDPOINT_URL is another one there"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="object stores are read on Linux only")
+def test_a_node_with_another_object_store(
+    there: dict[str, str], said: str, expected: Expected, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
+) -> None:
+    """The sentence repeats nothing of the environment; where files are read from a disk, nothing is asked."""
+    here = {
+        "AWS_ACCESS_KEY_ID": "AKIAPLANTED",
+        "AWS_SECRET_ACCESS_KEY": "planted",
+        "AWS_ENDPOINT_URL": "https://minio.hospital:9000",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    store = expected_of(load_bundle(tiny_bundle), from_store=True).store
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    assert sentence(expected) == ""
+    wrong = sentence(replace(expected, store=store))
+    assert wrong.startswith(f"node {platform.node()}: {said}") if said else not wrong
+    assert not re.search("AKIA|planted|minio|u:p", wrong)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +142,41 @@ def test_a_node_that_does_not_see_the_export(tiny_bundle: Path, tmp_path: Path) 
     engine._check_share(known, ray._Block(refs))
     with pytest.raises(WorkersFailed, match="node-7 does not see files that are here"):
         engine._check_share(replace(known, missing=(0, 1)), ray._Block(refs))
+
+
+# --- nodes that are lost: with real ones, tests/hostile/test_ray_kills.py
+
+
+class ClusterOfOne:
+    """What `ray_cluster` asks of Ray, where nothing comes back."""
+
+    exceptions = SimpleNamespace(RayError=OSError)
+
+    def __init__(self, first_node: str, node_id: str) -> None:
+        self.get_runtime_context = lambda: SimpleNamespace(gcs_address=first_node)
+        self.nodes = lambda: [{"NodeID": node_id, "Alive": True, "Resources": {"CPU": 1.0}}]
+
+    def get(self, _: object) -> None:
+        raise OSError
+
+
+def test_a_node_that_is_lost_while_it_is_examined(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        cluster = ClusterOfOne(f"127.0.0.1:{listening.getsockname()[1]}", "a")
+        there, lost = ({"NodeID": name, "NodeManagerHostname": f"host-{name}"} for name in "ab")
+        assert "node host-a: could not be examined (OSError)" in ray_cluster._answer(cluster, there, None)
+        assert not caplog.text
+        assert ray_cluster._answer(cluster, lost, None) == ""
+        assert "node host-b was lost; the run goes on without it" in caplog.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_the_first_node_is_lost(host: str) -> None:
+    """Ray is not asked: it would wait."""
+    with socket.create_server(("127.0.0.1", 0)) as ended:
+        port = ended.getsockname()[1]
+    with pytest.raises(WorkersFailed, match="has lost its nodes; start them and run again"):
+        ray_cluster.nodes_with_processors(ClusterOfOne(f"{host}:{port}", "a"))
 
 
 # --- the same tables

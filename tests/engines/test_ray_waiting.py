@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cxrbatch import load_bundle
-from cxrbatch.engines import EngineOptions, open_engine, ray, ray_scorers
+from cxrbatch.engines import EngineOptions, open_engine, ray, ray_cluster, ray_scorers
 from cxrbatch.engines.local import prepared_bytes
 from cxrbatch.errors import WorkersFailed
 from cxrbatch.infer import Device
@@ -118,6 +118,7 @@ def test_prepared_images_leave_room_in_the_object_stores(
     ]
     first_node = {"Alive": True, "Resources": {"object_store_memory": 1}}
     dead = {"Alive": False, "Resources": {"CPU": 64}}
+    monkeypatch.setattr(ray_cluster, "_require_first_node", lambda _: None)
     monkeypatch.setattr(
         engine, "_ray", SimpleNamespace(nodes=lambda: [first_node, dead, *nodes]), raising=False
     )

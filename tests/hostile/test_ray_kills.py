@@ -93,10 +93,18 @@ def start(command: list[str], nodes: RayNodes) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command + cluster, env=nodes.environment, stderr=subprocess.PIPE)
 
 
-def finish(run: subprocess.Popen[bytes]) -> str:
+def finish(run: subprocess.Popen[bytes], n_known: int = 0) -> None:
+    """Wait for the end of a run that remembers so many files."""
     _, said = run.communicate(timeout=MOST_S)
     assert run.returncode == 3, said
-    return said.decode()
+    assert f"{N_FILES - n_known} new, {n_known} remembered".encode() in said, said
+
+
+def lost(run: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a run whose nodes are lost."""
+    _, said = run.communicate(timeout=MOST_S)
+    assert run.returncode == 1, said
+    assert b"Error: the Ray cluster has lost its nodes" in said, said
 
 
 def wait_for_files(n: int, state: Path, run: subprocess.Popen[bytes]) -> None:
@@ -132,8 +140,7 @@ def test_the_command_is_killed_and_run_again(
     run.kill()
     run.communicate()
     n_known = _n_files(state)
-    said = finish(start(command(out, "--state", str(state)), nodes))
-    assert f"{N_FILES - n_known} new, {n_known} remembered" in said, said
+    finish(start(command(out, "--state", str(state)), nodes), n_known)
     assert tables(out) == expected
 
 
@@ -156,6 +163,33 @@ def test_ten_kills(
     assert run.poll() is None, "it ended before all were killed"
     finish(run)
     assert tables(out) == expected
+
+
+def test_nodes_are_lost(command: Callable[..., list[str]], expected: list[bytes], tmp_path: Path) -> None:
+    """One: its blocks are read on the other. Both: the run ends, and goes on when it is run with another one."""
+    out, state = tmp_path / "report.csv", tmp_path / "state.sqlite"
+    with ray_nodes(0, 1, 1) as nodes:
+        _, one, other = nodes.started
+        run = start(command(out, "--state", str(state)), nodes)
+        wait_for_files(N_FILES // 4, state, run)
+        nodes.kill(one)
+        wait_for_files(N_FILES // 2, state, run)
+        nodes.kill(other)
+        lost(run)
+        n_known = _n_files(state)
+        assert n_known < N_FILES
+        nodes.start(1)
+        finish(start(command(out, "--state", str(state)), nodes), n_known)
+    assert tables(out) == expected
+
+
+def test_the_first_node_is_lost(command: Callable[..., list[str]], tmp_path: Path) -> None:
+    out, state = tmp_path / "report.csv", tmp_path / "state.sqlite"
+    with ray_nodes(1, 1) as nodes:
+        run = start(command(out, "--state", str(state)), nodes)
+        wait_for_files(N_FILES // 8, state, run)
+        nodes.kill(nodes.started[0])
+        lost(run)
 
 
 def kill_one(title: str) -> None:
