@@ -1,6 +1,6 @@
 """4,000 files on two nodes of Ray have the tables of the local engine, also when processes, nodes, the command die.
 
-By hand: minutes. Every node has processes of its own and was started as in docs/cluster.md.
+Minutes: a step of .ci/run. Every node has processes of its own and was started as in docs/cluster.md.
 """
 
 import importlib.util
