@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxrbatch.resample import COARSE_PX, Box, ReducedImage
+from cxrbatch.resample import COARSE_PX, Box, Ranges, ReducedImage, ranges
 
 _MAX_TRIM_SHARE = 0.25
 _LEAST_OVERSAMPLING = 1.75
@@ -186,12 +186,11 @@ def content_box(image: GreyImage, tolerance: float) -> Box:
     Box
         At most a quarter is cut from each side, so that a mostly empty image is not enlarged too much.
     """
-    grid, (left, upper, right, lower) = _coarse(image)
-    rows, columns = ((grid.min(axis=axis), grid.max(axis=axis)) for axis in (1, 0))
+    (rows, columns), (left, upper, right, lower) = _coarse_ranges(image), full_box(image)
     threshold = tolerance * float(rows[1].max() - rows[0].min())
     top, bottom = _content_range(rows[1] - rows[0] > threshold)
     begin, end = _content_range(columns[1] - columns[0] > threshold)
-    scale_y, scale_x = (lower - upper) / grid.shape[0], (right - left) / grid.shape[1]
+    scale_y, scale_x = (lower - upper) / rows[0].size, (right - left) / columns[0].size
     return left + begin * scale_x, upper + top * scale_y, left + end * scale_x, upper + bottom * scale_y
 
 
@@ -202,11 +201,11 @@ def full_box(image: GreyImage) -> Box:
     return 0.0, 0.0, float(image.shape[1]), float(image.shape[0])
 
 
-def _coarse(image: GreyImage) -> tuple[NDArray[np.float32], Box]:
+def _coarse_ranges(image: GreyImage) -> tuple[Ranges, Ranges]:
     if isinstance(image, ReducedImage):
-        return image.coarse, image.extent
+        return image.coarse_ranges
     rows, columns = image.shape
-    return area_resize(image, min(rows, COARSE_PX), min(columns, COARSE_PX)), full_box(image)
+    return ranges(area_resize(image, min(rows, COARSE_PX), min(columns, COARSE_PX)))
 
 
 def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:

@@ -14,6 +14,9 @@ _PADDING = 16
 Box = tuple[float, float, float, float]
 """left, upper, right, lower in pixels, in the order of Pillow."""
 
+Ranges = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Lowest and highest values, each of shape (rows or columns,)."""
+
 
 class NotReducible(Exception):
     """The image cannot be decoded at a fraction of its size: all of it must be decoded."""
@@ -65,6 +68,17 @@ class ReducedImage:
     def coarse(self) -> NDArray[np.float32]:
         """The image at 256 × 256, in which its borders are found; computed once."""
         return self._area_mean(COARSE_PX, COARSE_PX, self.extent)
+
+    @cached_property
+    def coarse_ranges(self) -> tuple[Ranges, Ranges]:
+        """Ranges of the rows and of the columns of the coarse image; computed once."""
+        return ranges(self.coarse)
+
+
+def ranges(grid: NDArray[np.float32]) -> tuple[Ranges, Ranges]:
+    """Find the lowest and highest value of each row, and of each column, of an image, shape (rows, columns)."""
+    rows, columns = ((grid.min(axis=axis), grid.max(axis=axis)) for axis in (1, 0))
+    return rows, columns
 
 
 def _transposed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

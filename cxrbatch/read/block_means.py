@@ -75,8 +75,16 @@ def block_means(of: Iterable[NDArray[Any]], block: int, bits: int | None = None)
     ndarray of float32, shape (rows // block, columns // block, ...)
         Rows and columns at the lower and right edge that do not fill a block are left out.
     """
-    sums = np.concatenate([_block_sums(strip, block, bits) for strip in of])
-    return np.asarray(sums, np.float32) / np.float32(block * block)
+    means = block_sums(of, block, bits)
+    means /= np.float32(block * block)
+    return means
+
+
+def block_sums(of: Iterable[NDArray[Any]], block: int, bits: int | None = None) -> NDArray[np.float32]:
+    """Sum up squares of pixels; as `block_means`, without the division."""
+    return np.concatenate(
+        [_block_sums(strip, block, bits) for strip in of], dtype=np.float32, casting="same_kind"
+    )
 
 
 def extent_in_blocks(shape: tuple[int, ...], block: int) -> Box:

@@ -8,7 +8,6 @@ for whatever reason, is left to `cxrbatch.read.codecs.decode`, which also report
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import reduce
 from typing import cast
 
 import imagecodecs
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, Jpeg2KImagePlugin
 from pydicom import uid
 
-from cxrbatch.read.block_means import block_means, extent_in_blocks, strips
+from cxrbatch.read.block_means import block_sums, extent_in_blocks, strips
 from cxrbatch.read.byte_order import is_noise, variation
 from cxrbatch.read.codecs.bit_planes import without_low_planes
 from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
@@ -94,21 +93,25 @@ def draft(image: Image.Image, halvings: int) -> Box:
 
 
 def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
-    """Average each plane of bytes, then combine the means of the planes: there are fewer means than pixels."""
+    """Sum up the blocks of each plane of bytes, then combine the planes: there are fewer blocks than pixels."""
     block = 1 << halvings
     if form.signed or len(form.shape) != 2:
         raise NotReducible
     planes = _bits_used(rle_planes(frame, form.shape[0] * form.shape[1]), form)
-    means, noise = [], []
+    sums, noise = [], []
     for plane, bits in planes:
         pixels = plane.reshape(form.shape)
-        means.append(block_means(_within(strips(pixels, block), bits), block, bits))
+        sums.append(block_sums(_within(strips(pixels, block), bits), block, bits))
         noise.append(variation(pixels[::_SAMPLED_ROW]) if form.stored == form.allocated > 8 else 0.0)
     if is_noise(noise[0], noise[-1]):
         raise NotReducible  # the planes may be exchanged
-    if len(means) * 8 != form.allocated:
+    if len(sums) * 8 != form.allocated:
         raise NotReducible
-    stored = reduce(lambda high, low: high * np.float32(256) + low, means)
+    stored, *lower = sums
+    for low in lower:
+        stored *= np.float32(256)
+        stored += low
+    stored /= np.float32(block * block)
     return ReducedImage(stored, extent_in_blocks(form.shape, block))
 
 
