@@ -7,7 +7,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -195,6 +195,15 @@ def found_below(folder: Place, name: str) -> FoundFile:
     if isinstance(folder, ObjectPrefix):
         return FoundFile(path=NOWHERE, object=folder.object(name), name=name)
     return FoundFile(path=folder / name, name=name)
+
+
+def found_again(folder: Place, name: str, version: FileVersion) -> FoundFile:
+    """Make the record that `walk` has made of a file, from its name and version."""
+    file = found_below(folder, name)
+    if isinstance(folder, Path) and file.path.is_symlink():
+        root = folder.resolve()
+        file = _linked(root, root / name, name) or file
+    return replace(file, version=version)
 
 
 def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> ImageRef | Failure:

@@ -23,7 +23,7 @@ from PIL import Image, features
 
 from cxrbatch._lib.file_formats import recognise
 from cxrbatch._lib.safe_open import FileVersion
-from cxrbatch.discover import check_settled, classify, discover, sniff, walk
+from cxrbatch.discover import check_settled, classify, discover, found_again, sniff, walk
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FileKind, FoundFile, ImageRef
 
@@ -595,6 +595,18 @@ def test_a_link_is_opened_where_it_led_when_it_was_found(tmp_path: Path) -> None
     ref = classify(found.path, found.name, found.version)
     assert isinstance(ref, ImageRef)
     assert (ref.name, ref.path, ref.kind) == ("link", folder.resolve() / "sub" / "a.png", FileKind.PNG)
+
+
+def test_a_file_is_found_again_by_its_name_and_version(tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.png").write_bytes(PNG)
+    (folder / "link").symlink_to("sub/a.png")
+    found = list(walk(folder))
+    assert [found_again(folder, file.name, file.version) for file in found] == found
+    (folder / "link").unlink()
+    (folder / "link").symlink_to(tmp_path)
+    assert found_again(folder, "link", found[0].version).failure
 
 
 def test_a_link_that_takes_the_place_of_a_folder_is_not_entered(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ Text is neutralised for spreadsheets and escaped so that one record is one line 
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from cxrbatch._lib.text import shown
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
+_ROWS_AT_ONCE = 1000
 
 
 def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "utf-8") -> bytes:
@@ -18,11 +20,21 @@ def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "ut
 
     With the encoding ``utf-8-sig`` it begins with a byte order mark, by which Excel knows UTF-8.
     """
+    return b"".join(csv_pieces(columns, rows, encoding))
+
+
+def csv_pieces(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "utf-8") -> Iterator[bytes]:
+    """Write the table of `csv_bytes` in pieces: the bytes are all that is ever held of it."""
+    yield _lines([columns]).encode(encoding)
+    cells = ([_cell(row.get(column)) for column in columns] for row in rows)
+    while piece := _lines(islice(cells, _ROWS_AT_ONCE)):
+        yield piece.encode("utf-8")
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return stream.getvalue().encode(encoding)
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _cell(value: Cell) -> str:

@@ -1,6 +1,6 @@
 """Records of a file: found, failed or scored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxrbatch._lib.safe_open import FileVersion
@@ -48,7 +48,10 @@ class Failure:
     skipped : bool
         True where no radiograph was expected (a text file, a DICOM report).
     thumbnail : bytes
-        A small JPEG where the image could be decoded and thumbnails were requested.
+        A small JPEG where the image could be decoded and thumbnails were requested. Once it is stored it is only in
+        the state: a run holds none of them.
+    stored_id : int
+        Number of its row in the state; 0 where it is in none.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Failure:
     header: ImageHeader | None = None
     skipped: bool = False
     thumbnail: bytes = b""
+    stored_id: int = field(default=0, compare=False)
 
     @property
     def status(self) -> str:
@@ -74,6 +78,8 @@ class ImageScore:
         One per entry of `FINDINGS`, each 0–1, summing to 1. Scores, not probabilities.
     pixels_sha256 : str
         SHA-256 of the network's input, hexadecimal: two images with the same value are the same image.
+    thumbnail, stored_id : bytes, int
+        As in `Failure`.
     """
 
     name: str
@@ -82,6 +88,7 @@ class ImageScore:
     pixels_sha256: str
     flags: frozenset[Flag] = frozenset()
     thumbnail: bytes = b""
+    stored_id: int = field(default=0, compare=False)
 
     @property
     def status(self) -> str:

@@ -1,7 +1,7 @@
 """Record of a patient on the list."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cxrbatch.reasons import Flag, Reason
@@ -107,6 +107,8 @@ class PatientTriage:
         Where the network looked in the top image; empty where it was not asked.
     outside_lungs : float or None
         Share of the evidence of the top image that lies outside the lungs, 0–1; None where it was not measured.
+    stored_id : int
+        Number of the row of the top image in the state, where its thumbnail is.
     """
 
     rank: int | None
@@ -123,7 +125,6 @@ class PatientTriage:
     reason: Reason | None = None
     detail: str = ""
     issuer_of_patient_id: str = ""
-    thumbnail: bytes = b""
     probability: float | None = None
     swabbed: dt.date | None = None
     patient_key: PatientKey = ()
@@ -133,6 +134,7 @@ class PatientTriage:
     large_image: bytes = b""
     evidence: tuple[Evidence, ...] = ()
     outside_lungs: float | None = None
+    stored_id: int = field(default=0, compare=False)
 
     @property
     def status(self) -> str:

@@ -8,7 +8,7 @@ import datetime as dt
 import io
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxrbatch.bundle import Bundle
-from cxrbatch.discover import classify_found
+from cxrbatch.discover import classify_found, found_again
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
 from cxrbatch.explain import Explanation, explain, has_maps
 from cxrbatch.prepare import PrepareOptions, thumbnail
-from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage
+from cxrbatch.records import EarlierEntry, FoundFile, ImageRef, ModelInput, PatientKey, PatientTriage, Place
 from cxrbatch.screening.page_extras import NOT_READ_AGAIN
 from cxrbatch.state import State
 
@@ -49,7 +49,7 @@ def first_patients(patients: Iterable[PatientTriage], n: int) -> list[PatientTri
 
 def with_large_images(
     patients: Patients,
-    found: Mapping[str, FoundFile],
+    find: Callable[[PatientTriage], FoundFile],
     n: int,
     bundle: Bundle,
     engine: Engine,
@@ -59,13 +59,13 @@ def with_large_images(
 
     Parameters
     ----------
-    found : mapping of str to FoundFile
-        Files that are in the folder tonight, by name.
+    find : callable
+        Makes the record of the file of a patient's top image, as it was when it was found tonight.
     n : int
         Number of ranked patients, and of patients without a score; 0 for none.
     """
-    chosen = [patient for patient in first_patients(patients, n) if _is_here(patient, found)]
-    refs = [_ref(found[patient.top_image]) for patient in chosen]
+    chosen = [patient for patient in first_patients(patients, n) if _is_here(patient)]
+    refs = [_ref(find(patient)) for patient in chosen]
     prepare = PrepareOptions(
         spec=bundle.preprocess,
         display_px=LARGE_PX,
@@ -84,6 +84,11 @@ def with_large_images(
     return tuple(
         _with(patient, prepared, maps) if patient.patient_key in asked else patient for patient in patients
     )
+
+
+def top_file(folder: Place, state: State, patient: PatientTriage) -> FoundFile:
+    """Make the record of the file of a patient's top image, as it was when it was found."""
+    return found_again(folder, patient.top_image, state.version(patient.stored_id))
 
 
 def allows_maps(patients: Iterable[PatientTriage], engine: Engine) -> bool:
@@ -132,10 +137,8 @@ def with_earlier_entries(patients: Patients, state: State, tonight: dt.date) -> 
     )
 
 
-def _is_here(patient: PatientTriage, found: Mapping[str, FoundFile]) -> bool:
-    return patient.top_image in found and all(
-        image.is_here for image in patient.images if image.name == patient.top_image
-    )
+def _is_here(patient: PatientTriage) -> bool:
+    return all(image.is_here for image in patient.images if image.name == patient.top_image)
 
 
 def _ref(file: FoundFile) -> ImageRef | None:
@@ -183,7 +186,7 @@ def _with(
     if patient.top_image not in prepared:
         return patient
     large, explanation = prepared[patient.top_image].thumbnail, maps.get(patient.top_image)
-    shown = replace(patient, large_image=large, thumbnail=patient.thumbnail or _small(large))
+    shown = replace(patient, large_image=large)
     if explanation is None:
         return shown
     return replace(
@@ -193,7 +196,12 @@ def _with(
     )
 
 
-def _small(large: bytes) -> bytes:
-    """Make the thumbnail of a file that was refused by its header alone, from the large image that was made of it."""
-    with Image.open(io.BytesIO(large), formats=["JPEG"]) as image:
+def thumbnail_of(patient: PatientTriage, state: State) -> bytes:
+    """Find the thumbnail of a patient's top image (JPEG); empty where there is none.
+
+    A file that was refused by its header alone has none in the state: it is made from the large image.
+    """
+    if (stored := state.thumbnail(patient.stored_id)) or not patient.large_image:
+        return stored
+    with Image.open(io.BytesIO(patient.large_image), formats=["JPEG"]) as image:
         return thumbnail(np.asarray(image), THUMBNAIL_PX)

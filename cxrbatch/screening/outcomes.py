@@ -5,8 +5,10 @@ Files found in, a `StoredOutcome` for each out. Each outcome is stored at once, 
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -30,6 +32,7 @@ from cxrbatch.state import RunContext, State, StoredOutcome
 
 _LOG = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 64
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,8 @@ class OutcomeResolver:
         self._device = _device_number(self._root)
         self._now_ns = int(options.clock().timestamp() * 1e9)
 
-    def __call__(self, found: Sequence[FoundFile]) -> RunOutcomes:
-        """Resolve every file.
+    def __call__(self, found: deque[FoundFile]) -> RunOutcomes:
+        """Resolve every file; `found` is emptied meanwhile, so that a file is in memory in one form at a time.
 
         Raises
         ------
@@ -82,53 +85,62 @@ class OutcomeResolver:
         ExportVanished
             The folder disappeared; the files resolved before are remembered.
         """
-        files = {file.name: file for file in found}
-        first = self._from_state_or_head(found)
-        if not any(map(_is_wanted, first.values())):
-            raise NoImageFound(f"{self._root}: {len(found)} files, not one image; is the export mounted?")
-        stored = [item for item in first.values() if isinstance(item, StoredOutcome)]
+        n_found = len(found)
+        stored, failures, refs = self._from_state_or_head(found)
+        if not (refs or any(map(_is_wanted, stored)) or any(_is_wanted(failure) for _, failure in failures)):
+            raise NoImageFound(f"{self._root}: {n_found} files, not one image; is the export mounted?")
         n_remembered = len(stored)
-        stored += self._put_all(
-            (files[name], item) for name, item in first.items() if isinstance(item, Failure)
-        )
-        refs = [item for item in first.values() if isinstance(item, ImageRef)]
+        stored += self._put_all(failures)
         _LOG.debug("%d files remembered, %d images to read", n_remembered, len(refs))
         try:
-            stored += self._put_all((files[ref.name], outcome) for ref, outcome in self._with_progress(refs))
+            stored += self._put_all(self._with_progress(refs))
             self._state.follow_new_keys()
             provenance = self._engine.provenance
         finally:
             self._state.commit()
         return RunOutcomes(files=tuple(stored), n_remembered=n_remembered, provenance=provenance)
 
-    def _with_progress(self, refs: Sequence[ImageRef]) -> "tqdm[tuple[ImageRef, Outcome]]":
-        results = self._engine.run(refs)
-        return tqdm(
-            results, total=len(refs), unit="file", disable=not self._options.show_progress, leave=False
-        )
+    def _with_progress(self, refs: deque[ImageRef]) -> "tqdm[tuple[ImageRef, Outcome]]":
+        n_refs, show = len(refs), self._options.show_progress
+        results = self._engine.run(_emptied(refs))
+        return tqdm(results, total=n_refs, unit="file", disable=not show, leave=False)
 
     def _from_state_or_head(
-        self, found: Sequence[FoundFile]
-    ) -> dict[str, StoredOutcome | ImageRef | Failure]:
-        known = {file.name: self._known(file) for file in found}
-        unknown = (file for file in found if known[file.name] is None)
-        known.update((file.name, item) for file, item in classify_all(unknown))
-        return {name: item for name, item in known.items() if item is not None}
+        self, found: deque[FoundFile]
+    ) -> tuple[list[StoredOutcome], list[tuple[FoundFile, Failure]], deque[ImageRef]]:
+        """Sort the files: remembered, refused before they are read, and to be read."""
+        stored: list[StoredOutcome] = []
+        failures: list[tuple[FoundFile, Failure]] = []
+        unknown: deque[FoundFile] = deque()
+        for file in _emptied(found):
+            known = self._known(file)
+            if isinstance(known, StoredOutcome):
+                stored.append(known)
+            elif known:
+                failures.append((file, known))
+            else:
+                unknown.append(file)
+        refs: deque[ImageRef] = deque()
+        for file, item in classify_all(_emptied(unknown)):
+            if isinstance(item, ImageRef):
+                refs.append(item)
+            else:
+                failures.append((file, item))
+        return stored, failures, refs
 
-    def _known(self, file: FoundFile) -> StoredOutcome | ImageRef | Failure | None:
+    def _known(self, file: FoundFile) -> StoredOutcome | Failure | None:
         if file.failure:
             return file.failure
         if not self._options.rescore:
-            # With a state, the list reads its thumbnails from there, and only those of its own patients.
-            known = self._state.get(file, self._context, thumbnail=self._options.state is None)
+            known = self._state.get(file, self._context)
             if known:
                 return known
         return check_settled(file, self._options.settle_s, self._now_ns)
 
-    def _put_all(self, outcomes: Iterable[tuple[FoundFile, Outcome]]) -> list[StoredOutcome]:
+    def _put_all(self, outcomes: Iterable[tuple[FoundFile | ImageRef, Outcome]]) -> list[StoredOutcome]:
         """Store outcomes, many at a time; those that are there are stored also where the rest does not come."""
         stored: list[StoredOutcome] = []
-        waiting: list[tuple[FoundFile, Outcome]] = []
+        waiting: list[tuple[FoundFile | ImageRef, Outcome]] = []
         try:
             for file, outcome in outcomes:
                 waiting.append((file, self._checked(outcome)))
@@ -154,7 +166,13 @@ class OutcomeResolver:
             )
 
 
-def _is_wanted(item: StoredOutcome | ImageRef | Failure) -> bool:
+def _emptied(items: deque[Item]) -> Iterator[Item]:
+    """Yield the items, the first one first, and forget each."""
+    while items:
+        yield items.popleft()
+
+
+def _is_wanted(item: StoredOutcome | Failure) -> bool:
     """Check whether a file is an image, or should have been one."""
     outcome = item.outcome if isinstance(item, StoredOutcome) else item
     return not (isinstance(outcome, Failure) and outcome.skipped)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -53,7 +53,11 @@ def _viewer(options: ScreenOptions) -> ViewerUrl | None:
 
 
 def page_extras(
-    run: TriageRun, folder: Place, options: ScreenOptions, previous: tuple[str, dt.date] | None = None
+    run: TriageRun,
+    folder: Place,
+    options: ScreenOptions,
+    thumbnail: Callable[[PatientTriage], bytes],
+    previous: tuple[str, dt.date] | None = None,
 ) -> PageExtras:
     """Collect what the page shows beside the run.
 
@@ -63,6 +67,8 @@ def page_extras(
     folder : Path or ObjectPrefix
         That was screened.
     options : ScreenOptions
+    thumbnail : callable
+        Returns the thumbnail of a patient.
     previous : tuple of str and datetime.date, optional
         From `link_to_previous`.
     """
@@ -71,6 +77,7 @@ def page_extras(
         shown=dict(_shown(run, folder, options)),
         viewer=_viewer(options),
         previous=previous,
+        thumbnail=thumbnail,
     )
 
 

@@ -8,9 +8,11 @@ import datetime as dt
 import hashlib
 import json
 import logging
+from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
@@ -46,6 +48,8 @@ from cxrbatch.report import (
 from cxrbatch.screening.large_images import (
     THUMBNAIL_PX,
     allows_maps,
+    thumbnail_of,
+    top_file,
     with_earlier_entries,
     with_kept_images,
     with_large_images,
@@ -133,7 +137,8 @@ def _screen(folder: Place, out: Path | None, stream: BinaryIO | None, options: S
         run = replace(run, notes=(*warnings, *run.notes), warnings=warnings)
         shown = pseudonymise(run) if pseudonymise else run
         if out:
-            extras = page_extras(shown, folder, options, link_to_previous(state, page_path(out), options))
+            previous = link_to_previous(state, page_path(out), options)
+            extras = page_extras(shown, folder, options, partial(thumbnail_of, state=state), previous)
             write_report(shown, out, options.csv_encoding, options.formats, extras)
             _LOG.debug("wrote the report %s", out)
         elif stream:
@@ -217,17 +222,18 @@ def _run_folder(
     """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started, ended = options.clock(), Stopwatch()
     with _open_engine(folder, bundle, options, words) as engine:
-        found = list(engine.discover(folder))
-        _LOG.debug("discovered %d files", len(found))
+        found = deque(engine.discover(folder))
+        n_found = len(found)
+        _LOG.debug("discovered %d files", n_found)
         ended("discover")
         if found:
-            _LOG.info("%s found; starting…", plural(len(found), "file"), extra=FOR_PEOPLE)
+            _LOG.info("%s found; starting…", plural(n_found, "file"), extra=FOR_PEOPLE)
         resolved = OutcomeResolver(engine, options, state, context)(found)
         ended("resolve")
         outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
         images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
         failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
-        _LOG.debug("resolved %d files: %d scored, %d without a score", len(found), len(images), len(failures))
+        _LOG.debug("resolved %d files: %d scored, %d without a score", n_found, len(images), len(failures))
         if options.state:
             patients = _waiting(outcomes, bundle, options, state, context)
         else:
@@ -236,7 +242,7 @@ def _run_folder(
         ended("list")
         patients = with_large_images(
             patients,
-            {file.name: file for file in found},
+            partial(top_file, folder, state),
             options.n_explained,
             bundle,
             engine,
@@ -249,7 +255,7 @@ def _run_folder(
         patients = with_earlier_entries(patients, state, context.night)
     return TriageRun(
         folder=str(folder),
-        n_found=len(found),
+        n_found=n_found,
         started=started,
         duration_s=max((options.clock() - started).total_seconds(), 0.0),
         patients=_with_probabilities(patients, bundle, options.prevalence),
@@ -290,11 +296,14 @@ def _of_one_night(files: Iterable[StoredOutcome]) -> tuple[StoredOutcome, ...]:
 def _mark_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
     """Map the id of each stored file to its outcome; second copies are refused."""
     in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
-    scored = [(file.id, file.outcome) for file in in_order if isinstance(file.outcome, ImageScore)]
-    checked = list(without_duplicates(image for _, image in scored))
-    state.mark_duplicates({number: same for (number, _), (_, same) in zip(scored, checked, strict=True)})
     outcomes: dict[int, Outcome] = {file.id: file.outcome for file in in_order}
-    return outcomes | {number: outcome for (number, _), (outcome, _) in zip(scored, checked, strict=True)}
+    scored = [file.id for file in in_order if isinstance(file.outcome, ImageScore)]
+    images = (file.outcome for file in in_order if isinstance(file.outcome, ImageScore))
+    originals: dict[int, str] = {}
+    for number, (outcome, original) in zip(scored, without_duplicates(images), strict=True):
+        outcomes[number], originals[number] = outcome, original
+    state.mark_duplicates(originals)
+    return outcomes
 
 
 def _waiting(
@@ -302,7 +311,7 @@ def _waiting(
 ) -> tuple[PatientTriage, ...]:
     """Make the list across nights; thumbnails of patients who have left it are deleted."""
     oldest = context.night - dt.timedelta(days=options.expire_nights)
-    stored_images = [_with_flags(item, outcomes.get(item.id)) for item in state.stored_images(after=oldest)]
+    stored_images = [_as_tonight(item, outcomes.get(item.id)) for item in state.stored_images(after=oldest)]
     state.forget_thumbnails(before=oldest)
     rules = ListRules(
         tonight=context.night,
@@ -319,11 +328,11 @@ def _waiting(
     return make_waiting_list(stored_images, outcomes.keys(), results, swabs, rules)
 
 
-def _with_flags(item: StoredImage, tonight: Outcome | None) -> StoredImage:
-    """Use tonight's flags of an image: flags that depend on other files (UID conflict) are not stored."""
-    if not isinstance(tonight, ImageScore) or not isinstance(item.outcome, ImageScore):
-        return item
-    return replace(item, outcome=replace(item.outcome, flags=tonight.flags))
+def _as_tonight(item: StoredImage, tonight: Outcome | None) -> StoredImage:
+    """Use tonight's record of an image: flags that depend on other files (UID conflict) are not stored."""
+    if isinstance(tonight, ImageScore) == isinstance(item.outcome, ImageScore) and tonight:
+        return replace(item, outcome=tonight)
+    return item
 
 
 def _with_probabilities(

@@ -30,8 +30,15 @@ def encode(outcome: Outcome) -> str:
     return json.dumps(content)
 
 
-def decode(text: str, thumbnail: bytes = b"") -> Outcome:
-    """Decode the JSON that `encode` wrote, and add the thumbnail (JPEG)."""
+def as_stored(outcome: Outcome, stored_id: int) -> Outcome:
+    """Return what `decode` gives for what `encode` wrote of an outcome: whoever asks later sees no other one."""
+    if outcome.header:
+        outcome = replace(outcome, header=_to_store(outcome.header))
+    return replace(outcome, thumbnail=b"", stored_id=stored_id)
+
+
+def decode(text: str, stored_id: int = 0) -> Outcome:
+    """Decode the JSON that `encode` wrote, and add the number of its row."""
     content = json.loads(text)
     header = content["header"] and _header(content["header"])
     if "reason" in content:
@@ -41,7 +48,7 @@ def decode(text: str, thumbnail: bytes = b"") -> Outcome:
             detail=content["detail"],
             header=header,
             skipped=content["skipped"],
-            thumbnail=thumbnail,
+            stored_id=stored_id,
         )
     covid, pneumonia, normal = content["scores"]
     return ImageScore(
@@ -50,7 +57,7 @@ def decode(text: str, thumbnail: bytes = b"") -> Outcome:
         scores=(covid, pneumonia, normal),
         pixels_sha256=content["picture"],
         flags=frozenset(Flag(flag) for flag in content["flags"]),
-        thumbnail=thumbnail,
+        stored_id=stored_id,
     )
 
 
@@ -72,6 +79,7 @@ def _to_store(header: ImageHeader) -> ImageHeader:
     return replace(
         header,
         age_years=None,
+        view_conflict="",
         modality=as_code(header.modality),
         body_part=as_code(header.body_part),
         view_position=as_code(header.view_position),

@@ -32,7 +32,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOutcome:
-    """An outcome and its row in the state; with its thumbnail only where that was requested."""
+    """An outcome and its row in the state; its thumbnail is there only (`cxrbatch.state.State.thumbnail`)."""
 
     id: int
     outcome: Outcome

@@ -3,10 +3,12 @@
 import datetime as dt
 import json
 import sqlite3
+import sys
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 
-from cxrbatch.records import Failure, FoundFile, ImageHeader, Outcome
+from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageRef, Outcome
 from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import (
     RunContext,
@@ -16,6 +18,11 @@ from cxrbatch.state.records import (
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "sop_instance_uid")
+
+
+_root = lru_cache(json.loads)
+_night = lru_cache(dt.date.fromisoformat)
+_moment = lru_cache(dt.datetime.fromisoformat)
 
 
 def utc_text(moment: dt.datetime) -> str:
@@ -38,7 +45,7 @@ def searchable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def version_columns(file: FoundFile, context: RunContext) -> dict[str, Any]:
+def version_columns(file: FoundFile | ImageRef, context: RunContext) -> dict[str, Any]:
     """Make the columns that identify a version of a file under its settings."""
     return {
         "root": json_text(context.root),
@@ -48,7 +55,7 @@ def version_columns(file: FoundFile, context: RunContext) -> dict[str, Any]:
     }
 
 
-def image_row(file: FoundFile, outcome: Outcome, context: RunContext) -> dict[str, Any]:
+def image_row(file: FoundFile | ImageRef, outcome: Outcome, context: RunContext) -> dict[str, Any]:
     """Make the row of an outcome for the table of images."""
     header = outcome.header or ImageHeader(patient_key=("file", outcome.name), patient_id=outcome.name)
     return {
@@ -78,16 +85,16 @@ def _in_columns(outcome: Outcome) -> dict[str, Any]:
 
 
 def stored_image_of(row: sqlite3.Row) -> StoredImage:
-    """Make the record of a row of the table of images."""
+    """Make the record of a row of the table of images; what many rows have in common is in memory once."""
     return StoredImage(
         id=row["id"],
-        root=json.loads(row["root"]),
+        root=_root(row["root"]),
         name=json.loads(row["name"]),
         mtime_ns=row["mtime_ns"],
-        first_night=dt.date.fromisoformat(row["first_night"]),
-        first_seen=dt.datetime.fromisoformat(row["first_seen"]),
-        bundle_sha256=row["bundle_sha256"],
-        outcome=decode(row["record"], row["thumbnail"]),
+        first_night=_night(row["first_night"]),
+        first_seen=_moment(row["first_seen"]),
+        bundle_sha256=sys.intern(row["bundle_sha256"]),
+        outcome=decode(row["record"], row["id"]),
         duplicate_of=json.loads(row["duplicate_of"] or '""'),
         former_key=decode_key(row["former_key"]) if row["former_key"] else (),
     )

@@ -8,14 +8,14 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from cxrbatch._lib.safe_open import UNKNOWN_VERSION, FileVersion
 from cxrbatch.reasons import Reason
-from cxrbatch.records import FoundFile, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
+from cxrbatch.records import FoundFile, ImageRef, Outcome, PatientKey, TriageRun, has_issuer, has_patient_id
 from cxrbatch.state.changed_keys import compared, follow_new_keys
-from cxrbatch.state.codec import decode, decode_key
+from cxrbatch.state.codec import as_stored, decode, decode_key
 from cxrbatch.state.large_images import LargeImages
 from cxrbatch.state.list_pages import ListPages
 from cxrbatch.state.lists import Lists, page_text
@@ -67,11 +67,13 @@ SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes 
     AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
     AND sop_instance_uid = :sop_instance_uid ORDER BY id
 """
+_STORED_IMAGE = """SELECT id, root, name, mtime_ns, first_night, first_seen, bundle_sha256, record, duplicate_of,
+    former_key FROM image WHERE id = ?"""
 _SELECT_IMAGES = """
 WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
     (SELECT 1 FROM result JOIN import ON import.id = result.import WHERE result.patient_key = image.patient_key
         AND result.date >= image.first_night AND positive IS NOT NULL AND undone = ''))
-SELECT * FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
+SELECT id FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
     OR (sop_instance_uid <> '' AND sop_instance_uid IN
         (SELECT sop_instance_uid FROM image WHERE patient_key IN waiting AND sop_instance_uid <> ''))
     OR (root, name) IN
@@ -155,13 +157,8 @@ class State:
 
     # --- images
 
-    def get(self, file: FoundFile, context: RunContext, *, thumbnail: bool) -> StoredOutcome | None:
+    def get(self, file: FoundFile, context: RunContext) -> StoredOutcome | None:
         """Find the stored outcome of exactly this version of a file, by a run with the same settings.
-
-        Parameters
-        ----------
-        thumbnail : bool
-            Read the thumbnail too.
 
         Returns
         -------
@@ -173,27 +170,33 @@ class State:
             return None
         return StoredOutcome(
             id=row["id"],
-            outcome=decode(row["record"], self._thumbnail(row["id"]) if thumbnail else b""),
+            outcome=decode(row["record"], row["id"]),
             first_night=dt.date.fromisoformat(row["first_night"]),
         )
 
-    def _thumbnail(self, id_: int) -> bytes:
-        return bytes(
-            self._connection.execute("SELECT thumbnail FROM image WHERE id = ?", (id_,)).fetchone()[0]
-        )
+    def version(self, stored_id: int) -> FileVersion:
+        """Read the version of a file by the number of its row; unknown where there is none."""
+        query = "SELECT size_bytes, mtime_ns, ctime_ns, tag FROM image WHERE id = ?"
+        row = self._connection.execute(query, (stored_id,)).fetchone()
+        return FileVersion(**dict(row)) if row else UNKNOWN_VERSION
+
+    def thumbnail(self, stored_id: int) -> bytes:
+        """Read the thumbnail of an image by the number of its row (JPEG); empty where there is none."""
+        row = self._connection.execute("SELECT thumbnail FROM image WHERE id = ?", (stored_id,)).fetchone()
+        return bytes(row["thumbnail"]) if row else b""
 
     def put_all(
-        self, outcomes: Sequence[tuple[FoundFile, Outcome]], context: RunContext
+        self, outcomes: Sequence[tuple[FoundFile | ImageRef, Outcome]], context: RunContext
     ) -> list[StoredOutcome]:
         """Store outcomes in one short transaction, so that whoever enters a result meanwhile need not wait."""
         with self.at_once():
             return [self._put(file, outcome, context) for file, outcome in outcomes]
 
-    def put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
+    def put(self, file: FoundFile | ImageRef, outcome: Outcome, context: RunContext) -> StoredOutcome:
         """Store one outcome; see `put_all`."""
         return self.put_all([(file, outcome)], context)[0]
 
-    def _put(self, file: FoundFile, outcome: Outcome, context: RunContext) -> StoredOutcome:
+    def _put(self, file: FoundFile | ImageRef, outcome: Outcome, context: RunContext) -> StoredOutcome:
         """Store an outcome; a version that is stored already keeps the night on which it came in.
 
         Versions that differ only in the time of change (``ctime``) are one version if their outcome is the same.
@@ -205,9 +208,10 @@ class State:
             outcome, kept = compared(known, row, outcome)
             row = image_row(file, outcome, context) | kept
         added = self._connection.execute(_REMEMBER, row).lastrowid
+        number = known["id"] if known else int(added or 0)
         return StoredOutcome(
-            id=known["id"] if known else int(added or 0),
-            outcome=outcome,
+            id=number,
+            outcome=as_stored(outcome, number),
             first_night=dt.date.fromisoformat(row["first_night"]),
         )
 
@@ -244,20 +248,21 @@ class State:
             ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of.items()),
         )
 
-    def stored_images(self, after: dt.date) -> list[StoredImage]:
-        """Find the images of all patients with an image that came in after a night, and all images relevant to them.
+    def stored_images(self, after: dt.date) -> Iterator[StoredImage]:
+        """Find the images of patients with an image that came in after a night, and all that are relevant to them.
 
         Also relevant are images with the same SOPInstanceUID, and other versions of files that were not scored. An
         image that came in after that night does not count here if the patient has a result of the night on which the
         image came in, or a later one: no image is dated after that night (rule 5 of ``docs/nightly.md``).
 
-        Returns
-        -------
-        list of StoredImage
-            In the order in which they were stored; SQLite would keep a second copy of all rows to sort them.
+        Yields
+        ------
+        StoredImage
+            In the order in which they were stored; SQLite would keep a copy of all rows to sort them.
         """
-        rows = self._connection.execute(_SELECT_IMAGES, {"after": after.isoformat()})
-        return sorted(map(stored_image_of, rows), key=attrgetter("id"))
+        ids = sorted(id_ for (id_,) in self._connection.execute(_SELECT_IMAGES, {"after": after.isoformat()}))
+        for id_ in ids:
+            yield stored_image_of(self._connection.execute(_STORED_IMAGE, (id_,)).fetchone())
 
     def images(self) -> Iterator[ImageSummary]:
         """Read summaries of all images, in the order in which they came in; skipped files are left out."""

@@ -57,5 +57,5 @@ def second_copy(image: ImageScore, first: str) -> Failure:
         reason=Reason.DUPLICATE,
         detail=f"the same image as {first}",
         header=image.header,
-        thumbnail=image.thumbnail,
+        stored_id=image.stored_id,
     )

@@ -159,7 +159,7 @@ def _as_it_counts(item: StoredImage, bundle: str, *, is_second_copy: bool) -> Im
     if item.bundle_sha256 == bundle:
         return image
     return Failure(
-        name=image.name, reason=Reason.OTHER_BUNDLE, header=image.header, thumbnail=image.thumbnail
+        name=image.name, reason=Reason.OTHER_BUNDLE, header=image.header, stored_id=image.stored_id
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from cxrbatch.records import TriageRun
 from cxrbatch.report.extras import PageExtras
 from cxrbatch.report.page import render_page
+from tests.browser.nights import WITH_THUMBNAILS
 
 SCREENSHOTS = os.environ.get("CXRBATCH_SCREENSHOTS")
 
@@ -38,7 +39,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Opened]:
     pages = []
 
     def opened(
-        run: TriageRun, extras: PageExtras = PageExtras(), name: str = "é report.html", **options: Any
+        run: TriageRun, extras: PageExtras = WITH_THUMBNAILS, name: str = "é report.html", **options: Any
     ) -> Any:
         path = tmp_path / name
         path.write_bytes(b"".join(render_page(run, {"report.csv": 64 * "a"}, extras)))

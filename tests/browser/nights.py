@@ -9,6 +9,7 @@ from PIL import Image
 from cxrbatch.explain.colours import to_png
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Evidence, PatientImage, PatientTriage, Priority, TriageRun
+from cxrbatch.report.extras import PageExtras
 from cxrbatch.triage.capacity import capacity_yield
 from tests.factories.triage_runs import made_run
 
@@ -21,7 +22,11 @@ def jpeg(side_px: int, seed: int) -> bytes:
     return stream.getvalue()
 
 
-def made_patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = "") -> PatientTriage:
+_SMALL = jpeg(88, 0)
+WITH_THUMBNAILS = PageExtras(thumbnail=lambda _: _SMALL)
+
+
+def made_patient(rank: int, large: bytes = b"", patient_id: str = "") -> PatientTriage:
     """Make a ranked patient; `rank` decides everything but the images."""
     score = round(0.9 / rank**0.3, 6)
     name = f"2026-11-21/{rank:05}.dcm"
@@ -39,7 +44,6 @@ def made_patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = 
         top_image=name,
         nights_waiting=rank % 3,
         flags=(Flag.LOSSY,) if rank % 4 else (),
-        thumbnail=small,
         large_image=large,
         evidence=evidence if large else (),
         outside_lungs=0.6 if large else None,
@@ -52,9 +56,9 @@ def made_patient(rank: int, small: bytes, large: bytes = b"", patient_id: str = 
 
 def made_night(n: int, names: tuple[str, ...] = ()) -> TriageRun:
     """Make a night of `n` ranked patients, 30 swabs and one patient for a human."""
-    small, large = jpeg(88, 0), jpeg(512, 1)
+    large = jpeg(512, 1)
     ranked = [
-        made_patient(rank, small, large if rank <= 50 else b"", names[rank - 1] if rank <= len(names) else "")
+        made_patient(rank, large if rank <= 50 else b"", names[rank - 1] if rank <= len(names) else "")
         for rank in range(1, n + 1)
     ]
     human = dataclasses.replace(

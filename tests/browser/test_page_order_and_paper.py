@@ -9,7 +9,7 @@ import pytest
 
 from cxrbatch.report.extras import PageExtras
 from tests.browser.conftest import Opened
-from tests.browser.nights import made_night
+from tests.browser.nights import WITH_THUMBNAILS, made_night
 from tests.browser.paper import text_of, text_of_first_page
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def _printed(page: Any, pdf: Path, button: str) -> list[int]:
 def test_the_first_printed_page_holds_25_patients(
     open_page: Opened, tmp_path: Path, *, with_all: bool
 ) -> None:
-    run, extras = made_night(100), PageExtras()
+    run, extras = made_night(100), WITH_THUMBNAILS
     named: dict[tuple[str, ...], tuple[str, ...]]
     if with_all:
         named = {("P", str(rank)): (f"Family, Given {rank}", "1950-01-01", "F") for rank in range(1, 101)}
@@ -45,7 +45,7 @@ def test_the_first_printed_page_holds_25_patients(
             for one in run.patients
         ]
         run = dataclasses.replace(run, patients=tuple(patients), prevalence=0.05)
-        extras = PageExtras(show=("name", "birth-date", "sex"), shown=named)
+        extras = dataclasses.replace(extras, show=("name", "birth-date", "sex"), shown=named)
     page = open_page(run, extras=extras, color_scheme="dark")
     page.pdf(path=tmp_path / "list.pdf", prefer_css_page_size=True)
     text = text_of_first_page(tmp_path / "list.pdf")

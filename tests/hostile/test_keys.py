@@ -16,6 +16,8 @@ from cxrbatch.prepare import PrepareOptions, prepare
 from cxrbatch.records import ImageRef, ImageScore, ModelInput, TriageRun
 from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.screening.large_images import THUMBNAIL_PX
+from cxrbatch.state.codec import as_stored
+from tests.factories.report_pages import thumbnails
 from tests.hostile.places import write_dcm, write_png
 
 N_IMAGES = 300
@@ -77,8 +79,8 @@ def test_every_image_has_what_it_has_alone(
     assert [image.name for image in run.images] == sorted(prepared)
     assert len({image.scores for image in run.images}) == len(run.images) == N_IMAGES
     for image in run.images:
-        assert image == alone(prepared[image.name], predictor)
-    check_patients(run)
+        assert image == as_stored(alone(prepared[image.name], predictor), 0)
+    check_patients(run, thumbnails(tmp_path / "report.csv"), prepared)
 
 
 def alone(image: ModelInput, predictor: KerasPredictor) -> ImageScore:
@@ -89,14 +91,15 @@ def alone(image: ModelInput, predictor: KerasPredictor) -> ImageScore:
         scores=(covid, pneumonia, normal),
         pixels_sha256=hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         flags=image.flags,
-        thumbnail=image.thumbnail,
     )
 
 
-def check_patients(run: TriageRun) -> None:
+def check_patients(run: TriageRun, small: dict[str, bytes], prepared: dict[str, ModelInput]) -> None:
     """Each radiograph is of another patient, so the list repeats the images."""
-    of_images = {image.header.patient_id: (image.name, image.thumbnail) for image in run.images}
+    of_images = {
+        image.header.patient_id: (image.name, prepared[image.name].thumbnail) for image in run.images
+    }
     listed = {patient.patient_id: patient for patient in run.patients if patient.is_ranked}
     assert listed.keys() == of_images.keys()
     for patient_id, patient in listed.items():
-        assert (patient.top_image, patient.thumbnail) == of_images[patient_id]
+        assert (patient.top_image, small[patient.top_image]) == of_images[patient_id]

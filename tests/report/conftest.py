@@ -36,7 +36,6 @@ def ranked() -> PatientTriage:
         nights_waiting=1,
         flags=(Flag.AGE_UNKNOWN, Flag.LOSSY),
         issuer_of_patient_id="WARD",
-        thumbnail=b"\xff\xd8jpeg",
     )
 
 

@@ -17,6 +17,7 @@ from cxrbatch.records import TriageRun, dicom_key
 from cxrbatch.report.words import TEXTS
 from cxrbatch.screening import screen
 from cxrbatch.state.connection import open_state
+from tests.factories.report_pages import thumbnails
 
 
 def _screened(folder: Path, out: Path, bundle: Path, **options: Any) -> TriageRun:
@@ -51,13 +52,15 @@ def test_the_first_patients_have_a_large_image(with_two: tuple[TriageRun, Path])
 def test_so_have_those_who_need_a_human_where_there_is_something_to_see(
     night: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    run = _screened(night, tmp_path / "report.csv", tiny_bundle)
+    out = tmp_path / "report.csv"
+    run = _screened(night, out, tiny_bundle)
     shown = {patient.reason: bool(patient.large_image) for patient in run.patients if patient.reason}
     assert not any(shown.get(reason) for reason in (Reason.CORRUPT, Reason.TRUNCATED))
     assert shown[Reason.PAEDIATRIC]
-    assert all(bool(patient.thumbnail) >= bool(patient.large_image) for patient in run.patients)
+    small = thumbnails(out)
+    assert {patient.top_image for patient in run.patients if patient.large_image} <= small.keys()
     (child,) = (patient for patient in run.patients if patient.reason is Reason.PAEDIATRIC)
-    assert max(Image.open(io.BytesIO(child.thumbnail)).size) == 88
+    assert max(Image.open(io.BytesIO(small[child.top_image])).size) == 88
     assert not any(patient.evidence for patient in run.patients if not patient.is_ranked)
 
 

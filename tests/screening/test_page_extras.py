@@ -121,7 +121,7 @@ def test_a_file_that_is_another_patients_meanwhile_is_not_shown(
     run = _screened(export, tmp_path / "report.csv", tiny_bundle)
     _planted(export / "a.dcm", 9, PatientName="Someone^Else")
     (export / "c.dcm").write_bytes(b"no radiograph")
-    shown = page_extras(run, export, ScreenOptions(show=("name",))).shown
+    shown = page_extras(run, export, ScreenOptions(show=("name",)), lambda _: b"").shown
     by_id = {patient.patient_id: shown.get(patient.patient_key) for patient in run.patients}
     assert by_id == {"P1": None, "P2": (SHOWN[0],), "P3": None, "P4": ("",), "d.png": ("",)}
 

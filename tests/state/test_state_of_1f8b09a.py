@@ -73,11 +73,11 @@ def test_its_files_are_known_again(state: Path) -> None:
                 night=context(1).night,
                 moment=context(1).moment,
             )
-            known = opened.get(file, then, thumbnail=False)
+            known = opened.get(file, then)
             assert known
             assert known.id == row["id"]
             changed = replace(file, version=replace(version, mtime_ns=1))
-            assert opened.get(changed, then, thumbnail=False) is None
+            assert opened.get(changed, then) is None
 
 
 # --- objects, in a state of today
@@ -121,5 +121,5 @@ def test_an_object_may_be_there_still_and_is_no_file_of_its_name(state: Path, tm
 
 
 def known(opened: State, file: FoundFile) -> int | None:
-    found = opened.get(file, context(), thumbnail=False)
+    found = opened.get(file, context())
     return found.id if found else None

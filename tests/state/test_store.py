@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from cxrbatch.errors import StateError
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageScore, Outcome
 from cxrbatch.state import schema
-from cxrbatch.state.codec import decode, decode_key, encode, encode_key
+from cxrbatch.state.codec import as_stored, decode, decode_key, encode, encode_key
 from cxrbatch.state.connection import _connect as connection_of
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.records import PcrResult
@@ -67,6 +68,19 @@ def test_the_age_is_not_stored() -> None:
     assert restored.header.age_years is None
 
 
+def test_an_outcome_is_as_it_will_be_remembered() -> None:
+    """With what is not stored: age, free text, contradictions, thumbnail."""
+    header: dict[str, Any] = {
+        "age_years": 51.2,
+        "modality": "Jane Doe",
+        "view_conflict": "PA, LL",
+        "view_position": "pa?",
+    }
+    outcome = replace(image_score("a", 0.5, **header), thumbnail=b"jpeg")
+    assert as_stored(outcome, 7) == decode(encode(outcome))
+    assert as_stored(outcome, 7).stored_id == 7
+
+
 def test_only_the_same_version_and_settings_are_recalled(tmp_path: Path) -> None:
     file, outcome = (
         found("a/\udcff.dcm", 10, 20),
@@ -74,25 +88,25 @@ def test_only_the_same_version_and_settings_are_recalled(tmp_path: Path) -> None
     )
     with open_state(tmp_path / "state") as state:
         new = state.put(file, outcome, context())
-        known = state.get(file, context(3), thumbnail=True)
+        known = state.get(file, context(3))
         assert known is not None
-        assert (known.id, known.outcome, known.first_night) == (new.id, outcome, night(0))
-        bare = state.get(file, context(3), thumbnail=False)
-        assert bare is not None
-        assert bare.outcome == replace(outcome, thumbnail=b"")
-        assert state.get(found("a/\udcff.dcm", 10, 21), context(), thumbnail=True) is None
-        assert state.get(found("a/b.dcm", 10, 20), context(), thumbnail=True) is None
-        assert state.get(file, context(settings="other"), thumbnail=True) is None
-        assert state.get(file, replace(context(), root="/mnt"), thumbnail=True) is None
+        assert (known.id, known.outcome, known.first_night) == (new.id, new.outcome, night(0))
+        assert new.outcome == replace(outcome, thumbnail=b"")
+        assert [one.outcome.stored_id for one in (new, known)] == [new.id, new.id]
+        assert (state.thumbnail(new.id), state.thumbnail(new.id + 1)) == (b"jpeg", b"")
+        assert state.get(found("a/\udcff.dcm", 10, 21), context()) is None
+        assert state.get(found("a/b.dcm", 10, 20), context()) is None
+        assert state.get(file, context(settings="other")) is None
+        assert state.get(file, replace(context(), root="/mnt")) is None
 
 
 @pytest.mark.parametrize("reason", [Reason.UNREADABLE, Reason.STILL_CHANGING])
 def test_what_may_be_better_tomorrow_is_judged_anew(tmp_path: Path, reason: Reason) -> None:
     with open_state(tmp_path / "state") as state:
         state.put(found("a"), failure("a", reason, "A"), context())
-        assert state.get(found("a"), context(), thumbnail=True) is None
+        assert state.get(found("a"), context()) is None
         state.put(found("b"), failure("b", Reason.CORRUPT, "A"), context())
-        assert state.get(found("b"), context(), thumbnail=True) is not None
+        assert state.get(found("b"), context()) is not None
 
 
 def test_judged_again_it_came_in_when_it_first_did(tmp_path: Path) -> None:
@@ -120,7 +134,7 @@ def test_evidence_is_whoever_had_an_image_lately_and_what_bears_on_it(tmp_path: 
             state.put(found(name), outcome, when)
         state.put(found("5", 99), image_score("5", 0.5, "E"), old)
         assert [item.name for item in state.stored_images(after=night(9))] == ["2", "3", "4", "5", "5"]
-        assert state.stored_images(after=night(10)) == []
+        assert not list(state.stored_images(after=night(10)))
 
 
 def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tmp_path: Path) -> None:
@@ -149,7 +163,8 @@ def test_second_copies_and_thumbnails(tmp_path: Path) -> None:
         ]
         state.mark_duplicates({rows[0].id: "", rows[1].id: "a"})
         state.forget_thumbnails(before=night(1))
-        seen = [(item.duplicate_of, item.outcome.thumbnail) for item in state.stored_images(after=night(-9))]
+        images = state.stored_images(after=night(-9))
+        seen = [(item.duplicate_of, state.thumbnail(item.outcome.stored_id)) for item in images]
         assert seen == [("", b""), ("a", b"x")]
         state.mark_duplicates({rows[1].id: ""})
         assert [item.duplicate_of for item in state.stored_images(after=night(-9))] == ["", ""]
@@ -207,10 +222,10 @@ def test_no_step_of_a_night_reads_all_images_or_sorts_whole_rows(tmp_path: Path)
         connection = state._connection
         connection.set_trace_callback(statements.append)
         stored = state.put(found("a"), image_score("a", 0.5, sop_instance_uid="1.2"), context())
-        assert state.get(found("a"), context(), thumbnail=True) is not None
+        assert state.get(found("a"), context()) is not None
         state.follow_new_keys()
         state.mark_duplicates({stored.id: ""})
-        state.stored_images(after=night(-9))
+        list(state.stored_images(after=night(-9)))
         state.forget_thumbnails(before=night(1))
         state.pcr.days([("dicom", "", "A")])
         state.patients(patient_id="A")
@@ -389,10 +404,10 @@ def test_a_file_that_was_copied_anew_is_the_version_that_it_was(tmp_path: Path) 
     first = image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.2")
     with open_state(tmp_path / "state") as state:
         row = state.put(copied(1), first, context(0))
-        assert state.get(copied(2), context(1), thumbnail=False) is None
+        assert state.get(copied(2), context(1)) is None
         again = state.put(copied(2), first, context(1))
         assert (again.id, again.first_night) == (row.id, night(0))
-        assert state.get(copied(2), context(2), thumbnail=False) is not None
+        assert state.get(copied(2), context(2)) is not None
         others: list[Outcome] = [
             image_score("a.dcm", 0.5, picture="y", sop_instance_uid="1.2"),
             image_score("a.dcm", 0.5, picture="x", sop_instance_uid="1.3"),

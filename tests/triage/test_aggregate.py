@@ -81,9 +81,9 @@ def test_not_scored_patients_have_a_reason_and_no_rank() -> None:
     ]
 
 
-def test_the_picture_of_a_refused_image_is_on_the_list() -> None:
-    refused = replace(failure("1", Reason.NOT_A_CHEST_RADIOGRAPH, "P"), thumbnail=b"jpeg")
-    assert run(failures=(refused,))[0].thumbnail == b"jpeg"
+def test_a_refused_image_leads_to_its_picture() -> None:
+    refused = replace(failure("1", Reason.NOT_A_CHEST_RADIOGRAPH, "P"), stored_id=7)
+    assert run(failures=(refused,))[0].stored_id == 7
 
 
 def test_skipped_files_are_nobodys_images() -> None:
