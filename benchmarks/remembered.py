@@ -104,19 +104,21 @@ def fill(state: State, past: Past, in_folder: list[FoundFile], tonight: RunConte
     chance = random.Random(0)  # noqa: S311 - made-up scores
     n_gone = past.n_images - len(in_folder)
     for number in range(past.n_images):
-        file = in_folder[number - n_gone] if number >= n_gone else _gone(number)
+        file = in_folder[number - n_gone] if number >= n_gone else gone(number)
         ago = past.nights_ago(number)
-        state.put(file, _scored(file.name, number, ago, chance), _before(tonight, ago))
+        state.put(file, scored(file.name, number, ago, chance), before(tonight, ago))
     state.pcr.add(_results(past, tonight, chance), tonight.moment)
 
 
-def _gone(number: int) -> FoundFile:
+def gone(number: int) -> FoundFile:
+    """Make a file that is not in the folder any more."""
     name = f"gone/{number:06}.dcm"
     version = FileVersion(size_bytes=8_000_000 + number, mtime_ns=number, ctime_ns=number)
     return FoundFile(path=Path(name), name=name, version=version)
 
 
-def _before(tonight: RunContext, nights: int) -> RunContext:
+def before(tonight: RunContext, nights: int) -> RunContext:
+    """Make a run of so many nights before."""
     ago = dt.timedelta(days=nights)
     return RunContext(
         root=tonight.root,
@@ -127,16 +129,18 @@ def _before(tonight: RunContext, nights: int) -> RunContext:
     )
 
 
-def _patient(number: int) -> PatientKey:
+def patient(number: int) -> PatientKey:
+    """Key of the patient with a number."""
     return ("dicom", "HOSPITAL", f"{number:08}")
 
 
-def _scored(name: str, number: int, nights_ago: int, chance: random.Random) -> ImageScore:
+def scored(name: str, number: int, nights_ago: int, chance: random.Random) -> ImageScore:
+    """Make the image of a patient, both by their number, as the network scores it."""
     covid = chance.random()
     return ImageScore(
         name=name,
         header=ImageHeader(
-            patient_key=_patient(number),
+            patient_key=patient(number),
             patient_id=f"{number:08}",
             issuer_of_patient_id="HOSPITAL",
             accession_number=f"A{number:09}",
@@ -160,7 +164,7 @@ def _results(past: Past, tonight: RunContext, chance: random.Random) -> Iterator
     for number in range(past.n_images):
         if chance.random() < past.tested:
             day = tonight.night - dt.timedelta(days=past.nights_ago(number) - 1)
-            yield PcrResult(patient_key=_patient(number), date=day, positive=chance.random() < 0.2)
+            yield PcrResult(patient_key=patient(number), date=day, positive=chance.random() < 0.2)
 
 
 # --- a run watched from inside
@@ -211,7 +215,8 @@ def watched(folder: Path, out: Path, state: Path) -> dict[str, float]:
     return dict(json.loads(lines.splitlines()[-1]))
 
 
-def _where(spent: dict[str, float]) -> Iterator[str]:
+def where(spent: dict[str, float]) -> Iterator[str]:
+    """Where the time of a watched run went, in lines."""
     n_found, scan = spent["n_found"], spent["walk"] + spent["get"]
     yield f"walk {spent['walk']:.2f} s, get {spent['get']:.2f} s: {n_found / scan:.0f} files/s"
     yield f"first new file handed to a reader after {spent['until prepare']:.2f} s, all judged after " + (
@@ -268,14 +273,14 @@ def compare(scratch: Path, options: argparse.Namespace) -> None:
     again = scratch / "again.sqlite"
     shutil.copy(state, again)
     for name, folder, path in (("alone", alone, scratch / "empty.sqlite"), ("known", export, state)):
-        before = _processor_s()
+        used = processor_s()
         seconds, mib, summary = screen(folder, out, options.workers, "--state", str(path))
-        spent = f"{seconds:.1f} s, {_processor_s() - before:.1f} s of processors, peak {mib:.0f} MiB"
+        spent = f"{seconds:.1f} s, {processor_s() - used:.1f} s of processors, peak {mib:.0f} MiB"
         print(f"{name}: {spent}   {summary.split(';')[0]}", flush=True)
-    print("\n".join(_where(watched(export, out, again))))
+    print("\n".join(where(watched(export, out, again))))
 
 
-def _processor_s() -> float:
+def processor_s() -> float:
     """Of all processes that were started here and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,16 +1,18 @@
 """What the simulation of waiting counts can be counted by hand, and its order is that of the program's list."""
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import waiting
 from benchmarks.waiting import AT_RANDOM, FIRST_COME, SCORE, Order, Ward, Wave, with_max_wait
+from cxrbatch.state.connection import open_state
 from cxrbatch.triage.capacity import ListCurve
 from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
 from tests.factories.records import image_score
-from tests.factories.stored import BUNDLE, night, stored_image
+from tests.factories.stored import BUNDLE, context, night, stored_image
 
 ORDERS = (FIRST_COME, AT_RANDOM, SCORE, with_max_wait(2), with_max_wait(3, by_nights=False))
 NEVER = 1000
@@ -177,3 +179,25 @@ def test_a_past_of_40_nights_began_40_nights_ago_and_ended_yesterday() -> None:
     past = Past(n_images=1000, n_nights=40, tested=0.5)
     assert [past.nights_ago(number) for number in (0, 24, 25, 999)] == [40, 40, 39, 1]
     assert dt.timedelta(days=past.nights_ago(999)) == dt.timedelta(days=1)
+
+
+def test_a_large_state_has_so_many_patients_that_all_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmarks.large_state import add, fill, multiply, scattered
+    from benchmarks.remembered import Past
+
+    assert len({scattered(number) for number in range(0, 10**8, 997)}) == len(range(0, 10**8, 997))
+    path, tonight = tmp_path / "state", context(0)
+    past = Past(n_images=200, n_nights=10, tested=1.0)
+    with open_state(path) as state:
+        fill(state, path, past, [], tonight)
+    multiply(path, 3)
+    with open_state(path) as state:
+        add(state, path, past, 100, 600, tonight)
+        assert (state.n_images(), state.problems()) == (700, [])
+        assert {image.first_night for image in state.images()} == {night(-ago) for ago in range(1, 11)}
+        found = state.removal._all_keys()
+        assert len(set(found)) == 700
+        assert state.stored_images(night(-99)) == []  # all have a result
+    assert "| 700 |" in capsys.readouterr().out
