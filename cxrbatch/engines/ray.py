@@ -16,6 +16,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
+from cxrbatch._lib.text import plural
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import walk
 from cxrbatch.engines.engine import Result
@@ -79,7 +80,7 @@ class RayEngine:
         self._flying: dict[Any, _Block] = {}
         self._unscored: deque[_Block] = deque()
         self._again: deque[_Block] = deque()
-        self._seconds: dict[str, float] = {}
+        self._read_by: dict[str, tuple[int, float]] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -95,8 +96,8 @@ class RayEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
-        for node, seconds in sorted(self._seconds.items()):
-            _LOG.debug("node %s read for %.1f s", node, seconds)
+        for node, (n_files, seconds) in sorted(self._read_by.items()):
+            _LOG.debug("node %s read %s in %.1f s", node, plural(n_files, "file"), seconds)
 
     def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
@@ -188,7 +189,8 @@ class RayEngine:
         except self._ray.exceptions.RayError:
             yield from self._isolate(block)
             return
-        self._seconds[known.node] = self._seconds.get(known.node, 0.0) + known.seconds
+        n_files, seconds = self._read_by.get(known.node, (0, 0.0))
+        self._read_by[known.node] = n_files + known.n_files, seconds + known.seconds
         self._check_share(known, block)
         self._unscored.append(block)
 

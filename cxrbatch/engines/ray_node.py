@@ -91,6 +91,8 @@ class BlockRead:
     ----------
     node : str
         Name of the host.
+    n_files : int
+        Files that were read or refused.
     seconds : float
         Time that reading took.
     missing : tuple of int
@@ -98,6 +100,7 @@ class BlockRead:
     """
 
     node: str
+    n_files: int
     seconds: float
     missing: tuple[int, ...]
 
@@ -200,7 +203,9 @@ def read_block(job: Job, refs: Sequence[ImageRef]) -> tuple[BlockRead, list[Prep
         _close_reader()
         raise
     missing = tuple(n for n, item in enumerate(prepared) if _is_missing(refs[n], item))
-    return BlockRead(node=platform.node(), seconds=time.monotonic() - began, missing=missing), prepared
+    seconds = time.monotonic() - began
+    known = BlockRead(node=platform.node(), n_files=len(prepared), seconds=seconds, missing=missing)
+    return known, prepared
 
 
 def _until(end: float, refs: Sequence[ImageRef]) -> Iterator[ImageRef]:

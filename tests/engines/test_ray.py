@@ -138,7 +138,7 @@ def test_a_node_that_does_not_see_the_export(tiny_bundle: Path, tmp_path: Path) 
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.touch()
     refs = tuple(ImageRef(path=path, name=path.name, kind=FileKind.PNG) for path in (here, gone))
-    known = BlockRead(node="node-7", seconds=1.0, missing=(1,))
+    known = BlockRead(node="node-7", n_files=2, seconds=1.0, missing=(1,))
     engine._check_share(known, ray._Block(refs))
     with pytest.raises(WorkersFailed, match="node-7 does not see files that are here"):
         engine._check_share(replace(known, missing=(0, 1)), ray._Block(refs))
@@ -177,6 +177,21 @@ def test_the_first_node_is_lost(host: str) -> None:
         port = ended.getsockname()[1]
     with pytest.raises(WorkersFailed, match="has lost its nodes; start them and run again"):
         ray_cluster.nodes_with_processors(ClusterOfOne(f"{host}:{port}", "a"))
+
+
+def test_what_each_node_has_read_is_logged_without_a_name(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = open_engine(load_bundle(tiny_bundle), EngineOptions(name="ray"))
+    assert isinstance(engine, ray.RayEngine)
+    monkeypatch.setattr(engine, "_get", lambda known: known)
+    monkeypatch.setattr(engine, "_ray", None, raising=False)
+    for node, n_files, seconds in (("b", 64, 2.25), ("a", 1, 1.0), ("b", 5, 0.5)):
+        known = BlockRead(node=node, n_files=n_files, seconds=seconds, missing=())
+        assert list(engine._after_reading(known, ray._Block(()))) == []
+    with caplog.at_level("DEBUG", "cxrbatch"):
+        engine.__exit__(None, None, None)
+    assert caplog.messages == ["node a read 1 file in 1.0 s", "node b read 69 files in 2.8 s"]
 
 
 # --- the same tables
