@@ -57,9 +57,9 @@ class Costs:
     prepared_mb : float
         Size of a prepared image; in the worst case another host scores it.
     outcome_ms : float
-        Processor time of the command's process for an outcome, beside the state.
-    write_ms : float
-        Time of the state's writer.
+        Processor time of the command's process for an outcome, the state's writer in it.
+    disk_ms : float
+        For which that writer waits for its disk.
     listing_ms : float
         Processor time of the command's process for each file before and after the images are read.
     start_s : float
@@ -72,7 +72,7 @@ class Costs:
     n_copies: int
     prepared_mb: float
     outcome_ms: float
-    write_ms: float
+    disk_ms: float
     listing_ms: float
     start_s: float
 
@@ -90,7 +90,7 @@ class Costs:
     @property
     def command_ms(self) -> float:
         """Time of the command's process for an image while others are read."""
-        return self.outcome_ms + self.write_ms
+        return self.outcome_ms + self.disk_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,7 @@ def predicted(costs: Costs, n_files: int, layout: Sequence[int]) -> dict[str, fl
         "reading": costs.groups["these"].read_ms + 2 * costs.copy_ms,
         "scoring": costs.network_ms + costs.copy_ms,
         _RAYS_OWN: 0.0,
-        "command": costs.command_ms + costs.listing_ms,
+        "command": costs.outcome_ms + costs.listing_ms,
         "clock": duration_s(n_files, costs, cluster) / n_files * 1e3,
         "simulation": simulate(n_files, costs, cluster) / n_files * 1e3,
     }
@@ -172,6 +172,7 @@ def compare(scratch: Path, n_files: Sequence[int]) -> Iterator[str]:
     for layout in LAYOUTS:
         name = f"{len(layout)} × {layout[0]}"
         with ray_nodes(*layout) as nodes:
+            run(nodes, folders[min(n_files)], 0, scratch / f"{name}-warm.csv")  # what only the first run does
             few, many = (
                 run(nodes, folder, n, scratch / f"{len(layout)}{layout[0]}{n}.csv")
                 for n, folder in folders.items()

@@ -19,7 +19,7 @@ COSTS = Costs(
     n_copies=3,
     prepared_mb=2.5,
     outcome_ms=0.5,
-    write_ms=1.5,
+    disk_ms=1.5,
     listing_ms=0.25,
     start_s=10.0,
 )
