@@ -86,7 +86,7 @@ def network(folder: Path, **addresses: str) -> Iterator[dict[str, Host]]:
         hosts = {name: _switched_on(name, folder, stack) for name in addresses}
         for name, address in addresses.items():
             card = f"type veth peer name eth0 netns {hosts[name].pid}"
-            _ip(switch, f"link add {name} up master switch {card}")
+            _ip(switch, f"link add name {name} up master switch {card}")
             _ip(hosts[name], f"address add {address}/24 dev eth0")
             _ip(hosts[name], "link set eth0 up")
         yield hosts

@@ -21,6 +21,7 @@ _QUESTIONS = (
 )
 """One of each service of Ray: those of the first node, of every node, of a process of a node, and of Ray's client."""
 NO_TOKENS: tuple[dict[str, str], ...] = ({}, {"authorization": f"Bearer {'0' * 64}"})
+_REFUSED = {"401", "403", "UNAUTHENTICATED"}
 _MOST_S = 5
 
 
@@ -37,15 +38,11 @@ def intrude(address: str, path: str) -> int:
     return 0
 
 
-def open_ports(host: str) -> list[int]:
-    """List the ports at which a host answers."""
-    found = []
-    for port in range(1, 1 << 16):
-        with socket.socket() as probe:
-            probe.settimeout(_MOST_S)
-            if not probe.connect_ex((host, port)):
-                found.append(port)
-    return found
+def is_open(host: str, port: int) -> bool:
+    """Try a port."""
+    with socket.socket() as probe:
+        probe.settimeout(_MOST_S)
+        return not probe.connect_ex((host, port))
 
 
 def answer_to_http(host: str, port: int, token: dict[str, str]) -> str:
@@ -54,7 +51,7 @@ def answer_to_http(host: str, port: int, token: dict[str, str]) -> str:
     try:
         connection.request("POST", "/get_runtime_envs_info", b"", token)
         return str(connection.getresponse().status)
-    except http.client.HTTPException:
+    except (http.client.HTTPException, OSError):
         return ""
     finally:
         connection.close()
@@ -75,17 +72,23 @@ def answers_to_grpc(host: str, port: int, token: dict[str, str]) -> set[str]:
     return found - {"UNIMPLEMENTED"}
 
 
+def answers(host: str, port: int, token: dict[str, str]) -> set[str]:
+    """Ask for everything at a port."""
+    status = answer_to_http(host, port, token)
+    return {status} if status else answers_to_grpc(host, port, token)
+
+
 def knock(host: str) -> int:
     """Ask at all doors, and tell the answers."""
-    ports = open_ports(host)
-    is_open = not ports  # then this has found out nothing
-    for port in ports:
+    found = {}
+    for port in filter(lambda port: is_open(host, port), range(1, 1 << 16)):
         for token in NO_TOKENS:
-            status = answer_to_http(host, port, token)
-            found = {status} if status else answers_to_grpc(host, port, token)
-            is_open |= not found or not found <= {"401", "403", "UNAUTHENTICATED"}
-            sys.stdout.write(f"{host}:{port} {'wrong' if token else 'no'} token: {' '.join(sorted(found))}\n")
-    return int(is_open)
+            said = answers(host, port, token)
+            if is_open(host, port):  # its process has not ended meanwhile
+                found[port, "wrong" if token else "no"] = said
+    for (port, which), said in found.items():
+        sys.stdout.write(f"{host}:{port} {which} token: {' '.join(sorted(said))}\n")
+    return int(not found or any(not said or not said <= _REFUSED for said in found.values()))
 
 
 if __name__ == "__main__":
