@@ -35,6 +35,8 @@ _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _OWN_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray warns of what will be the default
     "RAY_task_oom_retries": "3",  # for ever is what Ray would do
+    "RAY_grpc_client_keepalive_time_ms": "30000",  # else blocks wait many minutes for a node that hangs
+    "RAY_grpc_client_keepalive_timeout_ms": "60000",
 }
 
 
