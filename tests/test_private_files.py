@@ -29,7 +29,8 @@ class Seen(dict[str, set[int]]):
         for folder in folders:
             for name in os.listdir(folder):  # noqa: PTH208 - names alone, since a file may be gone by now
                 with suppress(FileNotFoundError):
-                    self.setdefault(name, set()).add(stat.S_IMODE((folder / name).lstat().st_mode))
+                    mode = stat.S_IMODE((folder / name).lstat().st_mode)
+                    self.setdefault(name, set()).add(mode)
 
 
 @contextmanager
