@@ -183,7 +183,8 @@
   part("find").addEventListener("keydown", leaveFind);
   part("keys").addEventListener("click", () => part("help").showModal());
   part("help-close").addEventListener("click", () => part("help").close());
-  dialog.addEventListener("close", () => opener(current)?.focus());
+  // The event comes late: who has gone to Find meanwhile stays there.
+  dialog.addEventListener("close", () => document.activeElement === part("find") || opener(current)?.focus());
   part("previous").addEventListener("click", () => move(-1));
   part("next").addEventListener("click", () => move(1));
   part("close").addEventListener("click", () => dialog.close());

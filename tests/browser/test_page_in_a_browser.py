@@ -71,6 +71,18 @@ def test_a_patient_by_keyboard_alone(open_page: Opened) -> None:
     page.wait_for_function("document.activeElement.textContent === 'P000001'")
 
 
+def test_who_goes_to_find_as_a_patient_is_closed_stays_there(open_page: Opened) -> None:
+    """A dialog tells that it was closed in a later task."""
+    page = open_page(made_night(40))
+    page.locator(".ranking tbody th button").first.click()
+    told = "new Promise(told => document.getElementById('patient').addEventListener('close', () => setTimeout(told)))"
+    page.evaluate(
+        f"() => {{ const closed = {told}; document.getElementById('patient').close();"
+        " document.getElementById('find').focus(); return closed; }"
+    )
+    assert page.evaluate("document.activeElement.id") == "find"
+
+
 def _why(page: Any) -> list[str]:
     return [page.locator("#why").inner_text(), *page.locator("#notes li").all_inner_texts()]
 
