@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from phantom import radiograph
 
-from benchmarks.growth import _pss_kib, _tree
+from benchmarks.growth import parent_and_processor_s, pss_kib, tree
 
 ENGINES = ("local", "ray")
 TABLES = (".csv", ".files.csv")
 _ROWS, _COLUMNS = 200, 180
 _MARK_PX = 4
 _POLL_S = 0.25
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +96,10 @@ class _Watch:
 
     def _poll(self) -> None:
         while not self._stopped.wait(_POLL_S):
-            self.peak_kib = max(self.peak_kib, _pss_kib(self._pid))
-            self._seconds.update((pid, seconds) for pid in _tree(self._pid) for seconds in _processor_s(pid))
-
-
-def _processor_s(pid: int) -> Iterator[float]:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return
-    yield (int(fields[11]) + int(fields[12])) / _TICKS
+            self.peak_kib = max(self.peak_kib, pss_kib(self._pid))
+            for pid in tree(self._pid):
+                if found := parent_and_processor_s(pid):
+                    _, self._seconds[pid] = found
 
 
 def measure(n_files: int, folder: Path, scratch: Path, more: Sequence[str]) -> dict[str, Cost]:

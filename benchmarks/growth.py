@@ -28,6 +28,7 @@ from benchmarks.growth_plot import Growth, sentence, svg
 
 _SIZE, _N_DRAWN = (512, 448), 12
 _POLL_S = 0.1
+_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
 def write_folder(folder: Path, n_files: int, size: tuple[int, int] = _SIZE) -> None:
@@ -68,19 +69,30 @@ class _Peak:
 
     def _poll(self) -> None:
         while not self._stopped.wait(_POLL_S):
-            self._peak_kib = max(self._peak_kib, sum(_pss_kib(pid) for pid in _tree(self._pid)))
+            self._peak_kib = max(self._peak_kib, sum(pss_kib(pid) for pid in tree(self._pid)))
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """List a process and all below it."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         return []
-    return [pid, *(below for child in children for below in _tree(child))]
+    return [pid, *(below for child in children for below in tree(child))]
 
 
-def _pss_kib(pid: int) -> int:
+def parent_and_processor_s(pid: int) -> tuple[int, float] | None:
+    """Read the parent of a process and the processor seconds that it took; None where it has ended (proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS_S
+
+
+def pss_kib(pid: int) -> int:
+    """Read the proportional set size of a process; 0 where it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

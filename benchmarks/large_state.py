@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.growth import screen, write_folder
 from benchmarks.remembered import (
     Past,
+    add_common_options,
     before,
     gone,
     learn,
@@ -243,9 +244,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=100, help="new files of a night")
     parser.add_argument("--times", type=int, default=1, help="how many times as many, by copies in SQL")
     parser.add_argument("--further", type=int, default=20_000, help="images that the writer then adds")
-    parser.add_argument("--tested", type=float, default=0.95, help="share of the patients with a PCR result")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--scratch", type=Path, help="where to make it all; the system's place by default")
+    add_common_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         measure(Path(scratch), options)

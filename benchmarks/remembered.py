@@ -237,6 +237,13 @@ def where(spent: dict[str, float]) -> Iterator[str]:
 # --- the comparison
 
 
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every benchmark with a filled state asks for."""
+    parser.add_argument("--tested", type=float, default=0.95, help="share of the patients with a PCR result")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--scratch", type=Path, help="where to make it all; the system's place by default")
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -245,9 +252,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--old", type=int, default=1000, help="of them, those whose files are in the folder")
     parser.add_argument("--new", type=int, default=100, help="new files")
     parser.add_argument("--nights", type=int, default=40, help="over which the images came in")
-    parser.add_argument("--tested", type=float, default=0.95, help="share of the patients with a PCR result")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--scratch", type=Path, help="where to make it all; the system's place by default")
+    add_common_options(parser)
     parser.add_argument("--watch", type=Path, nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 

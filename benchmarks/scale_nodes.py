@@ -20,13 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.growth import write_folder
+from benchmarks.growth import parent_and_processor_s, write_folder
 from benchmarks.scale_costs import copies, network_ms, of_command, reading, stated_provenance
 from benchmarks.scale_model import Cluster, Costs, Group, duration_s
 from benchmarks.scale_simulation import simulate
 from tests.factories.ray_nodes import RayNodes, ray_nodes
 
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 _POLL_S = 0.25
 _N_SAMPLED = 64
 LAYOUTS = ((1,), (2,), (1, 1))
@@ -74,12 +73,9 @@ class ProcessorTimes:
         parents: dict[int, int] = {}
         seconds: dict[int, float] = {}
         for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:  # it has ended
-                continue
             pid = int(folder.name)
-            parents[pid], seconds[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS_S
+            if found := parent_and_processor_s(pid):
+                parents[pid], seconds[pid] = found
         for pid in parents:
             if _is_below(pid, parents, self._parents):
                 yield pid, (_kind(pid), seconds[pid])

@@ -131,7 +131,8 @@ class RayEngine:
         """Submit blocks while more may be in flight; False when none is left."""
         while self._unscored and (scorer := self._scorers.freest()):
             self._score(self._unscored.popleft(), scorer)
-        while len(self._flying) + len(self._unscored) < self._most_in_flight():
+        most = self._most_in_flight()  # it asks the cluster
+        while len(self._flying) + len(self._unscored) < most:
             block = self._again.popleft() if self._again else _Block(tuple(islice(remaining, _BLOCK)))
             if not block.refs:
                 break
