@@ -200,7 +200,7 @@ def watch(folder: Path, out: Path, state: Path) -> None:
         *((State, name) for name in ("get", "mark_duplicates", "stored_images")),
         (PcrResults, "days"),
         *((State, name) for name in ("forget_thumbnails", "finish")),
-        *((stages, name) for name in ("without_duplicates", "make_waiting_list", "write_report")),
+        *((stages, name) for name in ("refuse_duplicates", "list_patients", "write_report")),
     ):
         patch(owner, name)
     run = stages.screen(folder, out, ScreenOptions(state=state))
@@ -220,14 +220,14 @@ def where(spent: dict[str, float]) -> Iterator[str]:
     n_found, scan = spent["n_found"], spent["walk"] + spent["get"]
     yield f"walk {spent['walk']:.2f} s, get {spent['get']:.2f} s: {n_found / scan:.0f} files/s"
     yield f"first new file handed to a reader after {spent['until prepare']:.2f} s, all judged after " + (
-        f"{spent['until without_duplicates']:.2f} s"
+        f"{spent['until refuse_duplicates']:.2f} s"
     )
     for name in (
         "mark_duplicates",
         "stored_images",
         "days",
         "forget_thumbnails",
-        "make_waiting_list",
+        "list_patients",
     ):
         yield f"{name} {spent[name]:.2f} s"
     yield f"write_report {spent['write_report']:.2f} s, finish {spent['finish']:.2f} s"

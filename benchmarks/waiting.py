@@ -174,8 +174,8 @@ def nights_waited(wave: Wave, score: Floats, order: Order, expire_nights: int) -
 
 def listed(numbers: Sequence[int], nights: Sequence[int], values: Sequence[float], order: Order) -> list[int]:
     """Put suspects in the order of the program's list."""
-    suspects = zip(numbers, nights, values, strict=True)
-    return [int(patient.patient_key[1]) for patient in rank(_patient(*one, order) for one in suspects)]
+    suspects = sorted(zip(numbers, nights, values, strict=True))
+    return [int(patient.patient_key[1]) for patient in rank(suspects, lambda one: _patient(*one, order))]
 
 
 def _patient(number: int, nights: int, value: float, order: Order) -> PatientTriage:

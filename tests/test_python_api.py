@@ -125,7 +125,7 @@ def test_importing_the_package_loads_nothing_large() -> None:
 
 def test_frames_hold_what_the_tables_of_the_report_hold(run: TriageRun, tmp_path: Path) -> None:
     for frame, content in ((run.patients_frame(), patients_csv(run)), (run.files_frame(), files_csv(run))):
-        (tmp_path / "table.csv").write_bytes(content)
+        (tmp_path / "table.csv").write_bytes(b"".join(content))
         table = pd.read_csv(tmp_path / "table.csv", dtype=str, keep_default_na=False)
         assert list(frame.columns) == list(table.columns)
         assert len(frame) == len(table) > 0

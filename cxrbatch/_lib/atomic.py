@@ -19,26 +19,29 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def write_together(contents: Mapping[Path, Content]) -> None:
+def write_together(contents: Mapping[Path, Content], last: Path | None = None) -> None:
     """Write files of one folder as a set.
 
-    All files are on the disk under temporary names before the first one gets its final name. The last file
-    appears last, and an earlier file of its name is removed first. So, where the last file exists, the set is
-    complete, even after a power cut.
+    All files are on the disk under temporary names, written in the order given, before the first one gets its final
+    name. One file appears last, and an earlier file of its name is removed first. So, where this file exists, the set
+    is complete, even after a power cut.
 
     Parameters
     ----------
     contents : mapping of Path to bytes or iterable of bytes
         Files of one folder; existing ones are replaced. Content given in pieces is never in memory as a whole.
+    last : Path, optional
+        File that appears last; by default the one that is written last.
 
     Raises
     ------
     OutputError
         Nothing has changed: earlier files are as they were, and no temporary file is left.
     """
-    *_, last = contents
+    *_, by_default = contents
+    last = last or by_default
     with _as_output_error(last):
-        _replace_together(contents, last.parent)
+        _replace_together(contents, [*(path for path in contents if path != last), last])
 
 
 def replace_file(path: Path, content: Content, mode: int = _MODE) -> None:
@@ -180,7 +183,8 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{visible(str(folder))}: cannot be made: {error.strerror or error}") from error
 
 
-def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
+def _replace_together(contents: Mapping[Path, Content], in_order: Sequence[Path]) -> None:
+    """Write files, then put them in their places in an order."""
     new = {path: _beside(path, "tmp") for path in contents}
     old = {path: _beside(path, "old") for path in contents}
     # The undoing of each step is registered before the step; undoing a step that was not done does nothing.
@@ -188,13 +192,13 @@ def _replace_together(contents: Mapping[Path, Content], folder: Path) -> None:
         for path, content in contents.items():
             undo.callback(new[path].unlink, missing_ok=True)
             _write(new[path], content)
-        for path in reversed(list(contents)):
+        for path in reversed(in_order):
             undo.callback(_move, old[path], path)
             _move(path, old[path])
-        for path in contents:
+        for path in in_order:
             undo.callback(path.unlink, missing_ok=True)
             new[path].replace(path)
-        _sync(folder)
+        _sync(in_order[-1].parent)
         undo.pop_all()
     for path in old.values():
         with suppress(OSError):  # the report is complete; a leftover file is no reason to fail

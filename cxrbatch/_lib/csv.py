@@ -20,11 +20,11 @@ def csv_bytes(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "ut
 
     With the encoding ``utf-8-sig`` it begins with a byte order mark, by which Excel knows UTF-8.
     """
-    return b"".join(_pieces(columns, rows, encoding))
+    return b"".join(csv_pieces(columns, rows, encoding))
 
 
-def _pieces(columns: tuple[str, ...], rows: Iterable[Row], encoding: str) -> Iterator[bytes]:
-    """Encode some rows at a time, so that the text of all of them is not held beside the bytes."""
+def csv_pieces(columns: tuple[str, ...], rows: Iterable[Row], encoding: str = "utf-8") -> Iterator[bytes]:
+    """Write a table as `csv_bytes` does, some rows at a time."""
     yield _lines([columns]).encode(encoding)
     cells = ([_cell(row.get(column)) for column in columns] for row in rows)
     while piece := _lines(islice(cells, _ROWS_AT_ONCE)):

@@ -62,10 +62,8 @@ def _exit_code(run: "TriageRun") -> int:
     """Choose the exit code; a second copy of a scored image does not count as an image without a score."""
     from cxrbatch.reasons import Reason
 
-    without_score = [
-        item for item in run.failures if not item.skipped and item.reason is not Reason.DUPLICATE
-    ]
-    return EXIT_INCOMPLETE if without_score or run.n_patients("not_scored") else 0
+    is_incomplete = any(not item.skipped and item.reason is not Reason.DUPLICATE for item in run.failures)
+    return EXIT_INCOMPLETE if is_incomplete or run.n_patients("not_scored") else 0
 
 
 def _summary(run: "TriageRun", out: Path) -> str:

@@ -21,7 +21,7 @@ from cxrbatch.records.images import (
     ModelInput,
 )
 from cxrbatch.records.outcomes import FINDINGS, Failure, FoundFile, ImageScore, Outcome
-from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id
+from cxrbatch.records.patient_key import PatientKey, dicom_key, has_issuer, has_patient_id, sortable
 from cxrbatch.records.patients import EarlierEntry, Evidence, PatientImage, PatientTriage, Priority
 from cxrbatch.records.places import NOWHERE, ObjectKey, ObjectPrefix, Place, check_outside, place_of
 from cxrbatch.records.rows import file_row, header_cells, patient_row
@@ -67,5 +67,6 @@ __all__ = [
     "header_cells",
     "patient_row",
     "place_of",
+    "sortable",
     "table_frame",
 ]

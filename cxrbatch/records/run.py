@@ -1,8 +1,9 @@
 """Record of a run: patients in order, expected yield of the swabs, provenance of the scores."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +54,14 @@ class TriageRun:
         Name of the screened folder.
     n_found : int
         Number of files found, counted before any was read: the other counts must add up to it.
-    patients : tuple of PatientTriage
+    patients : sequence of PatientTriage
         Ranked patients by rank, then those without a score by patient_key, then those who wait for the result of a
         swab.
-    images : tuple of ImageScore
+    images : sequence of ImageScore
         Sorted by name.
-    failures : tuple of Failure
-        Sorted by name; skipped files are included.
+    failures : sequence of Failure
+        Sorted by name; skipped files are included. `cxrbatch.screen` holds all three compressed: what is read of them
+        is a new record each time.
     worth : str
         What the scores are worth by the bundle's evaluation, in one sentence for whoever reads the list; the same in
         figures is one of the notes.
@@ -87,9 +89,9 @@ class TriageRun:
     n_found: int
     started: dt.datetime
     duration_s: float
-    patients: tuple[PatientTriage, ...]
-    images: tuple[ImageScore, ...]
-    failures: tuple[Failure, ...]
+    patients: Sequence[PatientTriage]
+    images: Sequence[ImageScore]
+    failures: Sequence[Failure]
     provenance: Provenance
     notes: tuple[str, ...] = field(default=())
     worth: str = ""
@@ -150,10 +152,9 @@ class TriageRun:
         """
         return table_frame(FILE_COLUMNS, map(file_row, self.files()))
 
-    def files(self) -> "list[ImageScore | Failure]":
-        """List the outcome of every file found, by name."""
-        records: list[ImageScore | Failure] = [*self.images, *self.failures]
-        return sorted(records, key=attrgetter("name"))
+    def files(self) -> Iterator[ImageScore | Failure]:
+        """Go through the outcomes of all files found, by name."""
+        return merge(self.images, self.failures, key=attrgetter("name"))
 
 
 def table_frame(columns: Sequence[str], rows: Iterable[Row]) -> "pd.DataFrame":

@@ -3,7 +3,7 @@
 What is the same for all patients is said once, above the list.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ _VALUES: Mapping[str, Callable[[PatientTriage], Any]] = {
     "nights": lambda patient: patient.nights_waiting,
     "flags": lambda patient: patient.flags,
 }
+_MANY = 2
+"""Values of a column after which no more are collected: they differ, and at least one says something."""
 _SAID_ONCE = {"issuer": "issuer", "date": "study_date"}
 """Columns whose value is said above the list where it is the same for all, and the text before it."""
 
@@ -51,18 +53,22 @@ class Columns:
 
 def choose_columns(ranked: Sequence[PatientTriage]) -> Columns:
     """Choose the columns of a list; a list of one patient shows all that is known."""
+    said: dict[str, set[Any]] = {name: set() for name in _VALUES}
+    for patient in ranked:
+        for name, value in _VALUES.items():
+            if len(said[name]) < _MANY or name == "flags":
+                said[name].add(value(patient))
     common_flags = frozenset[Flag]()
     if len(ranked) > 1:
-        common_flags = frozenset.intersection(*(frozenset(patient.flags) for patient in ranked))
-    shown = frozenset(name for name in _VALUES if _says_something(name, ranked, common_flags))
+        common_flags = frozenset.intersection(*map(frozenset, said["flags"]))
+    shown = frozenset(name for name, values in said.items() if _says_something(name, values, len(ranked)))
+    if not any(set(flags) - common_flags for flags in said["flags"]):
+        shown -= {"flags"}
     return Columns(shown, tuple(_common(ranked, shown, common_flags)), common_flags)
 
 
-def _says_something(name: str, ranked: Sequence[PatientTriage], common_flags: frozenset[Flag]) -> bool:
-    if name == "flags":
-        return any(set(patient.flags) - common_flags for patient in ranked)
-    values = {_VALUES[name](patient) for patient in ranked}
-    is_said_once = name in _SAID_ONCE and len(ranked) > 1 and len(values) == 1
+def _says_something(name: str, values: Collection[Any], n_patients: int) -> bool:
+    is_said_once = name in _SAID_ONCE and n_patients > 1 and len(values) == 1
     return any(values) and not is_said_once
 
 

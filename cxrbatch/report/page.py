@@ -8,6 +8,7 @@ the page's own style and script, by hash.
 import base64
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 from jinja2 import Environment
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.pages import make_environment
 from cxrbatch.reasons import FLAG_MEANING, REASON_MEANING, Flag, Reason
 from cxrbatch.records import PatientTriage, Priority, TriageRun
@@ -51,28 +53,30 @@ def render_page(
     bytes
         HTML in UTF-8; the same for the same run.
     """
-    ranked = [patient for patient in run.patients if patient.is_ranked]
+    counts = _count_patients(run.patients)
+    end = len(run.patients) - counts.n_swabbed
+    ranked = run.patients[: counts.n_ranked]
     pieces = (
         _environment()
         .get_template("page.html")
         .stream(
             run=run,
             ranked=ranked,
-            not_scored=[patient for patient in run.patients if patient.status == "not_scored"],
-            swabbed=[patient for patient in run.patients if patient.awaits_result],
-            n_max_wait=sum(Flag.MAX_WAIT in patient.flags for patient in ranked),
-            n_waiting=sum(patient.nights_waiting > 0 for patient in run.patients),
-            n_by_priority=_count(Priority, (patient.priority for patient in ranked)),
-            n_by_flag=_count(Flag, (flag for patient in run.patients for flag in patient.flags)),
-            n_not_scored=_count(Reason, (failure.reason for failure in run.failures if not failure.skipped)),
-            n_skipped=_count(Reason, (failure.reason for failure in run.failures if failure.skipped)),
+            not_scored=run.patients[counts.n_ranked : end],
+            swabbed=run.patients[end:],
+            n_max_wait=counts.n_max_wait,
+            n_waiting=counts.n_waiting,
+            n_by_priority=_those_found(Priority, counts.by_priority),
+            n_by_flag=_those_found(Flag, counts.by_flag),
+            n_not_scored=_count_reasons(run, skipped=False),
+            n_skipped=_count_reasons(run, skipped=True),
             todo=_todo(run, len(ranked)),
             sha256=sha256,
             report_id=list(sha256.values())[-1][:16],
             n_printed=_n_printed(run, len(ranked)),
-            checks=[(patient, found) for patient in ranked if (found := notes_to_check(patient))],
+            checks=counts.to_check,
             bands=_bands(run.thresholds),
-            n_urgent_below=_n_urgent_below(run, ranked),
+            n_urgent_below=_n_urgent_below(run, ranked, counts.by_priority[Priority.URGENT]),
             extras=extras,
             show_title=_show_title(extras),
         )
@@ -111,10 +115,12 @@ def _bands(thresholds: Mapping[Priority, float]) -> dict[Priority, str]:
     }
 
 
-def _n_urgent_below(run: TriageRun, ranked: Sequence[PatientTriage]) -> int:
+def _n_urgent_below(run: TriageRun, ranked: Sequence[PatientTriage], n_urgent: int) -> int:
     """Count the urgent patients for whom there is no swab."""
-    below = ranked[run.capacity.n_swabs :] if run.capacity else ()
-    return sum(patient.priority is Priority.URGENT for patient in below)
+    if not run.capacity:
+        return 0
+    above = ranked[: run.capacity.n_swabs]
+    return n_urgent - sum(patient.priority is Priority.URGENT for patient in above)
 
 
 def _sums_note(run: TriageRun) -> str:
@@ -128,9 +134,41 @@ def _show_title(extras: PageExtras) -> str:
     return title[:1].upper() + title[1:]
 
 
-def _count(kinds: Iterable[Kind], values: Iterable[Kind | None]) -> dict[Kind, int]:
-    """Count the values that occur, in the order of the enumeration."""
-    counter = Counter(values)
+@dataclass(slots=True)
+class _PatientCounts:
+    """What the page counts of patients, and the ranked ones of whom a human must clear something up."""
+
+    n_ranked: int = 0
+    n_swabbed: int = 0
+    n_waiting: int = 0
+    n_max_wait: int = 0
+    by_priority: Counter[Priority] = field(default_factory=Counter)
+    by_flag: Counter[Flag] = field(default_factory=Counter)
+    to_check: Packed[PatientTriage] = field(default_factory=Packed)
+
+
+def _count_patients(patients: Iterable[PatientTriage]) -> _PatientCounts:
+    """Count all in one go: to read a patient takes longer than to count."""
+    found = _PatientCounts()
+    for patient in patients:
+        found.n_swabbed += patient.awaits_result
+        found.n_waiting += patient.nights_waiting > 0
+        found.by_flag.update(patient.flags)
+        if patient.is_ranked:
+            found.n_ranked += 1
+            found.n_max_wait += Flag.MAX_WAIT in patient.flags
+            found.by_priority.update(filter(None, [patient.priority]))
+            if notes_to_check(patient):
+                found.to_check.append(patient)
+    return found
+
+
+def _count_reasons(run: TriageRun, *, skipped: bool) -> dict[Reason, int]:
+    return _those_found(Reason, Counter(file.reason for file in run.failures if file.skipped is skipped))
+
+
+def _those_found(kinds: Iterable[Kind], counter: Counter[Kind]) -> dict[Kind, int]:
+    """Select the kinds that occur, in the order of the enumeration."""
     return {kind: counter[kind] for kind in kinds if counter[kind]}
 
 
@@ -151,7 +189,11 @@ def _environment() -> Environment:
         percent=state_percent, probability=_probability, capacity_note=capacity_note, sums_note=_sums_note
     )
     made.filters.update(
-        choose_columns=choose_columns, notes=notes, without=_without, folder_name=_folder_name
+        choose_columns=choose_columns,
+        notes=notes,
+        notes_to_check=notes_to_check,
+        without=_without,
+        folder_name=_folder_name,
     )
     made.globals.update(flag_meaning=FLAG_MEANING, reason_meaning=REASON_MEANING, say=say)
     made.globals.update(script_words={key: TEXTS[key] for key in OF_THE_SCRIPT})

@@ -6,9 +6,11 @@ The report can then leave the hospital, and the hospital can trace it back to th
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import Failure, ImageHeader, ImageScore, PatientTriage, TriageRun
 
@@ -51,9 +53,9 @@ class Pseudonymiser:
         """Replace the identifiers of all records by hashes; order and scores stay."""
         return replace(
             run,
-            patients=tuple(self._patient(patient) for patient in run.patients),
-            images=tuple(self._image(image) for image in run.images),
-            failures=tuple(self._failure(failure) for failure in run.failures),
+            patients=Packed(map(self._patient, run.patients)),
+            images=Packed(map(self._image, run.images)).ordered(attrgetter("name")),
+            failures=Packed(map(self._failure, run.failures)).ordered(attrgetter("name")),
         )
 
     def _hash(self, value: str) -> str:

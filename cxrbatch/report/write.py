@@ -4,7 +4,8 @@ For ``report.csv`` the other files are ``report.files.csv`` and ``report.html`` 
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -90,14 +91,39 @@ def write_report(
     """
     paths = report_paths(out)
     reconcile(run)
-    tables = {paths.files: files_csv(run, csv_encoding), paths.patients: patients_csv(run, csv_encoding)}
-    sha256 = {path.name: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
-    page = render_page(run, sha256, extras)
+    files, patients = _Hashed(files_csv(run, csv_encoding)), _Hashed(patients_csv(run, csv_encoding))
+
+    def page() -> Iterator[bytes]:  # begins once both tables are written
+        sha256 = {paths.files.name: files.sha256(), paths.patients.name: patients.sha256()}
+        yield from render_page(run, sha256, extras)
+
     more = more_tables(run, out, formats)
     write_together(
-        {**more, paths.files: tables[paths.files], paths.page: page, paths.patients: tables[paths.patients]}
+        {**more, paths.files: files, paths.patients: patients, paths.page: page()}, last=paths.patients
     )
     remove_leftovers((*more, *paths, out.with_name(TRIAL)))
+
+
+class _Hashed:
+    """Pieces of a file, hashed as they are written.
+
+    Parameters
+    ----------
+    pieces : iterable of bytes
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self._hash = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self._hash.update(piece)
+            yield piece
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what was written, in hexadecimal."""
+        return self._hash.hexdigest()
 
 
 def write_csv(run: TriageRun, stream: BinaryIO, csv_encoding: str = "utf-8") -> None:
@@ -110,7 +136,8 @@ def write_csv(run: TriageRun, stream: BinaryIO, csv_encoding: str = "utf-8") -> 
     """
     reconcile(run)
     try:
-        stream.write(patients_csv(run, csv_encoding))
+        for piece in patients_csv(run, csv_encoding):
+            stream.write(piece)
         stream.flush()
     except OSError as error:
         raise OutputError(f"the table cannot be written to the stream: {error.strerror}") from error
@@ -124,10 +151,11 @@ def reconcile(run: TriageRun) -> None:
     OutputError
         The counts differ; a report that loses a file must not be written.
     """
-    names = {image.name for image in run.images} | {failure.name for failure in run.failures}
+    names = (file.name for file in run.files())
+    n_names = (run.n_found > 0) + sum(name < following for name, following in pairwise(names))
     parts = run.n_scored + run.n_not_scored + run.n_skipped
-    if not run.n_found == parts == len(names):
+    if not run.n_found == parts == n_names:
         raise OutputError(
-            f"the counts do not reconcile: {run.n_found} files found, {len(names)} different names, {parts} "
+            f"the counts do not reconcile: {run.n_found} files found, {n_names} different names, {parts} "
             "scored, not scored or skipped; this is a defect of cxrbatch, and no report was written"
         )

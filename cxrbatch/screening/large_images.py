@@ -10,11 +10,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxrbatch._lib.packed import Packed, with_changes
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import classify_found, found_again
 from cxrbatch.engines import Decode, Engine, EngineOptions, default_workers, prepare_in_order
@@ -32,19 +34,23 @@ LARGE_PX = 512
 """Long side of the large image of a patient."""
 _PER_WORKER = 6
 
-Patients = tuple[PatientTriage, ...]
+Patients = Packed[PatientTriage]
 
 
 def first_patients(patients: Iterable[PatientTriage], n: int) -> list[PatientTriage]:
     """Choose the first `n` ranked patients, and the first `n` without a score whose image might be decoded."""
-    listed = list(patients)
-    ranked = [patient for patient in listed if patient.is_ranked]
-    unscored = [
-        patient
-        for patient in listed
-        if patient.status == "not_scored" and patient.reason not in NOT_READ_AGAIN
-    ]
-    return [*ranked[:n], *unscored[:n]]
+    ranked: list[PatientTriage] = []
+    unscored: list[PatientTriage] = []
+    for patient in patients:
+        if patient.is_ranked and len(ranked) < n:
+            ranked.append(patient)
+        elif _may_be_decoded(patient) and len(unscored) < n:
+            unscored.append(patient)
+    return [*ranked, *unscored]
+
+
+def _may_be_decoded(patient: PatientTriage) -> bool:
+    return patient.status == "not_scored" and patient.reason not in NOT_READ_AGAIN
 
 
 def with_large_images(
@@ -64,7 +70,9 @@ def with_large_images(
     n : int
         Number of ranked patients, and of patients without a score; 0 for none.
     """
-    chosen = [patient for patient in first_patients(patients, n) if _is_here(patient)]
+    chosen = [patient for patient in first_patients(patients, n) if _is_here(patient)] if n else []
+    if not chosen:
+        return patients
     refs = [_ref(find(patient)) for patient in chosen]
     prepare = PrepareOptions(
         spec=bundle.preprocess,
@@ -81,8 +89,13 @@ def with_large_images(
     list(items)  # where nobody is ranked, no network is started and nothing was read yet
     _LOG.debug("read %d large images, made %d maps", len(prepared), len(maps))
     asked = {patient.patient_key for patient in chosen}  # a file of another night may have the same name
-    return tuple(
-        _with(patient, prepared, maps) if patient.patient_key in asked else patient for patient in patients
+    return with_changes(
+        patients,
+        (
+            (index, _with(patient, prepared, maps))
+            for index, patient in enumerate(patients)
+            if patient.patient_key in asked
+        ),
     )
 
 
@@ -104,8 +117,15 @@ def with_kept_images(patients: Patients, state: State, n: int) -> Patients:
     Whoever is not among them any more has none kept.
     """
     kept = state.large_images.get()
-    shown = tuple(_with_kept(patient, kept) for patient in patients)
-    first = [patient for patient in shown if patient.is_ranked][:n]
+    shown = with_changes(
+        patients,
+        (
+            (index, _with_kept(patient, kept))
+            for index, patient in enumerate(patients)
+            if patient.patient_key in kept
+        ),
+    )
+    first = islice((patient for patient in shown if patient.is_ranked), n)
     state.large_images.replace(
         (patient.patient_key, patient.top_image, patient.large_image)
         for patient in first
@@ -123,17 +143,23 @@ def _with_kept(patient: PatientTriage, kept: Mapping[PatientKey, tuple[str, byte
 
 def with_earlier_entries(patients: Patients, state: State, tonight: dt.date) -> Patients:
     """Add to patients who wait since an earlier night where they stood on the lists of the nights of their wait."""
-    since = {patient.patient_key: tonight - dt.timedelta(days=patient.nights_waiting) for patient in patients}
+    since = {
+        patient.patient_key: tonight - dt.timedelta(days=patient.nights_waiting)
+        for patient in patients
+        if patient.nights_waiting
+    }
     earlier: defaultdict[PatientKey, list[EarlierEntry]] = defaultdict(list)
     for entry in state.lists.entries(since=min(since.values(), default=tonight)):
         if since.get(entry.patient_key, tonight) <= entry.night < tonight:
             found = EarlierEntry(night=entry.night, position=entry.position, score=entry.score)
             earlier[entry.patient_key].append(found)
-    return tuple(
-        replace(patient, earlier=tuple(earlier[patient.patient_key]))
-        if patient.patient_key in earlier
-        else patient
-        for patient in patients
+    return with_changes(
+        patients,
+        (
+            (index, replace(patient, earlier=tuple(earlier[patient.patient_key])))
+            for index, patient in enumerate(patients)
+            if patient.patient_key in earlier
+        ),
     )
 
 

@@ -1,17 +1,18 @@
 """Resolve every file found to its outcome: remembered from an earlier run, or made by an engine now.
 
-Files found in, a `StoredOutcome` for each out. Each outcome is stored at once, so that a killed run can be resumed.
+Files found in, an outcome for each out. Each outcome is stored at once, so that a killed run can be resumed.
 """
 
 import logging
 import os
-from collections import deque
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from itertools import chain
 
 from tqdm import tqdm
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.discover import check_settled, classify_all
 from cxrbatch.engines import Engine
 from cxrbatch.errors import ExportVanished, NoImageFound
@@ -32,7 +33,6 @@ from cxrbatch.state import RunContext, State, StoredOutcome
 
 _LOG = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 64
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +41,31 @@ class RunOutcomes:
 
     Attributes
     ----------
-    files : tuple of StoredOutcome
+    outcomes : Packed of ImageScore and Failure
         One for every file found, in any order.
+    nights : array of int
+        Night on which each came in, as `datetime.date.toordinal` counts.
     n_remembered : int
         Number of those whose outcome came from the state.
     """
 
-    files: tuple[StoredOutcome, ...]
+    outcomes: Packed[Outcome]
+    nights: "array[int]"
     n_remembered: int
     provenance: Provenance
+
+
+class _Resolved:
+    """The outcomes so far."""
+
+    def __init__(self) -> None:
+        self.outcomes: Packed[Outcome] = Packed()
+        self.nights = array("I")
+
+    def add(self, files: Iterable[StoredOutcome]) -> None:
+        for file in files:
+            self.outcomes.append(file.outcome)
+            self.nights.append(file.first_night.toordinal())
 
 
 class OutcomeResolver:
@@ -75,7 +91,7 @@ class OutcomeResolver:
         self._device = _device_number(self._root)
         self._now_ns = int(options.clock().timestamp() * 1e9)
 
-    def __call__(self, found: deque[FoundFile]) -> RunOutcomes:
+    def __call__(self, found: Packed[FoundFile]) -> RunOutcomes:
         """Resolve every file; `found` is emptied meanwhile, so that a file is in memory in one form at a time.
 
         Raises
@@ -85,48 +101,57 @@ class OutcomeResolver:
         ExportVanished
             The folder disappeared; the files resolved before are remembered.
         """
-        n_found = len(found)
-        stored, failures, refs = self._from_state_or_head(found)
-        if not (refs or any(map(_is_wanted, stored)) or any(_is_wanted(failure) for _, failure in failures)):
+        n_found, resolved = len(found), _Resolved()
+        refused, refs = self._from_state_or_head(found, resolved)
+        n_remembered = len(resolved.outcomes)
+        not_read = chain(resolved.outcomes, (failure for _, failure in refused))
+        if not (refs or any(map(_is_wanted, not_read))):
             raise NoImageFound(f"{self._root}: {n_found} files, not one image; is the export mounted?")
-        n_remembered = len(stored)
-        stored += self._put_all(failures)
+        self._put_all(refused.drained(), resolved)
         _LOG.debug("%d files remembered, %d images to read", n_remembered, len(refs))
         try:
-            stored += self._put_all(self._with_progress(refs))
+            self._put_all(self._with_progress(refs), resolved)
             self._state.follow_new_keys()
             provenance = self._engine.provenance
         finally:
             self._state.commit()
-        return RunOutcomes(files=tuple(stored), n_remembered=n_remembered, provenance=provenance)
+        return RunOutcomes(
+            outcomes=resolved.outcomes,
+            nights=resolved.nights,
+            n_remembered=n_remembered,
+            provenance=provenance,
+        )
 
-    def _with_progress(self, refs: deque[ImageRef]) -> "tqdm[tuple[ImageRef, Outcome]]":
+    def _with_progress(self, refs: Packed[ImageRef]) -> "tqdm[tuple[ImageRef, Outcome]]":
         n_refs, show = len(refs), self._options.show_progress
-        results = self._engine.run(_emptied(refs))
+        results = self._engine.run(refs.drained())
         return tqdm(results, total=n_refs, unit="file", disable=not show, leave=False)
 
     def _from_state_or_head(
-        self, found: deque[FoundFile]
-    ) -> tuple[list[StoredOutcome], list[tuple[FoundFile, Failure]], deque[ImageRef]]:
+        self, found: Packed[FoundFile], resolved: _Resolved
+    ) -> tuple[Packed[tuple[FoundFile, Failure]], Packed[ImageRef]]:
         """Sort the files: remembered, refused before they are read, and to be read."""
-        stored: list[StoredOutcome] = []
-        failures: list[tuple[FoundFile, Failure]] = []
-        unknown: deque[FoundFile] = deque()
-        for file in _emptied(found):
-            known = self._known(file)
-            if isinstance(known, StoredOutcome):
-                stored.append(known)
-            elif known:
-                failures.append((file, known))
-            else:
-                unknown.append(file)
-        refs: deque[ImageRef] = deque()
-        for file, item in classify_all(_emptied(unknown)):
+        refused: Packed[tuple[FoundFile, Failure]] = Packed()
+        refs: Packed[ImageRef] = Packed()
+        for file, item in classify_all(self._unknown(found, resolved, refused)):
             if isinstance(item, ImageRef):
                 refs.append(item)
             else:
-                failures.append((file, item))
-        return stored, failures, refs
+                refused.append((file, item))
+        return refused, refs
+
+    def _unknown(
+        self, found: Packed[FoundFile], resolved: _Resolved, refused: Packed[tuple[FoundFile, Failure]]
+    ) -> Iterator[FoundFile]:
+        """Yield the files of which nothing is known; the others are put where they belong."""
+        for file in found.drained():
+            known = self._known(file)
+            if isinstance(known, StoredOutcome):
+                resolved.add([known])
+            elif known:
+                refused.append((file, known))
+            else:
+                yield file
 
     def _known(self, file: FoundFile) -> StoredOutcome | Failure | None:
         if file.failure:
@@ -137,19 +162,17 @@ class OutcomeResolver:
                 return known
         return check_settled(file, self._options.settle_s, self._now_ns)
 
-    def _put_all(self, outcomes: Iterable[tuple[FoundFile | ImageRef, Outcome]]) -> list[StoredOutcome]:
+    def _put_all(self, outcomes: Iterable[tuple[FoundFile | ImageRef, Outcome]], resolved: _Resolved) -> None:
         """Store outcomes, many at a time; those that are there are stored also where the rest does not come."""
-        stored: list[StoredOutcome] = []
         waiting: list[tuple[FoundFile | ImageRef, Outcome]] = []
         try:
             for file, outcome in outcomes:
                 waiting.append((file, self._checked(outcome)))
                 if len(waiting) >= _ROWS_AT_ONCE:
-                    stored += self._state.put_all(waiting, self._context)
+                    resolved.add(self._state.put_all(waiting, self._context))
                     waiting = []
         finally:
-            stored += self._state.put_all(waiting, self._context)
-        return stored
+            resolved.add(self._state.put_all(waiting, self._context))
 
     def _checked(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Failure) and outcome.reason is Reason.UNREADABLE:
@@ -166,15 +189,8 @@ class OutcomeResolver:
             )
 
 
-def _emptied(items: deque[Item]) -> Iterator[Item]:
-    """Yield the items, the first one first, and forget each."""
-    while items:
-        yield items.popleft()
-
-
-def _is_wanted(item: StoredOutcome | Failure) -> bool:
+def _is_wanted(outcome: Outcome) -> bool:
     """Check whether a file is an image, or should have been one."""
-    outcome = item.outcome if isinstance(item, StoredOutcome) else item
     return not (isinstance(outcome, Failure) and outcome.skipped)
 
 

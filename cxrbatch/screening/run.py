@@ -8,18 +8,17 @@ import datetime as dt
 import hashlib
 import json
 import logging
-from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from cxrbatch._lib.clock import Stopwatch, after, night_of
 from cxrbatch._lib.log import FOR_PEOPLE
+from cxrbatch._lib.packed import Packed
 from cxrbatch._lib.text import plural
 from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle, choose_bundle
@@ -28,16 +27,7 @@ from cxrbatch.errors import UsageProblem
 from cxrbatch.infer import RuntimeChoice, choose_runtime
 from cxrbatch.read import READING_VERSION
 from cxrbatch.reasons import Flag
-from cxrbatch.records import (
-    Failure,
-    ImageScore,
-    ObjectPrefix,
-    Outcome,
-    PatientTriage,
-    Place,
-    TriageRun,
-    place_of,
-)
+from cxrbatch.records import ObjectPrefix, PatientTriage, Place, TriageRun, place_of
 from cxrbatch.report import (
     Pseudonymiser,
     page_path,
@@ -57,19 +47,16 @@ from cxrbatch.screening.large_images import (
 from cxrbatch.screening.options import ScreenOptions
 from cxrbatch.screening.outcomes import OutcomeResolver
 from cxrbatch.screening.page_extras import check_page_options, link_to_previous, page_extras
-from cxrbatch.screening.places import check_places, check_stream
-from cxrbatch.state import RunContext, State, StoredImage, StoredOutcome, persistent_state, temporary_state
-from cxrbatch.terms import HeaderWords, load_header_words
-from cxrbatch.triage import (
-    ListRules,
-    aggregate_patients,
-    capacity_yield,
-    make_waiting_list,
-    max_wait_warning,
-    prevalence_note,
-    with_probabilities,
-    without_duplicates,
+from cxrbatch.screening.patient_list import (
+    add_probabilities,
+    images_and_failures,
+    list_patients,
+    refuse_duplicates,
 )
+from cxrbatch.screening.places import check_places, check_stream
+from cxrbatch.state import RunContext, State, persistent_state, temporary_state
+from cxrbatch.terms import HeaderWords, load_header_words
+from cxrbatch.triage import capacity_yield, max_wait_warning, prevalence_note
 
 _LOG = logging.getLogger(__name__)
 
@@ -222,7 +209,7 @@ def _run_folder(
     """Do all stages except writing: discover → resolve (read → gate → preprocess → infer) → list."""
     started, ended = options.clock(), Stopwatch()
     with _open_engine(folder, bundle, options, words) as engine:
-        found = deque(engine.discover(folder))
+        found = Packed(engine.discover(folder))
         n_found = len(found)
         _LOG.debug("discovered %d files", n_found)
         ended("discover")
@@ -230,14 +217,10 @@ def _run_folder(
             _LOG.info("%s found; starting…", plural(n_found, "file"), extra=FOR_PEOPLE)
         resolved = OutcomeResolver(engine, options, state, context)(found)
         ended("resolve")
-        outcomes = _mark_duplicates(resolved.files if options.state else _of_one_night(resolved.files), state)
-        images = [outcome for outcome in outcomes.values() if isinstance(outcome, ImageScore)]
-        failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+        outcomes = refuse_duplicates(resolved, state, by_night=options.state is not None)
+        patients = list_patients(outcomes, bundle, options, state, context)
+        images, failures = images_and_failures(outcomes)
         _LOG.debug("resolved %d files: %d scored, %d without a score", n_found, len(images), len(failures))
-        if options.state:
-            patients = _waiting(outcomes, bundle, options, state, context)
-        else:
-            patients = aggregate_patients(images, failures, bundle.aggregation, bundle.operating_points)
         _LOG.debug("listed %d patients", len(patients))
         ended("list")
         patients = with_large_images(
@@ -258,9 +241,9 @@ def _run_folder(
         n_found=n_found,
         started=started,
         duration_s=max((options.clock() - started).total_seconds(), 0.0),
-        patients=_with_probabilities(patients, bundle, options.prevalence),
-        images=tuple(sorted(images, key=attrgetter("name"))),
-        failures=tuple(sorted(failures, key=attrgetter("name"))),
+        patients=add_probabilities(patients, bundle, options.prevalence),
+        images=images,
+        failures=failures,
         provenance=resolved.provenance,
         notes=_notes(bundle, options.prevalence),
         worth=bundle.worth_in_pairs,
@@ -286,61 +269,6 @@ def _open_engine(folder: Place, bundle: Bundle, options: ScreenOptions, words: H
         identify_files=options.state is not None,
         from_store=isinstance(folder, ObjectPrefix),
     )
-
-
-def _of_one_night(files: Iterable[StoredOutcome]) -> tuple[StoredOutcome, ...]:
-    """Reset the first night of all files: without a state there is none, even if a killed run began earlier."""
-    return tuple(replace(file, first_night=dt.date.min) for file in files)
-
-
-def _mark_duplicates(files: Iterable[StoredOutcome], state: State) -> dict[int, Outcome]:
-    """Map the id of each stored file to its outcome; second copies are refused."""
-    in_order = sorted(files, key=lambda file: (file.first_night, file.outcome.name))
-    outcomes: dict[int, Outcome] = {file.id: file.outcome for file in in_order}
-    scored = [file.id for file in in_order if isinstance(file.outcome, ImageScore)]
-    images = (file.outcome for file in in_order if isinstance(file.outcome, ImageScore))
-    originals: dict[int, str] = {}
-    for number, (outcome, original) in zip(scored, without_duplicates(images), strict=True):
-        outcomes[number], originals[number] = outcome, original
-    state.mark_duplicates(originals)
-    return outcomes
-
-
-def _waiting(
-    outcomes: dict[int, Outcome], bundle: Bundle, options: ScreenOptions, state: State, context: RunContext
-) -> tuple[PatientTriage, ...]:
-    """Make the list across nights; thumbnails of patients who have left it are deleted."""
-    oldest = context.night - dt.timedelta(days=options.expire_nights)
-    stored_images = [_as_tonight(item, outcomes.get(item.id)) for item in state.stored_images(after=oldest)]
-    state.forget_thumbnails(before=oldest)
-    rules = ListRules(
-        tonight=context.night,
-        expire_nights=options.expire_nights,
-        max_nights=options.max_nights,
-        pending_days=options.pending_days,
-        bundle_sha256=bundle.sha256,
-        aggregation=bundle.aggregation,
-        operating_points=bundle.operating_points,
-    )
-    patients = {item.outcome.header.patient_key for item in stored_images if item.outcome.header}
-    patients |= {item.former_key for item in stored_images if item.former_key}
-    results, swabs = state.pcr.days(patients)
-    return make_waiting_list(stored_images, outcomes.keys(), results, swabs, rules)
-
-
-def _as_tonight(item: StoredImage, tonight: Outcome | None) -> StoredImage:
-    """Use tonight's record of an image: flags that depend on other files (UID conflict) are not stored."""
-    if isinstance(tonight, ImageScore) == isinstance(item.outcome, ImageScore) and tonight:
-        return replace(item, outcome=tonight)
-    return item
-
-
-def _with_probabilities(
-    patients: tuple[PatientTriage, ...], bundle: Bundle, prevalence: float | None
-) -> tuple[PatientTriage, ...]:
-    if prevalence is None:
-        return patients
-    return with_probabilities(patients, bundle.require_calibration(), prevalence)
 
 
 def _notes(bundle: Bundle, prevalence: float | None) -> tuple[str, ...]:

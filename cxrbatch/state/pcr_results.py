@@ -90,7 +90,7 @@ class PcrResults:
     def days(
         self, patients: Iterable[PatientKey]
     ) -> tuple[dict[PatientKey, list[dt.date]], dict[PatientKey, list[dt.date]]]:
-        """Find the days of results, and those of swabs, of some patients.
+        """Find the days of results, and those of swabs, of some patients; one may be named several times.
 
         Returns
         -------
@@ -104,6 +104,8 @@ class PcrResults:
             f"SELECT DISTINCT date, positive IS NULL AS pending {_COUNTING} AND patient_key = ? ORDER BY 1"
         )
         for patient in patients:
+            if patient in results or patient in swabs:
+                continue
             for row in self._connection.execute(query, (encode_key(patient),)):
                 days = swabs if row["pending"] else results
                 days[patient].append(dt.date.fromisoformat(row["date"]))

@@ -6,7 +6,7 @@ This module only stores and finds. The rules of the list are in `cxrbatch.triage
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from cxrbatch.state.records import (
     ImageSummary,
     Run,
     RunContext,
-    StoredImage,
     StoredOutcome,
 )
 from cxrbatch.state.removal import Removal
@@ -34,10 +33,10 @@ from cxrbatch.state.rows import (
     moment_of,
     pixels_sha256_of,
     searchable,
-    stored_image_of,
     utc_text,
     version_columns,
 )
+from cxrbatch.state.stored_images import StoredImages, ids_of_waiting
 from cxrbatch.state.turns import at_once, write_in_turns
 
 _TRIED_AGAIN = (Reason.UNREADABLE, Reason.STILL_CHANGING, Reason.TIMEOUT)
@@ -66,18 +65,6 @@ _COPIED_ANEW = """
 SELECT id, record FROM image WHERE root = :root AND name = :name AND size_bytes = :size_bytes AND mtime_ns = :mtime_ns
     AND ctime_ns <> :ctime_ns AND status = :status AND +patient_key = :patient_key
     AND sop_instance_uid = :sop_instance_uid ORDER BY id
-"""
-_STORED_IMAGE = """SELECT id, root, name, mtime_ns, first_night, first_seen, bundle_sha256, record, duplicate_of,
-    former_key FROM image WHERE id = ?"""
-_SELECT_IMAGES = """
-WITH waiting AS (SELECT patient_key FROM image WHERE first_night > :after AND status <> 'skipped' AND NOT EXISTS
-    (SELECT 1 FROM result JOIN import ON import.id = result.import WHERE result.patient_key = image.patient_key
-        AND result.date >= image.first_night AND positive IS NOT NULL AND undone = ''))
-SELECT id FROM image WHERE (patient_key IN waiting AND status <> 'skipped')
-    OR (sop_instance_uid <> '' AND sop_instance_uid IN
-        (SELECT sop_instance_uid FROM image WHERE patient_key IN waiting AND sop_instance_uid <> ''))
-    OR (root, name) IN
-        (SELECT root, name FROM image WHERE patient_key IN waiting AND status = 'not_scored')
 """
 
 
@@ -240,29 +227,33 @@ class State:
         """Write to the disk."""
         self._connection.commit()
 
-    def mark_duplicates(self, duplicate_of: Mapping[int, str]) -> None:
+    def mark_duplicates(self, duplicate_of: Iterable[tuple[int, str]]) -> None:
         """Store for images, by their number, the name of the file of which they are a second copy; empty for none."""
         write_in_turns(
             self._connection,
             "UPDATE image SET duplicate_of = :name WHERE id = :id AND duplicate_of <> :name",
-            ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of.items()),
+            ({"id": id_, "name": json_text(name) if name else ""} for id_, name in duplicate_of),
         )
 
-    def stored_images(self, after: dt.date) -> Iterator[StoredImage]:
+    def stored_images(self, after: dt.date, outcomes: Mapping[int, Outcome] = {}) -> StoredImages:
         """Find the images of patients with an image that came in after a night, and all that are relevant to them.
 
         Also relevant are images with the same SOPInstanceUID, and other versions of files that were not scored. An
         image that came in after that night does not count here if the patient has a result of the night on which the
         image came in, or a later one: no image is dated after that night (rule 5 of ``docs/nightly.md``).
 
-        Yields
-        ------
-        StoredImage
+        Parameters
+        ----------
+        after : datetime.date
+        outcomes : mapping of int to ImageScore or Failure
+            Outcomes, by the number of the image, that replace the stored ones.
+
+        Returns
+        -------
+        StoredImages
             In the order in which they were stored; SQLite would keep a copy of all rows to sort them.
         """
-        ids = sorted(id_ for (id_,) in self._connection.execute(_SELECT_IMAGES, {"after": after.isoformat()}))
-        for id_ in ids:
-            yield stored_image_of(self._connection.execute(_STORED_IMAGE, (id_,)).fetchone())
+        return StoredImages(self._connection, ids_of_waiting(self._connection, after), outcomes)
 
     def images(self) -> Iterator[ImageSummary]:
         """Read summaries of all images, in the order in which they came in; skipped files are left out."""

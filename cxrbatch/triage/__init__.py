@@ -2,12 +2,13 @@
 
 from cxrbatch.triage.aggregate import RULES, aggregate_patients
 from cxrbatch.triage.capacity import ListCurve, capacity_note, capacity_yield, max_wait_warning, sums_note
-from cxrbatch.triage.duplicates import without_duplicates
+from cxrbatch.triage.duplicates import DuplicateFinder
 from cxrbatch.triage.probability import parse_prevalence, prevalence_note, state_percent, with_probabilities
 from cxrbatch.triage.waiting_list import ListRules, make_waiting_list
 
 __all__ = [
     "RULES",
+    "DuplicateFinder",
     "ListCurve",
     "ListRules",
     "aggregate_patients",
@@ -20,5 +21,4 @@ __all__ = [
     "state_percent",
     "sums_note",
     "with_probabilities",
-    "without_duplicates",
 ]

@@ -1,20 +1,23 @@
 """Combine images to patients: scored images and failures in, patients ranked by COVID-19 score out."""
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageScore, PatientImage, PatientKey, PatientTriage
+from cxrbatch.records import Failure, ImageScore, Outcome, PatientImage, PatientKey, PatientTriage
+from cxrbatch.triage.by_patient import ByPatient
 
-Item = TypeVar("Item", ImageScore, Failure)
+Group = TypeVar("Group")
 Scores = tuple[float, float, float]
 _DECIMALS = 6
 
@@ -52,17 +55,13 @@ class Stay:
 
 
 def aggregate_patients(
-    images: Iterable[ImageScore],
-    failures: Iterable[Failure],
-    rule: str,
-    operating_points: OperatingPoints | None,
-) -> tuple[PatientTriage, ...]:
+    outcomes: Sequence[Outcome], rule: str, operating_points: OperatingPoints | None
+) -> Packed[PatientTriage]:
     """Group images by patient, combine their scores, and rank the patients.
 
     Parameters
     ----------
-    images : iterable of ImageScore
-    failures : iterable of Failure
+    outcomes : sequence of ImageScore and Failure
         Skipped files are not images of a patient and are left out.
     rule : str
         Key of `RULES`.
@@ -71,27 +70,29 @@ def aggregate_patients(
 
     Returns
     -------
-    tuple of PatientTriage
+    Packed of PatientTriage
         Ranked patients by falling score, ties by patient key; then those without a score, by patient key.
     """
-    scored = _grouped(images)
-    unscored = _grouped(failure for failure in failures if not failure.skipped)
     return rank(
-        _of_one_night(key, scored.get(key, []), unscored.get(key, []), rule, operating_points)
-        for key in scored.keys() | unscored.keys()
+        ByPatient(outcomes, _key), partial(_of_one_night, rule=rule, operating_points=operating_points)
     )
 
 
+def _key(outcome: Outcome) -> PatientKey:
+    return outcome.header.patient_key if outcome.header else ("file", outcome.name)
+
+
 def _of_one_night(
-    key: PatientKey,
-    images: Sequence[ImageScore],
-    failures: Sequence[Failure],
-    rule: str,
-    operating_points: OperatingPoints | None,
-) -> PatientTriage:
-    described = (*map(describe_image, images), *map(describe_image, failures))
-    stay = Stay(images=tuple(sorted(described, key=attrgetter("name"))))
-    return triage(key, [images] if images else [], failures, stay, rule, operating_points)
+    outcomes: Iterable[Outcome], rule: str, operating_points: OperatingPoints | None
+) -> PatientTriage | None:
+    by_name = sorted(outcomes, key=attrgetter("name"))
+    images = [outcome for outcome in by_name if isinstance(outcome, ImageScore)]
+    failures = [outcome for outcome in by_name if isinstance(outcome, Failure) and not outcome.skipped]
+    counted: list[Outcome] = [*images, *failures]
+    if not counted:
+        return None
+    stay = Stay(images=tuple(sorted(map(describe_image, counted), key=attrgetter("name"))))
+    return triage(_key(counted[0]), [images] if images else [], failures, stay, rule, operating_points)
 
 
 def triage(
@@ -162,38 +163,43 @@ def describe_image(
     )
 
 
-def rank(patients: Iterable[PatientTriage]) -> tuple[PatientTriage, ...]:
+def rank(groups: Sequence[Group], make: Callable[[Group], PatientTriage | None]) -> Packed[PatientTriage]:
     """Sort patients, and number those with a score from 1.
 
     Patients with the flag ``max_wait`` come first, those with more nights earlier. Then follow all others by falling
     score, ties by patient key. Then come patients without a score, by patient key, and last those who wait for the
     result of a swab, by its day and by patient key.
+
+    Parameters
+    ----------
+    groups : sequence
+        What is known of each patient, sorted by patient key. Read twice: to sort, and to keep.
+    make : callable
+        Makes the record of a patient; None for one who is not on the list.
     """
-    ranked: list[PatientTriage] = []
-    unscored: list[PatientTriage] = []
-    swabbed: list[PatientTriage] = []
-    for patient in patients:
-        group = swabbed if patient.awaits_result else unscored if patient.score is None else ranked
-        group.append(patient)
-    numbered = enumerate(sorted(ranked, key=_place), start=1)
-    return (
-        *(replace(patient, rank=number) for number, patient in numbered),
-        *sorted(unscored, key=lambda patient: patient.patient_key),
-        *sorted(swabbed, key=lambda patient: (patient.swabbed, patient.patient_key)),
-    )
+    places, listed = array("d"), array("Q")
+    for number, group in enumerate(groups):
+        if patient := make(group):
+            places.extend(_place(patient))
+            listed.append(number)
+    score, since, kind = np.array(places).reshape(-1, 3).T[::-1]
+    in_order = (make(groups[listed[index]]) for index in np.lexsort((score, since, kind)))
+    return Packed(_numbered(filter(None, in_order)))
 
 
-def _place(patient: PatientTriage) -> tuple[int, float, PatientKey]:
-    nights = patient.nights_waiting if Flag.MAX_WAIT in patient.flags else 0
-    return -nights, -(patient.score or 0.0), patient.patient_key
+def _place(patient: PatientTriage) -> tuple[float, float, float]:
+    """Return what a patient is sorted by: group, nights or day, score."""
+    if patient.awaits_result and patient.swabbed:
+        return 2, patient.swabbed.toordinal(), 0.0
+    if patient.score is None:
+        return 1, 0, 0.0
+    return 0, -patient.nights_waiting if Flag.MAX_WAIT in patient.flags else 0, -patient.score
 
 
-def _grouped(items: Iterable[Item]) -> dict[PatientKey, list[Item]]:
-    groups: defaultdict[PatientKey, list[Item]] = defaultdict(list)
-    for item in sorted(items, key=lambda item: item.name):
-        key = item.header.patient_key if item.header else ("file", item.name)
-        groups[key].append(item)
-    return groups
+def _numbered(in_order: Iterable[PatientTriage]) -> Iterator[PatientTriage]:
+    for number, patient in enumerate(in_order, start=1):
+        has_rank = patient.score is not None and not patient.awaits_result
+        yield replace(patient, rank=number) if has_rank else patient
 
 
 def _combined(

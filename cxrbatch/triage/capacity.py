@@ -96,18 +96,18 @@ def capacity_yield(
     CapacityYield
         Without figures if there is no prevalence, no curve or no ranked patient.
     """
-    ranked = [patient for patient in patients if patient.is_ranked]
+    waited = [Flag.MAX_WAIT in patient.flags for patient in patients if patient.is_ranked]
     curve = ListCurve.of(evaluation)
     stated = CapacityYield(
         n_swabs=n_swabs,
-        n_ranked=len(ranked),
-        n_max_wait=sum(Flag.MAX_WAIT in patient.flags for patient in ranked),
+        n_ranked=len(waited),
+        n_max_wait=sum(waited),
         prevalence=prevalence,
         measured_on=curve.measured_on if curve else "",
     )
-    if curve is None or prevalence is None or not ranked:
+    if curve is None or prevalence is None or not waited:
         return stated
-    at_random = min(1.0, n_swabs / len(ranked))
+    at_random = min(1.0, n_swabs / len(waited))
     return replace(
         stated,
         from_top=_reach(expected_share(curve, stated, prevalence), stated, prevalence),

@@ -3,17 +3,19 @@
 The same image twice in one export counts once. Two different images that only have the same UID both count.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from cxrbatch.reasons import Flag, Reason
-from cxrbatch.records import Failure, ImageScore, PatientKey
+from cxrbatch.records import Failure, ImageScore, Outcome, PatientKey
 
 _Sameness = tuple[str, str, PatientKey]
 
 
-def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScore | Failure, str]]:
-    """Refuse second copies.
+class DuplicateFinder:
+    """Finds second copies among the images of a run.
 
     DICOM instances are the same if SOPInstanceUID, patient and image are the same. If only the UID is the same, a
     header was copied: both images count, and the later one is flagged. Files without a UID are the same if the image
@@ -21,28 +23,50 @@ def without_duplicates(images: Iterable[ImageScore]) -> Iterator[tuple[ImageScor
 
     Parameters
     ----------
-    images : iterable of ImageScore
-        Sorted by the time at which they came in.
-
-    Yields
-    ------
-    ImageScore or Failure
-        The image, or its refusal as a second copy; in the same order.
-    str
-        Name of the file of which it is a second copy; empty if it is none.
+    outcomes : iterable of ImageScore and Failure
+        All outcomes of the run. Only the hashes of what occurs more than once are kept of them.
     """
-    first: dict[_Sameness, str] = {}
-    uids: set[str] = set()
-    for image in images:
-        uid = image.header.sop_instance_uid
-        same = first.setdefault(_sameness(image), image.name)
-        if same != image.name:
-            yield second_copy(image, same), same
-        elif uid and uid in uids:
-            yield replace(image, flags=image.flags | {Flag.UID_CONFLICT}), ""
-        else:
-            uids.add(uid)
-            yield image, ""
+
+    def __init__(self, outcomes: Iterable[Outcome]) -> None:
+        self._repeated = _repeated(outcomes)
+        self._first: dict[_Sameness, str] = {}
+        self._uids: set[str] = set()
+
+    def judge(self, image: ImageScore) -> tuple[ImageScore | Failure, str]:
+        """Refuse an image that is a second copy; call it for all of them, the first that came in first.
+
+        Returns
+        -------
+        ImageScore or Failure
+            The image itself, the image with a flag, or its refusal.
+        str
+            Name of the file of which it is a second copy; empty if it is none.
+        """
+        sameness, uid = _sameness(image), image.header.sop_instance_uid
+        if hash(sameness) in self._repeated:
+            same = self._first.setdefault(sameness, image.name)
+            if same != image.name:
+                return second_copy(image, same), same
+        if not uid or hash(uid) not in self._repeated:
+            return image, ""
+        if uid in self._uids:
+            return replace(image, flags=image.flags | {Flag.UID_CONFLICT}), ""
+        self._uids.add(uid)
+        return image, ""
+
+
+def _repeated(outcomes: Iterable[Outcome]) -> frozenset[int]:
+    """Find the hashes of UIDs, and of what makes images the same, that occur more than once."""
+    hashes = np.fromiter(map(hash, _compared(outcomes)), dtype=np.int64)
+    values, counts = np.unique(hashes, return_counts=True)
+    return frozenset(values[counts > 1].tolist())
+
+
+def _compared(outcomes: Iterable[Outcome]) -> Iterator[Hashable]:
+    for outcome in outcomes:
+        if isinstance(outcome, ImageScore):
+            yield _sameness(outcome)
+            yield outcome.header.sop_instance_uid
 
 
 def _sameness(image: ImageScore) -> _Sameness:

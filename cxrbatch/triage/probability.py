@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.bundle import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.records import PatientTriage
@@ -42,7 +43,7 @@ def without_places(measured_on: str) -> str:
 
 def with_probabilities(
     patients: Iterable[PatientTriage], calibration: ScoreCalibration, prevalence: float
-) -> tuple[PatientTriage, ...]:
+) -> Packed[PatientTriage]:
     """Set the probability of every patient with a score; order and scores stay.
 
     Parameters
@@ -50,7 +51,7 @@ def with_probabilities(
     prevalence : float
         Share of the patients with COVID-19, above 0 and below 1.
     """
-    return tuple(
+    return Packed(
         patient
         if patient.score is None
         else replace(patient, probability=calibration.probability(patient.score, prevalence))

@@ -5,14 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.bundle import OperatingPoints
 from cxrbatch.discover import is_temporary
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, PatientImage, PatientKey, PatientTriage, Priority
 from cxrbatch.state import StoredImage
 from cxrbatch.triage.aggregate import Stay, describe_image, rank, triage
+from cxrbatch.triage.by_patient import ByPatient
 from cxrbatch.triage.duplicates import second_copy
+from cxrbatch.triage.other_copies import OtherCopies, find_other_copies
 
 _SETTLES_WITHIN = dt.timedelta(hours=1)
 
@@ -67,7 +71,6 @@ class _Image:
     """
 
     outcome: ImageScore | Failure
-    patient: PatientKey
     pixels_sha256: str
     night: dt.date
     moment: dt.datetime
@@ -85,19 +88,30 @@ class _Image:
         return min(dt.date.fromisoformat(stated), self.night) if stated else self.night
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known beside the images of one patient."""
+
+    found: AbstractSet[int]
+    others: OtherCopies
+    results: Days
+    swabs: Days
+
+
 def make_waiting_list(
     stored_images: Sequence[StoredImage],
     found: AbstractSet[int],
     results: Days,
     swabs: Days,
     rules: ListRules,
-) -> tuple[PatientTriage, ...]:
+) -> Packed[PatientTriage]:
     """Make tonight's list.
 
     Parameters
     ----------
     stored_images : sequence of StoredImage
-        From `cxrbatch.state.State.stored_images`, for the night `expire_nights` before tonight.
+        From `cxrbatch.state.State.stored_images`, for the night `expire_nights` before tonight. Read several times;
+        only those of one patient are held at a time.
     found : set of int
         Numbers (`StoredImage.id`) of the versions that are in the folder tonight.
     results, swabs : mapping of PatientKey to sequence of date
@@ -106,44 +120,47 @@ def make_waiting_list(
 
     Returns
     -------
-    tuple of PatientTriage
+    Packed of PatientTriage
         Ranked patients first, as in `cxrbatch.triage.aggregate_patients`.
     """
-    scored = _distinct(stored_images, found, rules.bundle_sha256)
-    images = [*_of_their_patient(scored), *_unsettled(stored_images, found)]
-    by_patient: defaultdict[PatientKey, list[_Image]] = defaultdict(list)
-    for image in images:
-        if not _has_result(image, image.patient, results):
-            unclear = any(_has_result(image, key, results) for key in image.former_keys)
-            by_patient[image.patient].append(_flagged(image) if unclear else image)
-    waits = ((key, _last_wait(group, rules)) for key, group in by_patient.items())
-    return rank(
-        _patient(key, wait, _open_swab(wait, swabs.get(key, ())), rules) for key, wait in waits if wait
-    )
+    others = find_other_copies(stored_images, found)
+    known = _Known(found=found, others=others, results=results, swabs=swabs)
+    return rank(ByPatient(stored_images, _key), partial(_listed, known=known, rules=rules))
 
 
-def _distinct(stored_images: Iterable[StoredImage], found: AbstractSet[int], bundle: str) -> list[_Image]:
-    """Apply rule 1, and rule 2 to the images that are left."""
-    groups: defaultdict[tuple[PatientKey, str, str], list[StoredImage]] = defaultdict(list)
-    for item in stored_images:
+def _key(item: StoredImage) -> PatientKey:
+    return item.outcome.header.patient_key if item.outcome.header else ()
+
+
+def _listed(items: Sequence[StoredImage], known: _Known, rules: ListRules) -> PatientTriage | None:
+    """Make the record of one patient; None if there is nothing to wait for."""
+    key = _key(items[0])
+    scored = _distinct(items, known.found, rules.bundle_sha256)
+    counted: list[_Image] = []
+    for image in (*_of_their_patient(scored, known.others), *_unsettled(items, known)):
+        if not _has_result(image, key, known.results):
+            unclear = any(_has_result(image, former, known.results) for former in image.former_keys)
+            counted.append(_flagged(image) if unclear else image)
+    wait = _last_wait(counted, rules)
+    return _patient(key, wait, _open_swab(wait, known.swabs.get(key, ())), rules) if wait else None
+
+
+def _distinct(items: Iterable[StoredImage], found: AbstractSet[int], bundle: str) -> list[_Image]:
+    """Apply rule 1 to the images of a patient, and rule 2 to those that are left."""
+    groups: defaultdict[tuple[str, str], list[StoredImage]] = defaultdict(list)
+    for item in items:
         if isinstance(item.outcome, ImageScore):
-            header = item.outcome.header
-            groups[header.patient_key, header.sop_instance_uid, item.outcome.pixels_sha256].append(item)
-    return [
-        _one(key, pixels_sha256, group, found, bundle) for (key, _, pixels_sha256), group in groups.items()
-    ]
+            groups[item.outcome.header.sop_instance_uid, item.outcome.pixels_sha256].append(item)
+    return [_one(pixels_sha256, group, found, bundle) for (_, pixels_sha256), group in groups.items()]
 
 
-def _one(
-    patient: PatientKey, pixels_sha256: str, group: list[StoredImage], found: AbstractSet[int], bundle: str
-) -> _Image:
+def _one(pixels_sha256: str, group: list[StoredImage], found: AbstractSet[int], bundle: str) -> _Image:
     def place(item: StoredImage) -> tuple[bool, bool, dt.date, str]:
         return item.bundle_sha256 != bundle, item.id not in found, item.first_night, item.name
 
     is_second_copy = all(item.duplicate_of for item in group)
     return _Image(
         outcome=_as_it_counts(min(group, key=place), bundle, is_second_copy=is_second_copy),
-        patient=patient,
         pixels_sha256=pixels_sha256,
         night=min(item.first_night for item in group),
         moment=min(item.first_seen for item in group),
@@ -163,25 +180,14 @@ def _as_it_counts(item: StoredImage, bundle: str, *, is_second_copy: bool) -> Im
     )
 
 
-def _of_their_patient(scored: list[_Image]) -> Iterator[_Image]:
+def _of_their_patient(scored: Iterable[_Image], others: OtherCopies) -> Iterator[_Image]:
     """Apply rule 3: leave out images of corrected patients, and flag the images that replace them."""
-    same: defaultdict[tuple[str, str], list[_Image]] = defaultdict(list)
     for image in scored:
-        if image.uid:
-            same[image.uid, image.pixels_sha256].append(image)
-    moments = {key: _moments(others) for key, others in same.items()}
-    for image in scored:
-        latest, earliest_gone = moments.get((image.uid, image.pixels_sha256), (image.moment, None))
+        latest, earliest_gone = others.moments.get((image.uid, image.pixels_sha256), (image.moment, None))
         if latest > image.moment and not image.found:
             continue
         changed = earliest_gone is not None and earliest_gone < image.moment
         yield _flagged(image) if changed else image
-
-
-def _moments(images: list[_Image]) -> tuple[dt.datetime, dt.datetime | None]:
-    """Find when the last image came in, and when the first of the images that are no longer in the folder did."""
-    gone = (image.moment for image in images if not image.found)
-    return max(image.moment for image in images), min(gone, default=None)
 
 
 def _flagged(image: _Image) -> _Image:
@@ -190,31 +196,27 @@ def _flagged(image: _Image) -> _Image:
     return replace(image, outcome=replace(image.outcome, flags=image.outcome.flags | {Flag.PATIENT_CHANGED}))
 
 
-def _unsettled(stored_images: Sequence[StoredImage], found: AbstractSet[int]) -> Iterator[_Image]:
+def _unsettled(items: Iterable[StoredImage], known: _Known) -> Iterator[_Image]:
     """Apply rule 4: select the images that were not scored and that no later version replaces."""
-    not_scored = [item for item in stored_images if isinstance(item.outcome, Failure)]
-    versions: dict[tuple[str, str], list[StoredImage]] = {(item.root, item.name): [] for item in not_scored}
-    for item in stored_images if not_scored else ():
-        versions.get((item.root, item.name), []).append(item)
-    for item in not_scored:
+    for item in items:
         outcome = item.outcome
         if not isinstance(outcome, Failure) or outcome.skipped or outcome.header is None:
             continue
-        gone = is_temporary(item.name) and item.id not in found
-        if not gone and not _finished(item, versions[item.root, item.name]):
+        gone = is_temporary(item.name) and item.id not in known.found
+        if not gone and not _finished(item, known.others):
             yield _Image(
                 outcome=outcome,
-                patient=outcome.header.patient_key,
                 pixels_sha256="",
                 night=item.first_night,
                 moment=item.first_seen,
-                found=item.id in found,
+                found=item.id in known.found,
             )
 
 
-def _finished(item: StoredImage, versions: Iterable[StoredImage]) -> bool:
+def _finished(item: StoredImage, others: OtherCopies) -> bool:
     latest_ns = int((item.first_seen + _SETTLES_WITHIN).timestamp()) * 1_000_000_000
-    return any(other.first_seen > item.first_seen and other.mtime_ns <= latest_ns for other in versions)
+    versions = others.versions.get((item.root, item.name), ())
+    return any(first_seen > item.first_seen and mtime_ns <= latest_ns for first_seen, mtime_ns in versions)
 
 
 def _has_result(image: _Image, patient: PatientKey, results: Days) -> bool:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ NAMES = ["a\udcffb.dcm", "=cmd.dcm", "line\nend.dcm"]
 
 def with_names(run: TriageRun, names: Sequence[str]) -> TriageRun:
     more = tuple(Failure(name=name, reason=run.failures[0].reason, detail="") for name in names)
-    return dataclasses.replace(run, failures=(*run.failures, *more), n_found=run.n_found + len(more))
+    failures = tuple(sorted((*run.failures, *more), key=attrgetter("name")))
+    return dataclasses.replace(run, failures=failures, n_found=run.n_found + len(more))
 
 
 def test_names_are_escaped_and_not_neutralised(run: TriageRun, tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_name_that_is_not_utf8_is_in_the_frame(run: TriageRun) -> None:
 def test_a_stream_gets_the_csv(run: TriageRun) -> None:
     stream = io.BytesIO()
     write_csv(run, stream)
-    assert stream.getvalue() == patients_csv(run)
+    assert stream.getvalue() == b"".join(patients_csv(run))
 
 
 def test_a_stream_that_cannot_be_written_is_an_output_error(run: TriageRun) -> None:

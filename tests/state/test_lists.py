@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from cxrbatch._lib.packed import Packed
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Priority
 from cxrbatch.screening.large_images import with_earlier_entries
@@ -48,7 +49,9 @@ def test_places_on_earlier_nights_are_those_of_this_wait(tmp_path: Path) -> None
         run_lists(state, 3, "A", "B", "C")
         run_lists(state, 4, "A", "B", "C")
         waited = {"A": 2, "B": 4, "C": 0}
-        patients = tuple(_patient(1, Line(patient=p, score=0.5, nights_waiting=n)) for p, n in waited.items())
+        patients = Packed(
+            _patient(1, Line(patient=p, score=0.5, nights_waiting=n)) for p, n in waited.items()
+        )
         shown = with_earlier_entries(patients, state, night(4))
     places = {p.patient_id: [(one.night, one.position) for one in p.earlier] for p in shown}
     assert places == {

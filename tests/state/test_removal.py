@@ -42,7 +42,7 @@ def fill(state: State, root: Path, *, nights: int = 1) -> None:
                 image_score(name, 0.5, patient), thumbnail=b"thumb of " + patient.encode()
             )
             ids.append(state.put(found(name), outcome, where).id)
-        state.mark_duplicates({ids[1]: f"ZQX-1-{number}.dcm"})
+        state.mark_duplicates([(ids[1], f"ZQX-1-{number}.dcm")])
         state.pcr.add(
             [PcrResult(patient_key=key(p), date=night(number), positive=False) for p in ("ZQX-1", "B")],
             moment(number),
@@ -145,7 +145,7 @@ def test_what_others_have_of_a_forgotten_patient_goes_and_nothing_else_of_theirs
             name: state.put(found(name), image_score(name, 0.5, name[0]), context()).id
             for name in ("F", "B1", "B2")
         }
-        state.mark_duplicates({ids["B1"]: "F", ids["B2"]: "B1"})
+        state.mark_duplicates([(ids["B1"], "F"), (ids["B2"], "B1")])
         state.pcr.add([PcrResult(patient_key=key("F"), date=night(0), positive=True)], moment(0))
     with closing(sqlite3.connect(path)) as connection:
         for name, former in (("B1", "F"), ("B2", "G")):

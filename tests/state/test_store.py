@@ -137,6 +137,19 @@ def test_evidence_is_whoever_had_an_image_lately_and_what_bears_on_it(tmp_path: 
         assert not list(state.stored_images(after=night(10)))
 
 
+def test_evidence_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    with open_state(tmp_path / "state") as state:
+        for name in ("1", "2", "3"):
+            state.put(found(name), image_score(name, 0.5, f"P{name}"), context(0))
+        other = image_score("2", 0.9, "P2")
+        images = state.stored_images(night(-1), outcomes={2: other})
+        assert [item.outcome.stored_id for item in images[1:]] == [0, 3]
+        assert images[1].outcome is other
+        assert list(images.patients()) == [("dicom", "", f"P{number}") for number in (1, 2, 3)]
+        state.put(found("3"), image_score("3", 0.7, "P3"), context(1, settings="new"))
+        assert images[-1].outcome == image_score("3", 0.7, "P3")
+
+
 def test_evidence_leaves_out_whoever_has_a_result_for_all_that_came_in_lately(tmp_path: Path) -> None:
     with open_state(tmp_path / "state") as state:
         for name, patient, number in (
@@ -161,12 +174,12 @@ def test_second_copies_and_thumbnails(tmp_path: Path) -> None:
             state.put(found(name), replace(image_score(name, 0.5), thumbnail=b"x"), context(number))
             for number, name in enumerate(("a", "b"))
         ]
-        state.mark_duplicates({rows[0].id: "", rows[1].id: "a"})
+        state.mark_duplicates([(rows[0].id, ""), (rows[1].id, "a")])
         state.forget_thumbnails(before=night(1))
         images = state.stored_images(after=night(-9))
         seen = [(item.duplicate_of, state.thumbnail(item.outcome.stored_id)) for item in images]
         assert seen == [("", b""), ("a", b"x")]
-        state.mark_duplicates({rows[1].id: ""})
+        state.mark_duplicates([(rows[1].id, "")])
         assert [item.duplicate_of for item in state.stored_images(after=night(-9))] == ["", ""]
 
 
@@ -224,7 +237,7 @@ def test_no_step_of_a_night_reads_all_images_or_sorts_whole_rows(tmp_path: Path)
         stored = state.put(found("a"), image_score("a", 0.5, sop_instance_uid="1.2"), context())
         assert state.get(found("a"), context()) is not None
         state.follow_new_keys()
-        state.mark_duplicates({stored.id: ""})
+        state.mark_duplicates([(stored.id, "")])
         list(state.stored_images(after=night(-9)))
         state.forget_thumbnails(before=night(1))
         state.pcr.days([("dicom", "", "A")])

@@ -17,7 +17,7 @@ POINTS = OperatingPoints(urgent=0.6, high=0.3)
 def run(
     *images: ImageScore, failures: tuple[Failure, ...] = (), rule: str = "mean"
 ) -> tuple[PatientTriage, ...]:
-    return aggregate_patients(images, failures, rule, POINTS)
+    return tuple(aggregate_patients([*images, *failures], rule, POINTS))
 
 
 def test_one_row_per_patient_by_falling_score() -> None:
@@ -30,7 +30,7 @@ def test_one_row_per_patient_by_falling_score() -> None:
 
 
 def test_without_operating_points_there_is_an_order_and_no_priority() -> None:
-    rows = aggregate_patients([image_score("1", 0.2, "A"), image_score("2", 0.9, "B")], (), "mean", None)
+    rows = aggregate_patients([image_score("1", 0.2, "A"), image_score("2", 0.9, "B")], "mean", None)
     assert [(row.rank, row.patient_id, row.priority) for row in rows] == [(1, "B", None), (2, "A", None)]
 
 

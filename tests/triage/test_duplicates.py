@@ -2,7 +2,7 @@
 
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore
-from cxrbatch.triage.duplicates import without_duplicates
+from cxrbatch.triage.duplicates import DuplicateFinder
 from tests.factories.records import image_score
 
 
@@ -10,16 +10,20 @@ def scored(name: str, picture: str, patient: str = "P", uid: str = "") -> ImageS
     return image_score(name, 0.5, patient, picture=picture, sop_instance_uid=uid)
 
 
+def judged(*images: ImageScore) -> list[tuple[ImageScore | Failure, str]]:
+    return list(map(DuplicateFinder(images).judge, images))
+
+
 def outcomes(*images: ImageScore) -> list[str]:
     return [
         item.reason.value if isinstance(item, Failure) else ";".join(sorted(item.flags)) or "scored"
-        for item, _ in without_duplicates(images)
+        for item, _ in judged(*images)
     ]
 
 
 def test_second_copy_of_an_instance() -> None:
     first = scored("a", "1", uid="1.2")
-    (kept, none), (second, same) = without_duplicates([first, scored("b", "1", uid="1.2")])
+    (kept, none), (second, same) = judged(first, scored("b", "1", uid="1.2"))
     assert kept is first
     assert (none, same) == ("", "a")
     assert isinstance(second, Failure)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cxrbatch.bundle.calibration import ScoreCalibration
 from cxrbatch.errors import UsageProblem
 from cxrbatch.reasons import Reason
+from cxrbatch.records import Outcome
 from cxrbatch.triage.aggregate import aggregate_patients
 from cxrbatch.triage.probability import parse_prevalence, prevalence_note, state_percent, with_probabilities
 from tests.factories.records import failure, image_score
@@ -105,8 +106,12 @@ def test_percent(share: float, text: str) -> None:
 
 
 def test_patients_keep_everything_but_get_a_probability() -> None:
-    images = [image_score("1", 0.2, "A"), image_score("2", 0.8, "B")]
-    before = aggregate_patients(images, [failure("3", Reason.CORRUPT, "C")], "mean", None)
+    outcomes: list[Outcome] = [
+        image_score("1", 0.2, "A"),
+        image_score("2", 0.8, "B"),
+        failure("3", Reason.CORRUPT, "C"),
+    ]
+    before = aggregate_patients(outcomes, "mean", None)
     after = with_probabilities(before, AS_IS, 0.05)
     assert [patient.probability for patient in after] == [
         pytest.approx(4 / 23),

@@ -34,7 +34,7 @@ def listed(
         aggregation="mean",
         operating_points=POINTS,
     )
-    return make_waiting_list(items, frozenset(found), results or {}, swabs or {}, rules)
+    return tuple(make_waiting_list(items, frozenset(found), results or {}, swabs or {}, rules))
 
 
 def key(patient: str) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def test_the_first_night_is_as_without_a_state(images: list[ImageScore], failure
     ids = range(len(images) + len(failures))
     outcomes: list[ImageScore | Failure] = [*images, *failures]
     items = [stored_image(outcome, 0, id=i) for i, outcome in zip(ids, outcomes, strict=True)]
-    expected = aggregate_patients(images, failures, "mean", POINTS)
+    expected = aggregate_patients(outcomes, "mean", POINTS)
     assert listed(*items, found=tuple(ids)) == expected
 
 
