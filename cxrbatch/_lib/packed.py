@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Generic, TypeVar, overload
 
+import numpy as np
+
 T = TypeVar("T")
 _LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 6, -12, 4
 _BLOCK_BYTES = 1 << 14
@@ -88,8 +90,7 @@ class Packed(Sequence[T], Generic[T]):
 
     def ordered(self, key: Callable[[T], Any]) -> "Packed[T]":
         """Sort the records by a key; equal ones stay in their order."""
-        keys = list(map(key, self))
-        return self.chosen(sorted(range(len(keys)), key=keys.__getitem__))
+        return self.chosen(order_of(list(map(key, self))))
 
     def drained(self) -> Iterator[T]:
         """Yield the records, the first one first, and forget each; what shares their memory is lost too."""
@@ -138,11 +139,18 @@ class Packed(Sequence[T], Generic[T]):
         return record
 
 
+def order_of(keys: Sequence[Any]) -> "array[int]":
+    """Compute the indices by which keys are sorted; equal ones stay in their order."""
+    held = np.empty(len(keys), dtype=object)
+    held[:] = keys
+    return array("Q", np.argsort(held, kind="stable").astype(np.uint64).tobytes())
+
+
 class PackedInts(AbstractSet[int]):
     """A set of whole numbers of 64 bits that does not change, held as a sorted array."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
-        self._sorted = array("q", sorted(set(numbers)))
+        self._sorted = array("q", np.unique(np.fromiter(numbers, dtype=np.int64)).tobytes())
 
     def __contains__(self, number: object) -> bool:
         """Check whether a number is in the set."""

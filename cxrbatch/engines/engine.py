@@ -11,8 +11,10 @@ from typing import Any, Protocol, Self
 from cxrbatch.bundle import Bundle
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.prepare import PrepareOptions
-from cxrbatch.records import FoundFile, ImageRef, Outcome, Place, Provenance
+from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Place, Provenance
 
+Recognised = tuple[FoundFile, ImageRef | Failure]
+"""A file that was found, and what it is."""
 Result = tuple[ImageRef, Outcome]
 """An outcome, and the reference that it belongs to."""
 
@@ -33,6 +35,22 @@ class Engine(Protocol):
 
     def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
+
+    def recognise(self, files: Iterable[FoundFile]) -> Iterator[Recognised]:
+        """Recognise by their first bytes what files are; see `cxrbatch.discover.classify_all`.
+
+        Parameters
+        ----------
+        files : iterable of FoundFile
+            Consumed a bounded number ahead.
+
+        Yields
+        ------
+        FoundFile
+            The files in their order.
+        ImageRef or Failure
+            What each is.
+        """
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
         """Read, check, preprocess and score images.

@@ -12,8 +12,8 @@ from typing import Any, Self, TypeVar
 from cxrbatch._lib.prefetch import prefetch
 from cxrbatch._lib.version import __version__
 from cxrbatch.bundle import Bundle
-from cxrbatch.discover import walk
-from cxrbatch.engines.engine import Result
+from cxrbatch.discover import classify_all, walk
+from cxrbatch.engines.engine import Recognised, Result
 from cxrbatch.engines.options import Decode, EngineOptions
 from cxrbatch.engines.pool import default_workers, open_pool
 from cxrbatch.engines.worker import Prepared
@@ -58,6 +58,10 @@ class LocalEngine:
     def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
         return walk(folder)
+
+    def recognise(self, files: Iterable[FoundFile]) -> Iterator[Recognised]:
+        """Recognise files; see `cxrbatch.engines.Engine.recognise`."""
+        return classify_all(files)
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
         """Read, check, preprocess and score images; see `cxrbatch.engines.Engine.run`."""

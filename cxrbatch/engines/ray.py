@@ -5,7 +5,6 @@ Pixels go from node to node; this process sees outcomes only.
 """
 
 import logging
-import os
 import time
 import uuid
 from collections import deque
@@ -19,12 +18,13 @@ from typing import Any, Self
 from cxrbatch._lib.text import plural
 from cxrbatch.bundle import Bundle
 from cxrbatch.discover import walk
-from cxrbatch.engines.engine import Result
+from cxrbatch.engines.engine import Recognised, Result
 from cxrbatch.engines.local import LocalEngine, prepared_bytes
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.engines.pool import MOST_WAITING, default_workers
-from cxrbatch.engines.ray_cluster import LOST, check_nodes, connected, nodes_with_processors
+from cxrbatch.engines.ray_cluster import LOST, check_nodes, check_share, connected, nodes_with_processors
 from cxrbatch.engines.ray_node import BlockRead, Job, expected_of, read_block
+from cxrbatch.engines.ray_recognise import recognise
 from cxrbatch.engines.ray_scorers import PlacedScorer, Scorers
 from cxrbatch.errors import CxrbatchError, WorkersFailed
 from cxrbatch.limits import share_memory
@@ -102,6 +102,10 @@ class RayEngine:
     def discover(self, folder: Place) -> Iterator[FoundFile]:
         """List the files in a folder and below it; see `cxrbatch.discover.walk`."""
         return walk(folder)
+
+    def recognise(self, files: Iterable[FoundFile]) -> Iterator[Recognised]:
+        """Recognise files on the nodes; see `cxrbatch.engines.Engine.recognise`."""
+        return recognise(self._ray, files)
 
     @property
     def network(self) -> Any:
@@ -192,7 +196,7 @@ class RayEngine:
             return
         n_files, seconds = self._read_by.get(known.node, (0, 0.0))
         self._read_by[known.node] = n_files + known.n_files, seconds + known.seconds
-        self._check_share(known, block)
+        check_share(known.node, (block.refs[number].path for number in known.missing))
         self._unscored.append(block)
 
     def _after_scoring(self, reference: Any, block: _Block, scorer: PlacedScorer) -> Iterator[Result]:
@@ -232,13 +236,6 @@ class RayEngine:
                 f"a block of files was lost {block.n_lost} times ({how}); run cxrbatch doctor there"
             )
         queue.append(block)
-
-    def _check_share(self, known: BlockRead, block: _Block) -> None:
-        """End the run where a node does not see files that this machine sees: they are not to blame."""
-        if any(os.path.lexists(block.refs[number].path) for number in known.missing):
-            raise WorkersFailed(
-                f"node {known.node} does not see files that are here; is the export mounted there, at the same path?"
-            )
 
     def _get(self, reference: Any) -> Any:
         """Return a result; an error of this package is raised as it was on the node."""

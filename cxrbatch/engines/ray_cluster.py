@@ -13,8 +13,9 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from cxrbatch.engines.options import EngineOptions
@@ -194,6 +195,27 @@ def _answer(ray: Any, node: dict[str, Any], answer: Any) -> str:
         return (
             f"node {host}: could not be examined ({type(cause).__name__}); is cxrbatch "
             "installed there? See docs/cluster.md"
+        )
+
+
+def check_share(node: str, missing: Iterable[Path]) -> None:
+    """End the run where a node does not see files that this machine sees: they are not to blame.
+
+    Parameters
+    ----------
+    node : str
+        Name of the host.
+    missing : iterable of Path
+        Files that are not there, as the node sees it.
+
+    Raises
+    ------
+    WorkersFailed
+        One of them is here.
+    """
+    if any(map(os.path.lexists, missing)):
+        raise WorkersFailed(
+            f"node {node} does not see files that are here; is the export mounted there, at the same path?"
         )
 
 

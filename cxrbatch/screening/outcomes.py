@@ -13,7 +13,7 @@ from itertools import chain
 from tqdm import tqdm
 
 from cxrbatch._lib.packed import Packed
-from cxrbatch.discover import check_settled, classify_all
+from cxrbatch.discover import check_settled
 from cxrbatch.engines import Engine
 from cxrbatch.errors import ExportVanished, NoImageFound
 from cxrbatch.objects import is_there
@@ -133,7 +133,7 @@ class OutcomeResolver:
         """Sort the files: remembered, refused before they are read, and to be read."""
         refused: Packed[tuple[FoundFile, Failure]] = Packed()
         refs: Packed[ImageRef] = Packed()
-        for file, item in classify_all(self._unknown(found, resolved, refused)):
+        for file, item in self._engine.recognise(self._unknown(found, resolved, refused)):
             if isinstance(item, ImageRef):
                 refs.append(item)
             else:

@@ -1,11 +1,10 @@
 """Make the list of a run: outcomes of its files in, ranked patients out."""
 
 import datetime as dt
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
-from cxrbatch._lib.packed import Packed, PackedInts
+from cxrbatch._lib.packed import Packed, PackedInts, order_of
 from cxrbatch.bundle import Bundle
 from cxrbatch.reasons import Flag
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientTriage
@@ -40,7 +39,7 @@ def refuse_duplicates(resolved: RunOutcomes, state: State, *, by_night: bool) ->
     outcomes = resolved.outcomes[:]
     names: list[str] = []
     finder = DuplicateFinder(_noted(outcomes, names))
-    by_name = array("Q", sorted(range(len(names)), key=names.__getitem__))
+    by_name = order_of(names)
     del names
     in_time = sorted(by_name, key=resolved.nights.__getitem__) if by_night else by_name
     state.mark_duplicates(_judged(outcomes, in_time, finder))
@@ -67,7 +66,7 @@ def _judged(
 
 
 def images_and_failures(outcomes: Packed[Outcome]) -> tuple[Packed[ImageScore], Packed[Failure]]:
-    """Separate outcomes into those with a score and those without one."""
+    """Split outcomes into those with a score and those without one."""
     has_score = [isinstance(outcome, ImageScore) for outcome in outcomes]
     scored = outcomes.chosen(index for index, has in enumerate(has_score) if has)
     unscored = outcomes.chosen(index for index, has in enumerate(has_score) if not has)

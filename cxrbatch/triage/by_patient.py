@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Generic, TypeVar, overload
 
+from cxrbatch._lib.packed import order_of
 from cxrbatch.records import PatientKey, sortable
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class ByPatient(Sequence[list[T]], Generic[T]):
     def __init__(self, records: Sequence[T], key: Callable[[T], PatientKey]) -> None:
         self._records = records
         keys = [sortable(key(record)) for record in records]
-        self._order = array("Q", sorted(range(len(keys)), key=keys.__getitem__))
+        self._order = order_of(keys)
         in_order = [keys[number] for number in self._order]
         self._starts = array("Q", (0,) if keys else ())
         self._starts.extend(

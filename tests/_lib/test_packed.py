@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbatch._lib.packed import Packed, PackedInts, with_changes
+from cxrbatch._lib.packed import Packed, PackedInts, order_of, with_changes
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Outcome
 from tests.factories.records import failure, image_score
@@ -132,3 +132,8 @@ def test_a_packed_set_holds_what_a_set_holds(numbers: list[int], others: list[in
     assert list(packed) == sorted(set(numbers))
     assert [number in packed for number in others] == [number in set(numbers) for number in others]
     assert None not in packed
+
+
+@given(st.lists(st.text(max_size=3)))
+def test_the_order_is_that_of_sorting(keys: list[str]) -> None:
+    assert list(order_of(keys)) == sorted(range(len(keys)), key=keys.__getitem__)

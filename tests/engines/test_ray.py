@@ -20,7 +20,7 @@ from cxrbatch.engines.ray_node import ENVIRONMENT, BlockRead, Expected, examine_
 from cxrbatch.errors import UsageProblem, WorkersFailed
 from cxrbatch.infer import Device
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, FileKind, ImageRef, Outcome
+from cxrbatch.records import Failure, ImageRef, Outcome
 from cxrbatch.screening import screen
 from tests.factories.cli_process import cxrbatch
 from tests.factories.processes import is_below_this_process, processes
@@ -131,17 +131,13 @@ def test_work_on_this_machine_needs_no_cluster() -> None:
     assert replace(options.on_this_machine(), n_workers=2) == EngineOptions(batch_size=8, n_workers=2)
 
 
-def test_a_node_that_does_not_see_the_export(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_node_that_does_not_see_the_export(tmp_path: Path) -> None:
     """Files that are not here either are to blame themselves."""
-    engine = open_engine(load_bundle(tiny_bundle), EngineOptions(name="ray"))
-    assert isinstance(engine, ray.RayEngine)
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.touch()
-    refs = tuple(ImageRef(path=path, name=path.name, kind=FileKind.PNG) for path in (here, gone))
-    known = BlockRead(node="node-7", n_files=2, seconds=1.0, missing=(1,))
-    engine._check_share(known, ray._Block(refs))
+    ray_cluster.check_share("node-7", [gone])
     with pytest.raises(WorkersFailed, match="node-7 does not see files that are here"):
-        engine._check_share(replace(known, missing=(0, 1)), ray._Block(refs))
+        ray_cluster.check_share("node-7", [gone, here])
 
 
 # --- nodes that are lost: with real ones, tests/hostile/test_ray_kills.py

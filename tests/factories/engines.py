@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 from unittest import mock
 
-from cxrbatch.discover import walk
-from cxrbatch.engines.engine import Engine, Result
+from cxrbatch.discover import classify_all, walk
+from cxrbatch.engines.engine import Engine, Recognised, Result
 from cxrbatch.records import FoundFile, ImageRef, Outcome, Place, Provenance
 from cxrbatch.screening import run
 
@@ -50,6 +50,9 @@ class MadeUpEngine:
 
     def discover(self, folder: Place) -> Iterator[FoundFile]:
         return walk(folder)
+
+    def recognise(self, files: Iterable[FoundFile]) -> Iterator[Recognised]:
+        return classify_all(files)
 
     def run(self, refs: Iterable[ImageRef]) -> Iterator[Result]:
         for ref in refs:
