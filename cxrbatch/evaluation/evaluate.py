@@ -78,17 +78,18 @@ def evaluate_sites(
     unseen = one_row_per_patient([site for site in sites if site.exposure in UNSEEN], rule)
     across = unseen if confounds.source_alone(unseen) is not None else everybody
     within = [row for site in all_sites for row in within_site(site, rule, points, bootstraps)]
+    once = _once(all_sites)
     evaluation = {
         "headline": headline(within),
         "within_site": within,
-        "strata": [row for site in all_sites for row in _strata(site, rule, bootstraps)],
+        "strata": [row for site in once for row in _strata(site, rule, bootstraps)],
         "matrix": list(confounds.matrix(everybody)),
         "pooled": confounds.pooled(across, bootstraps),
         "confound_floor": {
             "source_alone": confounds.source_alone(across),
             "domain_alone": confounds.domain_alone(everybody),
-            "metadata_alone": [row for site in all_sites for row in _metadata(site, rule)],
-            "trivial_measures": [row for site in sites for row in _trivial(site, rule)],
+            "metadata_alone": [row for site in once for row in _metadata(site, rule)],
+            "trivial_measures": [row for site in _once(sites) for row in _trivial(site, rule)],
         },
         "shares": list(shares(sites, rule, points)) if points else [],
         "list_curve": list_curve(unseen, bootstraps),
@@ -98,6 +99,14 @@ def evaluate_sites(
     }
     plain = jsonable(evaluation)
     return {"verdict": summarise(plain), "caveats": caveats(plain), **plain}
+
+
+def _once(sites: Sequence[SiteScores]) -> list[SiteScores]:
+    """Select each site once, that of which nothing was seen before that of which patients were held out."""
+    once: dict[str, SiteScores] = {}
+    for site in sorted(sites, key=lambda site: site.exposure not in UNSEEN):
+        once.setdefault(site.site, site)
+    return list(once.values())
 
 
 def publishers(sites: Sequence[SiteScores]) -> Iterator[SiteScores]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cxrbatch.bundle import Bundle, OperatingPoints
-from cxrbatch.evaluation.queries import Evaluation, Row
+from cxrbatch.evaluation.queries import WHICH, Evaluation, Row, which
 from cxrbatch.evaluation.targets import (
     URGENT_HEALTHY,
     healthy_adults,
@@ -16,13 +16,8 @@ from cxrbatch.pages import Cell, Section, figure, interval, percent, section, ta
 def operating_points_section(bundle: Bundle, evaluation: Evaluation) -> Section | None:
     """Show what each threshold reaches at each site."""
     header = (
-        *(
-            "site",
-            "question",
-            "ranked by",
-            "specificity at 90 % sensitivity",
-            "specificity at 95 % sensitivity",
-        ),
+        *WHICH,
+        *("specificity at 90 % sensitivity", "specificity at 95 % sensitivity"),
         *(
             "urgent: sensitivity",
             "urgent: specificity",
@@ -35,7 +30,7 @@ def operating_points_section(bundle: Bundle, evaluation: Evaluation) -> Section 
         "Operating points",
         f"{_bands(bundle.operating_points, evaluation)} The two specificities to the left are those of the site's "
         "own best thresholds, which nobody knows beforehand.",
-        table(header, 3, map(_operating_row, evaluation.get("within_site", ()))),
+        table(header, 4, map(_operating_row, evaluation.get("within_site", ()))),
     )
 
 
@@ -63,7 +58,7 @@ def _rejected(points: Row) -> str:
 
 
 def _operating_row(row: Row) -> Iterator[Cell]:
-    yield from (Cell(row["site"]), Cell(row["question"]), Cell(row["ranked_by"]))
+    yield from map(Cell, which(row))
     own = row["specificity_at_sensitivity"]
     yield from (_estimate(own[sensitivity]) for sensitivity in ("0.90", "0.95"))
     for band in ("urgent", "high"):
@@ -105,7 +100,7 @@ def list_worth_section(evaluation: Evaluation) -> Section | None:
     rows = [row for row in evaluation.get("within_site", ()) if row["list"]]
     tested = list(dict.fromkeys(entry["tested"] for row in rows for entry in row["list"]))
     header = (
-        *("site", "question", "ranked by", "share with"),
+        *(*WHICH, "share with"),
         *(f"first {share:.0%} tested" for share in tested),
     )
     return section(
@@ -114,17 +109,12 @@ def list_worth_section(evaluation: Evaluation) -> Section | None:
         "Of all who have the finding, the share found when only the first of the list are tested; then the tests for "
         "one found, and the lift over testing in any order. All of it holds for the share of ill patients in the "
         "first column of figures, not for that of another hospital.",
-        table(header, 3, (_list_row(row, tested) for row in rows)),
+        table(header, 4, (_list_row(row, tested) for row in rows)),
     )
 
 
 def _list_row(row: Row, tested: Sequence[float]) -> Iterator[Cell]:
-    yield from (
-        Cell(row["site"]),
-        Cell(row["question"]),
-        Cell(row["ranked_by"]),
-        Cell(percent(row["prevalence"])),
-    )
+    yield from map(Cell, (*which(row), percent(row["prevalence"])))
     found = {entry["tested"]: entry for entry in row["list"]}
     for share in tested:
         yield _list_cell(found[share]) if share in found else Cell("–")
@@ -139,7 +129,7 @@ def calibration_section(evaluation: Evaluation) -> Section | None:
     """Show how far scores are probabilities, site by site."""
     rows = (
         (
-            *(Cell(row["site"]), Cell(row["question"]), Cell(row["ranked_by"])),
+            *map(Cell, which(row)),
             *(Cell(figure(row["calibration"][name])) for name in ("slope", "intercept", "brier", "ece")),
         )
         for row in evaluation.get("within_site", ())
@@ -155,7 +145,7 @@ def calibration_section(evaluation: Evaluation) -> Section | None:
         "Of the score as it stands, both sides weighing the same. Slope 1 and intercept 0 are perfect; below slope 1 "
         "the scores are too extreme. A score is no probability: that takes the share of ill patients of a hospital."
         + (f" Fitted on left-out sites: {lines}." if lines else ""),
-        table(("site", "question", "ranked by", "slope", "intercept", "Brier score", "ECE"), 3, rows),
+        table((*WHICH, "slope", "intercept", "Brier score", "ECE"), 4, rows),
     )
 
 

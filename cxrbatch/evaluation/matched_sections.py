@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cxrbatch.evaluation.queries import Evaluation, Row
+from cxrbatch.evaluation.queries import WHICH, Evaluation, Row, which
 from cxrbatch.evaluation.targets import USEFUL_AUROC
 from cxrbatch.evaluation.trivial_measures import MEASURES
 from cxrbatch.pages import Cell, Section, figure, interval, section, table
@@ -12,7 +12,7 @@ def within_patient_section(evaluation: Evaluation) -> Section | None:
     """Show which of two films of one person has the higher score."""
     rows = [row for row in evaluation.get("within_site", ()) if row.get("within_patient")]
     header = (
-        *("site", "in training", "question", "ranked by", "patients with both", "pairs of films"),
+        *(*WHICH, "patients with both", "pairs of films"),
         *("right, mean over patients (95 % CI)", "right, of all pairs (95 % CI)"),
         "by lung shape alone, mean over patients (95 % CI)",
     )
@@ -29,7 +29,7 @@ def within_patient_section(evaluation: Evaluation) -> Section | None:
 
 def _within_patient_row(row: Row) -> Iterator[Cell]:
     found = row["within_patient"]
-    yield from (Cell(row["site"]), Cell(row["exposure"]), Cell(row["question"]), Cell(row["ranked_by"]))
+    yield from map(Cell, which(row))
     yield from (Cell(str(found["n_patients"])), Cell(str(found["n_pairs"])))
     mean = found["patient_mean"]
     yield Cell(interval(mean), mark=USEFUL_AUROC.mark(mean["value"]))

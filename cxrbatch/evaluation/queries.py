@@ -17,6 +17,9 @@ Evaluation = Mapping[str, Any]
 
 Row = Mapping[str, Any]
 
+WHICH = ("site", "in training", "question", "ranked by")
+"""First columns of tables with a row for each row within a site."""
+
 
 def rows_of(evaluation: Evaluation, *exposures: Exposure) -> list[Row]:
     """Select the within-site rows of the exposures given."""
@@ -83,6 +86,11 @@ def where(row: Row) -> str:
         Exposure.HELD_OUT: ", whose other patients taught",
     }
     return f"{row['site']}{seen.get(row['exposure'], ', which took no part in training')}"
+
+
+def which(row: Row) -> tuple[str, str, str, str]:
+    """Return what tells the within-site rows apart, for the columns of `WHICH`."""
+    return row["site"], row["exposure"], row["question"], row["ranked_by"]
 
 
 def count_of(found: Sequence[Row], evaluation: Evaluation) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from cxrbatch.evaluation.perturbations import PERTURBATIONS, Expectation, lungs_blacked_out, lungs_only
-from cxrbatch.evaluation.queries import Evaluation, Row
+from cxrbatch.evaluation.queries import WHICH, Evaluation, Row, which
 from cxrbatch.evaluation.targets import (
     MARKER_SHIFT,
     USEFUL_AUROC,
@@ -72,7 +72,7 @@ def within_site_section(evaluation: Evaluation) -> Section | None:
     rows = evaluation.get("within_site", ())
     has_shape = any(row.get("shape_alone") is not None for row in rows)
     header = (
-        *("site", "in training", "question", "ranked by", "patients with / without"),
+        *(*WHICH, "patients with / without"),
         *(
             "AUROC within a domain (95 % CI)",
             "AUROC (95 % CI)",
@@ -97,11 +97,8 @@ def within_site_section(evaluation: Evaluation) -> Section | None:
 
 
 def _within_site_row(row: Row, *, has_shape: bool) -> Iterator[Cell]:
+    yield from map(Cell, which(row))
     yield from (
-        Cell(row["site"]),
-        Cell(row["exposure"]),
-        Cell(row["question"]),
-        Cell(row["ranked_by"]),
         Cell(_patients(row)),
         _within_domain_cell(row.get("within_domain")),
         Cell(interval(row["auroc"]), mark=USEFUL_AUROC.mark(row["auroc"]["value"])),
@@ -136,8 +133,8 @@ def perturbations_section(evaluation: Evaluation) -> Section | None:
         "The same patients with changed pictures: AUROC and, in brackets or below it, the median move of a patient "
         f"in the list as a share of its length. {' '.join([*_expected(names), *_lungs_are(names)])}",
         table(
-            ("site", "question", "ranked by", "unchanged", *names),
-            3,
+            (*WHICH, "unchanged", *names),
+            4,
             (_perturbation_row(row, names) for row in rows),
         ),
     )
@@ -162,7 +159,7 @@ def _lungs_are(names: Sequence[str]) -> Iterator[str]:
 
 
 def _perturbation_row(row: Row, names: Sequence[str]) -> Iterator[Cell]:
-    yield from (Cell(row["site"]), Cell(row["question"]), Cell(row["ranked_by"]))
+    yield from map(Cell, which(row))
     yield Cell(figure(row["auroc"]["value"]))
     for name in names:
         perturbation = row["audits"].get(name)
@@ -216,8 +213,8 @@ def subgroups_section(evaluation: Evaluation) -> Section | None:
     contrasts = dict.fromkeys(map(_contrast_of, entries))
     names = list(dict.fromkeys(row["stratum"] for row in entries))
     rows = (
-        [*map(Cell, which), *(_stratum_cell(cells.get((*which, name))) for name in names)]
-        for which in contrasts
+        [*map(Cell, contrast), *(_stratum_cell(cells.get((*contrast, name))) for name in names)]
+        for contrast in contrasts
     )
     return section(
         "strata",

@@ -90,9 +90,12 @@ def _two_films_of_one_person(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _recognises_the_source(evaluation: Evaluation) -> Iterator[str]:
-    held_out = best_row(rows_of(evaluation, Exposure.HELD_OUT))
-    unseen = worst_row(rows_of(evaluation, *UNSEEN))
-    if held_out and unseen and area_of(held_out) >= _SPLENDID and area_of(unseen) <= HARDLY_ANY_ORDER:
+    """Compare with sites of which nothing was seen: with those that answer the same question, if any does."""
+    held_out, everywhere = best_row(rows_of(evaluation, Exposure.HELD_OUT)), rows_of(evaluation, *UNSEEN)
+    if held_out is None:
+        return
+    unseen = worst_row([row for row in everywhere if row["question"] == held_out["question"]] or everywhere)
+    if unseen and area_of(held_out) >= _SPLENDID and area_of(unseen) <= HARDLY_ANY_ORDER:
         yield (
             f"This model recognises the source, not the disease: AUROC {figure(area_of(held_out))} on held-out "
             f"patients of the sources that taught it ({what(held_out)}), but {figure(area_of(unseen))} within "

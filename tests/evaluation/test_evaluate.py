@@ -103,6 +103,21 @@ def test_a_score_of_the_source_is_splendid_pooled_and_worth_nothing_within() -> 
     assert "tells sources apart, not patients" in found["verdict"][0]
 
 
+def test_what_a_source_gives_away_is_counted_once() -> None:
+    """It is measured with networks that had not seen the source, and again on patients held out from others."""
+    cases = [
+        dataclasses.replace(each, view=("PA", "AP")[index % 2], age_years=20.0 + index)
+        for index, each in enumerate(patients("s", "x.org", covid=12, pneumonia=12, normal=12))
+    ]
+    held_out = noisy("s", cases, seed=1, exposure=Exposure.HELD_OUT)
+    left_out = noisy("s", cases, seed=0)
+    both, alone = measured([held_out, left_out]), measured([left_out])
+    assert both["strata"] == alone["strata"] != []
+    assert both["confound_floor"]["metadata_alone"] == alone["confound_floor"]["metadata_alone"] != []
+    assert both["confound_floor"]["trivial_measures"] == alone["confound_floor"]["trivial_measures"]
+    assert len(both["within_site"]) == 2 * len(alone["within_site"])
+
+
 @pytest.mark.parametrize("rule", ["mean", "max"])
 def test_copies_of_images_change_nothing(rule: str) -> None:
     cases = [

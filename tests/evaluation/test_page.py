@@ -175,12 +175,23 @@ def test_healthy_adults_called_urgent_are_marked_in_words(page: Page, evaluation
     assert any("above 10%" in cells[4] for cells in shown)
 
 
+def test_every_row_within_a_site_says_what_the_networks_had_seen(
+    page: Page, evaluation: dict[str, Any]
+) -> None:
+    rows = evaluation["within_site"]
+    expected = [[row["site"], row["exposure"], row["question"], row["ranked_by"]] for row in rows]
+    for name in ("within-site", "operating-points", "list", "calibration"):
+        header, *shown = page.rows[name]
+        assert header[:4] == ["site", "in training", "question", "ranked by"]
+        assert [cells[:4] for cells in shown] == expected
+
+
 def test_the_list_says_what_testing_its_top_finds(page: Page, evaluation: dict[str, Any]) -> None:
     header, *shown = page.rows["list"]
-    assert header[4:] == ["first 10% tested", "first 20% tested", "first 30% tested", "first 50% tested"]
+    assert header[5:] == ["first 10% tested", "first 20% tested", "first 30% tested", "first 50% tested"]
     for cells, row in zip(shown, evaluation["within_site"], strict=True):
         entry = row["list"][1]
-        assert cells[5] == (
+        assert cells[6] == (
             f"{entry['found']:.1%}{entry['number_needed_to_test']:.1f} tests for one, lift {entry['lift']:.2f}"
         )
 

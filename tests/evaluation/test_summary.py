@@ -103,6 +103,12 @@ def test_it_is_not_said_of_others(own: float, unseen: float) -> None:
     assert not any("recognises the source" in line for line in found)
 
 
+def test_where_the_same_question_is_answered_elsewhere_no_other_one_is_held_against_it() -> None:
+    own, other = row("own", ILL, 0.95, "held out"), row("web", COVID, 0.51)
+    assert "recognises the source" in caveats(evaluation(own, other))[0]
+    assert caveats(evaluation(own, other, row("nih", ILL, 0.74))) == []
+
+
 def test_a_foreign_bundle_that_is_good_only_when_pooled() -> None:
     foreign = evaluation(
         row("nih", ILL, 0.52, "unknown"), pooled={"auroc": {"value": 0.97, "low": 0.9, "high": 1.0}}
