@@ -7,6 +7,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -34,6 +35,7 @@ _IMAGE_SUFFIXES = frozenset(
     .dcm .dicom .dic .ima .png .jpg .jpeg .jpe .jls .jp2 .j2k .j2c .jpc .jpf .jpx .jph .jhc .tif .tiff .webp .bmp .dib
     """.split()  # noqa: SIM905 - a list would be longer
 )
+_STATS_AT_ONCE = 1000
 _READ = "DICOM, PNG, JPEG, JPEG 2000, TIFF, WebP and BMP are read"
 _KINDS = {
     file_formats.JPEG_2000: FileKind.JPEG_2000,
@@ -108,31 +110,39 @@ def _walk(root: Path) -> Iterator[FoundFile]:
 
 
 def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
+    """Yield what is in a folder, by name; of a folder of many files no more is held than the names."""
     try:
-        # O_NOFOLLOW: the folder may have been replaced by a link.
-        descriptor = os.open(folder.path, _OPEN_FOLDER)
-        try:
-            entries = _entries(descriptor)
-            return iter([found for entry in entries if (found := _found(root, folder, entry))])
-        finally:
-            os.close(descriptor)
+        with _opened(folder.path) as descriptor:
+            names = _names(descriptor)
+        for first in range(0, len(names), _STATS_AT_ONCE):
+            with _opened(folder.path) as descriptor:  # not open meanwhile: folders may lie deep in each other
+                part = names[first : first + _STATS_AT_ONCE]
+                found = [_found(root, folder, os.fsdecode(name), descriptor) for name in part]
+            yield from filter(None, found)
     except OSError as error:
-        return iter([_unreadable(folder.path, folder.prefix or "./", f"folder: {_in_words(error)}")])
+        yield _unreadable(folder.path, folder.prefix or "./", f"folder: {_in_words(error)}")
 
 
-def _entries(descriptor: int) -> list[os.DirEntry[str]]:
-    """List the entries of a folder by name, each once: a listing may repeat a name while files come and go."""
-    with os.scandir(descriptor) as listing:
-        by_name = {os.fsencode(entry.name): entry for entry in listing}
-    return [by_name[name] for name in sorted(by_name)]
-
-
-def _found(root: Path, folder: _Folder, entry: os.DirEntry[str]) -> _Folder | FoundFile | None:
-    path, name = folder.path / entry.name, folder.prefix + entry.name
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, _OPEN_FOLDER)  # O_NOFOLLOW: it may have been replaced by a link
     try:
-        if entry.is_dir(follow_symlinks=False):
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _names(descriptor: int) -> list[bytes]:
+    """List the names in a folder, each once: a listing may repeat a name while files come and go."""
+    return sorted(set(map(os.fsencode, os.listdir(descriptor))))
+
+
+def _found(root: Path, folder: _Folder, entry: str, descriptor: int) -> _Folder | FoundFile | None:
+    path, name = folder.path / entry, folder.prefix + entry
+    try:
+        found = os.stat(entry, dir_fd=descriptor, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode):
             return _Folder(path, name + "/")
-        found = entry.stat(follow_symlinks=False)
         if stat.S_ISLNK(found.st_mode):
             return _linked(root, path, name)
     except OSError as error:

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
+from cxrbatch import discover as discover_module
 from cxrbatch._lib.file_formats import recognise
 from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.discover import check_settled, classify, discover, found_again, sniff, walk
@@ -623,6 +624,34 @@ def test_a_link_that_takes_the_place_of_a_folder_is_not_entered(tmp_path: Path) 
     (left,) = found
     assert left.failure is not None
     assert (left.name, left.failure.reason) == ("b/", Reason.UNREADABLE)
+
+
+def test_a_large_folder_is_read_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover_module, "_STATS_AT_ONCE", 3)
+    for name in "abcdefgh":
+        (tmp_path / name).touch()
+    (tmp_path / "dd").mkdir()
+    (tmp_path / "dd" / "x").touch()
+    assert [file.name for file in walk(tmp_path)] == ["a", "b", "c", "d", "dd/x", "e", "f", "g", "h"]
+
+
+def test_a_large_folder_that_becomes_a_link_is_not_entered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discover_module, "_STATS_AT_ONCE", 3)
+    night, elsewhere = tmp_path / "export" / "night", tmp_path / "elsewhere"
+    for folder in (night, elsewhere):
+        folder.mkdir(parents=True)
+        for name in "abcdefgh":
+            (folder / name).touch()
+    files = walk(tmp_path / "export")
+    names = [next(files).name for _ in range(3)]
+    shutil.rmtree(night)
+    night.symlink_to(elsewhere)
+    (rest,) = files
+    assert names == ["night/a", "night/b", "night/c"]
+    assert rest.failure is not None
+    assert (rest.name, rest.failure.reason) == ("night/", Reason.UNREADABLE)
 
 
 def test_a_link_that_takes_the_place_of_the_folder_of_a_file_is_not_followed(tmp_path: Path) -> None:
