@@ -17,6 +17,8 @@ import numpy as np
 T = TypeVar("T")
 _LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 6, -12, 4
 _BLOCK_BYTES = 1 << 14
+_FEW = 1024
+"""Records up to this number are held as they are: it saves time where memory is no question."""
 _N_SAMPLES = 32
 _OFFSET_BITS = 32
 _OFFSET = (1 << _OFFSET_BITS) - 1
@@ -26,7 +28,7 @@ class Packed(Sequence[T], Generic[T]):
     """A sequence of records, held compressed.
 
     Records have much in common: each is compressed against an earlier one, its sample. A record of a file takes about
-    150 bytes, 20 µs to append and 10 µs to read. What is read is a new object each time, equal to what was appended.
+    150 bytes, 20 µs to append and 10 µs to read. What is read equals what was appended, and may be another object.
 
     Parameters
     ----------
@@ -34,9 +36,10 @@ class Packed(Sequence[T], Generic[T]):
         The first records.
     """
 
-    __slots__ = ("_blocks", "_places", "_samples", "_sizes")
+    __slots__ = ("_blocks", "_few", "_places", "_samples", "_sizes")
 
     def __init__(self, records: Iterable[T] = ()) -> None:
+        self._few: list[T] | None = []
         self._samples = [b""]
         self._blocks = [bytearray()]
         self._places, self._sizes = array("Q"), array("I")
@@ -45,12 +48,20 @@ class Packed(Sequence[T], Generic[T]):
 
     def append(self, record: T) -> None:
         """Add a record at the end."""
+        if self._few is not None:
+            if len(self._few) < _FEW:
+                self._few.append(record)
+                return
+            self._compress()
         place, size = self._store(record)
         self._places.append(place)
         self._sizes.append(size)
 
     def __setitem__(self, index: int, record: T) -> None:
-        """Replace a record; the memory of the earlier one is not used again."""
+        """Replace a record; the memory of an earlier one that is compressed is not used again."""
+        if self._few is not None:
+            self._few[index] = record
+            return
         self._places[index], self._sizes[index] = self._store(record)
 
     @overload
@@ -59,6 +70,8 @@ class Packed(Sequence[T], Generic[T]):
     def __getitem__(self, index: slice) -> "Packed[T]": ...
     def __getitem__(self, index: int | slice) -> "T | Packed[T]":
         """Restore a record; or select some without restoring them, which share their memory with these."""
+        if self._few is not None:
+            return self._few[index] if isinstance(index, int) else Packed(self._few[index])
         if isinstance(index, int):
             return self._restored(self._places[index], self._sizes[index])
         chosen = self._sharing()
@@ -67,7 +80,7 @@ class Packed(Sequence[T], Generic[T]):
 
     def __len__(self) -> int:
         """Count the records."""
-        return len(self._places)
+        return len(self._places) if self._few is None else len(self._few)
 
     def __eq__(self, other: object) -> bool:
         """Compare the records with those of another sequence."""
@@ -83,6 +96,8 @@ class Packed(Sequence[T], Generic[T]):
 
     def chosen(self, indices: Iterable[int]) -> "Packed[T]":
         """Select records by their indices, in that order, as a slice does."""
+        if self._few is not None:
+            return Packed(map(self._few.__getitem__, indices))
         chosen, numbers = self._sharing(), array("Q", indices)
         chosen._places = array("Q", map(self._places.__getitem__, numbers))
         chosen._sizes = array("I", map(self._sizes.__getitem__, numbers))
@@ -94,6 +109,10 @@ class Packed(Sequence[T], Generic[T]):
 
     def drained(self) -> Iterator[T]:
         """Yield the records, the first one first, and forget each; what shares their memory is lost too."""
+        few, self._few = self._few or [], []
+        few.reverse()
+        while few:
+            yield few.pop()
         places, sizes = self._places, self._sizes
         self._places, self._sizes = array("Q"), array("I")
         n_left = Counter(place >> _OFFSET_BITS for place in places)
@@ -107,8 +126,15 @@ class Packed(Sequence[T], Generic[T]):
     def _sharing(self) -> "Packed[T]":
         """Make an empty sequence that shares the memory of this one."""
         other: Packed[T] = Packed()
+        other._few = None
         other._samples, other._blocks = self._samples, self._blocks
         return other
+
+    def _compress(self) -> None:
+        """Go over to compressed records, once they are many."""
+        few, self._few = self._few or (), None
+        for record in few:
+            self.append(record)
 
     def _store(self, record: T) -> tuple[int, int]:
         """Compress a record; returns its place and its size."""

@@ -2,15 +2,18 @@
 
 import gc
 import tracemalloc
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from operator import eq
 from random import randbytes
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbatch._lib import packed as packed_module
 from cxrbatch._lib.packed import Packed, PackedInts, order_of, with_changes
 from cxrbatch.reasons import Reason
 from cxrbatch.records import Outcome
@@ -28,29 +31,41 @@ def outcome(number: int) -> Outcome:
     return image_score(name, 1 / (number + 1), patient, sop_instance_uid=uid, picture=str(number))
 
 
-@given(records)
-def test_what_is_read_equals_what_was_appended(items: list[object]) -> None:
-    packed = Packed(items)
+def packed_from(n_plain: int) -> AbstractContextManager[object]:
+    """Compress records once there are more than so many."""
+    return mock.patch.object(packed_module, "_FEW", n_plain)
+
+
+numbers_of_few = st.sampled_from([0, 2, 1024])
+
+
+@given(records, numbers_of_few)
+def test_what_is_read_equals_what_was_appended(items: list[object], few: int) -> None:
+    with packed_from(few):
+        packed = Packed(items)
     assert len(packed) == len(items)
     assert list(packed) == items
     assert packed == items
     assert packed == tuple(items)
     assert packed != [*items, 0]
     assert [packed[index] for index in range(-len(items), 0)] == items
+    assert list(packed.drained()) == items
+    assert packed == []
 
 
-@given(records, st.data())
-def test_a_selection_changes_and_grows_on_its_own(items: list[object], data: st.DataObject) -> None:
-    packed = Packed(items)
-    indices = data.draw(st.lists(st.sampled_from(range(len(items))))) if items else []
-    chosen = packed.chosen(indices)
-    assert chosen == [items[index] for index in indices]
-    assert packed[1:-1] == items[1:-1]
-    chosen.append("one more")
-    if indices:
-        chosen[0] = "another one"
-    assert chosen[-1] == "one more" if not indices else chosen[0] == "another one"
-    assert packed == items
+@given(records, numbers_of_few, st.data())
+def test_a_selection_changes_and_grows_on_its_own(items: list[object], few: int, data: st.DataObject) -> None:
+    with packed_from(few):
+        packed = Packed(items)
+        indices = data.draw(st.lists(st.sampled_from(range(len(items))))) if items else []
+        chosen = packed.chosen(indices)
+        assert chosen == [items[index] for index in indices]
+        assert packed[1:-1] == items[1:-1]
+        expected = [*(items[index] for index in indices), "one more"]
+        chosen.append("one more")
+        chosen[0] = expected[0] = "another one"
+        assert chosen == expected
+        assert packed == items
 
 
 def test_sorted_by_a_key_equal_ones_keep_their_order() -> None:
