@@ -7,7 +7,6 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal
 from cxrbatch._lib import file_formats
 from cxrbatch._lib.ahead import map_ahead
 from cxrbatch._lib.file_formats import HEAD_BYTES, Content, recognise
+from cxrbatch._lib.folders import names_in, opened
 from cxrbatch._lib.safe_open import (
     UNKNOWN_VERSION,
     FileVersion,
@@ -28,7 +28,6 @@ from cxrbatch.objects import N_REQUESTS, read_head, walk_objects
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import NOWHERE, Failure, FileKind, FoundFile, ImageRef, ObjectPrefix, Place
 
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TEMPORARY_ENDINGS = (".part", ".tmp", ".lock")
 _IMAGE_SUFFIXES = frozenset(
     """
@@ -112,10 +111,10 @@ def _walk(root: Path) -> Iterator[FoundFile]:
 def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
     """Yield what is in a folder, by name; of a folder of many files no more is held than the names."""
     try:
-        with _opened(folder.path) as descriptor:
-            names = _names(descriptor)
+        with opened(folder.path) as descriptor:
+            names = names_in(descriptor)
         for first in range(0, len(names), _STATS_AT_ONCE):
-            with _opened(folder.path) as descriptor:  # not open meanwhile: folders may lie deep in each other
+            with opened(folder.path) as descriptor:  # not open meanwhile: folders may lie deep in each other
                 part = names[first : first + _STATS_AT_ONCE]
                 found = [_found(root, folder, os.fsdecode(name), descriptor) for name in part]
             yield from filter(None, found)
@@ -123,26 +122,12 @@ def _listed(root: Path, folder: _Folder) -> Iterator[_Folder | FoundFile]:
         yield _unreadable(folder.path, folder.prefix or "./", f"folder: {_in_words(error)}")
 
 
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, _OPEN_FOLDER)  # O_NOFOLLOW: it may have been replaced by a link
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _names(descriptor: int) -> list[bytes]:
-    """List the names in a folder, each once: a listing may repeat a name while files come and go."""
-    return sorted(set(map(os.fsencode, os.listdir(descriptor))))
-
-
 def _found(root: Path, folder: _Folder, entry: str, descriptor: int) -> _Folder | FoundFile | None:
     path, name = folder.path / entry, folder.prefix + entry
+    if entry.endswith("/"):
+        return _Folder(path, name)
     try:
         found = os.stat(entry, dir_fd=descriptor, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
-            return _Folder(path, name + "/")
         if stat.S_ISLNK(found.st_mode):
             return _linked(root, path, name)
     except OSError as error:

@@ -22,7 +22,7 @@ from cxrbatch.errors import ExportVanished, Locked, NoLocks, StateError, UsagePr
 from cxrbatch.infer.runtime import Device
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import FoundFile, TriageRun
-from cxrbatch.screening import ScreenOptions, outcomes, screen
+from cxrbatch.screening import ScreenOptions, screen
 from cxrbatch.state.connection import open_state
 from cxrbatch.state.lock import lock_path, locked
 from tests.factories.dicom_files import write_dicom
@@ -81,7 +81,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             opened_names.append(file.name)
             yield file, item
 
-    monkeypatch.setattr(outcomes, "classify_all", counted)
+    monkeypatch.setattr(local, "classify_all", counted)
     return opened_names
 
 
@@ -284,7 +284,7 @@ def test_an_export_that_goes_away_is_no_folder_of_broken_files(
                 export.rename(tmp_path / "elsewhere")
             yield file, item
 
-    monkeypatch.setattr(outcomes, "classify_all", unmounting)
+    monkeypatch.setattr(local, "classify_all", unmounting)
     with pytest.raises(ExportVanished, match="is the share mounted"):
         at_night(0)
     assert not (tmp_path / "report.csv").exists()
