@@ -22,6 +22,8 @@ from cxrbatch.records import Failure, FoundFile, ImageRef
 _BLOCK = 512
 _BLOCKS_AHEAD = 2
 """Blocks in flight for each processor."""
+_MOST_BLOCKS = 32
+"""Blocks in flight at most: so many processors keep up with the listing, and this process holds their files."""
 _RETRIES = 3
 _WAIT_S = 15.0
 _SILENT_S = 120.0
@@ -81,8 +83,8 @@ def recognise(ray: Any, files: Iterable[FoundFile]) -> Iterator[Recognised]:
     remaining = iter(files)
     waiting: deque[tuple[list[FoundFile], Any]] = deque()
     while True:
-        n_ahead = _BLOCKS_AHEAD * sum(int(node["Resources"]["CPU"]) for node in nodes_with_processors(ray))
-        while len(waiting) < max(n_ahead, 1) and (block := list(islice(remaining, _BLOCK))):
+        n_ahead = _blocks_ahead(ray)  # it asks the cluster
+        while len(waiting) < n_ahead and (block := list(islice(remaining, _BLOCK))):
             waiting.append((block, task.remote(block) if len(block) == _BLOCK else None))
         if not waiting:
             return
@@ -93,6 +95,11 @@ def recognise(ray: Any, files: Iterable[FoundFile]) -> Iterator[Recognised]:
         else:
             check_share(answer.node, (block[number].path for number in answer.missing))
             yield from zip(block, answer.items, strict=True)
+
+
+def _blocks_ahead(ray: Any) -> int:
+    n_processors = sum(int(node["Resources"]["CPU"]) for node in nodes_with_processors(ray))
+    return min(max(_BLOCKS_AHEAD * n_processors, 1), _MOST_BLOCKS)
 
 
 def _answer(ray: Any, reference: Any) -> BlockRecognised | None:

@@ -103,6 +103,17 @@ def test_a_bounded_number_is_in_flight(export: Path) -> None:
     assert len(taken) == 40  # two blocks for each processor
 
 
+def test_a_large_cluster_does_not_fill_this_process(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [{"Resources": {"CPU": 64.0}}] * 100
+    monkeypatch.setattr(ray_recognise, "nodes_with_processors", lambda _: nodes)
+    monkeypatch.setattr(ray_recognise, "_MOST_BLOCKS", 3)
+    ray = FakeRay()
+    recognised = recognise(ray, walk(export))
+    next(recognised)
+    assert ray.submitted == [10] * 3
+    assert len(list(recognised)) == 42
+
+
 def test_a_lost_block_is_recognised_here(export: Path) -> None:
     assert list(recognise(FakeRay(lost=(1, 3)), walk(export))) == list(classify_all(walk(export)))
 
