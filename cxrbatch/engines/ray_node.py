@@ -26,7 +26,7 @@ from cxrbatch.gate import StoredCheck
 from cxrbatch.objects import digest_of_environment, wrong_environment
 from cxrbatch.prepare import PrepareOptions
 from cxrbatch.reasons import Reason
-from cxrbatch.records import Failure, ImageRef, Outcome, Provenance
+from cxrbatch.records import Failure, FoundFile, ImageRef, Outcome, Provenance
 
 ENVIRONMENT: Mapping[str, str] = {
     "RAY_AUTH_MODE": "token",  # Ray's ports run the code of whoever reaches them
@@ -202,7 +202,7 @@ def read_block(job: Job, refs: Sequence[ImageRef]) -> tuple[BlockRead, list[Prep
     except BaseException:
         _close_reader()
         raise
-    missing = tuple(n for n, item in enumerate(prepared) if _is_missing(refs[n], item))
+    missing = tuple(n for n, item in enumerate(prepared) if is_missing(refs[n], item))
     seconds = time.monotonic() - began
     known = BlockRead(node=platform.node(), n_files=len(prepared), seconds=seconds, missing=missing)
     return known, prepared
@@ -217,7 +217,8 @@ def _until(end: float, refs: Sequence[ImageRef]) -> Iterator[ImageRef]:
         yield ref
 
 
-def _is_missing(ref: ImageRef, item: Prepared) -> bool:
+def is_missing(ref: FoundFile | ImageRef, item: object) -> bool:
+    """Check whether a file could not be read because it is not there, as this node sees it."""
     if ref.object or not isinstance(item, Failure):
         return False
     return item.reason is Reason.UNREADABLE and not os.path.lexists(ref.path)

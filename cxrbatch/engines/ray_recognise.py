@@ -3,7 +3,6 @@
 To open a file and read its first bytes takes longer than to list it, above all over a network.
 """
 
-import os
 import platform
 import time
 from collections import deque
@@ -15,8 +14,8 @@ from typing import Any
 from cxrbatch.discover import classify_all
 from cxrbatch.engines.engine import Recognised
 from cxrbatch.engines.ray_cluster import LOST, check_share, nodes_with_processors
+from cxrbatch.engines.ray_node import is_missing
 from cxrbatch.errors import WorkersFailed
-from cxrbatch.reasons import Reason
 from cxrbatch.records import Failure, FoundFile, ImageRef
 
 _BLOCK = 512
@@ -53,15 +52,11 @@ def recognise_block(files: Sequence[FoundFile]) -> BlockRecognised:
     """Recognise files; runs on a node."""
     items = [item for _, item in classify_all(files)]
     missing = tuple(
-        n for n, (file, item) in enumerate(zip(files, items, strict=True)) if _is_missing(file, item)
+        n
+        for n, (file, item) in enumerate(zip(files, items, strict=True))
+        if not file.failure and is_missing(file, item)
     )
     return BlockRecognised(node=platform.node(), items=items, missing=missing)
-
-
-def _is_missing(file: FoundFile, item: ImageRef | Failure) -> bool:
-    if file.object or file.failure or not isinstance(item, Failure):
-        return False
-    return item.reason is Reason.UNREADABLE and not os.path.lexists(file.path)
 
 
 def recognise(ray: Any, files: Iterable[FoundFile]) -> Iterator[Recognised]:

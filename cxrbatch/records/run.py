@@ -60,8 +60,8 @@ class TriageRun:
     images : sequence of ImageScore
         Sorted by name.
     failures : sequence of Failure
-        Sorted by name; skipped files are included. `cxrbatch.screen` holds all three compressed: what is read of them
-        is a new record each time.
+        Sorted by name; skipped files are included. Where there are many, `cxrbatch.screen` holds all three
+        compressed: what is read of them is a new record each time.
     worth : str
         What the scores are worth by the bundle's evaluation, in one sentence for whoever reads the list; the same in
         figures is one of the notes.

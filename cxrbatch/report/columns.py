@@ -61,9 +61,8 @@ def choose_columns(ranked: Sequence[PatientTriage]) -> Columns:
     common_flags = frozenset[Flag]()
     if len(ranked) > 1:
         common_flags = frozenset.intersection(*map(frozenset, said["flags"]))
+    said["flags"] = {frozenset(flags) - common_flags for flags in said["flags"]}
     shown = frozenset(name for name, values in said.items() if _says_something(name, values, len(ranked)))
-    if not any(set(flags) - common_flags for flags in said["flags"]):
-        shown -= {"flags"}
     return Columns(shown, tuple(_common(ranked, shown, common_flags)), common_flags)
 
 

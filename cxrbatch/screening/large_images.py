@@ -8,7 +8,7 @@ import datetime as dt
 import io
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -89,14 +89,7 @@ def with_large_images(
     list(items)  # where nobody is ranked, no network is started and nothing was read yet
     _LOG.debug("read %d large images, made %d maps", len(prepared), len(maps))
     asked = {patient.patient_key for patient in chosen}  # a file of another night may have the same name
-    return with_changes(
-        patients,
-        (
-            (index, _with(patient, prepared, maps))
-            for index, patient in enumerate(patients)
-            if patient.patient_key in asked
-        ),
-    )
+    return _changed(patients, asked, lambda patient: _with(patient, prepared, maps))
 
 
 def top_file(folder: Place, state: State, patient: PatientTriage) -> FoundFile:
@@ -117,14 +110,7 @@ def with_kept_images(patients: Patients, state: State, n: int) -> Patients:
     Whoever is not among them any more has none kept.
     """
     kept = state.large_images.get()
-    shown = with_changes(
-        patients,
-        (
-            (index, _with_kept(patient, kept))
-            for index, patient in enumerate(patients)
-            if patient.patient_key in kept
-        ),
-    )
+    shown = _changed(patients, kept, lambda patient: _with_kept(patient, kept))
     first = islice((patient for patient in shown if patient.is_ranked), n)
     state.large_images.replace(
         (patient.patient_key, patient.top_image, patient.large_image)
@@ -153,13 +139,18 @@ def with_earlier_entries(patients: Patients, state: State, tonight: dt.date) -> 
         if since.get(entry.patient_key, tonight) <= entry.night < tonight:
             found = EarlierEntry(night=entry.night, position=entry.position, score=entry.score)
             earlier[entry.patient_key].append(found)
+    return _changed(
+        patients, earlier, lambda patient: replace(patient, earlier=tuple(earlier[patient.patient_key]))
+    )
+
+
+def _changed(
+    patients: Patients, keys: Container[PatientKey], change: Callable[[PatientTriage], PatientTriage]
+) -> Patients:
+    """Change the patients with some keys; the others are not copied."""
     return with_changes(
         patients,
-        (
-            (index, replace(patient, earlier=tuple(earlier[patient.patient_key])))
-            for index, patient in enumerate(patients)
-            if patient.patient_key in earlier
-        ),
+        ((index, change(patient)) for index, patient in enumerate(patients) if patient.patient_key in keys),
     )
 
 

@@ -86,12 +86,12 @@ def _of_one_night(
     outcomes: Iterable[Outcome], rule: str, operating_points: OperatingPoints | None
 ) -> PatientTriage | None:
     by_name = sorted(outcomes, key=attrgetter("name"))
-    images = [outcome for outcome in by_name if isinstance(outcome, ImageScore)]
-    failures = [outcome for outcome in by_name if isinstance(outcome, Failure) and not outcome.skipped]
-    counted: list[Outcome] = [*images, *failures]
+    counted = [outcome for outcome in by_name if not (isinstance(outcome, Failure) and outcome.skipped)]
     if not counted:
         return None
-    stay = Stay(images=tuple(sorted(map(describe_image, counted), key=attrgetter("name"))))
+    images = [outcome for outcome in counted if isinstance(outcome, ImageScore)]
+    failures = [outcome for outcome in counted if isinstance(outcome, Failure)]
+    stay = Stay(images=tuple(map(describe_image, counted)))
     return triage(_key(counted[0]), [images] if images else [], failures, stay, rule, operating_points)
 
 

@@ -6,10 +6,9 @@ The same image twice in one export counts once. Two different images that only h
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from cxrbatch.reasons import Flag, Reason
 from cxrbatch.records import Failure, ImageScore, Outcome, PatientKey
+from cxrbatch.triage.repeated import hashes_of, is_repeated
 
 _Sameness = tuple[str, str, PatientKey]
 
@@ -28,7 +27,8 @@ class DuplicateFinder:
     """
 
     def __init__(self, outcomes: Iterable[Outcome]) -> None:
-        self._repeated = _repeated(outcomes)
+        hashes = hashes_of(_compared(outcomes))
+        self._repeated = frozenset(hashes[is_repeated(hashes)].tolist())
         self._first: dict[_Sameness, str] = {}
         self._uids: set[str] = set()
 
@@ -55,14 +55,8 @@ class DuplicateFinder:
         return image, ""
 
 
-def _repeated(outcomes: Iterable[Outcome]) -> frozenset[int]:
-    """Find the hashes of UIDs, and of what makes images the same, that occur more than once."""
-    hashes = np.fromiter(map(hash, _compared(outcomes)), dtype=np.int64)
-    values, counts = np.unique(hashes, return_counts=True)
-    return frozenset(values[counts > 1].tolist())
-
-
 def _compared(outcomes: Iterable[Outcome]) -> Iterator[Hashable]:
+    """Yield what makes images the same, and UIDs."""
     for outcome in outcomes:
         if isinstance(outcome, ImageScore):
             yield _sameness(outcome)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cxrbatch.records import ImageScore, PatientKey
 from cxrbatch.state import StoredImage
+from cxrbatch.triage.repeated import hashes_of, is_repeated
 
 Instance = tuple[str, str]
 """SOPInstanceUID and pixels of an image."""
@@ -88,12 +88,6 @@ def _stored_twice(stored_images: Sequence[StoredImage]) -> Iterator[StoredImage]
     values = (
         value for item in stored_images for value in (instance_of(item) or item.id, (item.root, item.name))
     )
-    instances, files = np.fromiter(map(hash, values), dtype=np.int64).reshape(-1, 2).T
-    for index in np.flatnonzero(_is_repeated(instances) | _is_repeated(files)):
+    instances, files = hashes_of(values).reshape(-1, 2).T
+    for index in np.flatnonzero(is_repeated(instances) | is_repeated(files)):
         yield stored_images[int(index)]
-
-
-def _is_repeated(values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    _, number, counts = np.unique(values, return_inverse=True, return_counts=True)
-    repeated: NDArray[np.bool_] = counts[number] > 1
-    return repeated
