@@ -3,7 +3,7 @@
 `full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to an image of a
 quarter of each side (750 × 625 of 3000 × 2500), the smallest that the network's input of 256 × 256 allows: by block
 sums, or by what the format offers (DCT scaling, resolution levels). Of PNG and JPEG 2000 the program's own way of
-inflating and of leaving out bit planes is the cheapest known.
+decoding and of leaving out bit planes is the cheapest known.
 """
 
 import struct
@@ -28,7 +28,7 @@ from pydicom.dataset import Dataset
 
 from cxrbatch.engines.reader import retain_freed_memory
 from cxrbatch.read.codecs.bit_planes import without_low_planes
-from cxrbatch.read.png_inflate import store_uncompressed
+from cxrbatch.read.png_pixels import plain_pixels
 
 Values = NDArray[Any]
 
@@ -143,8 +143,10 @@ def _draft(path: Path) -> Values:
 
 def _png(path: Path) -> Values:
     """Decode at full size."""
-    with path.open("rb") as stream, Image.open(store_uncompressed(stream)) as image:
-        return np.asarray(image)
+    found = plain_pixels(path)
+    if found is None:
+        raise ValueError(f"{path} is no plain PNG")
+    return found
 
 
 def _reduced(codestream: bytes) -> Values:

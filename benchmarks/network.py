@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.decoders import block_sums
 from cxrbatch.bundle.bundle import load_bundle
-from cxrbatch.engines.local import network_threads
+from cxrbatch.engines import default_workers
 from cxrbatch.infer import start_network
 from cxrbatch.infer.predictor import Predictor
 
@@ -73,7 +73,7 @@ def _decode_for_ever() -> None:
 def main() -> None:
     """Print what the network of the shipped bundle takes."""
     bundle = load_bundle()
-    network = start_network(bundle, n_threads=network_threads())  # on the runtime that the command chooses
+    network = start_network(bundle, n_processors=default_workers())  # on the runtime that the command chooses
     predictor = network.predictor
     shape = (_N_IMAGES, bundle.preprocess.height, bundle.preprocess.width)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

@@ -31,8 +31,8 @@ from benchmarks.speed_files import FORMATS, FULL_SIZE, draw, write_group
 from cxrbatch import screen
 from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.discover import classify, walk
-from cxrbatch.engines import EngineOptions
-from cxrbatch.engines.local import LocalEngine, network_threads
+from cxrbatch.engines import EngineOptions, default_workers
+from cxrbatch.engines.local import LocalEngine
 from cxrbatch.engines.reader import retain_freed_memory
 from cxrbatch.gate import StoredCheck
 from cxrbatch.infer import start_network
@@ -88,7 +88,7 @@ def reading(files: Sequence[Path]) -> tuple[float, list[ModelInput]]:
 def network_ms() -> float:
     """Processor milliseconds of the network for an image."""
     bundle = load_bundle()
-    network = start_network(bundle, n_threads=network_threads())
+    network = start_network(bundle, n_processors=default_workers())
     shape = (_N_NOISE, bundle.preprocess.height, bundle.preprocess.width)
     _, processor = per_image(network.predictor, np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     return processor * 1e3

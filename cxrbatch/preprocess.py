@@ -219,12 +219,12 @@ def _content_range(has_content: NDArray[np.bool_]) -> tuple[int, int]:
 
 def _percentiles(values: NDArray[np.float32], percentages: tuple[float, ...]) -> NDArray[np.float64]:
     """Compute the same as `numpy.percentile`, to the last bit, in a fraction of its time."""
-    in_order = np.sort(values.ravel(order="K"))  # faster than `numpy.partition`, which uses no vectors
-    last = in_order.size - 1
+    last = values.size - 1
     rank = np.array(percentages) / 100 * last
     below = rank.astype(np.intp)
     above = np.minimum(below + 1, last)
-    low, high, share = in_order[below], in_order[above], rank - below
+    partly_sorted = np.partition(values.ravel(order="K"), np.unique((below, above)))
+    low, high, share = partly_sorted[below], partly_sorted[above], rank - below
     step = high - low
     return np.where(share < 0.5, low + step * share, high - step * (1 - share))
 

@@ -34,8 +34,8 @@ def interpreter_class() -> Any:
     return importlib.import_module(f"{_MODULE}.interpreter").Interpreter
 
 
-def open_network(interpreter: Any, content: bytes, n_threads: int = 1) -> Function:
-    """Open a network with one input.
+def open_network(interpreter: Any, content: bytes) -> Function:
+    """Open a network with one input, which computes on one processor and may be called by one thread at a time.
 
     Parameters
     ----------
@@ -43,15 +43,13 @@ def open_network(interpreter: Any, content: bytes, n_threads: int = 1) -> Functi
         From `interpreter_class`, or ``tensorflow.lite.Interpreter``.
     content : bytes
         TensorFlow Lite file.
-    n_threads : int
-        Processors that one operation uses.
 
     Raises
     ------
     ValueError, RuntimeError
         The file is damaged, or needs an operation that is not built in.
     """
-    network = interpreter(model_content=content, num_threads=n_threads)
+    network = interpreter(model_content=content, num_threads=1)
     network.allocate_tensors()
     (given,), found = network.get_input_details(), network.get_output_details()
 

@@ -104,7 +104,7 @@ class LocalEngine:
             device=options.device,
             precision=options.precision,
             batch_size=options.batch_size,
-            n_threads=network_threads(),
+            n_processors=default_workers(),
         )
         _LOG.debug("started %s on %s in %s", network.runtime, network.device, network.precision)
         return network
@@ -115,11 +115,6 @@ class LocalEngine:
             prefetch(pool.prepare(refs), n_ahead(self._prepare.spec), pool.stop) as prepared,
         ):
             yield from self.score(prepared, pool.stop)
-
-
-def network_threads() -> int:
-    """Choose a quarter of the processors: the others read, and splitting an operation costs more time in total."""
-    return max(default_workers() // 4, 1)
 
 
 def n_ahead(spec: PreprocessSpec) -> int:

@@ -67,7 +67,13 @@ class Network:
     ) -> Iterator[tuple[Key, Outcome]]:
         """Score images; see `score_images`. A short run goes without tf.data: that costs as much as nine images."""
         batches = None if is_short else self.tensorflow
-        return score_images(inputs, self.predictor, self.batch_size, batches, stop)
+        return score_images(inputs, self.predictor, self._n_taken, batches, stop)
+
+    @property
+    def _n_taken(self) -> int:
+        """Images that the predictor is given at a time."""
+        predictor = self.predictor
+        return predictor.n_at_once if isinstance(predictor, LitePredictor) else predictor.batch_size
 
 
 def start_network(
@@ -77,7 +83,7 @@ def start_network(
     device: Device = Device.AUTO,
     precision: Precision = Precision.AUTO,
     batch_size: int | None = None,
-    n_threads: int = 1,
+    n_processors: int = 1,
 ) -> Network:
     """Choose the runtime, import it, and load the network.
 
@@ -85,8 +91,11 @@ def start_network(
     ----------
     batch_size : int, optional
         For TensorFlow; by default that of the device. LiteRT scores one image at a time.
-    n_threads : int
-        Processors that one operation of the network uses.
+    n_processors : int
+        Processors that the network shares with what reads the images. TensorFlow divides each operation among a
+        quarter of them: dividing costs more time in total. LiteRT scores images beside each other on more than half
+        of them, which costs nothing: where reading is fast, the network takes most of the time. The scores do not
+        depend on it.
 
     Raises
     ------
@@ -100,10 +109,10 @@ def start_network(
             runtime=f"LiteRT {litert.version()}",
             device="CPU",
             precision=Precision.FLOAT32,
-            predictor=LitePredictor(bundle, n_threads),
+            predictor=LitePredictor(bundle, n_at_once=n_processors // 2 + 1),
             bundle=bundle,
         )
-    started = start_runtime(device, precision, n_threads)
+    started = start_runtime(device, precision, max(n_processors // 4, 1))
     return Network(
         runtime=f"TensorFlow {started.tensorflow.__version__}",
         device=started.device,

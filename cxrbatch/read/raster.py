@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cxrbatch.read import png_inflate, tiff
+from cxrbatch.read import tiff
 from cxrbatch.read.block_means import block_means, extent_in_blocks, halvings, strips
 from cxrbatch.read.codecs.reduced import draft
 from cxrbatch.read.greyscale import Presentation, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
+from cxrbatch.read.png_pixels import plain_pixels
 from cxrbatch.read.webp import read_webp_header
 from cxrbatch.read.without_header import image_without_header
 from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
@@ -88,9 +89,8 @@ class OpenRaster:
         if not n_halvings:
             return None
         try:
-            with _reading(self.ref, quickly=True) as image:
-                found = _reduced_grey(image, n_halvings)
-                return None if may_be_wrapped(found.pixels) else found
+            found = _reduced_png(self.ref, n_halvings) or _reduced(self.ref, n_halvings)
+            return None if may_be_wrapped(found.pixels) else found
         except (NotReducible, Refusal):
             return None
 
@@ -144,22 +144,13 @@ def _webp_facts(path: Path) -> _Facts:
 
 
 @contextmanager
-def _reading(ref: ImageRef, *, quickly: bool = False) -> Iterator[Image.Image]:
-    """Open a file with Pillow.
-
-    Parameters
-    ----------
-    quickly : bool
-        True if the pixels will be decoded, of an image that may be large.
-    """
+def _reading(ref: ImageRef) -> Iterator[Image.Image]:
+    """Open a file with Pillow."""
     try:
         with (
             warnings.catch_warnings(action="ignore"),  # they may repeat contents of the file
             ref.path.open("rb") as stream,
-            Image.open(
-                png_inflate.store_uncompressed(stream) if quickly and ref.kind is FileKind.PNG else stream,
-                formats=[_FORMATS[ref.kind]],
-            ) as image,
+            Image.open(stream, formats=[_FORMATS[ref.kind]]) as image,
         ):
             yield image
     except (MemoryError, NotReducible, Refusal):
@@ -212,12 +203,23 @@ def _has_end(data: bytes) -> bool:
     return False
 
 
-def _reduced_grey(image: Image.Image, n_halvings: int) -> Presentation:
-    """Compute means over squares of pixels, of plain grey and colour images."""
-    if image.mode not in _REDUCIBLE_MODES or _has_clear_colour(image) or _turn(image) is not None:
-        raise NotReducible
-    means, extent = _drafted(image, n_halvings) if image.format == "JPEG" else _averaged(image, n_halvings)
-    highest = _highest(image)
+def _reduced_png(ref: ImageRef, n_halvings: int) -> Presentation | None:
+    """Compute means over squares of pixels of a plain PNG; None where Pillow has to read it."""
+    pixels = plain_pixels(ref.path) if ref.kind is FileKind.PNG else None
+    return None if pixels is None else _presented(*_averaged(pixels, n_halvings), np.iinfo(pixels.dtype).max)
+
+
+def _reduced(ref: ImageRef, n_halvings: int) -> Presentation:
+    """Compute means over squares of pixels, of grey and colour images that are neither turned nor transparent."""
+    with _reading(ref) as image:
+        if image.mode not in _REDUCIBLE_MODES or _has_clear_colour(image) or _turn(image) is not None:
+            raise NotReducible
+        is_drafted = image.format == "JPEG"
+        found = _drafted(image, n_halvings) if is_drafted else _averaged(_values(image), n_halvings)
+        return _presented(*found, _highest(image))
+
+
+def _presented(means: NDArray[np.float32], extent: Box, highest: int) -> Presentation:
     if means.ndim == 2:
         return Presentation(pixels=full_range(means, 0, highest), extent=extent)
     return presentation_of_colours(means, highest, extent)
@@ -241,8 +243,8 @@ def _drafted(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], 
     return np.asarray(image, np.float32), extent
 
 
-def _averaged(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
-    pixels, block = _values(image), 1 << n_halvings
+def _averaged(pixels: NDArray[Any], n_halvings: int) -> tuple[NDArray[np.float32], Box]:
+    block = 1 << n_halvings
     return block_means(strips(pixels, block), block), extent_in_blocks(pixels.shape, block)
 
 

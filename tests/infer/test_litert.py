@@ -61,11 +61,11 @@ def test_scores_are_those_of_tensorflow(bundle: Bundle) -> None:
     assert np.ptp(expected[:, 0]) > 0.05
 
 
-@pytest.mark.parametrize("n_threads", [1, 2, 4])
-def test_neighbours_and_threads_change_no_bit(n_threads: int, bundle: Bundle) -> None:
+@pytest.mark.parametrize("n_at_once", [1, 2, 4])
+def test_neighbours_and_copies_change_no_bit(n_at_once: int, bundle: Bundle) -> None:
     pixels = pictures(21)
     together = LitePredictor(bundle)({"pixels": pixels})["scores"]
-    predictor = LitePredictor(bundle, n_threads)
+    predictor = LitePredictor(bundle, n_at_once)
     alone = np.concatenate([predictor({"pixels": pixels[i : i + 1]})["scores"] for i in range(21)])
     assert np.array_equal(together, alone)
     assert np.array_equal(predictor({"pixels": pixels[::-1]})["scores"][::-1], together)

@@ -190,7 +190,8 @@ def test_a_draft_that_fails_falls_back(
     def fail(*_: object, **__: object) -> None:
         raise OSError("broken data stream")
 
-    monkeypatch.setattr(raster, "_reduced_grey", fail)
+    monkeypatch.setattr(raster, "plain_pixels", lambda _: None)
+    monkeypatch.setattr(raster, "_has_clear_colour", fail)
     monkeypatch.setattr(codestream_file, "can_reduce", lambda _: False)
     pixels = drawn(8, LARGE)
     least_px = LEAST_PX if level else None
