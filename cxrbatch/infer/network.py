@@ -92,10 +92,9 @@ def start_network(
     batch_size : int, optional
         For TensorFlow; by default that of the device. LiteRT scores one image at a time.
     n_processors : int
-        Processors that the network shares with what reads the images. TensorFlow divides each operation among a
-        quarter of them: dividing costs more time in total. LiteRT scores images beside each other on more than half
-        of them, which costs nothing: where reading is fast, the network takes most of the time. The scores do not
-        depend on it.
+        Processors that the network shares with what reads the images. It uses more than half of them: where reading
+        is fast, the network takes most of the time. TensorFlow divides each operation among them, LiteRT scores as
+        many images at the same time. The scores do not depend on it.
 
     Raises
     ------
@@ -104,15 +103,16 @@ def start_network(
     BundleError
         The network cannot be loaded.
     """
+    n_threads = n_processors // 2 + 1
     if choose_runtime(bundle, runtime, device, precision) is RuntimeChoice.LITERT:
         return Network(
             runtime=f"LiteRT {litert.version()}",
             device="CPU",
             precision=Precision.FLOAT32,
-            predictor=LitePredictor(bundle, n_at_once=n_processors // 2 + 1),
+            predictor=LitePredictor(bundle, n_at_once=n_threads),
             bundle=bundle,
         )
-    started = start_runtime(device, precision, max(n_processors // 4, 1))
+    started = start_runtime(device, precision, n_threads)
     return Network(
         runtime=f"TensorFlow {started.tensorflow.__version__}",
         device=started.device,

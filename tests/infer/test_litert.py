@@ -72,6 +72,13 @@ def test_neighbours_and_copies_change_no_bit(n_at_once: int, bundle: Bundle) -> 
     assert predictor({"pixels": pixels[:0]})["scores"].shape == (0, 3)
 
 
+@pytest.mark.parametrize(("n_processors", "n_at_once"), [(1, 1), (2, 2), (4, 3), (16, 9)])
+def test_more_than_half_of_the_processors_score(n_processors: int, n_at_once: int, bundle: Bundle) -> None:
+    network = start_network(bundle, runtime=RuntimeChoice.LITERT, n_processors=n_processors)
+    assert isinstance(network.predictor, LitePredictor)
+    assert network.predictor.n_at_once == n_at_once
+
+
 def test_a_night_names_its_runtime_and_differs_in_the_last_digits_only(bundle: Bundle, films: Path) -> None:
     options = ScreenOptions(bundle=bundle.path)
     by = {name: screen(films, options=options, runtime=name) for name in ("auto", "litert", "tensorflow")}
