@@ -7,7 +7,8 @@ Markdown tables.
 How it is measured:
 
 * **images/s** of the command: a short run is subtracted from a long one, wall seconds and processor seconds alike, so
-  that the start and the end are in neither. The short one holds as many files as may have been read when the network
+  that the start and the end are in neither; without large images and maps (``--explain 0``), of which a longer list
+  has no more. The short one holds as many files as may have been read when the network
   is ready: were it fewer, those read during the start would count as free. Median of the repeats, and their range.
 * Nothing watches these runs. Peak memory (proportional set size of all processes) is that of another one.
 * **cheapest decode** and **full-size codec** are written without the program's code (`decoders.py`; it inflates PNG):
@@ -157,7 +158,7 @@ class Bench:
             Not every different file was scored: then no figure would mean anything.
         """
         with linked(files, n_files) as folder, tempfile.TemporaryDirectory() as out:
-            run = screen(folder, Path(out) / "report.csv", *self._workers)
+            run = screen(folder, Path(out) / "report.csv", *self._workers, "--explain", "0")
         _check(run.summary, min(n_files, len(files)))
         return run
 
