@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +66,32 @@ def test_neighbours_and_place_in_the_batch_change_no_bit(bundle: Bundle, started
     backwards = predictions(bundle, started, 8, pixels[::-1])[::-1]
     assert np.array_equal(together, alone)
     assert np.array_equal(together, backwards)
+
+
+_SCORE_HASH = """
+import hashlib, sys
+import numpy as np
+from phantom import radiograph
+from cxrbatch.bundle import load_bundle
+from cxrbatch.infer import KerasPredictor, start_runtime
+
+films = [radiograph(256, 256, seed=seed) for seed in range(4)]
+pixels = np.stack([np.rint(255 * film ** (0.7 + 0.1 * turn)).astype(np.uint8) for film in films for turn in range(3)])
+predictor = KerasPredictor(load_bundle(), start_runtime(n_threads=int(sys.argv[1])), batch_size=8)
+print(hashlib.sha256(predictor({"pixels": pixels})["scores"].tobytes()).hexdigest())
+"""
+
+
+def test_threads_change_no_bit() -> None:
+    """Of the shipped network; TensorFlow takes its number of threads once for a process."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "sample_data")}
+    found = {
+        subprocess.check_output(
+            [sys.executable, "-c", _SCORE_HASH, n_threads], env=environment, stderr=subprocess.DEVNULL
+        )
+        for n_threads in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
