@@ -137,15 +137,20 @@ def test_bits_after_a_byte_of_ones_are_stuffed() -> None:
     reader = BitReader(packed(bits), 0)
     assert [reader.bit() for _ in bits] == bits
     assert reader.end() == 3
+    for n_bits in range(1, len(bits) + 1):
+        assert BitReader(packed(bits), 0).number(n_bits) == int("".join(map(str, bits[:n_bits])), 2)
 
 
 def test_a_tag_tree_of_the_standard() -> None:
-    """The example of ISO/IEC 15444-1 B.10.2: leaves (0, 0), (1, 0) and (2, 0) of 6 × 3 with 1, 3 and 2."""
-    bits = iter([0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1])
-    tree = TagTree(6, 3)
-    for column, value in enumerate((1, 3, 2)):
-        assert [tree.is_below(column, 0, limit, lambda: next(bits)) for limit in range(1, value + 2)] == [
-            *[False] * value,
-            True,
-        ]
-    assert not list(bits)
+    """The example of ISO/IEC 15444-1 B.10.2: leaves (0, 0), (1, 0) and (2, 0) of 6 × 3 with 1, 3 and 2.
+
+    Limits that rise, as layers do, take the same bits as the last of them alone.
+    """
+    coded = [0, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1]
+    for limits_of in (lambda value: range(1, value + 2), lambda value: [value + 1], lambda _: [100]):
+        bits, tree = iter(coded), TagTree(6, 3)
+        for column, value in enumerate((1, 3, 2)):
+            found = [(limit, tree.number(column, 0, limit, bits.__next__)) for limit in limits_of(value)]
+            assert found == [(limit, min(value, limit)) for limit, _ in found]
+            assert found[-1][1] == value
+        assert not list(bits)

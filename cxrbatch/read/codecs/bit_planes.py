@@ -214,16 +214,14 @@ class _Blocks:
                     yield block.rewrite(header, is_new=False)
                 else:
                     header.write(0, 1)
-            elif self._first_layer.is_below(column, row, layer + 1, header.copy):
+            elif self._first_layer.number(column, row, layer + 1, header.copy) <= layer:
                 block = self._known[row, column] = self._found(header, row, column)
                 yield block.rewrite(header, is_new=True)
 
     def _found(self, header: BitReader, row: int, column: int) -> _Block:
-        n_empty = 0
-        while not self._empty_planes.is_below(column, row, n_empty + 1, header.copy):
-            n_empty += 1
-            if n_empty > _MOST_PLANES:
-                raise _NotPlain
+        n_empty = self._empty_planes.number(column, row, _MOST_PLANES + 1, header.copy)
+        if n_empty > _MOST_PLANES:
+            raise _NotPlain
         return _Block(3 * (self._n_planes - n_empty - self._n_low) - 2)
 
 

@@ -32,11 +32,14 @@ class BitReader:
     def bit(self) -> int:
         """Read a bit; IndexError behind the last."""
         if not self._left:
-            self._left = 7 if self._byte == _STUFFED else 8
-            self._byte = self._data[self._place]
-            self._place += 1
+            self._next_byte()
         self._left -= 1
         return self._byte >> self._left & 1
+
+    def _next_byte(self) -> None:
+        self._left = 7 if self._byte == _STUFFED else 8
+        self._byte = self._data[self._place]
+        self._place += 1
 
     def copy(self) -> int:
         """Read a bit that the new header has too."""
@@ -47,8 +50,13 @@ class BitReader:
     def number(self, n_bits: int) -> int:
         """Read a number, most significant bit first."""
         value = 0
-        for _ in range(n_bits):
-            value = value << 1 | self.bit()
+        while n_bits:
+            if not self._left:
+                self._next_byte()
+            n_here = min(n_bits, self._left)
+            self._left -= n_here
+            n_bits -= n_here
+            value = value << n_here | self._byte >> self._left & (1 << n_here) - 1
         return value
 
     def write(self, value: int, n_bits: int) -> None:
@@ -91,8 +99,12 @@ class TagTree:
         self._least = [[0] * (broad * high) for broad, high in sizes]
         self._value = [[_UNKNOWN] * (broad * high) for broad, high in sizes]
 
-    def is_below(self, column: int, row: int, limit: int, bit: Bit) -> bool:
-        """Read bits until it is known whether the number at a place is below a limit."""
+    def number(self, column: int, row: int, limit: int, bit: Bit) -> int:
+        """Read bits until the number at a place is known, or known to be at least a limit; returns the lesser one.
+
+        A number is read before those below it in the tree, so that lower limits, one after the other, take the same
+        bits.
+        """
         least = value = 0
         for level in range(len(self._columns) - 1, -1, -1):
             place = (row >> level) * self._columns[level] + (column >> level)
@@ -103,7 +115,7 @@ class TagTree:
                 else:
                     least += 1
             self._least[level][place] = least
-        return value < limit
+        return min(value, limit)
 
 
 def read_passes(bits: BitReader) -> int:
