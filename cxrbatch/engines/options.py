@@ -33,7 +33,7 @@ class EngineOptions:
     n_workers : int or None
         Worker processes that read files; None: one per processor.
     batch_size : int or None
-        Images per batch of TensorFlow; None: the default of the device. LiteRT scores one image at a time.
+        Images per batch of TensorFlow; None: the default of the device. LiteRT scores each image by itself.
     runtime : RuntimeChoice
         What runs the network; see `cxrbatch.infer.choose_runtime`.
     device : Device

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ class LitePredictor:
     bundle : Bundle
         With a network for LiteRT.
     n_at_once : int
-        Images that are scored at the same time, each on a processor of its own and with a copy of the network. So no
-        processor waits for another one within an operation. The scores do not depend on it.
+        Images that are scored at the same time, each on a processor of its own and with a copy of the network; copies
+        are made when they are needed. So no processor waits for another one within an operation. The scores do not
+        depend on it.
 
     Attributes
     ----------
@@ -53,9 +55,7 @@ class LitePredictor:
         self.explains = "evidence" in self._names
         try:
             with quiet_stderr(also_failing=True):  # LiteRT writes there what it does with its first network
-                content = bundle.lite_path.read_bytes()
-                for _ in range(n_at_once):
-                    self._idle.put(litert.open_network(litert.interpreter_class(), content))
+                self._content = bundle.lite_path.read_bytes()
                 first = self._run(np.zeros((bundle.preprocess.height, bundle.preprocess.width), np.float32))
         except (RuntimeError, ValueError, OSError) as error:
             kind = type(error).__name__
@@ -95,8 +95,13 @@ class LitePredictor:
         return self._threads.map(self._run, images) if len(images) > 1 else map(self._run, images)
 
     def _run(self, image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        network = self._idle.get()
+        network = self._take()
         try:
             return network(image[np.newaxis, ..., np.newaxis].astype(np.float32, copy=False))
         finally:
             self._idle.put(network)
+
+    def _take(self) -> litert.Function:
+        with suppress(Empty):
+            return self._idle.get_nowait()
+        return litert.open_network(litert.interpreter_class(), self._content)

@@ -90,7 +90,7 @@ def start_network(
     Parameters
     ----------
     batch_size : int, optional
-        For TensorFlow; by default that of the device. LiteRT scores one image at a time.
+        For TensorFlow; by default that of the device. LiteRT scores each image by itself.
     n_processors : int
         Processors that the network shares with what reads the images. It uses more than half of them: where reading
         is fast, the network takes most of the time. TensorFlow divides each operation among them, LiteRT scores as
