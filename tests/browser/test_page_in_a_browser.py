@@ -234,20 +234,16 @@ def test_the_switch_beats_the_system(open_page: Opened) -> None:
     assert page.evaluate(colour) == "rgb(18, 23, 28)"
 
 
-def test_five_thousand_patients_cost_what_five_hundred_do_each(open_page: Opened) -> None:
-    """In processor time of the page's own thread; nothing in the page grows with the square of the list."""
-    few, many = (_opening_s(open_page, n_patients) for n_patients in (500, 5000))
-    assert 0.1 < many < 20 * few
-
-
-def _opening_s(open_page: Opened, n_patients: int) -> float:
-    page = open_page(made_night(n_patients))
+def test_five_thousand_patients_open_within_two_seconds(open_page: Opened) -> None:
+    """Of processor time of the page's own thread: what other programs of the machine do is not counted."""
+    page = open_page(made_night(5000))
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     before = _thread_s(session)
     page.reload()
-    assert page.locator(".ranking tbody tr:not(.line)").count() == n_patients
-    return _thread_s(session) - before
+    took = _thread_s(session) - before
+    assert 0.1 < took < 2
+    assert page.locator(".ranking tbody tr:not(.line)").count() == 5000
 
 
 def _thread_s(session: Any) -> float:
