@@ -8,11 +8,11 @@ How it is measured:
 
 * **images/s** of the command: a short run is subtracted from a long one, wall seconds and processor seconds alike, so
   that the start and the end are in neither; without large images and maps (``--explain 0``), of which a longer list
-  has no more. The short one holds as many files as may have been read when the network
-  is ready: were it fewer, those read during the start would count as free. Median of the repeats, and their range.
+  has no more. The short one holds as many files as may have been read when the network is ready: were it fewer, those
+  read during the start would count as free. Median of the repeats, and their range.
 * Nothing watches these runs. Peak memory (proportional set size of all processes) is that of another one.
-* **cheapest decode** and **full-size codec** are written without the program's code (`decoders.py`; it inflates PNG):
-  processor time, in one process with the machine otherwise idle, and in one for each processor at once.
+* **cheapest decode** and **full-size codec** are written without the program's code but for two formats
+  (`decoders.py`): processor time, in one process with the machine otherwise idle, and in one for each processor at once.
 * **network**: processor time on ready batches while the other processors decode (`network.py`).
 * **limit** = processors / (cheapest decode with all processors busy + network), in processor seconds per image.
   **efficiency** = images/s / limit. **overhead** = processor time of a further image − cheapest decode − network:

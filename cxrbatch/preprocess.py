@@ -223,7 +223,7 @@ def _percentiles(values: NDArray[np.float32], percentages: tuple[float, ...]) ->
     rank = np.array(percentages) / 100 * last
     below = rank.astype(np.intp)
     above = np.minimum(below + 1, last)
-    partly_sorted = np.partition(values.ravel(order="K"), np.unique((below, above)))
+    partly_sorted = np.partition(values.ravel(order="K"), [*below, *above])
     low, high, share = partly_sorted[below], partly_sorted[above], rank - below
     step = high - low
     return np.where(share < 0.5, low + step * share, high - step * (1 - share))

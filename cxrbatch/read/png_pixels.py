@@ -37,9 +37,10 @@ _BESIDE = {
     b"sBIT": None,
     b"bKGD": None,
     b"hIST": None,
+    b"tEXt": None,
 }
 """Chunks that change no pixel as Pillow reads them, with their length where Pillow refuses another one."""
-_TEXT, _COMPRESSED = b"tEXt", (b"zTXt", b"iCCP")
+_COMPRESSED = (b"zTXt", b"iCCP")
 _MAY_TURN = b"Raw profile type"
 """Keyword of a text that may hold EXIF, which states how the image is turned."""
 _MOST_INFLATED_BYTES = 1 << 20
@@ -137,9 +138,10 @@ def _is_intact(png: bytes, chunk: _Chunk) -> bool:
 def _says_nothing(png: bytes, chunk: _Chunk) -> bool:
     """Check that Pillow reads the same pixels without a chunk; it has to look at what is unknown."""
     content = png[chunk.begin + 8 : chunk.end - 4]
-    if chunk.kind == _TEXT or chunk.kind in _COMPRESSED:
-        is_complete = chunk.kind == _TEXT or _inflates(content)
-        return is_complete and not content.startswith(_MAY_TURN)
+    if content.startswith(_MAY_TURN):
+        return False
+    if chunk.kind in _COMPRESSED:
+        return _inflates(content)
     return chunk.kind in _BESIDE and _BESIDE[chunk.kind] in (None, len(content))
 
 
