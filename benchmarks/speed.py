@@ -12,7 +12,8 @@ How it is measured:
   read during the start would count as free. Median of the repeats, and their range.
 * Nothing watches these runs. Peak memory (proportional set size of all processes) is that of another one.
 * **cheapest decode** and **full-size codec** are written without the program's code but for two formats
-  (`decoders.py`): processor time, in one process with the machine otherwise idle, and in one for each processor at once.
+  (`decoders.py`): processor time, in one process with the machine otherwise idle, and in one for each processor at
+  once.
 * **network**: processor time on ready batches while the other processors decode (`network.py`).
 * **limit** = processors / (cheapest decode with all processors busy + network), in processor seconds per image.
   **efficiency** = images/s / limit. **overhead** = processor time of a further image − cheapest decode − network:
