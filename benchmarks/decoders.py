@@ -1,7 +1,7 @@
 """Decoding alone, written without the program's code but for two formats: the yardstick of `speed.py`.
 
-`full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to an image of a
-quarter of each side (750 × 625 of 3000 × 2500), the smallest that the network's input of 256 × 256 allows: by block
+`full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to the smallest image
+that the input of the shipped network allows (of 3000 × 2500 pixels, 750 × 625 for an input of 256 × 256): by block
 sums, or by what the format offers (DCT scaling, resolution levels). Of PNG and JPEG 2000 the program's own way of
 decoding and of leaving out bit planes is the cheapest known.
 """
@@ -26,17 +26,20 @@ from PIL import Image
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset
 
+from benchmarks.speed_files import FULL_SIZE
+from cxrbatch.bundle.bundle import load_bundle
 from cxrbatch.engines.reader import retain_freed_memory
+from cxrbatch.read.block_means import halvings
 from cxrbatch.read.codecs.bit_planes import without_low_planes
 from cxrbatch.read.png_pixels import plain_pixels
 
 Values = NDArray[Any]
 
-HALVINGS = 2
+HALVINGS = halvings(*FULL_SIZE, load_bundle().preprocess.least_px)
 BLOCK = 1 << HALVINGS
 _LEAST_STEP = 1 / 128
 """Least difference that counts in JPEG 2000, as a share of the range of stored values."""
-_STRIP_ROWS = 52 * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
+_STRIP_ROWS = 208 // BLOCK * BLOCK  # of 2,500 columns: stays in the cache between reading and adding
 _PIXEL_DATA_HEAD_BYTES = 12  # tag, OW, reserved, length (PS3.5 7.1.2)
 _ITEM = 0xE000FFFE  # (FFFE,E000), as two little-endian words
 _JPEG2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
@@ -96,17 +99,17 @@ def _item_bytes(stream: BinaryIO) -> int:
     return int(n_bytes)
 
 
-# --- a quarter of each side
+# --- the smallest image that the network's input allows
 
 _keep_freed_memory = cache(retain_freed_memory)
 
 
 def cheapest(path: Path) -> Values:
-    """Decode to a quarter of each side: means, or sums of blocks, whichever comes cheaper.
+    """Decode to means of blocks, or to sums, whichever comes cheaper.
 
     Returns
     -------
-    ndarray of whole numbers, shape (rows // 4, columns // 4), or one more where the format rounds up
+    ndarray of whole numbers, shape (rows // BLOCK, columns // BLOCK), or one more where the format rounds up
     """
     _keep_freed_memory()
     if path.suffix == ".jpg":
@@ -187,7 +190,7 @@ def _unpacked(segment: bytes, shape: tuple[int, int]) -> Values:
 
 
 def block_sums(pixels: Values, bits: int | None = None) -> Values:
-    """Add up blocks of 4 × 4, leaving out what is over at the right and lower edge.
+    """Add up square blocks of `BLOCK` pixels, leaving out what is over at the right and lower edge.
 
     Parameters
     ----------
@@ -205,7 +208,7 @@ def block_sums(pixels: Values, bits: int | None = None) -> Values:
 
 
 def _sums(strip: Values, bits: int | None = None) -> Values:
-    """Rows first, in the type of the pixels while the sums fit; then neighbouring columns, twice."""
+    """Rows first, in the type of the pixels while the sums fit; then neighbouring columns, `HALVINGS` times."""
     n_bits = strip.itemsize * 8
     n = min(BLOCK, 1 << (n_bits - (bits or n_bits)))
     down = strip[:, : strip.shape[1] // BLOCK * BLOCK]
