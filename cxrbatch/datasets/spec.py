@@ -43,6 +43,8 @@ class LungSpec:
         Channels of the first stage.
     margin : float
         Added on each side of the box around the lungs, as a share of it.
+    mirrored : bool
+        Average the lungs that are found in an image and in its mirror image, so that both have the same box.
     hold_out_every : int
         Every n-th patient is kept for measuring the overlap.
     """
@@ -56,6 +58,7 @@ class LungSpec:
     weight_decay: float = 1e-3
     seed: int = 0
     margin: float = 0.08
+    mirrored: bool = False
     hold_out_every: int = 7
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -91,6 +91,22 @@ def fit_segmenter(examples: MaskedLungs, preprocess: PreprocessSpec, spec: LungS
         )
     network.trainable = False
     return network
+
+
+def with_mirror_image(segmenter: keras.Model) -> keras.Model:
+    """Average the logits for an image and for its mirror image, so that both have the same lungs.
+
+    Returns
+    -------
+    keras.Model
+        Frozen; input and output as those of `segmenter`.
+    """
+    radiograph = layers.Input(segmenter.input.shape[1:], name="radiograph")
+    both = segmenter(ops.concatenate([radiograph, ops.flip(radiograph, axis=2)], axis=0))
+    image, mirror_image = ops.split(both, 2, axis=0)
+    averaged = keras.Model(radiograph, (image + ops.flip(mirror_image, axis=2)) / 2, name="lungs_both_ways")
+    averaged.trainable = False
+    return averaged
 
 
 def _make_step(network: keras.Model, spec: LungSpec) -> Any:
@@ -186,6 +202,8 @@ def prepare_lung_crop(
     patients = {case.path.name: case.patient for case in cases}
     training_set, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
     segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
+    if recipe.lungs.mirrored:
+        segmenter = with_mirror_image(segmenter)
     return LungCrop(
         network=lung_crop(segmenter, recipe.lungs.margin, recipe.network.size_px),
         segmenter=segmenter,

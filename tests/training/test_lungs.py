@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from cxrbatch.training.lungs import (
     fit_segmenter,
     mean_dice,
     prepare_lung_crop,
+    with_mirror_image,
 )
 from cxrbatch.training.recipe import NetworkSpec, TrainRecipe
 from tests.factories.collections import case
@@ -156,6 +158,19 @@ def test_same_seed_same_segmenter() -> None:
     assert all((one == two).all() for one, two in zip(first, second, strict=True))
 
 
+def test_an_image_and_its_mirror_image_have_the_same_lungs_mirrored() -> None:
+    images = drawn(3).images.astype(np.float32)[..., None]
+    mirror_images = images[:, :, ::-1]
+    plain = build_segmenter(SMALL, 4)
+    both = with_mirror_image(plain)
+    one_way, other_way = (plain(given).numpy() for given in (images, mirror_images))
+    assert np.abs(one_way - other_way[:, :, ::-1]).max() > 1e-3
+    found = both(images).numpy()
+    assert np.abs(found - (one_way + other_way[:, :, ::-1]) / 2).max() < 1e-5
+    assert np.abs(found - both(mirror_images).numpy()[:, :, ::-1]).max() < 1e-5
+    assert not both.trainable_weights
+
+
 def write(folder: Path, examples: MaskedLungs) -> None:
     for name, image, mask in zip(examples.names, examples.images, examples.masks, strict=True):
         for kind, array, file in (("images", image, name), ("masks", mask, f"{Path(name).stem}_mask.png")):
@@ -207,3 +222,9 @@ def test_the_crop_is_taken_from_the_work_folder(tmp_path: Path) -> None:
     assert (inputs == network_inputs(second.network, images)).all()
     assert (network_inputs(None, images)[..., 0] == images).all()
     assert prepare_lung_crop(TrainRecipe(name="t", sources=()), tmp_path, cases, options) is None
+    both_ways = dataclasses.replace(recipe, lungs=dataclasses.replace(QUICK, mirrored=True))
+    mirrored = prepare_lung_crop(both_ways, tmp_path, cases, options)
+    assert mirrored is not None
+    box, of_mirror_image = (network_inputs(mirrored.network, each) for each in (images, images[:, :, ::-1]))
+    assert np.abs(box.astype(int) - of_mirror_image[:, :, ::-1]).max() <= 1
+    assert (inputs != box).any()
