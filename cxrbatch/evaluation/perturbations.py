@@ -24,6 +24,9 @@ _BOX = (0.15, 0.80, 0.10, 0.90)
 _FRAME = 0.12
 _COARSE_PX = 8
 _JPEG_QUALITY = 30
+_FILE_PX = 256
+"""Least side of the image file that is compressed or halved. Files have at least as many pixels, even where the input
+of the network has fewer."""
 _GAMMA = 1.5
 
 
@@ -82,8 +85,17 @@ def eight_by_eight(images: Images) -> Images:
 
 
 def half_resolution(images: Images) -> Images:
-    """Average to half as many rows and columns and enlarge again."""
-    return _through(images, images.shape[1] // 2, images.shape[2] // 2)
+    """Average to half the rows and columns of a file, which has at least `_FILE_PX` of each, and enlarge again.
+
+    Half of such a file may still be larger than the input; then nothing changes.
+    """
+    halves = (side // 2 for side in _of_file(images[0]))
+    return _through(images, *map(min, halves, images[0].shape))
+
+
+def _of_file(image: Images) -> tuple[int, int]:
+    height, width = image.shape
+    return max(height, _FILE_PX), max(width, _FILE_PX)
 
 
 def _through(images: Images, height: int, width: int) -> Images:
@@ -100,14 +112,15 @@ def histogram_only(images: Images) -> Images:
 
 
 def jpeg(images: Images) -> Images:
-    """Compress with JPEG quality 30."""
+    """Compress a file of each image, which has at least `_FILE_PX` rows and columns, with JPEG quality 30."""
     return np.stack([_compressed(image) for image in images])
 
 
 def _compressed(image: Images) -> Images:
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return np.asarray(Image.open(stream))
+    Image.fromarray(image).resize(_of_file(image)[::-1]).save(stream, "JPEG", quality=_JPEG_QUALITY)
+    decoded = np.asarray(Image.open(stream), np.float32)
+    return np.rint(area_resize(decoded, *image.shape)).astype(np.uint8)
 
 
 def mirrored(images: Images) -> Images:
@@ -210,8 +223,12 @@ PERTURBATIONS: tuple[Perturbation, ...] = (
     _stay("marker arrows", markers.arrows, "two white arrows that point at the lungs"),
     _stay("mirrored", mirrored, "left and right exchanged"),
     _stay("darker curve", darker_curve, "another grey-value curve, gamma 1.5"),
-    _stay("JPEG quality 30", jpeg, "strong compression"),
-    _stay("half resolution", half_resolution, "averaged to half as many rows and columns"),
+    _stay("JPEG quality 30", jpeg, "strong compression of a file of 256 × 256 pixels"),
+    _stay(
+        "half resolution",
+        half_resolution,
+        "a file of 256 × 256 pixels averaged to half as many rows and columns",
+    ),
 )
 """In the order of reports. Those by mask stand in for those without, where there are masks."""
 

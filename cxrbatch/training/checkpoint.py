@@ -56,7 +56,8 @@ class TrainOptions:
     log_dir : Path, optional
         Folder for TensorBoard: the loss of every step, one run per network.
     on_progress : callable
-        Called with one line per network: trained, or taken from `work`. By default the line is logged.
+        Called with one line for each part of the work, such as a network: trained, or taken from `work`. By default
+        the line is logged.
     checkpoint_steps : int
         Steps after which the state of an unfinished network is written.
     name : str

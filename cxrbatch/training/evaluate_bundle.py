@@ -98,7 +98,11 @@ def _measure(bundle: Path, spec: TrainRecipe, home: Path, data: Path, out: Path)
     options = TrainOptions(work=folder)
     is_own = is_own_recipe(loaded, spec)
     origin = prepare_origin(spec, home, data, dataset.cases, options) if is_own else None
+    options.report_progress(
+        f"{len(dataset.cases):,} images read; they are scored now, some of them changed too"
+    )
     sites = find_sites(loaded, spec, dataset, _scorer(predictor), options, origin)
+    options.report_progress("images scored; figures and their intervals are computed now")
     evaluation = {
         **{key: loaded.evaluation[key] for key in _OF_TRAINING if key in loaded.evaluation},
         **evaluate_sites(

@@ -127,7 +127,13 @@ def test_evaluate_takes_the_networks_of_the_folds_and_prints_what_matters(
     printed = capsys.readouterr()
     assert printed.out.startswith("Headline, the worst within one site: AUROC ")
     assert "\nConfound floor, AUROC without any image:\n" in printed.out
-    assert f"without north, seed 0: taken from {killed_and_trained}.work" in printed.err
+    parts = (
+        *(" images read; ", f"without north, seed 0: taken from {killed_and_trained}.work"),
+        *("images scored; ", "evaluation written to "),
+    )
+    places = [printed.err.find(part) for part in parts]
+    assert -1 not in places
+    assert places == sorted(places)
     assert sorted(path.name for path in (folder / "report").iterdir()) == [
         *("MODEL_CARD.md", "evaluation.json", "index.html", "patients.csv")
     ]
