@@ -223,11 +223,11 @@ PERTURBATIONS: tuple[Perturbation, ...] = (
     _stay("marker arrows", markers.arrows, "two white arrows that point at the lungs"),
     _stay("mirrored", mirrored, "left and right exchanged"),
     _stay("darker curve", darker_curve, "another grey-value curve, gamma 1.5"),
-    _stay("JPEG quality 30", jpeg, "strong compression of a file of 256 × 256 pixels"),
+    _stay("JPEG quality 30", jpeg, "strong compression of a file of at least 256 × 256 pixels"),
     _stay(
         "half resolution",
         half_resolution,
-        "a file of 256 × 256 pixels averaged to half as many rows and columns",
+        "a file of at least 256 × 256 pixels averaged to half as many rows and columns",
     ),
 )
 """In the order of reports. Those by mask stand in for those without, where there are masks."""
