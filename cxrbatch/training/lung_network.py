@@ -68,7 +68,7 @@ def lung_network(
         Average the features of each image and of its mirror image; then both get the same logits.
     """
     if mirrored:
-        seen = ops.concatenate([seen, ops.flip(seen, axis=2)], axis=0)
+        seen = append_mirror_images(seen)
     grey, lung = ops.split(seen, 2, axis=-1)
     weights = layers.AveragePooling2D(_STRIDE, name=f"{prefix}lung_weights")(
         layers.Rescaling(1 / 255, offset=_FLOOR)(lung)
@@ -156,11 +156,26 @@ def evidence(
         )
     weights = tensors.weights / ops.sum(tensors.weights, axis=(1, 2), keepdims=True)
     found = layers.Add(name=f"{prefix}evidence")(parts) * weights
-    return _mean_of_both(found) if tensors.mirrored else found
+    return mean_of_both(found) if tensors.mirrored else found
 
 
-def _mean_of_both(found: keras.KerasTensor) -> keras.KerasTensor:
-    """Average the values of the places of each image and, turned back, of its mirror image."""
+def append_mirror_images(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Add the mirror images after the images: (batch, height, width, channels) → (2 × batch, …)."""
+    return ops.concatenate([images, ops.flip(images, axis=2)], axis=0)
+
+
+def mean_of_both(found: keras.KerasTensor) -> keras.KerasTensor:
+    """Average the values of the places of each image and, turned back, of its mirror image.
+
+    Parameters
+    ----------
+    found : KerasTensor, shape (2 × batch, places, places, channels)
+        Of what `append_mirror_images` returns.
+
+    Returns
+    -------
+    KerasTensor, shape (batch, places, places, channels)
+    """
     image, mirror_image = ops.unstack(_pairs(found), 2)
     return (image + ops.flip(mirror_image, axis=2)) / 2
 

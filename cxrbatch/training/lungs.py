@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -21,6 +21,7 @@ from cxrbatch.preprocess import PreprocessSpec
 from cxrbatch.training import augment
 from cxrbatch.training.checkpoint import Checkpoint, TrainOptions, content_key
 from cxrbatch.training.lung_crop import CELL_PX, lung_crop
+from cxrbatch.training.lung_network import append_mirror_images, mean_of_both
 from cxrbatch.training.network import conv
 from cxrbatch.training.recipe import AugmentSpec, TrainRecipe
 
@@ -102,9 +103,8 @@ def with_mirror_image(segmenter: keras.Model) -> keras.Model:
         Frozen; input and output as those of `segmenter`.
     """
     radiograph = layers.Input(segmenter.input.shape[1:], name="radiograph")
-    both = segmenter(ops.concatenate([radiograph, ops.flip(radiograph, axis=2)], axis=0))
-    image, mirror_image = ops.split(both, 2, axis=0)
-    averaged = keras.Model(radiograph, (image + ops.flip(mirror_image, axis=2)) / 2, name="lungs_both_ways")
+    both = segmenter(append_mirror_images(radiograph))
+    averaged = keras.Model(radiograph, mean_of_both(both), name="lungs_both_ways")
     averaged.trainable = False
     return averaged
 
