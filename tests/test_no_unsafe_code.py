@@ -68,12 +68,12 @@ EXCEPTIONS = {
     "cli/desktop.py": ["webbrowser"],
     "cli/notify.py": ["subprocess"],
     "engines/processes.py": ["fork"],
-    "engines/ray_cluster.py": ["socket"],
+    "engines/ray_last_words.py": ["socket"],
 }
 """What is allowed where: the outcomes of a run are held as compressed pickles, which the same process has made and
 which are in no file. ``predict --open`` shows an image that it wrote, and ``screen --notify`` starts the program that
 it names, both on request and without a shell. Readers are copies of a process that has imported the package and
-nothing else. ``--engine ray`` tries whether the first node of its cluster still answers, and says nothing to it.
+nothing else. ``--engine ray`` tries whether the nodes that it needs still answer, and says nothing to them.
 """
 
 

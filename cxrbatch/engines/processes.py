@@ -47,7 +47,7 @@ class Spawner:
 
     def start(self, files: Connection, results: Connection) -> Process:
         """Start a reader that serves two pipes; see `cxrbatch.engines.reader.serve`."""
-        return _Spawned(serve, files, results)
+        return Spawned(serve, files, results)
 
     def close(self) -> None:
         """Do nothing: no process but the readers was started."""
@@ -79,7 +79,7 @@ def open_launcher() -> Launcher:
     return ForkServer() if sys.platform == "linux" else Spawner()
 
 
-class _Spawned:
+class Spawned:
     """A process with an interpreter of its own."""
 
     def __init__(self, target: Any, *arguments: Any) -> None:
@@ -91,17 +91,21 @@ class _Spawned:
 
     @property
     def pid(self) -> int | None:
+        """Process id."""
         return self._process.pid
 
     def kill(self) -> None:
+        """Kill it at once; does nothing where it has ended."""
         if self._process.is_alive():  # else there is nothing to kill, also while the interpreter ends
             self._process.kill()
 
     def wait(self) -> int:
+        """Wait for its end, and return its exit code; a negative one is the number of a signal."""
         self._process.join()
         return self._process.exitcode or 0
 
     def is_alive(self) -> bool:
+        """Return whether it has not ended."""
         return self._process.is_alive()
 
 
@@ -110,7 +114,7 @@ class _Server:
 
     def __init__(self) -> None:
         self._requests, requests = multiprocessing.Pipe()
-        self._process = _Spawned(_serve_forks, requests)
+        self._process = Spawned(_serve_forks, requests)
         requests.close()
         self._lock = threading.Lock()
         self._n_requests = 0

@@ -9,7 +9,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 
 from cxrbatch.engines.options import EngineOptions
 from cxrbatch.engines.pool import default_workers
+from cxrbatch.engines.ray_last_words import Address, answers, last_words
 from cxrbatch.engines.ray_node import ENVIRONMENT, Expected, examine_node
 from cxrbatch.errors import UsageProblem, WorkersFailed
 from cxrbatch.limits import share_memory
@@ -29,7 +29,6 @@ _LOG = logging.getLogger(__name__)
 LOST = "the Ray cluster has lost its nodes; start them and run again. What was scored is remembered"
 
 _ADDRESS = "127.0.0.1"
-_ANSWER_S = 5.0
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """With 0 Ray takes 127.0.0.1 as it is given; else it puts an address in its place that others reach."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -67,10 +66,13 @@ def connected(options: EngineOptions) -> Iterator[Any]:
         where = (
             {"address": options.ray_address} if options.ray_address else stack.enter_context(_local(options))
         )
-        stack.callback(ray.shutdown)
-        _connect(ray, where)
-        _end_dashboard()
-        yield ray
+        try:
+            _connect(ray, where)
+            _end_dashboard()
+            stack.enter_context(last_words(LOST, _needed_nodes(ray)))
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _import_ray(address: str | None) -> Any:
@@ -140,11 +142,22 @@ def nodes_with_processors(ray: Any) -> list[dict[str, Any]]:
 
 
 def _require_first_node(ray: Any) -> None:
+    if not answers(_first_node(ray)):
+        raise WorkersFailed(LOST)
+
+
+def _first_node(ray: Any) -> Address:
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-    except OSError as error:
-        raise WorkersFailed(LOST) from error
+    return host.strip("[]"), int(port)
+
+
+def _needed_nodes(ray: Any) -> list[Address]:
+    """List the nodes without which Ray ends this process: the first one, and the one that connects it."""
+    own = ray.get_runtime_context().get_node_id()
+    here = [
+        (node["NodeManagerAddress"], node["NodeManagerPort"]) for node in ray.nodes() if node["NodeID"] == own
+    ]
+    return [_first_node(ray), *here]
 
 
 def check_nodes(ray: Any, expected: Expected, most_s: float) -> None:

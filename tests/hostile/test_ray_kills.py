@@ -33,6 +33,16 @@ N_FILES = 4000
 N_KILLS = 10
 MOST_S = 2400
 TABLES = (".csv", ".files.csv")
+USES_RAY = """
+import sys
+from cxrbatch.engines.options import EngineOptions
+from cxrbatch.engines.ray_cluster import connected
+with connected(EngineOptions(name="ray", ray_address=sys.argv[1])) as ray:
+    print("connected", file=sys.stderr, flush=True)
+    sys.stdin.read()
+    ray.put(bytes(10_000_000))
+    print("not reached", file=sys.stderr)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +199,18 @@ def test_the_first_node_is_lost(command: Callable[..., list[str]], tmp_path: Pat
         run = start(command(out, "--state", str(state)), nodes)
         wait_for_files(N_FILES // 8, state, run)
         nodes.kill(nodes.started[0])
+        lost(run)
+
+
+def test_ray_ends_the_process() -> None:
+    """Where the process is lost through which a program uses the cluster, Ray ends the program within a call."""
+    with ray_nodes(1) as nodes:
+        program = [sys.executable, "-c", USES_RAY, nodes.address]
+        run = subprocess.Popen(program, env=nodes.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert run.stderr
+        assert run.stderr.readline() == b"connected\n"
+        (raylet,) = (pid for pid in processes("raylet/raylet") if is_below_this_process(pid))
+        os.kill(raylet, signal.SIGKILL)
         lost(run)
 
 
