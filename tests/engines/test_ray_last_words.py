@@ -11,16 +11,17 @@ from cxrbatch.engines.ray_last_words import answers
 
 SENTENCE = "the nodes are gone; run again"
 PROGRAM = f"""
-import os, signal, sys
+import os, signal, sys, time
 from cxrbatch.engines.ray_last_words import last_words
 nodes = [("127.0.0.1", int(port)) for port in sys.argv[2:]]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 with last_words({SENTENCE!r}, nodes):
     {{ends}}
 """
 ENDS = {
     "by Ray": ("os._exit(1)", 1),
     "killed": ("os.kill(os.getpid(), signal.SIGKILL)", -9),
-    "interrupted": ("os.killpg(0, signal.SIGINT); signal.pause()", -2),
+    "interrupted": ("os.killpg(0, signal.SIGINT); time.sleep(30)", -2),
     "by an error": ("sys.exit(4)", 4),
     "as it should": ("pass", 0),
 }
