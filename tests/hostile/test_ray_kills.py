@@ -209,7 +209,8 @@ def test_ray_ends_the_process() -> None:
         run = subprocess.Popen(program, env=nodes.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         assert run.stderr
         assert run.stderr.readline() == b"connected\n"
-        (raylet,) = (pid for pid in processes("raylet/raylet") if is_below_this_process(pid))
+        node = nodes.started[0].pid
+        (raylet,) = (pid for pid in processes("raylet/raylet") if is_below_this_process(pid, node))
         os.kill(raylet, signal.SIGKILL)
         lost(run)
 
