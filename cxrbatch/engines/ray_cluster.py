@@ -72,7 +72,7 @@ def connected(options: EngineOptions) -> Iterator[Any]:
             stack.enter_context(last_words(LOST, _needed_nodes(ray)))
             yield ray
         finally:
-            ray.shutdown()
+            ray.shutdown()  # within the last words: Ray may end this process here too
 
 
 def _import_ray(address: str | None) -> Any:

@@ -41,7 +41,6 @@ with connected(EngineOptions(name="ray", ray_address=sys.argv[1])) as ray:
     print("connected", file=sys.stderr, flush=True)
     sys.stdin.read()
     ray.put(bytes(10_000_000))
-    print("not reached", file=sys.stderr)
 """
 
 
