@@ -47,7 +47,7 @@ class Ensemble:
         return np.mean([self._of_members(one) for one in shown], axis=0, dtype=np.float32)
 
     def _of_members(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.stack([member(seen, training=False).numpy() for member in self.members])
+        return np.stack([member.predict_on_batch(seen) for member in self.members])
 
 
 def network_inputs(crop: keras.Model | None, images: NDArray[np.uint8]) -> NDArray[np.uint8]:

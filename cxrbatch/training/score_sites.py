@@ -96,10 +96,12 @@ def _perturbed_indices(cases: Sequence[LabelledImage]) -> list[int]:
     is_asked = {source for source, found in labels.items() if len(found) > 1}
     if not is_asked and len(set().union(*labels.values())) > 1:
         is_asked = set(labels)  # only together do they have more than one label
+    # Under another name than that by which patients are held out: else some parts of them hold none, others all.
     return [
         index
         for index, case in enumerate(cases)
-        if case.source in is_asked and is_within(case.patient, _MOST_PERTURBED / n_images[case.source])
+        if case.source in is_asked
+        and is_within(f"perturbed: {case.patient}", _MOST_PERTURBED / n_images[case.source])
     ]
 
 

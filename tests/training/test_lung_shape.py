@@ -4,8 +4,10 @@ from numpy.typing import NDArray
 
 from cxrbatch.datasets.loading import Dataset
 from cxrbatch.stats import Bools, Floats
+from cxrbatch.training import score_sites
 from cxrbatch.training.lung_shape import add_lung_shapes, lung_shapes, wide_masks
 from cxrbatch.training.score_sites import score_perturbed
+from cxrbatch.training.splits import part_of
 from tests.factories.collections import case
 from tests.factories.scores import site, three
 from tests.training.test_lungs import box, bright_is_lung
@@ -84,3 +86,12 @@ def test_where_a_network_finds_the_lungs_these_are_blacked_out_and_else_a_box() 
     assert by_mask["lungs only by mask"][:, 0] == pytest.approx(
         [255 * 32 * 16 / 64**2, (255 * 32 * 16 + 7 * (40 * 24 - 32 * 16)) / 64**2]
     )
+
+
+def test_each_part_of_the_patients_has_its_share_of_perturbed_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score_sites, "_MOST_PERTURBED", 60)
+    cases = tuple(case(f"a/{number}", "covid" if number % 2 else "normal", "a") for number in range(180))
+    images = np.full((180, 64, 64), 9, np.uint8)
+    found = score_perturbed(Dataset(cases, images), lambda changed: np.zeros((len(changed), 3)))["mirrored"]
+    perturbed = [part_of(one.patient, 3) for one, row in zip(cases, found, strict=True) if row[0] == 0]
+    assert [9 < perturbed.count(part) < 31 for part in range(3)] == [True] * 3
