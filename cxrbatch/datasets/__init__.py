@@ -9,7 +9,15 @@ from cxrbatch.datasets.licences import (
     unknown_licence,
     weights_licence,
 )
-from cxrbatch.datasets.loading import Dataset, count, count_excluded, hold_out, load_dataset, without_patients
+from cxrbatch.datasets.loading import (
+    Dataset,
+    count,
+    count_excluded,
+    hold_out,
+    load_dataset,
+    read_again,
+    without_patients,
+)
 from cxrbatch.datasets.lung_masks import MaskedLungs, load_masked_lungs, part_by_patient
 from cxrbatch.datasets.spec import LungSpec, SourceSpec
 from cxrbatch.datasets.tables import published_table
@@ -33,6 +41,7 @@ __all__ = [
     "load_masked_lungs",
     "part_by_patient",
     "published_table",
+    "read_again",
     "unknown_licence",
     "weights_licence",
     "without_patients",

@@ -84,6 +84,22 @@ def load_dataset(sources: Sequence[SourceSpec], data: Path, spec: PreprocessSpec
     )
 
 
+def read_again(dataset: Dataset, spec: PreprocessSpec) -> Dataset:
+    """Read the images of a data set once more, preprocessed in another way.
+
+    Raises
+    ------
+    RecipeError
+        A file cannot be read any more.
+    """
+    found = list(_decode(dataset.cases, spec))
+    for case, one in zip(dataset.cases, found, strict=True):
+        if isinstance(one, str):
+            raise RecipeError(f"sources: {case.path} was read, and is {one} now")
+    images = [one.pixels for one in found if isinstance(one, ModelInput)]
+    return dataclasses.replace(dataset, images=np.stack(images))
+
+
 def _test_only(by_source: Iterable[tuple[SourceSpec, Iterable[LabelledImage | Excluded]]]) -> frozenset[Path]:
     return frozenset(
         row.path

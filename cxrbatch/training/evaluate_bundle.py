@@ -29,7 +29,7 @@ from cxrbatch.training.leave_one_out import (
     score_patient_folds,
 )
 from cxrbatch.training.lung_shape import add_lung_shapes
-from cxrbatch.training.origin import Origin, prepare_origin
+from cxrbatch.training.origin import Origin, load_images, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import Scorer, by_source, score_site, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
@@ -93,11 +93,13 @@ def measure_on_folder(bundle: Path, folder: Path, out: Path) -> dict[str, Any]:
 def _measure(bundle: Path, spec: TrainRecipe, home: Path, data: Path, out: Path) -> dict[str, Any]:
     loaded = load_bundle(bundle)
     predictor = KerasPredictor(loaded, start_runtime(precision=Precision.FLOAT32))
-    dataset = load_dataset(spec.sources, data, loaded.preprocess)
     folder = work_folder(bundle) if work_folder(bundle).is_dir() else work_folder(out)
     options = TrainOptions(work=folder)
-    is_own = is_own_recipe(loaded, spec)
-    origin = prepare_origin(spec, home, data, dataset.cases, options) if is_own else None
+    if is_own_recipe(loaded, spec):
+        images = load_images(spec, data)
+        dataset, origin = images[0], prepare_origin(spec, home, data, images, options)
+    else:
+        dataset, origin = load_dataset(spec.sources, data, loaded.preprocess), None
     options.report_progress(
         f"{len(dataset.cases):,} images read; they are scored now, some of them changed too"
     )

@@ -19,7 +19,7 @@ from cxrbatch.evaluation import Exposure, SiteScores
 from cxrbatch.stats import Floats
 from cxrbatch.training.calibration import Answers, Calibration, Line, fit_line
 from cxrbatch.training.checkpoint import TrainOptions
-from cxrbatch.training.ensemble import Ensemble, network_inputs
+from cxrbatch.training.ensemble import Ensemble
 from cxrbatch.training.fit import check_training_set, fit
 from cxrbatch.training.logit_offset import anchor_logits
 from cxrbatch.training.matched_pairs import NEGATIVE, POSITIVE
@@ -140,7 +140,7 @@ def fit_all(training_set: Dataset, recipe: TrainRecipe, origin: Origin, options:
         The training set has nothing to learn from.
     """
     check_training_set(training_set.cases, recipe)
-    images = network_inputs(origin.crop, training_set.images)
+    images = origin.inputs(training_set)
     members = [_fit(images, training_set.cases, recipe, seed, origin, options) for seed in recipe.fit.seeds]
     return Ensemble(crop=origin.crop, members=tuple(members), mirrored=recipe.mirrored)
 

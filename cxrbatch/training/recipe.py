@@ -1,5 +1,6 @@
 """Define the recipe of a training: TOML in, frozen dataclasses out, read strictly."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from cxrbatch._lib.toml import check_known, check_within
@@ -151,6 +152,10 @@ class FitSpec:
         Share of the running average of all weights that is kept at each step.
     seeds : tuple of int
         One network each; the mean of their logits is measured and is used in the bundle.
+    image_px : int
+        Side of the images from which the boxes around the lungs of the training set are cut, in pixels, for the
+        architecture ``lung``; 0: that of `PreprocessSpec`. So a network can be trained on finer images than the
+        bundle reads (Touvron et al. 2019, arXiv:1906.06423).
     """
 
     method: str = "pairs"
@@ -166,6 +171,7 @@ class FitSpec:
     warmup_steps: int = 30
     average: float = 0.99
     seeds: tuple[int, ...] = (0,)
+    image_px: int = 0
 
     def __post_init__(self) -> None:
         check_known("method", self.method, METHODS)
@@ -180,6 +186,8 @@ class FitSpec:
             raise ValueError("average must be within [0, 1)")
         if not self.seeds:
             raise ValueError("seeds must name at least one network")
+        if self.image_px < 0 or self.image_px % 32:
+            raise ValueError("image_px must be 0 or a multiple of 32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,3 +263,18 @@ class TrainRecipe:
             raise ValueError(
                 "network.architecture is lung: lungs.images and lungs.masks must say where lungs are outlined"
             )
+        if self.fit.image_px and not self.network.reads_lungs:
+            raise ValueError("fit.image_px is for network.architecture lung: other networks get whole images")
+
+    @property
+    def finer(self) -> "TrainRecipe":
+        """The recipe with the larger images of `FitSpec.image_px`, and lungs found in each image alone.
+
+        Training mirrors boxes at random, so that lungs found both ways would add nothing.
+        """
+        side = self.fit.image_px
+        return dataclasses.replace(
+            self,
+            preprocess=dataclasses.replace(self.preprocess, height=side, width=side),
+            lungs=dataclasses.replace(self.lungs, mirrored=False),
+        )

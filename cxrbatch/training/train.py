@@ -26,7 +26,7 @@ from cxrbatch.bundle import (
     scores_only,
     write_bundle,
 )
-from cxrbatch.datasets import Dataset, count, count_excluded, load_dataset
+from cxrbatch.datasets import Dataset, count, count_excluded
 from cxrbatch.errors import RecipeError
 from cxrbatch.evaluation import (
     SiteScores,
@@ -53,7 +53,7 @@ from cxrbatch.training.leave_one_out import (
 from cxrbatch.training.licence import licence_of_weights
 from cxrbatch.training.lung_shape import add_lung_shapes
 from cxrbatch.training.lungs import LungCrop
-from cxrbatch.training.origin import Origin, prepare_origin
+from cxrbatch.training.origin import Origin, load_images, prepare_origin
 from cxrbatch.training.recipe import TrainRecipe
 from cxrbatch.training.score_sites import own_split_points, unseen_sites
 from cxrbatch.training.splits import Splits, split_dataset
@@ -97,11 +97,11 @@ def train_bundle(
     spec = load_recipe(recipe, TrainRecipe)
     gate = _gate(spec, recipe.parent)
     check_replaceable(out)  # before the training, which can take an hour
-    dataset = load_dataset(spec.sources, data or recipe.parent, spec.preprocess)
+    images = load_images(spec, data or recipe.parent)
     options = TrainOptions(work=work_folder(out), fresh=fresh, log_dir=log_dir)
-    origin = prepare_origin(spec, recipe.parent, data or recipe.parent, dataset.cases, options)
+    origin = prepare_origin(spec, recipe.parent, data or recipe.parent, images, options)
     train = train_only if no_folds else train_on
-    return train(dataset, spec, out, gate, origin=origin, options=options)
+    return train(images[0], spec, out, gate, origin=origin, options=options)
 
 
 def train_on(

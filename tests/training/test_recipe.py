@@ -60,6 +60,8 @@ def test_smallest_recipe_takes_the_defaults(tmp_path: Path) -> None:
             "fit: steps and abnormal_pairs must be at least 1, covid_pairs and person_pairs",
         ),
         ("[network]\nsize_px = 100", "network: size_px must be a multiple of 32"),
+        ("[fit]\nimage_px = 100", "fit: image_px must be 0 or a multiple of 32"),
+        ("[fit]\nimage_px = 256", "fit.image_px is for network.architecture lung"),
         (
             '[network]\narchitecture = "lung"',
             "network.architecture is lung: lungs.images and lungs.masks must say",
