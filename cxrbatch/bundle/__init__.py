@@ -21,11 +21,12 @@ from cxrbatch.bundle.worth import state_worth
 if TYPE_CHECKING:
     from cxrbatch.bundle.convert_network import convert_bundle, convert_if_possible
     from cxrbatch.bundle.import_model import ImportSpec, Pixels, import_bundle, parse_size
-    from cxrbatch.bundle.network import explainable, features_only, load_network, scores_only
+    from cxrbatch.bundle.network import LUNG_LAYER, explainable, features_only, load_network, scores_only
     from cxrbatch.bundle.outputs import OutputActivation
 
 __all__ = [
     "DEFAULT_BUNDLE",
+    "LUNG_LAYER",
     "Agreement",
     "Bundle",
     "ConvertedNetwork",
@@ -59,6 +60,6 @@ __getattr__ = lazy_names(
     __name__,
     convert_network=("convert_bundle", "convert_if_possible"),
     import_model=("ImportSpec", "Pixels", "import_bundle", "parse_size"),
-    network=("explainable", "features_only", "load_network", "scores_only"),
+    network=("LUNG_LAYER", "explainable", "features_only", "load_network", "scores_only"),
     outputs=("OutputActivation",),
 )

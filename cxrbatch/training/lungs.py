@@ -15,6 +15,7 @@ from keras import layers
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cxrbatch.bundle import LUNG_LAYER
 from cxrbatch.datasets import LabelledImage, LungSpec, MaskedLungs, load_masked_lungs, part_by_patient
 from cxrbatch.evaluation import compute_outputs
 from cxrbatch.preprocess import PreprocessSpec
@@ -55,7 +56,11 @@ def build_segmenter(preprocess: PreprocessSpec, width: int) -> keras.Model:
         Values 0–255, shape (batch, height, width, 1) → logits of lung, (batch, height / 4, width / 4, 1).
     """
     radiograph = layers.Input((preprocess.height, preprocess.width, 1), name="radiograph")
-    x = layers.AveragePooling2D(_REDUCE)(layers.Rescaling(1 / 255)(radiograph))
+    return keras.Model(radiograph, _lung_logits(radiograph, width, LUNG_LAYER), name="lungs")
+
+
+def _lung_logits(images: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+    x = layers.AveragePooling2D(_REDUCE)(layers.Rescaling(1 / 255)(images))
     x = _conv(x, width, size=5, strides=2)
     finer = []
     for factor in (1, 2, 4):
@@ -66,7 +71,7 @@ def build_segmenter(preprocess: PreprocessSpec, width: int) -> keras.Model:
     for factor, skipped in zip((4, 2, 1), reversed(finer), strict=True):
         x = layers.UpSampling2D(interpolation="bilinear")(x)
         x = _conv(layers.Concatenate()([x, skipped]), factor * width)
-    return keras.Model(radiograph, layers.Conv2D(1, 1, name="is_lung")(x), name="lungs")
+    return layers.Conv2D(1, 1, name=name)(x)
 
 
 def _conv(x: keras.KerasTensor, width: int, size: int = 3, strides: int = 1) -> keras.KerasTensor:
@@ -94,17 +99,20 @@ def fit_segmenter(examples: MaskedLungs, preprocess: PreprocessSpec, spec: LungS
     return network
 
 
-def with_mirror_image(segmenter: keras.Model) -> keras.Model:
+def with_mirror_image(segmenter: keras.Model, width: int) -> keras.Model:
     """Average the logits for an image and for its mirror image, so that both have the same lungs.
 
     Returns
     -------
     keras.Model
-        Frozen; input and output as those of `segmenter`.
+        Frozen; input and output as those of `segmenter`, and the last layer has the same name.
     """
     radiograph = layers.Input(segmenter.input.shape[1:], name="radiograph")
-    both = segmenter(append_mirror_images(radiograph))
-    averaged = keras.Model(radiograph, mean_of_both(both), name="lungs_both_ways")
+    both = _lung_logits(append_mirror_images(radiograph), width, f"{LUNG_LAYER}_one_way")
+    # Layers of its own, no model within a model: what a bundle exposes is found by the names of its layers.
+    mean = layers.Identity(name=LUNG_LAYER)(mean_of_both(both))
+    averaged = keras.Model(radiograph, mean, name="lungs_both_ways")
+    averaged.set_weights(segmenter.get_weights())
     averaged.trainable = False
     return averaged
 
@@ -203,7 +211,7 @@ def prepare_lung_crop(
     training_set, held_out = part_by_patient(examples, patients, recipe.lungs.hold_out_every)
     segmenter = _segmenter(training_set, recipe.preprocess, recipe.lungs, options.named("lungs"))
     if recipe.lungs.mirrored:
-        segmenter = with_mirror_image(segmenter)
+        segmenter = with_mirror_image(segmenter, recipe.lungs.width)
     return LungCrop(
         network=lung_crop(segmenter, recipe.lungs.margin, recipe.network.size_px),
         segmenter=segmenter,

@@ -75,9 +75,11 @@ from phantom import radiograph
 from cxrbatch.bundle import load_bundle
 from cxrbatch.infer import KerasPredictor, start_runtime
 
-films = [radiograph(256, 256, seed=seed) for seed in range(4)]
+bundle = load_bundle()
+size = bundle.preprocess.height, bundle.preprocess.width
+films = [radiograph(*size, seed=seed) for seed in range(4)]
 pixels = np.stack([np.rint(255 * film ** (0.7 + 0.1 * turn)).astype(np.uint8) for film in films for turn in range(3)])
-predictor = KerasPredictor(load_bundle(), start_runtime(n_threads=int(sys.argv[1])), batch_size=8)
+predictor = KerasPredictor(bundle, start_runtime(n_threads=int(sys.argv[1])), batch_size=8)
 print(hashlib.sha256(predictor({"pixels": pixels})["scores"].tobytes()).hexdigest())
 """
 

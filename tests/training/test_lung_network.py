@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxrbatch.bundle import load_network, scores_only
+from cxrbatch.bundle import explainable, load_network, scores_only
 from cxrbatch.bundle.convert_network import convert_network
 from cxrbatch.datasets import LungSpec
 from cxrbatch.datasets.loading import Dataset
@@ -23,9 +23,9 @@ from cxrbatch.training.efficientnet import BLOCKS, random_weights, set_backbone
 from cxrbatch.training.ensemble import Ensemble
 from cxrbatch.training.export import export_scores
 from cxrbatch.training.fit import fit
-from cxrbatch.training.lung_crop import lung_crop
+from cxrbatch.training.lung_crop import CELL_PX, lung_crop
 from cxrbatch.training.lung_network import build_lung_logits
-from cxrbatch.training.lungs import build_segmenter
+from cxrbatch.training.lungs import build_segmenter, with_mirror_image
 from cxrbatch.training.recipe import FitSpec, NetworkSpec, TrainRecipe
 from cxrbatch.training.start import fit_within_domains, start_heads
 from tests.factories.collections import case, collection
@@ -129,6 +129,8 @@ def exported(
 ) -> tuple[Ensemble, keras.Model]:
     keras.utils.set_random_seed(0)
     segmenter = build_segmenter(RECIPE.preprocess, 4)
+    if request.param:
+        segmenter = with_mirror_image(segmenter, 4)
     ensemble = Ensemble(
         crop=lung_crop(segmenter, 0.08, SPEC.size_px),
         members=(network, _other(network)),
@@ -180,6 +182,19 @@ def test_the_evidence_of_all_places_is_the_logit(
     abnormal, covid = found["evidence"].astype(np.float64).sum(axis=(1, 2)).T
     p, q = 1 / (1 + np.exp(-abnormal)), 1 / (1 + np.exp(-covid))
     assert found["scores"] == pytest.approx(np.stack([p * q, p * (1 - q), 1 - p], axis=1), abs=1e-4)
+
+
+def test_the_lungs_that_it_finds_can_be_looked_at(
+    exported: tuple[Ensemble, keras.Model], data: Dataset
+) -> None:
+    ensemble, loaded = exported
+    model = explainable(loaded)
+    assert model is not None
+    images = data.images[:3, ..., None].astype(np.float32)
+    lungs, of_mirror_images = (model(each)["lungs"].numpy() for each in (images, images[:, :, ::-1]))
+    assert lungs.shape == (3, images.shape[1] // CELL_PX, images.shape[2] // CELL_PX, 1)
+    differ = np.abs(lungs - of_mirror_images[:, :, ::-1]).max()
+    assert differ < 1e-5 if ensemble.mirrored else differ > 1e-3
 
 
 def test_an_image_and_its_mirror_image_have_one_score_and_mirrored_evidence(

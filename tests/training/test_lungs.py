@@ -162,7 +162,7 @@ def test_an_image_and_its_mirror_image_have_the_same_lungs_mirrored() -> None:
     images = drawn(3).images.astype(np.float32)[..., None]
     mirror_images = images[:, :, ::-1]
     plain = build_segmenter(SMALL, 4)
-    both = with_mirror_image(plain)
+    both = with_mirror_image(plain, 4)
     one_way, other_way = (plain(given).numpy() for given in (images, mirror_images))
     assert np.abs(one_way - other_way[:, :, ::-1]).max() > 1e-3
     found = both(images).numpy()
