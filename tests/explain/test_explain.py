@@ -114,7 +114,7 @@ def test_healing_what_the_map_shows_helps_more_than_random_places_and_than_the_l
 
 def _mixed(kept: Pixels, put: Pixels, strengths: NDArray[np.floating], share: float) -> NDArray[np.float32]:
     """Put the strongest cells of one image into another."""
-    scale = SIZE_PX // strengths.shape[1]
+    scale = kept.shape[1] // strengths.shape[1]
     strongest = strengths > np.quantile(strengths, 1 - share, axis=(1, 2), keepdims=True)
     mask = strongest.repeat(scale, axis=1).repeat(scale, axis=2)
     return np.where(mask, put, kept).astype(np.float32)[..., None]
