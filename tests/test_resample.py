@@ -24,37 +24,60 @@ def test_whole_pixels_are_averaged() -> None:
     assert whole(pixels).area_mean(4, 5) == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_input_of_the_size_of_the_coarse_image_is_the_coarse_image() -> None:
-    """Only where no border is cut off; else its pixels are those of the region alone."""
-    image = whole(noise(4 * COARSE_PX, 2 * COARSE_PX))
-    expected = image.pixels.astype(np.float64).reshape(COARSE_PX, 4, COARSE_PX, 2).mean(axis=(1, 3))
-    assert image.area_mean(COARSE_PX, COARSE_PX, image.extent) is image.coarse
+def test_parts_of_pixels_of_the_coarse_image_count_by_their_share() -> None:
+    """Every pixel written out as many of the same value: then the mean is one of whole pixels."""
+    image = whole(noise(96, 160))
+    written_out = np.repeat(np.repeat(image.pixels.astype(np.float64), 8, axis=0), 8, axis=1)
+    expected = written_out.reshape(COARSE_PX, 3, COARSE_PX, 5).mean(axis=(1, 3))
     assert image.coarse == pytest.approx(expected, abs=1e-6)
-    left_half = image.pixels[:, :COARSE_PX].astype(np.float64).reshape(COARSE_PX, 4, COARSE_PX).mean(axis=1)
-    box = (0, 0, COARSE_PX, 4 * COARSE_PX)
-    assert image.area_mean(COARSE_PX, COARSE_PX, box) == pytest.approx(left_half, abs=1e-6)
 
 
-SIXTHS = st.integers(-9, 9)
+def test_the_coarse_image_does_not_overshoot_beside_an_edge() -> None:
+    """A black border of 40 rows, which end within a coarse pixel, beside content of many greys."""
+    pixels = np.zeros((300, 300), np.float32)
+    pixels[40:] = noise(260, 300)
+    n_black = int(40 / 300 * COARSE_PX)
+    assert not whole(pixels).coarse[:n_black].any()
 
 
-@given(
-    left=SIXTHS, upper=SIXTHS, right=SIXTHS, lower=SIXTHS, height=st.integers(1, 9), width=st.integers(1, 9)
-)
-def test_parts_of_pixels_count_by_their_share(
-    left: int, upper: int, right: int, lower: int, height: int, width: int
+def _means(coefficients: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute means of a polynomial between each edge and the next."""
+    integral = np.polynomial.Polynomial(coefficients).integ()
+    return np.diff(integral(edges)) / np.diff(edges)
+
+
+@given(st.tuples(*[st.integers(9, 27)] * 4), st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+def test_means_of_a_quadratic_image_are_exact(
+    ninths: tuple[int, int, int, int], height: int, width: int, seed: int
 ) -> None:
-    """Every pixel written out as a square of many, and the edge repeated: then the mean is one of whole pixels."""
-    pixels = noise(5, 7)
-    fine = 6 * height * width
-    large = np.repeat(np.repeat(np.pad(pixels, 2, "edge"), 6 * height, axis=0), 6 * width, axis=1)
+    """Its pixels are means, too; the box stays a pixel within the image."""
+    left, upper, right, lower = ninths
+    down, across = np.random.default_rng(seed).uniform(-0.1, 0.1, (2, 3))
+    pixels = np.add.outer(_means(down, np.arange(12.0)), _means(across, np.arange(15.0)))
+    box = (left / 9, upper / 9, 14 - right / 9, 11 - lower / 9)
+    expected = np.add.outer(
+        _means(down, np.linspace(box[1], box[3], height + 1)),
+        _means(across, np.linspace(box[0], box[2], width + 1)),
+    )
+    found = whole(pixels.astype(np.float32)).area_mean(height, width, box)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@given(st.tuples(*[st.integers(-9, 9)] * 4), st.integers(1, 9), st.integers(1, 9))
+def test_the_mean_of_a_region_does_not_depend_on_how_finely_it_is_resampled(
+    sixths: tuple[int, int, int, int], height: int, width: int
+) -> None:
+    left, upper, right, lower = sixths
+    image = whole(noise(5, 7))
     box = (left / 6, upper / 6, 7 + right / 6, 5 + lower / 6)
-    rows = slice((12 + upper) * height, (12 + 30 + lower) * height)
-    columns = slice((12 + left) * width, (12 + 42 + right) * width)
-    part = large[rows, columns].astype(np.float64)
-    expected = part.reshape(height, part.shape[0] // height, width, -1).mean(axis=(1, 3))
-    assert whole(pixels).area_mean(height, width, box) == pytest.approx(expected, abs=1e-5)
-    assert fine
+    once = image.area_mean(1, 1, box)[0, 0]
+    assert image.area_mean(height, width, box).mean(dtype=np.float64) == pytest.approx(once, abs=1e-6)
+
+
+def test_pixels_beyond_the_edge_repeat_it() -> None:
+    padded = np.pad(noise(6, 6), 3, "edge")
+    inner = whole(padded[3:-3, 3:-3]).area_mean(5, 4, (-1.3, -0.4, 6.9, 7.0))
+    assert inner == pytest.approx(whole(padded).area_mean(5, 4, (1.7, 2.6, 9.9, 10.0)), abs=1e-6)
 
 
 def test_the_extent_is_the_region_that_is_used() -> None:

@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from cxrbatch.read import PatientRule, open_image
+from cxrbatch.read.codecs.reduced import Form, decode_reduced
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageRef
 from cxrbatch.resample import ReducedImage
@@ -98,6 +99,22 @@ def test_resolution_levels_give_every_eighth_pixel(
     assert image.pixels[inside, inside] == pytest.approx(
         np.polyval(fit, every_eighth[inside, inside]), abs=0.01
     )
+
+
+@pytest.mark.parametrize("samples_per_wave", [4, 8])
+@pytest.mark.parametrize("syntax", BY_LEVELS)
+def test_resolution_levels_weaken_waves_as_means_do(syntax: uid.UID, samples_per_wave: int) -> None:
+    """The reversible filter alone would leave 1.15 and 1.05 of their height, where means have 0.90 and 0.97."""
+    phase = 2 * np.pi / samples_per_wave
+    wave = 2000 + 500 * np.sin(phase / BLOCK * np.arange(512) + 0.3)
+    values = np.rint(np.broadcast_to(wave, (64, 512))).astype(np.uint16)
+    form = Form(shape=values.shape, allocated=16, stored=12, high=11, signed=False)
+    reduced = decode_reduced(bytes(ENCODERS[syntax](values, 12)), syntax, form, halvings=3)
+    place = np.arange(16, 48)
+    parts = np.stack([np.sin(phase * place), np.cos(phase * place), np.ones_like(place)], axis=1)
+    sine, cosine, _ = np.linalg.lstsq(parts, reduced.pixels[4, place])[0]
+    of_means = 500 * np.sin(phase / 2) / (phase / 2)
+    assert np.hypot(sine, cosine) == pytest.approx(of_means, rel=0.045)
 
 
 @pytest.mark.parametrize("syntax", [*BY_BLOCKS, *BY_LEVELS, *LOSSY])
