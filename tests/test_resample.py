@@ -32,6 +32,18 @@ def test_parts_of_pixels_of_the_coarse_image_count_by_their_share() -> None:
     assert image.coarse == pytest.approx(expected, abs=1e-6)
 
 
+@given(st.integers(-9, 9), st.integers(-9, 9))
+def test_parts_of_pixels_of_an_extent_count_by_their_share(upper: int, lower: int) -> None:
+    """Along either axis; every pixel written out as many, and the edge repeated."""
+    pixels = noise(5, 1)
+    written_out = np.repeat(np.pad(pixels[:, 0].astype(np.float64), 2, "edge"), 6 * COARSE_PX)
+    part = written_out[(12 + upper) * COARSE_PX : (42 + lower) * COARSE_PX]
+    expected = part.reshape(COARSE_PX, -1).mean(axis=1)
+    begin, end = upper / 6, 5 + lower / 6
+    assert ReducedImage(pixels, (0, begin, 1, end)).coarse[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert ReducedImage(pixels.T, (begin, 0, end, 1)).coarse[0] == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_coarse_image_does_not_overshoot_beside_an_edge() -> None:
     """A black border of 40 rows, which end within a coarse pixel, beside content of many greys."""
     pixels = np.zeros((300, 300), np.float32)
