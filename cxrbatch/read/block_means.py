@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxrbatch.resample import Box
 
 _LEAST_HALVINGS = 2
-_STRIP_BYTES = 1 << 20
+_STRIP_BYTES = 1 << 21
 
 
 def halvings(rows: int, columns: int, least_px: int | None) -> int:
@@ -121,7 +121,9 @@ def _sum_rows(pixels: NDArray[Any], block: int, bits: int) -> NDArray[Any]:
 
     Adding pixels of another type takes NumPy three times as long, and few radiographs use all bits of their type.
     """
-    n = min(block, 1 << (pixels.dtype.itemsize * 8 - bits))
+    n = min(
+        block, 1 << max(pixels.dtype.itemsize * 8 - bits, 0)
+    )  # a header may state more bits than there are
     few = _add(pixels, n, pixels.dtype)
     return few if n == block else _add(few, block // n, _sum_type(pixels.dtype, block))
 

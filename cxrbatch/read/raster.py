@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from cxrbatch.read import tiff
 from cxrbatch.read.block_means import block_means, extent_in_blocks, halvings, strips
@@ -144,7 +144,7 @@ def _webp_facts(path: Path) -> _Facts:
 
 
 @contextmanager
-def _reading(ref: ImageRef) -> Iterator[Image.Image]:
+def _reading(ref: ImageRef) -> Iterator[ImageFile.ImageFile]:
     """Open a file with Pillow."""
     try:
         with (
@@ -238,7 +238,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
-def _drafted(image: Image.Image, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
+def _drafted(image: ImageFile.ImageFile, n_halvings: int) -> tuple[NDArray[np.float32], Box]:
     extent = draft(image, n_halvings)
     return np.asarray(image, np.float32), extent
 

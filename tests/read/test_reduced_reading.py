@@ -71,6 +71,13 @@ def test_lossless_syntaxes_give_the_means_of_stored_values(
     assert image.pixels == pytest.approx(1 - expected if photometric == "MONOCHROME1" else expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLossless, uid.JPEGLSLossless])
+def test_a_codestream_of_fewer_bits_than_the_header_states(tmp_path: Path, syntax: uid.UID) -> None:
+    values = stored("u1", 8)
+    path = write_dicom(tmp_path / "a", values, syntax=syntax, BitsAllocated=16, BitsStored=12, HighBit=11)
+    assert opened(path).decode(LEAST_PX).pixels == pytest.approx(scaled(means(values)), abs=1e-5)
+
+
 def test_bits_beside_the_stored_ones_do_not_count(tmp_path: Path) -> None:
     values = stored("u2", 10)
     rubbish = (values << 3) | np.random.default_rng(0).integers(0, 8, values.shape).astype(np.uint16) | 0xE000

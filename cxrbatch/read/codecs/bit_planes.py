@@ -12,7 +12,14 @@ from itertools import product
 from typing import Self
 
 from cxrbatch.read.codecs.jpeg2000 import MainHeader, NoMainHeader, first_tile_part, marker_segments
-from cxrbatch.read.codecs.packet_header import BitReader, TagTree, packed, read_passes, write_passes
+from cxrbatch.read.codecs.packet_header import (
+    BitReader,
+    Packets,
+    TagTree,
+    packed,
+    read_passes,
+    write_passes,
+)
 
 _SOC, _SOT, _SOD, _EOC = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 _SIZ, _COD, _QCD = b"\xff\x51", b"\xff\x52", b"\xff\x5c"
@@ -63,9 +70,9 @@ def without_low_planes(codestream: bytes, halvings: int, step: float) -> bytes:
     return b"".join((_SOC, *main, tile, packets, _EOC))
 
 
-def _tile(codestream: bytes) -> bytes:
-    """Extract the packets of the only tile, from all its parts (A.4.2)."""
-    place, parts = first_tile_part(codestream), []
+def _tile(codestream: bytes) -> Packets:
+    """Extract the packets of the only tile, from all its parts (A.4.2); those of one part are not copied."""
+    place, parts, whole = first_tile_part(codestream), [], memoryview(codestream)
     while codestream[place : place + 2] == _SOT:
         n_bytes = int.from_bytes(codestream[place + 6 : place + 10], "big") or len(codestream) - 2 - place
         begin = place + _SOT_BYTES
@@ -73,9 +80,9 @@ def _tile(codestream: bytes) -> bytes:
             if marker not in (_COM, _PLT):
                 raise _NotPlain
             begin += 2 + int.from_bytes(codestream[begin + 2 : begin + 4], "big")
-        parts.append(codestream[begin + 2 : place + n_bytes])
+        parts.append(whole[begin + 2 : place + n_bytes])
         place += n_bytes
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +232,7 @@ class _Blocks:
         return _Block(3 * (self._n_planes - n_empty - self._n_low) - 2)
 
 
-def _packets(coding: _Coding, data: bytes, halvings: int, step: float) -> Iterator[bytes]:
+def _packets(coding: _Coding, data: Packets, halvings: int, step: float) -> Iterator[bytes]:
     """Rewrite the packets that are needed, and put empty ones in the place of the others."""
     finest, place = coding.n_levels - halvings, 0
     n_empty = n_shares = 0
@@ -257,15 +264,17 @@ def _in_order(coding: _Coding, precincts: Sequence[list[_Blocks]]) -> Iterator[t
     return ((layer, precinct) for layer in layers for precinct in precincts)
 
 
-def _packet(precinct: Sequence[_Blocks], data: bytes, begin: int, layer: int) -> tuple[bytes, int]:
+def _packet(precinct: Sequence[_Blocks], data: Packets, begin: int, layer: int) -> tuple[bytes, int]:
     """Rewrite one packet; returns it, and where the next one begins."""
     header = BitReader(data, begin)
     shares = (
         [share for blocks in precinct for share in blocks.rewrite(header, layer)] if header.copy() else []
     )
-    place, parts = header.end(), [packed(header.copied)]
+    place = header.end()
+    parts: list[Packets] = [packed(header.copied)]
     for n_bytes, is_kept in shares:
-        parts.append(data[place : place + n_bytes] if is_kept else b"")
+        if is_kept:
+            parts.append(data[place : place + n_bytes])
         place += n_bytes
     if place > len(data):
         raise _NotPlain

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+Packets = bytes | memoryview
+"""Packets of a tile, one after the other."""
+
 Bit = Callable[[], int]
 """Gives the next bit."""
 
@@ -23,7 +26,7 @@ class BitReader:
         Bits that `copy` gave.
     """
 
-    def __init__(self, data: bytes, begin: int) -> None:
+    def __init__(self, data: Packets, begin: int) -> None:
         self._data = data
         self._place = begin
         self._byte = self._left = 0

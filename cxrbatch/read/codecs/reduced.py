@@ -13,7 +13,7 @@ from typing import cast
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, Jpeg2KImagePlugin
+from PIL import Image, ImageFile, Jpeg2KImagePlugin
 from pydicom import uid
 
 from cxrbatch.read.block_means import block_sums, extent_in_blocks, strips
@@ -25,6 +25,8 @@ from cxrbatch.read.wrapped import may_be_wrapped
 from cxrbatch.resample import Box, NotReducible, ReducedImage
 
 _MOST_DCT_HALVINGS = 3
+_JPEG_READ_BYTES = 4 << 20
+"""What Pillow reads of a JPEG at a time: by default 64 KiB, and each time it copies what the decoder left."""
 _SAMPLED_ROW = 61
 _STEPS = 128
 """Into so many steps the range of stored values is divided by the lowest bit plane of JPEG 2000 that is decoded."""
@@ -72,7 +74,7 @@ def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int
         raise NotReducible from error
 
 
-def draft(image: Image.Image, halvings: int) -> Box:
+def draft(image: ImageFile.ImageFile, halvings: int) -> Box:
     """Make Pillow decode a JPEG at ``1 / 2**halvings`` of its size, at least 1/8: to the means of its blocks.
 
     Returns
@@ -88,6 +90,7 @@ def draft(image: Image.Image, halvings: int) -> Box:
     columns, rows = image.size
     scale = 1 << min(halvings, _MOST_DCT_HALVINGS)
     image.draft(None, (columns // scale, rows // scale))
+    image.decodermaxblock = _JPEG_READ_BYTES
     if image.size != (-(-columns // scale), -(-rows // scale)):
         raise NotReducible
     return extent_in_blocks((rows, columns), scale)

@@ -107,10 +107,9 @@ def grey_values(
     Refusal
         ``corrupt``: the two bytes of each pixel are exchanged.
     """
-    if coding.precision <= bits.high:  # nothing is below the grey values of a codestream
-        bits = replace(bits, high=bits.stored - 1)
+    bits = _as_coded(bits, coding)
     pattern = _pattern(decoded, bits, coding)
-    conflict = coding.signed is not None and coding.signed != bits.signed
+    conflict = _is_conflict(bits, coding)
     if not conflict and (plain := _plain(pattern, bits, coding)) is not None:
         _require_byte_order(pattern, bits, plain)
         return plain, frozenset()
@@ -124,21 +123,34 @@ def grey_values(
     return values, frozenset(flag for flag, holds in found.items() if holds)
 
 
-def strip_values(strip: Stored, bits: Bits) -> Stored | None:
-    """Extract the grey values of a part of an uncompressed image, into the same memory.
+def plain_values(part: Stored, bits: Bits, coding: Coding) -> Stored | None:
+    """Extract the grey values of a part of an image, where nothing is in doubt.
+
+    Parameters
+    ----------
+    part : ndarray
+        Some rows of what `grey_values` takes.
 
     Returns
     -------
-    ndarray of integers, shape of `strip`, or None
+    ndarray of integers, same shape, or None
         None where the whole image has to be looked at.
     """
-    if bits.overlays:
-        np.bitwise_and(strip, strip.dtype.type(_ones(bits.allocated) & ~bits.overlays), out=strip)
-    pattern = strip.view(_integers(strip, signed=bits.signed))
-    if bits.shift:
-        np.right_shift(pattern, bits.shift, out=pattern)
-    values = _plain(pattern, bits, Coding(bits.allocated))
+    bits = _as_coded(bits, coding)
+    if _is_conflict(bits, coding):
+        return None
+    values = _plain(_pattern(part, bits, coding), bits, coding)
     return None if values is None or (bits.is_full and is_exchanged(values)) else values
+
+
+def _as_coded(bits: Bits, coding: Coding) -> Bits:
+    """Correct HighBit where a codestream has no bits below the grey values."""
+    return replace(bits, high=bits.stored - 1) if coding.precision <= bits.high else bits
+
+
+def _is_conflict(bits: Bits, coding: Coding) -> bool:
+    """Check whether the codestream states another sign than the header."""
+    return coding.signed is not None and coding.signed != bits.signed
 
 
 def _require_byte_order(pattern: Stored, bits: Bits, values: Stored) -> None:

@@ -21,12 +21,8 @@ from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_source, is
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
 from cxrbatch.read.dicom.source import Source, open_source, plain_bytes
-from cxrbatch.read.dicom.stored_values import (
-    correct_syntax,
-    plain_frame,
-    reduced_from_source,
-    transfer_syntax,
-)
+from cxrbatch.read.dicom.stored_means import reduced_from_source
+from cxrbatch.read.dicom.stored_values import correct_syntax, plain_frame, transfer_syntax
 from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.records import CxrImage, ImageHeader, ImageRef

@@ -15,10 +15,14 @@ from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import voi
 from cxrbatch.read.dicom.bits import stated_bits
 from cxrbatch.read.dicom.shutter import inside_share
-from cxrbatch.read.dicom.stored_values import (
-    is_signed,
+from cxrbatch.read.dicom.stored_means import (
+    reduced_from_decoded,
     reduced_from_pixels,
     reduced_in_codestream,
+)
+from cxrbatch.read.dicom.stored_values import (
+    decode_all,
+    is_signed,
     stored_values,
     transfer_syntax,
     valid_mask,
@@ -50,7 +54,7 @@ def presentation(
     Parameters
     ----------
     frame : bytes or None
-        As in `cxrbatch.read.dicom.stored_values.stored_values`.
+        As in `cxrbatch.read.dicom.stored_values.decode_all`.
     halvings : int
         How often the sides may be halved; where that is not possible, the image is decoded in full.
     as_displayed : bool
@@ -103,7 +107,11 @@ def _monochrome(dataset: Dataset, frame: bytes | None, halvings: int, *, as_disp
     in_codestream = partial(reduced_in_codestream, dataset, frame, halvings)
     if halvings and (found := reduced_presentation(dataset, in_codestream)):
         return found
-    stored, flags = stored_values(dataset, frame)
+    decoded = decode_all(dataset, frame)
+    from_decoded = partial(reduced_from_decoded, dataset, decoded, halvings)
+    if halvings and (found := reduced_presentation(dataset, from_decoded)):
+        return found
+    stored, flags = stored_values(dataset, decoded)
     valid = valid_mask(dataset, stored)
     require_unwrapped(stored, _used(valid, inside_share(dataset, stored.shape, None)[0]))
     found = _averaged(dataset, stored, halvings, flags) or _presented(
@@ -197,7 +205,7 @@ def _colours(dataset: Dataset, frame: bytes | None, photometric: str) -> Present
 
 
 def _rgb(dataset: Dataset, frame: bytes | None, photometric: str) -> tuple[Stored, int, frozenset[Flag]]:
-    stored, flags = stored_values(dataset, frame)
+    stored, flags = stored_values(dataset, decode_all(dataset, frame))
     if photometric == _PALETTE:
         return *_palette_rgb(dataset, stored), flags
     bits = el.integer(dataset, "BitsStored", 8)

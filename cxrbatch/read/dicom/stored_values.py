@@ -1,6 +1,6 @@
-"""Decode the pixel data of a DICOM file: dataset in, stored values out, of all pixels or as means of blocks."""
+"""Decode the pixel data of a DICOM file: dataset in, stored values of all pixels out."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 
@@ -11,15 +11,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import get_decoder
 
 from cxrbatch.limits import Limits
-from cxrbatch.read import block_means
-from cxrbatch.read.codecs import decode, frame_header, identify, jpeg2000, reduced
+from cxrbatch.read.codecs import decode, frame_header, identify, jpeg2000
+from cxrbatch.read.codecs.frame_header import Coding
 from cxrbatch.read.dicom import elements as el
-from cxrbatch.read.dicom import pixel_data
-from cxrbatch.read.dicom.bits import Bits, grey_values, stated_bits, strip_values
-from cxrbatch.read.dicom.source import Source
+from cxrbatch.read.dicom.bits import grey_values, stated_bits
 from cxrbatch.read.greyscale import Stored
 from cxrbatch.reasons import Flag, Reason, Refusal
-from cxrbatch.resample import NotReducible, ReducedImage
 
 
 def transfer_syntax(dataset: Dataset) -> str:
@@ -85,7 +82,7 @@ def _require_native(dataset: Dataset) -> None:
     Of colours, YBR may have become RGB when the file was decompressed.
     """
     data = el.value_of(dataset, "PixelData")
-    expected = prod(_shape(dataset)) * stated_bits(dataset).allocated // 8
+    expected = prod(shape_of(dataset)) * stated_bits(dataset).allocated // 8
     is_whole = isinstance(data, bytes) and len(data) in (expected, expected + expected % 2)
     if not is_whole or el.text(dataset, "PhotometricInterpretation").upper().startswith("YBR"):
         raise Refusal(
@@ -115,23 +112,31 @@ def plain_frame(dataset: Dataset, frame: bytes, limits: Limits) -> bytes:
     bits = stated_bits(dataset).allocated
     # Padding would make room for more pixels under the limit of the ratio.
     frame = decode.cut_at_end(jpeg2000.strip_jp2(frame), syntax)
-    frame_header.require_fit(frame, syntax, _shape(dataset), bits, limits.ratio)
+    frame_header.require_fit(frame, syntax, shape_of(dataset), bits, limits.ratio)
     return frame
 
 
-def stored_values(dataset: Dataset, frame: bytes | None) -> tuple[Stored, frozenset[Flag]]:
-    """Decode the first frame to stored values.
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """All pixels of a frame as the decoder gives them, with the bits that belong to the grey value and others.
+
+    Attributes
+    ----------
+    pixels : ndarray of (u)int8, (u)int16 or (u)int32, shape (rows, columns) or (rows, columns, 3)
+    coding : Coding
+    """
+
+    pixels: Stored
+    coding: Coding
+
+
+def decode_all(dataset: Dataset, frame: bytes | None) -> Decoded:
+    """Decode all pixels of the first frame.
 
     Parameters
     ----------
     frame : bytes or None
         The compressed frame (see `plain_frame`); None if the pixels are not compressed.
-
-    Returns
-    -------
-    ndarray of (u)int8, (u)int16 or (u)int32, shape (rows, columns) or (rows, columns, 3)
-    frozenset of Flag
-        See `cxrbatch.read.dicom.bits.grey_values`.
 
     Raises
     ------
@@ -139,115 +144,33 @@ def stored_values(dataset: Dataset, frame: bytes | None) -> tuple[Stored, frozen
         ``unsupported_transfer_syntax``, ``truncated`` or ``corrupt``.
     """
     syntax = uid.UID(transfer_syntax(dataset))
-    bits = stated_bits(dataset)
+    allocated = stated_bits(dataset).allocated
     if frame is not None:
-        decoded = _encapsulated(dataset, syntax, bits.allocated, frame)
-        coding = frame_header.coding_of(frame, syntax, bits.allocated)
-        return grey_values(decoded, bits, coding, partial(_padding, dataset))
+        pixels = _encapsulated(dataset, syntax, allocated, frame)
+        return Decoded(pixels, frame_header.coding_of(frame, syntax, allocated))
     if not syntax.is_transfer_syntax or syntax.is_encapsulated:
         raise _unsupported(syntax)
-    coding = frame_header.Coding(bits.allocated)
-    return grey_values(_native(dataset, syntax), bits, coding, partial(_padding, dataset))
+    return Decoded(_native(dataset, syntax), Coding(allocated))
 
 
-def reduced_from_source(dataset: Dataset, source: Source, begin: int, halvings: int) -> ReducedImage:
-    """Average the stored values of an uncompressed frame while it is read, a strip at a time.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The header.
-    begin : int
-        Offset of the element behind the header in the source, in bytes.
-
-    Raises
-    ------
-    NotReducible
-        The pixels are compressed, incomplete, padded, wider than BitsStored, or cannot be averaged for other reasons.
-    """
-    layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
-    bits = stated_bits(dataset)
-    raw = pixel_data.strips(source, begin, layout, 1 << halvings)
-    return _means(dataset, _each(raw, bits), (layout.rows, layout.columns), halvings, bits.stored)
-
-
-def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedImage:
-    """Decode stored values at a fraction of the size; see `cxrbatch.read.codecs.reduced`.
-
-    Parameters
-    ----------
-    frame : bytes or None
-        As in `stored_values`.
-
-    Raises
-    ------
-    NotReducible
-        The frame cannot be decoded at this size, or may hold padding.
-    """
-    syntax = transfer_syntax(dataset)
-    # Only the full image shows where padding is.
-    if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
-        raise NotReducible
-    bits = stated_bits(dataset)
-    form = reduced.Form(
-        shape=_shape(dataset),
-        allocated=bits.allocated,
-        stored=bits.stored,
-        high=bits.high,
-        signed=bits.signed,
-    )
-    return reduced.decode_reduced(frame, syntax, form, halvings)
-
-
-def reduced_from_pixels(
-    dataset: Dataset, stored: Stored, halvings: int, bits: int | None = None
-) -> ReducedImage:
-    """Average decoded stored values.
-
-    Parameters
-    ----------
-    bits : int, optional
-        As in `cxrbatch.read.block_means.block_means`.
-
-    Raises
-    ------
-    NotReducible
-        Some of the pixels are padding.
-    """
-    values = block_means.strips(stored, 1 << halvings)
-    return _means(dataset, values, stored.shape, halvings, bits)
-
-
-def _each(strips: Iterator[Stored], bits: Bits) -> Iterator[Stored]:
-    for strip in strips:
-        values = strip_values(strip, bits)
-        if values is None:
-            raise NotReducible
-        yield values
-
-
-def _means(
-    dataset: Dataset, values: Iterator[Stored], shape: tuple[int, ...], halvings: int, bits: int | None = None
-) -> ReducedImage:
-    block = 1 << halvings
-    means = block_means.block_means(_without_padding(dataset, values), block, bits)
-    return ReducedImage(means, block_means.extent_in_blocks(shape, block))
-
-
-def _without_padding(dataset: Dataset, values: Iterator[Stored]) -> Iterator[Stored]:
-    may_pad = el.number(dataset, "PixelPaddingValue") is not None
-    for strip in values:
-        if may_pad and _padded(dataset, strip).any():
-            raise NotReducible
-        yield strip
+def stored_values(dataset: Dataset, decoded: Decoded) -> tuple[Stored, frozenset[Flag]]:
+    """Extract the stored values; result and errors as in `cxrbatch.read.dicom.bits.grey_values`."""
+    return grey_values(decoded.pixels, stated_bits(dataset), decoded.coding, partial(_padding, dataset))
 
 
 def _encapsulated(dataset: Dataset, syntax: uid.UID, bits_allocated: int, frame: bytes) -> Stored:
     photometric = el.text(dataset, "PhotometricInterpretation")
-    return decode.decode(frame, syntax, _shape(dataset), bits_allocated, photometric)
+    return decode.decode(frame, syntax, shape_of(dataset), bits_allocated, photometric)
 
 
-def _shape(dataset: Dataset) -> tuple[int, ...]:
+def shape_of(dataset: Dataset) -> tuple[int, ...]:
+    """Read the shape of a frame from the header: (rows, columns), or (rows, columns, 3).
+
+    Raises
+    ------
+    Refusal
+        ``corrupt``.
+    """
     rows, columns = el.integer(dataset, "Rows", 0), el.integer(dataset, "Columns", 0)
     samples = el.integer(dataset, "SamplesPerPixel", 1)
     if min(rows, columns) < 1 or samples not in (1, 3):
@@ -261,7 +184,7 @@ def _native(dataset: Dataset, syntax: uid.UID) -> Stored:
     data = el.value_of(dataset, "PixelData")
     if not isinstance(data, bytes) or dataset["PixelData"].is_undefined_length:
         raise Refusal(Reason.CORRUPT, "PixelData has no length, and is not encapsulated")
-    expected = prod(_shape(dataset)) * stated_bits(dataset).allocated // 8
+    expected = prod(shape_of(dataset)) * stated_bits(dataset).allocated // 8
     if el.text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         expected = expected // 3 * 2
     if len(data) < expected:
@@ -289,7 +212,7 @@ def _state_defaults(dataset: Dataset) -> None:
 
 def _padding(dataset: Dataset, containers: Stored) -> NDArray[np.bool_] | None:
     """Find padding as `_padded`; None where none is declared."""
-    return None if el.number(dataset, "PixelPaddingValue") is None else _padded(dataset, containers)
+    return None if el.number(dataset, "PixelPaddingValue") is None else is_padding(dataset, containers)
 
 
 def valid_mask(dataset: Dataset, stored: Stored) -> NDArray[np.bool_] | None:
@@ -302,11 +225,12 @@ def valid_mask(dataset: Dataset, stored: Stored) -> NDArray[np.bool_] | None:
     """
     if el.number(dataset, "PixelPaddingValue") is None:
         return None
-    padded = _padded(dataset, stored)
+    padded = is_padding(dataset, stored)
     return ~padded if padded.any() and not padded.all() else None
 
 
-def _padded(dataset: Dataset, stored: Stored) -> NDArray[np.bool_]:
+def is_padding(dataset: Dataset, stored: Stored) -> NDArray[np.bool_]:
+    """Find the pixels that have the padding value, or lie in the range of padding, of the header."""
     padding = el.number(dataset, "PixelPaddingValue") or 0.0
     limit = el.number(dataset, "PixelPaddingRangeLimit")
     low, high = sorted((padding, padding if limit is None else limit))
