@@ -153,7 +153,7 @@ def _opened(ref: ImageRef, patients: PatientRule, data: bytes, limits: Limits) -
     if size.rows * size.columns <= limits.pixels:
         codestream = decode.cut_at_end(codestream, syntax)
         n_bytes = size.rows * size.columns * size.samples * (1 if size.bits <= 8 else 2)
-        frame_header.require_ratio(n_bytes, codestream, limits.ratio)
+        frame_header.require_ratio(n_bytes, len(codestream), limits.ratio)
     return OpenCodestream(ref, header, codestream, syntax, size.samples, size.bits, _orientation(data))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless
 
-from cxrbatch.read.codecs.bit_planes import without_low_planes
+from cxrbatch.read.codecs.bit_planes import coarse_codestream, without_low_planes
 from cxrbatch.read.codecs.packet_header import BitReader, TagTree, packed, read_passes, write_passes
 from cxrbatch.read.codecs.reduced import Form, Jpeg2KAtLevel, decode_reduced
 
@@ -73,6 +73,17 @@ def test_pixels_are_near_and_the_codestream_says_less(options: dict[str, Any]) -
     apart = np.abs(found - decode(codestream))
     assert 0 < apart.mean() < 512
     assert apart.max() < 6 * 512
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_first_bytes_give_the_same_or_nothing(options: dict[str, Any]) -> None:
+    codestream, halvings = encode(drawing(16), **options), min(options.get("num_resolutions", 6) - 1, 2)
+    whole = without_low_planes(codestream, halvings, 64)
+    cuts = np.linspace(1, len(codestream), 60).astype(int)
+    found = [coarse_codestream(codestream[:n_bytes], halvings, 64) for n_bytes in cuts.tolist()]
+    first = found.index(whole)
+    assert found == [None] * first + [whole] * (len(cuts) - first)
+    assert 0 < first < (len(cuts) / 4 if halvings == 2 else len(cuts))
 
 
 @pytest.mark.parametrize("bits_used", [16, 12, 9])

@@ -60,10 +60,18 @@ def without_low_planes(codestream: bytes, halvings: int, step: float) -> bytes:
         The codestream as it is where it is damaged, or not of the usual kind: packets by resolution, no markers among
         them, one codeword segment for each code-block.
     """
+    return coarse_codestream(codestream, halvings, step) or codestream
+
+
+def coarse_codestream(codestream: bytes, halvings: int, step: float) -> bytes | None:
+    """Make the codestream that `without_low_planes` returns; None where it would return the one that it is given.
+
+    The first bytes of a codestream are sufficient, if they hold the packets of the levels that are wanted.
+    """
     try:
         packets = b"".join(_packets(_Coding.of(codestream), _tile(codestream), halvings, step))
     except (_NotPlain, NoMainHeader, IndexError, KeyError, struct.error):
-        return codestream
+        return None
     kept = marker_segments(codestream)
     main = (marker + struct.pack(">H", len(kept[marker]) + 2) + kept[marker] for marker in (_SIZ, _COD, _QCD))
     tile = struct.pack(">2sHHIBB2s", _SOT, 10, 0, _SOT_BYTES + 2 + len(packets), 0, 1, _SOD)

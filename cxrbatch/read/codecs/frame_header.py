@@ -86,10 +86,10 @@ def require_fit(
         _require_segments(frame, by_header)
     else:
         _require_same(size_of(frame, transfer_syntax), by_header, uid.UID(transfer_syntax).name)
-    require_ratio(prod(shape) * bits // 8, frame, most_ratio)
+    require_ratio(prod(shape) * bits // 8, len(frame), most_ratio)
 
 
-def require_ratio(n_bytes: int, frame: bytes, most_ratio: float) -> None:
+def require_ratio(n_bytes: int, n_compressed: int, most_ratio: float) -> None:
     """Refuse a frame of which each byte would decode to more than `most_ratio` bytes of pixels.
 
     Raises
@@ -97,10 +97,10 @@ def require_ratio(n_bytes: int, frame: bytes, most_ratio: float) -> None:
     Refusal
         ``too_large``.
     """
-    if n_bytes > most_ratio * len(frame):
+    if n_bytes > most_ratio * n_compressed:
         raise Refusal(
             Reason.TOO_LARGE,
-            f"{n_bytes} bytes of pixels out of {len(frame)} compressed, limit {most_ratio:g} times as many",
+            f"{n_bytes} bytes of pixels out of {n_compressed} compressed, limit {most_ratio:g} times as many",
         )
 
 

@@ -18,7 +18,7 @@ from pydicom import uid
 
 from cxrbatch.read.block_means import block_sums, extent_in_blocks, strips
 from cxrbatch.read.byte_order import is_noise, variation
-from cxrbatch.read.codecs.bit_planes import without_low_planes
+from cxrbatch.read.codecs.bit_planes import coarse_codestream, without_low_planes
 from cxrbatch.read.codecs.decode import nothing_ignored, rle_planes
 from cxrbatch.read.codecs.jpeg2000 import MainHeader, is_reversible, n_levels
 from cxrbatch.read.wrapped import may_be_wrapped
@@ -28,6 +28,8 @@ _MOST_DCT_HALVINGS = 3
 _JPEG_READ_BYTES = 4 << 20
 """What Pillow reads of a JPEG at a time: by default 64 KiB, and each time it copies what the decoder left."""
 _SAMPLED_ROW = 61
+_Reduce = Callable[[bytes, int, float], bytes]
+"""`without_low_planes`, or another function with the same parameters."""
 _STEPS = 128
 """Into so many steps the range of stored values is divided by the lowest bit plane of JPEG 2000 that is decoded."""
 
@@ -66,8 +68,30 @@ def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int
     NotReducible
         The frame cannot be decoded at this size.
     """
+    return _reduced(lambda: _DECODERS[transfer_syntax](frame, form, halvings))
+
+
+def decode_start(first_bytes: bytes, form: Form, halvings: int) -> ReducedImage:
+    """Decode one monochrome JPEG 2000 frame at ``1 / 2**halvings`` of its size from its first bytes.
+
+    The lowest resolution levels stand first, as a rule. Result as of `decode_reduced`, to the last bit.
+
+    Raises
+    ------
+    NotReducible
+        These bytes are not sufficient, or the frame cannot be decoded at this size.
+    """
+    return _reduced(lambda: _jpeg2k(first_bytes, form, halvings, _coarse))
+
+
+def start_is_sufficient(transfer_syntax: str) -> bool:
+    """Check whether `decode_start` may decode images of the transfer syntax."""
+    return _DECODERS.get(transfer_syntax) is _jpeg2k
+
+
+def _reduced(decode: Callable[[], ReducedImage]) -> ReducedImage:
     try:
-        return _DECODERS[transfer_syntax](frame, form, halvings)
+        return decode()
     except MemoryError:
         raise
     except Exception as error:
@@ -143,18 +167,27 @@ def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
         return ReducedImage(np.asarray(image, np.float32), extent)
 
 
-def _jpeg2k(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
+def _jpeg2k(
+    codestream: bytes, form: Form, halvings: int, reduce: _Reduce = without_low_planes
+) -> ReducedImage:
     precision = _plain_header(codestream, form, halvings).precision
-    stored = _jpeg2k_at_level(codestream, precision, halvings, (1 << precision) / _STEPS)
+    stored = _jpeg2k_at_level(reduce(codestream, halvings, (1 << precision) / _STEPS), precision, halvings)
     n_used = int(stored.max()) - int(stored.min()) + 1
     if 2 * n_used <= 1 << precision:  # such as 12 bits in 16
-        stored = _jpeg2k_at_level(codestream, precision, halvings, n_used / _STEPS)
+        stored = _jpeg2k_at_level(reduce(codestream, halvings, n_used / _STEPS), precision, halvings)
     pixels = stored.astype(np.float32) - (1 << (precision - 1) if form.signed else 0)
     return _of_low_pass(pixels, codestream, form, halvings)
 
 
-def _jpeg2k_at_level(codestream: bytes, precision: int, halvings: int, step: float) -> NDArray[np.integer]:
-    with Jpeg2KAtLevel(io.BytesIO(without_low_planes(codestream, halvings, step)), halvings) as image:
+def _coarse(first_bytes: bytes, halvings: int, step: float) -> bytes:
+    found = coarse_codestream(first_bytes, halvings, step)
+    if found is None:
+        raise NotReducible
+    return found
+
+
+def _jpeg2k_at_level(codestream: bytes, precision: int, halvings: int) -> NDArray[np.integer]:
+    with Jpeg2KAtLevel(io.BytesIO(codestream), halvings) as image:
         values = np.asarray(image)
     # Pillow shifts all values to the upper end of 8 or 16 bits, and makes signed values at least 0.
     return values >> (8 * values.itemsize - precision)

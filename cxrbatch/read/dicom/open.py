@@ -21,7 +21,7 @@ from cxrbatch.read.dicom.pixel_data import frame_of_dataset, frame_of_source, is
 from cxrbatch.read.dicom.presentation import presentation, reduced_presentation
 from cxrbatch.read.dicom.sanity import LONGEST_READ_BYTES, check_structure, too_deep
 from cxrbatch.read.dicom.source import Source, open_source, plain_bytes
-from cxrbatch.read.dicom.stored_means import reduced_from_source
+from cxrbatch.read.dicom.stored_means import reduced_from_source, reduced_from_start
 from cxrbatch.read.dicom.stored_values import correct_syntax, plain_frame, transfer_syntax
 from cxrbatch.read.greyscale import Presentation
 from cxrbatch.reasons import Flag, Reason, Refusal
@@ -63,7 +63,11 @@ class OpenDicom:
         halvings = block_means.halvings(self.header.rows, self.header.columns, least_px)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored = self._while_reading(halvings) or self._after_reading(halvings, as_displayed=as_displayed)
+            stored = (
+                self._while_reading(halvings)
+                or self._from_start(halvings)
+                or self._after_reading(halvings, as_displayed=as_displayed)
+            )
         found = read_orientation(self.dataset).lay(stored)
         return CxrImage(
             ref=self.ref,
@@ -80,6 +84,15 @@ class OpenDicom:
             return None
         means = partial(reduced_from_source, self.dataset, self.source, self.pixels_begin, halvings)
         return reduced_presentation(self.dataset, means)
+
+    def _from_start(self, halvings: int) -> Presentation | None:
+        """Reduce JPEG 2000 of which only the first bytes are read; None where that is not possible."""
+        if not halvings:
+            return None
+        place = self.source, self.pixels_begin
+        return reduced_presentation(
+            self.dataset, partial(reduced_from_start, self.dataset, *place, halvings, self.limits.ratio)
+        )
 
     def _after_reading(self, halvings: int, *, as_displayed: bool) -> Presentation:
         frame = self._frame()

@@ -1,6 +1,7 @@
 """Read the pixel data of a DICOM file: the element, a compressed frame, or uncompressed pixels in strips."""
 
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -23,6 +24,7 @@ _PIXEL_DATA = 0x7FE00010
 _FLOATING_POINT = (0x7FE00008, 0x7FE00009)  # FloatPixelData, DoubleFloatPixelData
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _DELIMITER_BYTES = 8
+_FIRST_BYTES, _LAST_BYTES = 1 << 17, 1 << 10
 _SYNTAXES = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
 
 
@@ -159,7 +161,7 @@ def _next_element(
 _HEADS = (b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff", b"\xe0\x7f\x10\x00OW\0\0\xff\xff\xff\xff")
 """First bytes of all encapsulated PixelData: undefined length, explicit VR, little-endian (PS3.5 A.4)."""
 
-_ITEM_TAG = b"\xfe\xff\x00\xe0"
+_ITEM_TAG, _END_TAG = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 _LENGTH_BYTES = 4
 """Length of the delimiter, which stands behind its tag and which a truncated file lacks."""
@@ -190,6 +192,63 @@ def frame_of_source(source: Source, begin: int) -> bytes | None:
             return None
         needed = stream.tell() + _LENGTH_BYTES
         return frame if needed <= n_bytes_of(stream) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameStart:
+    """The first and the last bytes of a compressed frame.
+
+    Attributes
+    ----------
+    first, last : bytes
+        All of a short frame.
+    n_bytes : int
+        Length of the frame.
+    """
+
+    first: bytes
+    last: bytes
+    n_bytes: int
+
+
+def start_of_frame(source: Source, begin: int, share: float) -> FrameStart | None:
+    """Read the first bytes of the one compressed frame, and the last ones; what is between is not read.
+
+    Parameters
+    ----------
+    begin : int
+        As of `frame_of_source`.
+    share : float
+        Share of the frame to read, 0–1, beyond 128 KiB.
+
+    Returns
+    -------
+    FrameStart or None
+        None where that is not one complete fragment in the usual form.
+    """
+    with open_source(source) as stream:
+        stream.seek(begin)
+        if stream.read(len(_HEADS[0])) not in _HEADS:
+            return None
+        stream.seek(_item_length(stream) or 0, os.SEEK_CUR)  # Basic Offset Table
+        n_bytes, place = _item_length(stream), stream.tell()
+        if not n_bytes or place + n_bytes + _DELIMITER_BYTES > n_bytes_of(stream):
+            return None
+        stream.seek(place)
+        first = stream.read(min(_FIRST_BYTES + int(share * n_bytes), n_bytes))
+        stream.seek(place + max(n_bytes - _LAST_BYTES, 0))
+        last = stream.read(min(_LAST_BYTES, n_bytes))
+        if stream.read(len(_END_TAG)) != _END_TAG:
+            return None
+        return FrameStart(first=first, last=last, n_bytes=n_bytes)
+
+
+def _item_length(stream: BinaryIO) -> int | None:
+    """Read tag and length of an item; None where there is no item, or it does not state its length."""
+    head = stream.read(_DELIMITER_BYTES)
+    length = int.from_bytes(head[len(_ITEM_TAG) :], "little")
+    is_item = len(head) == _DELIMITER_BYTES and head.startswith(_ITEM_TAG)
+    return length if is_item and length != _UNDEFINED_LENGTH else None
 
 
 def is_encapsulated(dataset: Dataset) -> bool:

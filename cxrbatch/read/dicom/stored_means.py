@@ -5,12 +5,13 @@ averaged so: where bits, signs or padding leave a doubt, `NotReducible` says tha
 """
 
 from collections.abc import Iterator
+from math import prod
 
 from pydicom import uid
 from pydicom.dataset import Dataset
 
 from cxrbatch.read import block_means
-from cxrbatch.read.codecs import reduced
+from cxrbatch.read.codecs import decode, frame_header, reduced
 from cxrbatch.read.codecs.frame_header import Coding
 from cxrbatch.read.dicom import elements as el
 from cxrbatch.read.dicom import pixel_data
@@ -18,7 +19,11 @@ from cxrbatch.read.dicom.bits import Bits, plain_values, stated_bits
 from cxrbatch.read.dicom.source import Source
 from cxrbatch.read.dicom.stored_values import Decoded, is_padding, shape_of, transfer_syntax
 from cxrbatch.read.greyscale import Stored
+from cxrbatch.reasons import Refusal
 from cxrbatch.resample import NotReducible, ReducedImage
+
+_SHARE_OF_LEVEL = 4.0
+"""Share of the bytes that a resolution level and those below it may have, over its share of the samples."""
 
 
 def reduced_from_source(dataset: Dataset, source: Source, begin: int, halvings: int) -> ReducedImage:
@@ -54,6 +59,38 @@ def reduced_from_decoded(dataset: Dataset, decoded: Decoded, halvings: int) -> R
     return _means_of_plain(dataset, strips, decoded.pixels.shape, decoded.coding, halvings)
 
 
+def reduced_from_start(
+    dataset: Dataset, source: Source, begin: int, halvings: int, most_ratio: float
+) -> ReducedImage:
+    """Decode JPEG 2000 at a fraction of its size from the first bytes of its frame, so that the others are not read.
+
+    Parameters
+    ----------
+    begin : int
+        As of `reduced_from_source`.
+    most_ratio : float
+        See `cxrbatch.limits.Limits.ratio`.
+
+    Raises
+    ------
+    NotReducible
+        Another format, or all of the frame is needed: to decode it, or to say what is wrong.
+    """
+    syntax = transfer_syntax(dataset)
+    if not reduced.start_is_sufficient(syntax) or "PixelPaddingValue" in dataset:
+        raise NotReducible
+    form = _form(dataset)
+    start = pixel_data.start_of_frame(source, begin, _SHARE_OF_LEVEL / 4**halvings)
+    if start is None:
+        raise NotReducible
+    try:
+        decode.cut_at_end(start.last, syntax)
+        frame_header.require_ratio(prod(form.shape) * form.allocated // 8, start.n_bytes, most_ratio)
+    except Refusal as refusal:
+        raise NotReducible from refusal
+    return reduced.decode_start(start.first, form, halvings)
+
+
 def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) -> ReducedImage:
     """Decode stored values at a fraction of the size; see `cxrbatch.read.codecs.reduced`.
 
@@ -71,15 +108,18 @@ def reduced_in_codestream(dataset: Dataset, frame: bytes | None, halvings: int) 
     # Only the full image shows where padding is.
     if frame is None or not reduced.can_reduce(syntax) or "PixelPaddingValue" in dataset:
         raise NotReducible
+    return reduced.decode_reduced(frame, syntax, _form(dataset), halvings)
+
+
+def _form(dataset: Dataset) -> reduced.Form:
     bits = stated_bits(dataset)
-    form = reduced.Form(
+    return reduced.Form(
         shape=shape_of(dataset),
         allocated=bits.allocated,
         stored=bits.stored,
         high=bits.high,
         signed=bits.signed,
     )
-    return reduced.decode_reduced(frame, syntax, form, halvings)
 
 
 def reduced_from_pixels(
