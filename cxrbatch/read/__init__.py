@@ -19,7 +19,7 @@ __all__ = [
     "read_shown",
 ]
 
-READING_VERSION = 5
+READING_VERSION = 6
 """Raise it with every change of what is read of a file: pixels, header, patient, flags, reasons, pixel check.
 
 Whatever a state remembers of another version is read again, if the file is still there."""
