@@ -20,7 +20,7 @@ from cxrbatch.read.codecs.reduced import Form, can_reduce, decode_reduced
 from cxrbatch.read.greyscale import Presentation, Stored, Values, full_range, presentation_of_colours
 from cxrbatch.read.patient_rule import PatientRule
 from cxrbatch.read.without_header import image_without_header
-from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
+from cxrbatch.read.wrapped import require_unwrapped
 from cxrbatch.reasons import Reason, Refusal
 from cxrbatch.records import CxrImage, FileKind, ImageHeader, ImageRef
 from cxrbatch.resample import Box, NotReducible
@@ -92,7 +92,7 @@ class OpenCodestream:
             found = decode_reduced(self.codestream, self.syntax, form, n_halvings)
         except NotReducible:
             return None
-        return None if may_be_wrapped(found.pixels) else (found.pixels, found.extent)
+        return found.pixels, found.extent
 
     def _full(self, n_halvings: int) -> tuple[Stored | Values, Box | None]:
         pixels = decode.decode(self.codestream, self.syntax, self._shape, self.bits, photometric="")

@@ -66,7 +66,7 @@ def decode_reduced(frame: bytes, transfer_syntax: str, form: Form, halvings: int
     Raises
     ------
     NotReducible
-        The frame cannot be decoded at this size.
+        The frame cannot be decoded at this size, or its grey values may have wrapped around.
     """
     return _reduced(lambda: _DECODERS[transfer_syntax](frame, form, halvings))
 
@@ -140,7 +140,7 @@ def _rle(frame: bytes, form: Form, halvings: int) -> ReducedImage:
         stored *= np.float32(256)
         stored += low
     stored /= np.float32(block * block)
-    return ReducedImage(stored, extent_in_blocks(form.shape, block))
+    return ReducedImage(_unwrapped(stored), extent_in_blocks(form.shape, block))
 
 
 def _bits_used(planes: Iterator[NDArray[np.uint8]], form: Form) -> Iterator[tuple[NDArray[np.uint8], int]]:
@@ -164,7 +164,7 @@ def _jpeg(codestream: bytes, form: Form, halvings: int) -> ReducedImage:
         if form.signed or form.stored < 8 or image.mode != "L" or image.size[::-1] != form.shape:
             raise NotReducible
         extent = draft(image, halvings)
-        return ReducedImage(np.asarray(image, np.float32), extent)
+        return ReducedImage(_unwrapped(np.asarray(image, np.float32)), extent)
 
 
 def _jpeg2k(
@@ -240,11 +240,16 @@ def _plain_header(codestream: bytes, form: Form, halvings: int) -> MainHeader:
 
 def _of_low_pass(samples: NDArray[np.float32], codestream: bytes, form: Form, halvings: int) -> ReducedImage:
     """Make means of the samples of a lower resolution level; those of the irreversible filter (9/7) are near them."""
-    if is_reversible(codestream):
-        if may_be_wrapped(samples):  # contour bands would be smoothed away
-            raise NotReducible
-        samples = _without_gain(samples)
-    return ReducedImage(samples, _low_pass_extent(form.shape, halvings))
+    plain = _unwrapped(samples)  # before contour bands are smoothed away
+    means = _without_gain(plain) if is_reversible(codestream) else plain
+    return ReducedImage(means, _low_pass_extent(form.shape, halvings))
+
+
+def _unwrapped(means: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Raise `NotReducible` where grey values may have wrapped around: only the full image shows whether they have."""
+    if may_be_wrapped(means):
+        raise NotReducible
+    return means
 
 
 def _without_gain(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ from cxrbatch.read.greyscale import (
     display_range,
     presentation_of_colours,
 )
-from cxrbatch.read.wrapped import may_be_wrapped, require_unwrapped
+from cxrbatch.read.wrapped import require_unwrapped
 from cxrbatch.reasons import Flag, Reason, Refusal
 from cxrbatch.resample import Box, NotReducible, ReducedImage
 
@@ -96,7 +96,7 @@ def reduced_presentation(dataset: Dataset, decode: Callable[[], ReducedImage]) -
         means = decode()
     except NotReducible:
         return None
-    return None if may_be_wrapped(means.pixels) else _of_means(dataset, means, signed=is_signed(dataset))
+    return _of_means(dataset, means, signed=is_signed(dataset))
 
 
 def _photometric(dataset: Dataset) -> str:

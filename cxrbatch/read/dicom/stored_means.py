@@ -19,6 +19,7 @@ from cxrbatch.read.dicom.bits import Bits, plain_values, stated_bits
 from cxrbatch.read.dicom.source import Source
 from cxrbatch.read.dicom.stored_values import Decoded, is_padding, shape_of, transfer_syntax
 from cxrbatch.read.greyscale import Stored
+from cxrbatch.read.wrapped import may_be_wrapped
 from cxrbatch.reasons import Refusal
 from cxrbatch.resample import NotReducible, ReducedImage
 
@@ -39,7 +40,8 @@ def reduced_from_source(dataset: Dataset, source: Source, begin: int, halvings: 
     Raises
     ------
     NotReducible
-        The pixels are compressed, incomplete, padded, wider than BitsStored, or cannot be averaged for other reasons.
+        The pixels are compressed, incomplete, padded, wider than BitsStored, may have wrapped around, or cannot be
+        averaged for other reasons.
     """
     layout = pixel_data.layout(dataset, uid.UID(transfer_syntax(dataset)))
     raw = pixel_data.strips(source, begin, layout, 1 << halvings)
@@ -145,7 +147,10 @@ def _means_of_plain(
     dataset: Dataset, strips: Iterator[Stored], shape: tuple[int, ...], coding: Coding, halvings: int
 ) -> ReducedImage:
     bits = stated_bits(dataset)
-    return _means(dataset, _each_plain(strips, bits, coding), shape, halvings, bits.stored)
+    means = _means(dataset, _each_plain(strips, bits, coding), shape, halvings, bits.stored)
+    if may_be_wrapped(means.pixels):
+        raise NotReducible
+    return means
 
 
 def _each_plain(strips: Iterator[Stored], bits: Bits, coding: Coding) -> Iterator[Stored]:
