@@ -221,19 +221,20 @@ def classify(path: Path, name: str, version: FileVersion = UNKNOWN_VERSION) -> I
     try:
         with open_regular(path, follow=version == UNKNOWN_VERSION) as stream:
             head, now = stream.read(HEAD_BYTES), os.fstat(stream.fileno())
-        non_image = _describe_non_image(name, head)
     except NotRegular as thing:
-        head, now = b"", thing.found
-        non_image = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
+        failure = Failure(name=name, reason=Reason.NOT_AN_IMAGE, detail="not a regular file", skipped=True)
+        return _still_changing(name) if has_changed(version, thing.found) else failure
     except OSError as error:
         return Failure(name=name, reason=Reason.UNREADABLE, detail=_in_words(error))
     except ValueError:  # a zero character, which no file of a folder has in its name
         return Failure(name=name, reason=Reason.UNREADABLE, detail="no file can have this name")
     if kind := sniff(head):
         return ImageRef(path=path, name=name, kind=kind, version=version)
-    if has_changed(version, now):
-        return Failure(name=name, reason=Reason.STILL_CHANGING, detail="it changed after it was found")
-    return non_image
+    return _still_changing(name) if has_changed(version, now) else _describe_non_image(name, head)
+
+
+def _still_changing(name: str) -> Failure:
+    return Failure(name=name, reason=Reason.STILL_CHANGING, detail="it changed after it was found")
 
 
 def sniff(head: bytes) -> FileKind | None:

@@ -4,10 +4,11 @@ import datetime as dt
 import json
 import sqlite3
 import sys
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
+from cxrbatch._lib.safe_open import FileVersion
 from cxrbatch.records import Failure, FoundFile, ImageHeader, ImageRef, Outcome
 from cxrbatch.state.codec import decode, decode_key, encode, encode_key
 from cxrbatch.state.records import (
@@ -17,6 +18,7 @@ from cxrbatch.state.records import (
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
+_VERSION_COLUMNS = tuple(field.name for field in fields(FileVersion))
 _HEADER_COLUMNS = ("patient_id", "issuer_of_patient_id", "accession_number", "sop_instance_uid")
 
 
@@ -51,7 +53,7 @@ def version_columns(file: FoundFile | ImageRef, context: RunContext) -> dict[str
         "root": json_text(context.root),
         "name": json_text(file.name),
         "settings": context.settings,
-        **asdict(file.version),
+        **{column: getattr(file.version, column) for column in _VERSION_COLUMNS},
     }
 
 
