@@ -1,7 +1,7 @@
 """Decoding alone, written without the program's code but for two formats: the yardstick of `speed.py`.
 
 `full` is the fastest decoder known for a format at full size, `cheapest` the cheapest way known to the smallest image
-that the input of the shipped network allows (of 3000 × 2500 pixels, 750 × 625 for an input of 256 × 256): by block
+that the input of the shipped network allows (of 3000 × 2500 pixels, 375 × 313 for an input of 160 × 160): by block
 sums, or by what the format offers (DCT scaling, resolution levels). Of PNG and JPEG 2000 the program's own way of
 decoding, of reading the first bytes only, and of leaving out bit planes is the cheapest known.
 """

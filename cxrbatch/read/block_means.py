@@ -121,9 +121,8 @@ def _sum_rows(pixels: NDArray[Any], block: int, bits: int) -> NDArray[Any]:
 
     Adding pixels of another type takes NumPy three times as long, and few radiographs use all bits of their type.
     """
-    n = min(
-        block, 1 << max(pixels.dtype.itemsize * 8 - bits, 0)
-    )  # a header may state more bits than there are
+    n_free = max(pixels.dtype.itemsize * 8 - bits, 0)  # a header may state more bits than there are
+    n = min(block, 1 << n_free)
     few = _add(pixels, n, pixels.dtype)
     return few if n == block else _add(few, block // n, _sum_type(pixels.dtype, block))
 

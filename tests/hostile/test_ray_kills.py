@@ -160,20 +160,20 @@ def test_ten_kills(
 ) -> None:
     """Readers, networks and the second node die, in any order; a node that has died is started again."""
     out, state = tmp_path / "report.csv", tmp_path / "state.sqlite"
-    starter, starting = ThreadPoolExecutor(1), None
+    starting = None
     victims = ["read_block"] * 4 + ["Scorer"] * 3 + ["node"] * (N_KILLS - 7)
     random.Random(0).shuffle(victims)
     run = start(command(out, "--state", str(state)), nodes)
-    for number, victim in enumerate(victims):
-        wait_for_files(number * N_FILES // (N_KILLS + 2), state, run)
-        if victim == "node":
-            nodes.kill(starting.result() if starting else nodes.started[-1])
-            starting = starter.submit(nodes.start, 1)  # meanwhile others are killed
-        else:
-            kill_one(f"ray::{victim}", run)
-    assert run.poll() is None, ENDED_TOO_SOON
-    finish(run)
-    starter.shutdown()
+    with ThreadPoolExecutor(1) as starter:
+        for number, victim in enumerate(victims):
+            wait_for_files(number * N_FILES // (N_KILLS + 2), state, run)
+            if victim == "node":
+                nodes.kill(starting.result() if starting else nodes.started[-1])
+                starting = starter.submit(nodes.start, 1)  # meanwhile others are killed
+            else:
+                kill_one(f"ray::{victim}", run)
+        assert run.poll() is None, ENDED_TOO_SOON
+        finish(run)
     assert tables(out) == expected
 
 
