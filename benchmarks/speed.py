@@ -20,6 +20,8 @@ How it is measured:
   whatever is neither.
 * **in processor time**: (cheapest decode + network) / processor time of a further image. It is the efficiency of a
   machine that nobody else uses: where a virtual processor is taken away, seconds pass and processor time does not.
+  **the same, by libraries**: with decoding by what libraries offer in place of the cheapest decode, which holds this
+  program's own ways to decode PNG and JPEG 2000.
 * **reading**: header and pixels to presentation values, by the program's own code, as its readers do it. **of reading
   + network** = images/s / the limit with this in place of the cheapest decode.
 * **naive** (`naive.py`): one process, `pydicom.pixel_array`, full-size float32, resize, `model.predict` one by one;
@@ -49,7 +51,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import growth
 from benchmarks.command import Run, printed_json, screen, screen_watched
 from benchmarks.comparison import compare, sentence
-from benchmarks.decoders import alone, cheapest, full
+from benchmarks.decoders import alone, by_libraries, cheapest, full
 from benchmarks.reading import reading
 from benchmarks.speed_figures import Figures, Further, Spread, costs, limit, ratios, table
 from benchmarks.speed_files import FULL_SIZE, GROUPS, MIXED, draw, formats_of, linked, write_group
@@ -124,7 +126,7 @@ class Bench:
             for decode in (cheapest, full)
             for n_processes in (1, options.cores)
         )
-        own = alone(reading, few, options.cores, options.rounds)
+        own, libraries = (alone(how, few, options.cores, options.rounds) for how in (reading, by_libraries))
         naive = printed_json("naive.py", *map(str, few))
         at_most = limit(light.processor_s, self._network_s, options.cores)
         self._start_s = self._start_s or self.run(files, 1).wall
@@ -141,6 +143,7 @@ class Bench:
             further=tuple(Further.between(short, long, n_more) for short, long in pairs),
             cheapest=light,
             cheapest_busy=light_busy,
+            libraries_busy=libraries,
             codec=codec,
             codec_busy=codec_busy,
             reading_busy=own,

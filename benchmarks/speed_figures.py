@@ -84,6 +84,8 @@ class Figures:
         One for each repeat.
     cheapest, cheapest_busy, codec, codec_busy : Alone
         In one process; ``busy``: in one process for each processor.
+    libraries_busy : Alone
+        The same of what libraries offer, see `benchmarks.decoders.by_libraries`.
     reading_busy : Alone
         The same of what the program itself does to read a file.
     network_s : float
@@ -100,6 +102,7 @@ class Figures:
     further: tuple[Further, ...]
     cheapest: Alone
     cheapest_busy: Alone
+    libraries_busy: Alone
     codec: Alone
     codec_busy: Alone
     reading_busy: Alone
@@ -131,7 +134,15 @@ class Figures:
     @property
     def processor_efficiency(self) -> Spread:
         """Share of the processor time of a further image that is the cheapest decode and the network."""
-        useful = self.cheapest_busy.processor_s + self.network_s
+        return self._share(self.cheapest_busy)
+
+    @property
+    def library_efficiency(self) -> Spread:
+        """The same of decoding by libraries and the network; above 1 where the program decodes cheaper than they."""
+        return self._share(self.libraries_busy)
+
+    def _share(self, decode: Alone) -> Spread:
+        useful = decode.processor_s + self.network_s
         return Spread.of(useful / one.processor for one in self.further)
 
     @property
@@ -168,6 +179,7 @@ def ratios(group: str, found: Figures) -> dict[str, str]:
         "limit": f"{found.limit:.1f}",
         "efficiency": found.efficiency.text(2),
         "in processor time": found.processor_efficiency.text(2),
+        "the same, by libraries": found.library_efficiency.text(2),
         "of reading + network": found.beside_reading.text(2),
         "overhead, CPU ms": found.overhead_s.text(1, 1000),
         "naive, images/s": f"{1 / found.naive_s:.2f}{found.naive_mark}",
@@ -187,6 +199,7 @@ def costs(group: str, found: Figures) -> dict[str, str]:
         "command": found.processor_s.text(1, 1000),
         "cheapest decode": cheap,
         "the same, all processors busy": cheap_busy,
+        "by libraries, all processors busy": f"{found.libraries_busy.processor_s * 1000:.2f}",
         "reading": f"{found.reading_busy.processor_s * 1000:.2f}",
         "network": f"{found.network_s * 1000:.2f}",
         "full-size codec": codec,
