@@ -185,7 +185,7 @@ def targets_section(evaluation: Evaluation) -> Section | None:
     return section(
         "targets",
         "What it was meant to reach",
-        "At sites that took no part in training.",
+        "At sites that took no part in training, where not stated otherwise.",
         table(("what", "target", "measured", "outcome"), 4, rows) if evaluation else None,
     )
 

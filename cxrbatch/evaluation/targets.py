@@ -1,14 +1,15 @@
 """Compare an evaluation with the targets of a bundle: evaluation in, targets with their outcome out.
 
-Only figures of a site that took no part in training count. Where that is not known, the outcome states it.
+Only figures of a site that took no part in training count, where a target does not ask for patients held out. Where
+that is not known, the outcome states it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cxrbatch.datasets import OF_CHILDREN
-from cxrbatch.evaluation.matched import area_of, site_auroc
+from cxrbatch.evaluation.matched import site_auroc
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.pages import figure, interval, percent
 
@@ -53,13 +54,26 @@ URGENT_HEALTHY = Limit(bound=0.10, at_least=False, share=True)
 ILL = "pneumonia against normal"
 COVID = "COVID-19 against normal"
 KIND = "COVID-19 against other pneumonia"
+ANY = "any pneumonia against normal"
 
-_AUROCS = (
+_Sought = Sequence[tuple[str, str, Limit]]
+"""Site, question and limit of each target."""
+
+_AUROCS: _Sought = (
     ("nih", ILL, USEFUL_AUROC),
     ("kaggle", ILL, Limit(bound=0.92)),
     ("ieee8023", COVID, USEFUL_AUROC),
     ("ieee8023/radiopaedia.org", KIND, Limit(bound=0.70)),
     ("ieee8023/eurorad.org", KIND, Limit(bound=0.70)),
+    ("siim", COVID, Limit(bound=0.76)),
+)
+_HELD_OUT_AUROCS: _Sought = (
+    ("siim", COVID, Limit(bound=0.92)),
+    ("siim", KIND, Limit(bound=0.78)),
+)
+_HELD_OUT_PERSONS: _Sought = (
+    ("siim", COVID, Limit(bound=0.85)),
+    ("siim", ANY, Limit(bound=0.75)),
 )
 
 
@@ -110,7 +124,8 @@ def targets(evaluation: Mapping[str, Any]) -> list[Target]:
     list of Target
         Those not reached first, then those not measured, then those reached.
     """
-    found = [*_aurocs(evaluation), *_without_lungs(evaluation), *_markers(evaluation), *_urgent(evaluation)]
+    parts = (_aurocs, _held_out, _without_lungs, _markers, _urgent)
+    found = [target for part in parts for target in part(evaluation)]
     return sorted(found, key=lambda target: (not target.missed, target.value is not None))
 
 
@@ -134,16 +149,39 @@ def _counts(row: Mapping[str, Any]) -> bool:
 
 
 def _aurocs(evaluation: Mapping[str, Any]) -> Iterator[Target]:
-    for site, contrast, limit in _AUROCS:
-        rows = [row for row in _rows(evaluation) if _contrast(row) == (site, contrast)]
-        if not rows:
-            yield Target(text=f"AUROC, {contrast} at {site}", limit=limit)
-        for row in rows:
+    yield from _compared(_rows(evaluation), _AUROCS, "AUROC", site_auroc)
+
+
+def _held_out(evaluation: Mapping[str, Any]) -> Iterator[Target]:
+    """Compare figures of patients held out: of other patients of their site the networks have learnt."""
+    rows = [row for row in evaluation.get("within_site", ()) if not _counts(row)]
+    yield from _compared(rows, _HELD_OUT_AUROCS, "AUROC of patients held out", site_auroc)
+    what = "Share of persons held out whose film with the finding has the higher score"
+    yield from _compared(rows, _HELD_OUT_PERSONS, what, _right_within_patient)
+
+
+def _right_within_patient(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = row.get("within_patient")
+    return found["patient_mean"] if found else None
+
+
+def _compared(
+    rows: Sequence[Mapping[str, Any]],
+    sought: _Sought,
+    what: str,
+    estimate_of: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+) -> Iterator[Target]:
+    for site, contrast, limit in sought:
+        found = [(row, estimate_of(row)) for row in rows if _contrast(row) == (site, contrast)]
+        measured = [(row, estimate) for row, estimate in found if estimate is not None]
+        if not measured:
+            yield Target(text=f"{what}, {contrast} at {site}", limit=limit)
+        for row, estimate in measured:
             yield Target(
-                text=f"AUROC, {contrast} at {site}, ranked by {row['ranked_by']}",
+                text=f"{what}, {_place(row)}",
                 limit=limit,
-                value=area_of(row),
-                figure=interval(site_auroc(row)),
+                value=estimate["value"],
+                figure=interval(estimate),
                 exposure=row["exposure"],
             )
 

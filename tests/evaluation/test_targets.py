@@ -5,6 +5,9 @@ import pytest
 
 from cxrbatch.evaluation.site_scores import Exposure
 from cxrbatch.evaluation.targets import (
+    ANY,
+    COVID,
+    KIND,
     MARKER_SHIFT,
     URGENT_HEALTHY,
     USEFUL_AUROC,
@@ -64,6 +67,7 @@ def test_nothing_measured_is_neither_reached_nor_missed() -> None:
     assert not any(target.missed for target in judged)
     assert [str(target.limit) for target in judged] == [
         *("at least 0.80", "at least 0.92", "at least 0.80", "at least 0.70", "at least 0.70"),
+        *("at least 0.76", "at least 0.92", "at least 0.78", "at least 0.85", "at least 0.75"),
         *("at most 0.60", "at most 2%", "at most 10%"),
     ]
 
@@ -84,6 +88,24 @@ def test_patients_held_out_of_a_site_that_taught_prove_nothing() -> None:
         }
     )
     assert {target.outcome for target in found} == {"not measured"}
+
+
+def test_patients_held_out_are_compared_with_the_targets_that_ask_for_them() -> None:
+    covid = row("siim", 0.91, Exposure.HELD_OUT) | {"question": COVID, "ranked_by": "covid"}
+    covid["within_patient"] = {"patient_mean": {"value": 0.86, "low": 0.8, "high": 0.9}}
+    any_ill = row("siim", 0.99, Exposure.HELD_OUT) | {"question": ANY, "within_patient": None}
+    kind = row("siim", 0.99, Exposure.LEFT_OUT) | {"question": KIND}
+    found = {
+        target.text: target for target in targets({"within_site": [covid, any_ill, kind]}) if target.value
+    }
+    assert {text: (target.outcome, target.figure) for text, target in found.items()} == {
+        "AUROC of patients held out, COVID-19 against normal at siim, ranked by covid": (
+            "not reached",
+            "0.910 (0.500–0.900)",
+        ),
+        "Share of persons held out whose film with the finding has the higher score, COVID-19 against normal at "
+        "siim, ranked by covid": ("reached", "0.860 (0.800–0.900)"),
+    }
 
 
 def test_of_an_unknown_bundle_a_reached_target_is_doubted_and_a_missed_one_is_not() -> None:
