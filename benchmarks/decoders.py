@@ -121,11 +121,7 @@ def cheapest(path: Path) -> Values:
         return _draft(path)
     if path.suffix == ".png":
         return block_sums(_png(path))
-    with path.open("rb") as stream:
-        header = dcmread(stream, stop_before_pixels=True)
-        if not uid.UID(_syntax(header)).is_compressed:
-            return _sums_while_reading(stream, header)
-        return _compressed(_frame(stream, is_start=_syntax(header) in _JPEG2000), header)
+    return _of_dicom(path, _from_start)
 
 
 def by_libraries(path: Path) -> Values:
@@ -141,15 +137,27 @@ def by_libraries(path: Path) -> Values:
         return block_sums(full(path))
     if path.suffix == ".jpg":
         return cheapest(path)
+    return _of_dicom(path, lambda stream, _: _reduced(_frame(stream)))
+
+
+def _of_dicom(path: Path, jpeg2000: Callable[[BinaryIO, Dataset], Values]) -> Values:
+    """Decode to the smallest image; `jpeg2000` decodes the frame where it is of that format."""
     with path.open("rb") as stream:
         header = dcmread(stream, stop_before_pixels=True)
-        return _reduced(_frame(stream)) if _syntax(header) in _JPEG2000 else cheapest(path)
+        if not uid.UID(_syntax(header)).is_compressed:
+            return _sums_while_reading(stream, header)
+        if _syntax(header) in _JPEG2000:
+            return jpeg2000(stream, header)
+        return _compressed(_frame(stream), header)
+
+
+def _from_start(stream: BinaryIO, header: Dataset) -> Values:
+    frame = _frame(stream, is_start=True)
+    return _reduced(without_low_planes(frame, HALVINGS, (1 << header.BitsStored) * _LEAST_STEP))
 
 
 def _compressed(frame: bytes, header: Dataset) -> Values:
     syntax, shape, bits = _syntax(header), (header.Rows, header.Columns), header.BitsStored
-    if syntax in _JPEG2000:
-        return _reduced(without_low_planes(frame, HALVINGS, (1 << bits) * _LEAST_STEP))
     if syntax == uid.RLELossless:
         return _sums_of_planes(frame, shape, bits)
     return block_sums(_CODECS[syntax](frame, out=_scratch(shape, np.uint16)), bits)
